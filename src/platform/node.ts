@@ -1,0 +1,161 @@
+// The platform on Node: files in, nothing else. Imported as `#platform`; a browser build offers the same functions.
+// Paths are opaque strings that only joinPath takes apart. Missing files are CheckpointErrors in one line.
+// Knows nothing of what is in a file.
+
+import { constants } from "node:fs";
+import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError } from "../errors.ts";
+
+/** A file opened for reading by range. */
+export type OpenFile = {
+  /** Bytes in the file when it was opened. */
+  readonly size: number;
+  /**
+   * Fills the whole of `target` with the bytes from `offset` on, without a copy in between. `target` may be a view on
+   * shared memory; reads may overlap in time. @throws CheckpointError the file ends before `target` is full
+   */
+  readInto(target: Uint8Array<ArrayBufferLike>, offset: number): Promise<void>;
+  /** Closing twice is harmless. */
+  close(): Promise<void>;
+};
+
+/** The whole file as text; bytes that are not UTF-8 are refused. @throws CheckpointError */
+export async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CheckpointError(`${path}: the file is not UTF-8 text; download it again`, { cause });
+  }
+}
+
+/** The whole file. For files of settings and tokenizers; weights are read by range with openFile. @throws CheckpointError */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** Whether something that can be reached lies at `path`. */
+export async function exists(path: string): Promise<boolean> {
+  return (await statOrUndefined(path)) !== undefined;
+}
+
+/** Whether `path` is a folder. */
+export async function isDirectory(path: string): Promise<boolean> {
+  return (await statOrUndefined(path))?.isDirectory() ?? false;
+}
+
+/** The names (not paths) of the files in a folder, sorted; its folders are left out. @throws CheckpointError */
+export async function listFiles(dir: string): Promise<string[]> {
+  try {
+    const entries = await readdir(dir, { withFileTypes: true });
+    return entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => entry.name)
+      .toSorted();
+  } catch (cause) {
+    throw unreadable(dir, cause);
+  }
+}
+
+/** Opens a file for reading by range. @throws CheckpointError */
+export async function openFile(path: string): Promise<OpenFile> {
+  try {
+    const handle = await open(path, constants.O_RDONLY);
+    const { size } = await handle.stat();
+    let closed: Promise<void> | undefined;
+    return {
+      size,
+      readInto: (target, offset) => readFully(path, handle, target, offset),
+      close: () => (closed ??= handle.close()),
+    };
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** Joins folder and file names into a path. */
+export function joinPath(...parts: string[]): string {
+  return join(...parts);
+}
+
+/** The path with every symbolic link resolved. @throws CheckpointError */
+export async function realPath(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+type ReadHandle = Awaited<ReturnType<typeof open>>;
+
+// One system call moves at most 2 GiB - 4 KiB; smaller pieces let several reads of one event loop overlap.
+const PIECE = 1 << 28;
+
+async function readFully(
+  path: string,
+  handle: ReadHandle,
+  target: Uint8Array<ArrayBufferLike>,
+  offset: number,
+): Promise<void> {
+  for (let done = 0; done < target.length;) {
+    const { bytesRead } = await handle.read(
+      target,
+      done,
+      Math.min(PIECE, target.length - done),
+      offset + done,
+    );
+    if (bytesRead === 0) {
+      throw new CheckpointError(
+        `${path}: the file ended at byte ${offset + done} while bytes ${offset} to ${offset + target.length} were read; ` +
+          "it was cut short after it was opened: download it again",
+      );
+    }
+    done += bytesRead;
+  }
+}
+
+async function statOrUndefined(
+  path: string,
+): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
+  try {
+    return await stat(path);
+  } catch (cause) {
+    const code = codeOf(cause);
+    // A NUL in a name, or a name that is too long, names no file; anything else (EACCES, EIO) is a failure to report.
+    if (
+      code === "ENOENT" ||
+      code === "ENOTDIR" ||
+      code === "ENAMETOOLONG" ||
+      code === "ERR_INVALID_ARG_VALUE"
+    )
+      return undefined;
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): CheckpointError {
+  const code = codeOf(cause);
+  const why =
+    code === "ENOENT"
+      ? "no such file or folder; is the path right and the download complete?"
+      : code === "EACCES" || code === "EPERM"
+        ? "it may not be read; check its permissions"
+        : code === "EISDIR"
+          ? "it is a folder, a file was expected"
+          : code === "ENOTDIR"
+            ? "a part of the path is a file, a folder was expected"
+            : `it cannot be read (${code ?? String(cause)})`;
+  return new CheckpointError(`${path}: ${why}`, { cause });
+}
+
+function codeOf(cause: unknown): string | undefined {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string"
+    ? cause.code
+    : undefined;
+}
