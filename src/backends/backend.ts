@@ -1,0 +1,51 @@
+// What a backend is: a place for leaves, and programs made of plans. The only thing that generate/ and engine/ know of one.
+// Contract: rows of a result never depend on their neighbours, on the capacity or on the number of threads (reference, wasm).
+
+import type { DType, LeafKind, LiveCounts, Shape } from "../graph/graph.ts";
+import type { Plan } from "../graph/plan.ts";
+
+/** A leaf to be placed: weights and states live in the backend under their name, shared by all programs. */
+export type LeafSpec = {
+  readonly name: string;
+  readonly kind: Exclude<LeafKind, "input">;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Leaves of one region lie together: "embed", "layers.0" …, "head". A leaf used in two regions names both. */
+  readonly regions: readonly string[];
+};
+
+export type InputData = Int32Array | Float32Array;
+
+/** A plan made ready. Replays are one at a time. */
+export interface Program {
+  /**
+   * Writes the inputs (the live part of each, row-major) and runs the plan once.
+   * @throws EngineError when a kernel trapped or a thread died: the step is void, the states hold what earlier steps wrote
+   * @throws the reason of `stop` when it was stopped
+   */
+  run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void>;
+  /** The live part of output `index` of the plan, copied out. */
+  read(index: number): Promise<Float32Array>;
+  dispose(): void;
+}
+
+export interface Backend {
+  readonly name: string;
+  /**
+   * Reserves memory for leaves; states are zero. Placing a state again with another shape keeps what fits (rows first).
+   * Programs compiled before stay valid.
+   * @throws MemoryError with the arithmetic, before anything is reserved
+   */
+  place(leaves: readonly LeafSpec[]): Promise<void>;
+  /**
+   * Lets `fill` write a weight's bytes in its own format, straight into the place where kernels read them.
+   * The view is valid until `fill` resolves.
+   */
+  load(name: string, fill: (target: Uint8Array) => Promise<void>): Promise<void>;
+  /** Frees leaves. Programs that use them must be disposed of first. */
+  release(names: readonly string[]): void;
+  compile(plan: Plan): Program;
+  /** Bytes reserved now, by kind: for MemoryErrors, `doctor` and tests. */
+  memory(): { weights: number; states: number; scratch: number };
+  dispose(): Promise<void>;
+}

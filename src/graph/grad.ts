@@ -1,0 +1,48 @@
+// Reverse mode on the recorded graph: appends each node's vjp, last node first, only on paths towards the wanted tensors.
+// Knows no op; how two gradients are added is passed in.
+
+import { InputError } from "../errors.ts";
+import { describe, type Tensor } from "./graph.ts";
+
+/**
+ * Emits the gradients of Σ ⟨output, seed⟩ with respect to `wrt`.
+ *
+ * @param seeds pairs of an output and the gradient that enters there (same shape)
+ * @param add   emits the sum of two tensors: for tensors that are used more than once
+ * @returns per tensor of `wrt` its gradient, or undefined when no output depends on it
+ * @throws InputError when a path goes through an op without a gradient
+ */
+export function grad(
+  seeds: readonly (readonly [output: Tensor, seed: Tensor])[],
+  wrt: readonly Tensor[],
+  add: (a: Tensor, b: Tensor) => Tensor,
+): (Tensor | undefined)[] {
+  const nodes = seeds[0][0].graph.nodes.slice();
+  const towards = new Set(wrt.map((t) => t.id));
+  for (const node of nodes) {
+    if (node.ins.some((t) => towards.has(t.id))) for (const out of node.outs) towards.add(out.id);
+  }
+
+  const gradients = new Map<number, Tensor>();
+  const accumulate = (t: Tensor, d: Tensor): void => {
+    const known = gradients.get(t.id);
+    gradients.set(t.id, known === undefined ? d : add(known, d));
+  };
+  for (const [output, seed] of seeds) accumulate(output, seed);
+
+  for (const node of nodes.reverse()) {
+    const dys = node.outs.map((t) => gradients.get(t.id));
+    if (dys.every((dy) => dy === undefined) || !node.ins.some((t) => towards.has(t.id))) continue;
+    if (node.op.vjp === undefined) {
+      throw new InputError(
+        `grad: ${node.op.name} has no gradient, but lies between an output and ${node.ins.map(describe).join(", ")}`,
+      );
+    }
+    const thunks = node.op.vjp(dys, node.ins, node.outs, node.attrs);
+    node.ins.forEach((t, i) => {
+      const thunk = thunks[i];
+      if (thunk !== undefined && towards.has(t.id)) accumulate(t, thunk());
+    });
+  }
+  return wrt.map((t) => gradients.get(t.id));
+}

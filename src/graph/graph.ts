@@ -1,0 +1,142 @@
+// The seam: models record coarse ops into a Graph, a plan orders them, backends replay the plan.
+// Knows nothing of models, kernels, threads or numbers.
+
+import { InputError } from "../errors.ts";
+
+export type Shape = readonly number[];
+
+/** How a tensor is stored. Computed tensors are f32 or i32; weights may have any format of `formats/`. */
+export type DType = "f32" | "i32" | "f16" | "bf16";
+
+/** weight: never changes · state: changed by ops (cache, optimiser) · input: written before each replay */
+export type LeafKind = "weight" | "state" | "input";
+
+/** A plan has a capacity; of a tensor's first dimension only the live part is computed: `rows` live rows, or `wanted` ones. */
+export type Live = "rows" | "wanted";
+
+/** How many rows, and how many wanted rows, are live in one replay. */
+export type LiveCounts = Readonly<Record<Live, number>>;
+
+export type Tensor = {
+  readonly graph: Graph;
+  readonly id: number;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly live: Live | undefined;
+};
+
+export type Leaf = Tensor & { readonly name: string; readonly kind: LeafKind };
+
+/** What an op says of one output. */
+export type Output = { shape: Shape; dtype?: DType; live: Live | undefined };
+
+/** The reference works on float64, which holds every id and index exactly. */
+export type Values = Float64Array;
+
+export type Op<A = unknown> = {
+  readonly name: string;
+  /** One entry per output. Checks the inputs' shapes. @throws InputError */
+  shapes(ins: readonly Tensor[], attrs: A): readonly Output[];
+  /** Plain loops: the specification and the oracle. `shapes` are the inputs' live shapes. */
+  run(outs: readonly Values[], ins: readonly Values[], shapes: readonly Shape[], attrs: A): void;
+  /** Inputs changed in place: `state` leaves only. */
+  readonly writes?: readonly number[];
+  /** Per input a thunk that emits its gradient into the same graph, so that only wanted gradients are emitted. */
+  vjp?(
+    dys: readonly (Tensor | undefined)[],
+    ins: readonly Tensor[],
+    outs: readonly Tensor[],
+    attrs: A,
+  ): readonly ((() => Tensor) | undefined)[];
+};
+
+export type Node = {
+  readonly op: Op;
+  readonly ins: readonly Tensor[];
+  readonly outs: readonly Tensor[];
+  readonly attrs: object;
+  readonly region: string | undefined;
+};
+
+/** Checks an op's type where it is written, and leaves it as it is. */
+export function defineOp<A extends object>(op: Op<A>): Op<A> {
+  return op;
+}
+
+export class Graph {
+  readonly nodes: Node[] = [];
+  readonly leaves: Map<string, Leaf> = new Map();
+  #tensors = 0;
+  #region: string | undefined;
+
+  /** The leaf of that name, made at its first use; every later use must agree in kind, shape and dtype. */
+  leaf(name: string, kind: LeafKind, shape: Shape, dtype: DType = "f32", live?: Live): Leaf {
+    const known = this.leaves.get(name);
+    if (known === undefined) {
+      const leaf = { ...this.#tensor({ shape, dtype, live }), name, kind };
+      this.leaves.set(name, leaf);
+      return leaf;
+    }
+    if (known.kind !== kind || known.dtype !== dtype || !sameShape(known.shape, shape)) {
+      throw new InputError(
+        `leaf ${name}: ${kind} ${dtype} ${show(shape)} does not agree with its first use, ` +
+          `${known.kind} ${known.dtype} ${show(known.shape)}`,
+      );
+    }
+    return known;
+  }
+
+  /** Records one op and returns its outputs. @throws InputError when shapes do not fit */
+  emit<A extends object>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor[] {
+    for (const i of op.writes ?? []) {
+      const leaf = [...this.leaves.values()].find((l) => l.id === ins[i].id);
+      if (leaf?.kind !== "state")
+        throw new InputError(`${op.name}: input ${i} is written, so it must be a state leaf`);
+    }
+    const outs = op.shapes(ins, attrs).map((output) => this.#tensor(output));
+    this.nodes.push({ op: op as Op, ins, outs, attrs, region: this.#region });
+    return outs;
+  }
+
+  /** Marks all that `record` emits as one region (a layer), so that it can be placed, or re-emitted, as a whole. */
+  region<T>(name: string, record: () => T): T {
+    const outer = this.#region;
+    this.#region = name;
+    try {
+      return record();
+    } finally {
+      this.#region = outer;
+    }
+  }
+
+  #tensor({ shape, dtype = "f32", live }: Output): Tensor {
+    return { graph: this, id: this.#tensors++, shape, dtype, live };
+  }
+}
+
+/** An output with the rows of `x` (capacity and live count) and the given further dimensions. */
+export function rowsOf(x: Tensor, ...dims: number[]): Output {
+  return { shape: [x.shape[0], ...dims], live: x.live };
+}
+
+export function elements(shape: Shape): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((dim, i) => dim === b[i]);
+}
+
+/** The tensor's shape with its first dimension cut to the live count. */
+export function liveShape(t: Tensor, counts: LiveCounts): Shape {
+  return t.live === undefined ? t.shape : [counts[t.live], ...t.shape.slice(1)];
+}
+
+/** The name of a leaf, or `%id`, with its shape: for error texts and printed plans. */
+export function describe(t: Tensor): string {
+  return `${"name" in t ? (t as Leaf).name : `%${t.id}`} ${show(t.shape)}`;
+}
+
+export function show(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}

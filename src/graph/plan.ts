@@ -1,0 +1,65 @@
+// From a graph to a plan: which nodes are needed, and which slot each computed tensor lives in (liveness).
+// A backend makes memory of slots: offsets in an arena, or buffers. Knows no backend.
+
+import { elements, type Graph, type Leaf, type Node, type Tensor } from "./graph.ts";
+
+/** A piece of scratch memory that several tensors use one after the other; 4 bytes an element. */
+export type Slot = { elements: number };
+
+export type Plan = {
+  readonly nodes: readonly Node[];
+  readonly outputs: readonly Tensor[];
+  /** Leaves that the nodes use, by name. */
+  readonly leaves: ReadonlyMap<string, Leaf>;
+  readonly slots: readonly Slot[];
+  /** Slot of each computed tensor. Absent: nobody reads it, and a kernel need not write it. */
+  readonly slotOf: ReadonlyMap<number, number>;
+};
+
+/** Orders what `outputs` and the written states need, and assigns slots. Outputs keep their slot to the end. */
+export function makePlan(graph: Graph, outputs: readonly Tensor[]): Plan {
+  const nodes = neededNodes(graph, outputs);
+  const lastUse = new Map<number, number>();
+  nodes.forEach((node, i) => node.ins.forEach((t) => lastUse.set(t.id, i)));
+  for (const t of outputs) lastUse.set(t.id, nodes.length);
+
+  const slots: Slot[] = [];
+  const slotOf = new Map<number, number>();
+  const free: number[] = [];
+  nodes.forEach((node, i) => {
+    for (const out of node.outs) {
+      if (lastUse.has(out.id)) slotOf.set(out.id, takeSlot(slots, free, elements(out.shape)));
+    }
+    // Freed after the outputs are placed: a kernel never reads and writes one slot.
+    for (const id of new Set(node.ins.map((t) => t.id))) {
+      const slot = slotOf.get(id);
+      if (slot !== undefined && lastUse.get(id) === i) free.push(slot);
+    }
+  });
+
+  const used = new Set([...nodes.flatMap((n) => n.ins), ...outputs].map((t) => t.id));
+  const leaves = new Map([...graph.leaves].filter(([, leaf]) => used.has(leaf.id)));
+  return { nodes, outputs, leaves, slots, slotOf };
+}
+
+function neededNodes(graph: Graph, outputs: readonly Tensor[]): Node[] {
+  const needed = new Set(outputs.map((t) => t.id));
+  const nodes: Node[] = [];
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.op.writes?.length && !node.outs.some((t) => needed.has(t.id))) continue;
+    for (const t of node.ins) needed.add(t.id);
+    nodes.push(node);
+  }
+  return nodes.reverse();
+}
+
+/** The smallest free slot that is large enough; else the largest free one, grown; else a new one. */
+function takeSlot(slots: Slot[], free: number[], size: number): number {
+  free.sort((a, b) => slots[a].elements - slots[b].elements);
+  const fit = free.findIndex((slot) => slots[slot].elements >= size);
+  const at = fit >= 0 ? fit : free.length - 1;
+  if (at < 0) return slots.push({ elements: size }) - 1;
+  const [slot] = free.splice(at, 1);
+  slots[slot].elements = Math.max(slots[slot].elements, size);
+  return slot;
+}
