@@ -7,8 +7,7 @@ export type TensorDType = "float32" | "float64" | "int32" | "uint8" | "bool";
 export type TensorData = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /** Numbers or booleans in arrays (or typed arrays) of any depth; what `Tensor.from` reads. */
-export type NestedInput =
-  number | bigint | boolean | Tensor | TensorData | readonly NestedInput[];
+export type NestedInput = number | bigint | boolean | Tensor | TensorData | readonly NestedInput[];
 
 /** What `tolist` gives: a number (or boolean) for a scalar, else arrays in arrays. */
 export type NestedArray = number | boolean | NestedArray[];
