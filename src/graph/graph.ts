@@ -58,11 +58,6 @@ export type Node = {
   readonly region: string | undefined;
 };
 
-/** Checks an op's type where it is written, and leaves it as it is. */
-export function defineOp<A extends object>(op: Op<A>): Op<A> {
-  return op;
-}
-
 export class Graph {
   readonly nodes: Node[] = [];
   readonly leaves: Map<string, Leaf> = new Map();

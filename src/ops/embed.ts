@@ -1,0 +1,48 @@
+// Token embedding: a row of the table for each id.
+
+import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { expect } from "./shapes.ts";
+
+/** y [T, H] = table[ids] · ids [T] i32, table [V, H] */
+export const embed = (ids: Tensor, table: Tensor): Tensor =>
+  ids.graph.emit(embedOp, [ids, table], {})[0];
+
+export const embedOp: Op<object> = {
+  name: "embed",
+
+  shapes([ids, table]) {
+    expect(
+      ids.shape.length === 1 && ids.dtype === "i32",
+      "embed",
+      [ids, table],
+      "ids must be [T] i32",
+    );
+    expect(table.shape.length === 2, "embed", [ids, table], "the table must be [V, H]");
+    return [rowsOf(ids, table.shape[1])];
+  },
+
+  run([y], [ids, table], [[T], [, H]]) {
+    for (let t = 0; t < T; t++) {
+      for (let h = 0; h < H; h++) y[t * H + h] = table[ids[t] * H + h];
+    }
+  },
+
+  vjp: ([dy], [ids, table]) => [
+    undefined,
+    dy && (() => dy.graph.emit(embedGradTableOp, [dy, ids], { V: table.shape[0] })[0]),
+  ],
+};
+
+/** dTable [V, H] = Σ of dy [T, H] over the rows with that id */
+export const embedGradTableOp: Op<{ V: number }> = {
+  name: "embed_grad_table",
+
+  shapes: ([dy], { V }) => [{ shape: [V, dy.shape[1]], live: undefined }],
+
+  run([dTable], [dy, ids], [[T, H]]) {
+    dTable.fill(0);
+    for (let t = 0; t < T; t++) {
+      for (let h = 0; h < H; h++) dTable[ids[t] * H + h] += dy[t * H + h];
+    }
+  },
+};

@@ -1,0 +1,47 @@
+// Picks rows: only the wanted ones pay for the final norm and the head.
+
+import { type Op, type Tensor } from "../graph/graph.ts";
+import { expect } from "./shapes.ts";
+
+/** y [N, H] = x [T, H] at the rows want [N] i32 */
+export const gatherRows = (x: Tensor, want: Tensor): Tensor =>
+  x.graph.emit(gatherRowsOp, [x, want], {})[0];
+
+export const gatherRowsOp: Op<object> = {
+  name: "gather_rows",
+
+  shapes([x, want]) {
+    expect(
+      want.shape.length === 1 && want.dtype === "i32",
+      "gather_rows",
+      [x, want],
+      "want must be [N] i32",
+    );
+    return [{ shape: [want.shape[0], x.shape[1]], live: want.live }];
+  },
+
+  run([y], [x, want], [[, H], [N]]) {
+    for (let n = 0; n < N; n++) {
+      for (let h = 0; h < H; h++) y[n * H + h] = x[want[n] * H + h];
+    }
+  },
+
+  vjp: ([dy], [x, want]) => [
+    dy && (() => dy.graph.emit(gatherRowsGradOp, [dy, want, x], {})[0]),
+    undefined,
+  ],
+};
+
+/** dx [T, H]: zero but for the wanted rows, where the rows of dy [N, H] are added */
+export const gatherRowsGradOp: Op<object> = {
+  name: "gather_rows_grad",
+
+  shapes: ([, , x]) => [{ shape: x.shape, live: x.live }],
+
+  run([dx], [dy, want], [[N, H]]) {
+    dx.fill(0);
+    for (let n = 0; n < N; n++) {
+      for (let h = 0; h < H; h++) dx[want[n] * H + h] += dy[n * H + h];
+    }
+  },
+};

@@ -1,0 +1,27 @@
+// Shape rules that several ops share. An error names the op, what came, what was expected and the next step to take.
+
+import { InputError } from "../errors.ts";
+import { describe, sameShape, type Tensor } from "../graph/graph.ts";
+
+/** Refuses a shape unless `ok`. `remedy` is a question or an instruction, such as "is head_dim in config.json?". */
+export function expect(
+  ok: boolean,
+  op: string,
+  ins: readonly Tensor[],
+  rule: string,
+  remedy?: string,
+): void {
+  if (ok) return;
+  const came = ins.map(describe).join(" · ");
+  throw new InputError(`${op}: ${came}: ${rule}${remedy === undefined ? "" : `; ${remedy}`}`);
+}
+
+export function expectSame(op: string, a: Tensor, b: Tensor): void {
+  expect(sameShape(a.shape, b.shape), op, [a, b], "the shapes differ");
+}
+
+/** Of several gradients that one op gives together: emits it at the first use, so that an unwanted one costs nothing. */
+export function once<T>(emit: () => T): () => T {
+  let result: T | undefined;
+  return () => (result ??= emit());
+}

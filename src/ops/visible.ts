@@ -1,0 +1,28 @@
+// Which columns a row sees, and where they lie in the pages: the one rule that every attention shares.
+// Key j is visible to query i if and only if i − window < j ≤ i: window keys with its own. Columns, never positions.
+
+import type { Shape, Values } from "../graph/graph.ts";
+import { PAGE } from "./kv-append.ts";
+
+/** The first column that a row at column `at` may see; window 0: no limit. */
+export function firstVisible(at: number, window: number): number {
+  return window > 0 ? Math.max(0, at - window + 1) : 0;
+}
+
+/**
+ * Calls `see(column, slot)` for each visible column of row `t`, in order.
+ * pages [S, P, 2]: block b = column >> 4 of sequence s is entry (s, b mod P): page id, mask of the columns that hold a key.
+ */
+export function eachVisible(
+  t: number,
+  [seq, at, pages]: readonly Values[],
+  [, P]: Shape,
+  window: number,
+  see: (column: number, slot: number) => void,
+): void {
+  for (let column = firstVisible(at[t], window); column <= at[t]; column++) {
+    const entry = (seq[t] * P + (((column / PAGE) | 0) % P)) * 2;
+    const offset = column % PAGE;
+    if ((pages[entry + 1] >> offset) & 1) see(column, pages[entry] * PAGE + offset);
+  }
+}
