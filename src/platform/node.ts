@@ -4,7 +4,7 @@
 
 import { constants } from "node:fs";
 import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 
 /** A file opened for reading by range. */
@@ -90,6 +90,12 @@ export async function realPath(path: string): Promise<string> {
   } catch (cause) {
     throw unreadable(path, cause);
   }
+}
+
+/** Whether what `path` leads to, links followed, lies in the folder `dir`. @throws CheckpointError either is not there */
+export async function isInside(dir: string, path: string): Promise<boolean> {
+  const [root, target] = await Promise.all([realPath(dir), realPath(path)]);
+  return target.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 
 type ReadHandle = Awaited<ReturnType<typeof open>>;

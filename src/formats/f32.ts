@@ -1,0 +1,13 @@
+// IEEE 754 binary32: 4 bytes a number, copied as they are (NaN payloads too).
+
+import type { Format } from "./format.ts";
+import { bytesOf } from "./words.ts";
+
+export const f32: Format = {
+  name: "f32",
+  safetensors: "F32",
+  torch: "float32",
+  bytes: (elements) => elements * 4,
+  unpack: (bytes, out) => bytesOf(out).set(bytes),
+  pack: (values, bytes) => bytes.set(bytesOf(values)),
+};
