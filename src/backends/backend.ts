@@ -14,6 +14,11 @@ export type LeafSpec = {
   readonly regions: readonly string[];
 };
 
+/** Thrown by a program that was stopped. Internal: the engine turns it into the reason of the caller's signal. */
+export class Aborted extends Error {
+  override readonly name = "Aborted";
+}
+
 export type InputData = Int32Array | Float32Array;
 
 /** A plan made ready. Replays are one at a time. */
@@ -21,7 +26,7 @@ export interface Program {
   /**
    * Writes the inputs (the live part of each, row-major) and runs the plan once.
    * @throws EngineError when a kernel trapped or a thread died: the step is void, the states hold what earlier steps wrote
-   * @throws the reason of `stop` when it was stopped
+   * @throws Aborted when the stop word was set: the step is void likewise
    */
   run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void>;
   /** The live part of output `index` of the plan, copied out. */

@@ -1,0 +1,137 @@
+// The reference backend: every op's own loops in float64. Slow and plain, the oracle of all others.
+// Knows no kernels, no threads; a stop is looked at between two ops.
+
+import { EngineError, InputError } from "../../errors.ts";
+import { formats } from "../../formats/format.ts";
+import {
+  elements,
+  liveShape,
+  type LiveCounts,
+  type Tensor,
+  type Values,
+} from "../../graph/graph.ts";
+import type { Plan } from "../../graph/plan.ts";
+import { Aborted, type Backend, type InputData, type LeafSpec, type Program } from "../backend.ts";
+
+export class ReferenceBackend implements Backend {
+  readonly name = "reference";
+  readonly #leaves = new Map<string, { spec: LeafSpec; values: Values }>();
+  readonly #stop: Int32Array;
+
+  /** @param stop one shared word: not 0 asks the running program to stop */
+  constructor(stop: Int32Array = new Int32Array(1)) {
+    this.#stop = stop;
+  }
+
+  async place(leaves: readonly LeafSpec[]): Promise<void> {
+    for (const spec of leaves) {
+      const values = new Float64Array(elements(spec.shape));
+      const old = this.#leaves.get(spec.name)?.values;
+      if (old !== undefined) values.set(old.subarray(0, values.length));
+      this.#leaves.set(spec.name, { spec, values });
+    }
+  }
+
+  async load(name: string, fill: (target: Uint8Array) => Promise<void>): Promise<void> {
+    const { spec, values } = this.#leaf(name);
+    const format = spec.dtype === "i32" ? undefined : formats.get(spec.dtype);
+    if (format === undefined)
+      throw new InputError(`${name}: format ${spec.dtype} cannot be loaded`);
+    const bytes = new Uint8Array(format.bytes(values.length));
+    await fill(bytes);
+    const widened = new Float32Array(values.length);
+    format.unpack(bytes, widened);
+    values.set(widened);
+  }
+
+  release(names: readonly string[]): void {
+    for (const name of names) this.#leaves.delete(name);
+  }
+
+  compile(plan: Plan): Program {
+    return new ReferenceProgram(plan, (name) => this.#leaf(name).values, this.#stop);
+  }
+
+  memory(): { weights: number; states: number; scratch: number } {
+    const bytes = (kind: string): number =>
+      [...this.#leaves.values()].reduce(
+        (n, l) => n + (l.spec.kind === kind ? l.values.byteLength : 0),
+        0,
+      );
+    return { weights: bytes("weight"), states: bytes("state"), scratch: 0 };
+  }
+
+  async dispose(): Promise<void> {
+    this.#leaves.clear();
+  }
+
+  #leaf(name: string): { spec: LeafSpec; values: Values } {
+    const leaf = this.#leaves.get(name);
+    if (leaf === undefined) throw new EngineError(`leaf ${name} has not been placed`);
+    return leaf;
+  }
+}
+
+class ReferenceProgram implements Program {
+  readonly #plan: Plan;
+  readonly #leaf: (name: string) => Values;
+  readonly #stop: Int32Array;
+  #results: Values[] = [];
+
+  constructor(plan: Plan, leaf: (name: string) => Values, stop: Int32Array) {
+    this.#plan = plan;
+    this.#leaf = leaf;
+    this.#stop = stop;
+  }
+
+  async run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void> {
+    const values = new Map<number, Values>();
+    for (const [name, leaf] of this.#plan.leaves) {
+      if (leaf.kind === "input")
+        values.set(
+          leaf.id,
+          Float64Array.from(liveInput(inputs, name, elements(liveShape(leaf, live)))),
+        );
+      else values.set(leaf.id, this.#leaf(name));
+    }
+    const value = (t: Tensor): Values => {
+      const known = values.get(t.id);
+      if (known === undefined)
+        throw new EngineError(`tensor ${t.id} is used before it is computed`);
+      return known;
+    };
+    for (const { op, ins, outs, attrs } of this.#plan.nodes) {
+      if (Atomics.load(this.#stop, 0) !== 0) throw new Aborted();
+      for (const t of outs) values.set(t.id, new Float64Array(elements(liveShape(t, live))));
+      op.run(
+        outs.map(value),
+        ins.map(value),
+        ins.map((t) => liveShape(t, live)),
+        attrs,
+      );
+    }
+    this.#results = this.#plan.outputs.map(value);
+  }
+
+  async read(index: number): Promise<Float32Array> {
+    return Float32Array.from(this.#results[index]);
+  }
+
+  dispose(): void {
+    this.#results = [];
+  }
+}
+
+function liveInput(
+  inputs: Readonly<Record<string, InputData>>,
+  name: string,
+  count: number,
+): InputData {
+  const data = inputs[name];
+  if (data === undefined || data.length < count) {
+    throw new EngineError(
+      `input ${name}: ${data?.length ?? "no"} numbers came, ${count} are needed`,
+    );
+  }
+  return data.subarray(0, count);
+}
