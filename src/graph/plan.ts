@@ -16,6 +16,12 @@ export type Plan = {
   readonly slotOf: ReadonlyMap<number, number>;
 };
 
+/**
+ * How many nodes a slot rests before it is used again: threads may then run independent neighbours (q, k and v; gate and up)
+ * without waiting for each other, since none writes what another still reads.
+ */
+const REST = 3;
+
 /** Orders what `outputs` and the written states need, and assigns slots. Outputs keep their slot to the end. */
 export function makePlan(graph: Graph, outputs: readonly Tensor[]): Plan {
   const nodes = neededNodes(graph, outputs);
@@ -26,14 +32,15 @@ export function makePlan(graph: Graph, outputs: readonly Tensor[]): Plan {
   const slots: Slot[] = [];
   const slotOf = new Map<number, number>();
   const free: number[] = [];
+  const resting: { slot: number; until: number }[] = [];
   nodes.forEach((node, i) => {
+    while (resting.length > 0 && resting[0].until <= i) free.push(resting.splice(0, 1)[0].slot);
     for (const out of node.outs) {
       if (lastUse.has(out.id)) slotOf.set(out.id, takeSlot(slots, free, elements(out.shape)));
     }
-    // Freed after the outputs are placed: a kernel never reads and writes one slot.
     for (const id of new Set(node.ins.map((t) => t.id))) {
       const slot = slotOf.get(id);
-      if (slot !== undefined && lastUse.get(id) === i) free.push(slot);
+      if (slot !== undefined && lastUse.get(id) === i) resting.push({ slot, until: i + REST });
     }
   });
 

@@ -31,10 +31,11 @@ function layer(x: Tensor, c: MistralConfig, w: Weights, r: Rows, attend: Attend,
   const at: Weights = (name, ...shape) => w(`model.layers.${i}.${name}.weight`, ...shape);
 
   const a = rmsNorm(x, at("input_layernorm", H), c.rms_norm_eps);
-  const q = rope(linear(a, at("self_attn.q_proj", Hq * D, H)), r.cos, r.sin, Hq);
-  const k = rope(linear(a, at("self_attn.k_proj", Hkv * D, H)), r.cos, r.sin, Hkv);
+  const q = linear(a, at("self_attn.q_proj", Hq * D, H));
+  const k = linear(a, at("self_attn.k_proj", Hkv * D, H));
   const v = linear(a, at("self_attn.v_proj", Hkv * D, H));
-  const seen = add(x, linear(attend(q, k, v, i), at("self_attn.o_proj", H, Hq * D)));
+  const mixed = attend(rope(q, r.cos, r.sin, Hq), rope(k, r.cos, r.sin, Hkv), v, i);
+  const seen = add(x, linear(mixed, at("self_attn.o_proj", H, Hq * D)));
 
   const m = rmsNorm(seen, at("post_attention_layernorm", H), c.rms_norm_eps);
   const [gate, up] = ["gate", "up"].map((name) => linear(m, at(`mlp.${name}_proj`, F, H)));

@@ -1,0 +1,130 @@
+// Records the plan of one step: flat rows in, what the caller wants out. One recording serves every backend.
+// Knows the model and the names of its inputs; no numbers, no batch, no sequence.
+
+import { type DType, Graph, type Shape, type Tensor } from "../graph/graph.ts";
+import { makePlan, type Plan } from "../graph/plan.ts";
+import { type Attend, cachedAttention, type RowPlaces } from "../models/attend.ts";
+import type { MistralConfig } from "../models/config.ts";
+import { causalHead, embedTokens, mistral, type Weights } from "../models/mistral.ts";
+import { add } from "../ops/add.ts";
+import { copyPages } from "../ops/copy-pages.ts";
+import { crossEntropy } from "../ops/cross-entropy.ts";
+import { cacheLeaves, cacheShape } from "../models/attend.ts";
+
+/** What a plan is recorded for. T, N: capacities in rows and wanted rows; S, P: sequences and page-table width. */
+export type StepShape = {
+  readonly T: number;
+  readonly N: number;
+  readonly S: number;
+  readonly P: number;
+  /** Pages of the pool of each layer. */
+  readonly pages: number;
+  /** `embeds` [T, H] come instead of `ids` [T]. */
+  readonly embeds: boolean;
+  /** Columns of the probability matrices of eager attention; 0: flash attention. */
+  readonly columns: number;
+  /** Rows that see nothing take the mean over all columns of their sequence, as an eager softmax over −3.4e38 does. */
+  readonly blind: boolean;
+  readonly wants: Wants;
+};
+
+export type Wants = {
+  /** [N, V] */
+  readonly logits?: boolean;
+  /** [N, H], after the final norm */
+  readonly last?: boolean;
+  /** L × [T, H], what enters each layer */
+  readonly hidden?: boolean;
+  /** L × [T, Hq, columns]; needs `columns` */
+  readonly attentions?: boolean;
+  /** [N], against the input `labels` */
+  readonly nll?: boolean;
+};
+
+export type Recorded = {
+  readonly plan: Plan;
+  /** Where each wanted thing stands among the plan's outputs. */
+  readonly at: Readonly<Record<keyof Wants, readonly number[]>>;
+};
+
+/** The plan of a step of that shape. @param dtypeOf the format in which a weight is kept */
+export function recordStep(
+  c: MistralConfig,
+  shape: StepShape,
+  dtypeOf: (weight: string) => DType,
+): Recorded {
+  const graph = new Graph();
+  const w: Weights = (name, ...dims) => graph.leaf(name, "weight", dims, dtypeOf(name));
+  const input = (name: string, live: "rows" | "wanted", ...dims: Shape): Tensor =>
+    graph.leaf(name, "input", [live === "rows" ? shape.T : shape.N, ...dims], "f32", live);
+  const indices = (name: string, live: "rows" | "wanted"): Tensor =>
+    graph.leaf(name, "input", [live === "rows" ? shape.T : shape.N], "i32", live);
+
+  const x = shape.embeds
+    ? input("embeds", "rows", c.hidden_size)
+    : graph.region("embed", () => embedTokens(indices("ids", "rows"), c, w));
+  const half = c.head_dim / 2;
+  const rows = {
+    cos: input("cos", "rows", half),
+    sin: input("sin", "rows", half),
+    want: indices("want", "wanted"),
+  };
+  const probabilities: Tensor[] = [];
+  const attend = recordAttend(graph, c, shape, probabilities, (name) => indices(name, "rows"));
+
+  const outputs: Tensor[] = [];
+  const keep = (...tensors: Tensor[]): number[] => tensors.map((t) => outputs.push(t) - 1);
+  const { wants } = shape;
+  const at = graph.region("head", () => {
+    const { hidden, last } = mistral(x, c, w, rows, attend);
+    const logits = wants.logits || wants.nll ? causalHead(last, c, w) : undefined;
+    return {
+      logits: wants.logits && logits ? keep(logits) : [],
+      last: wants.last ? keep(last) : [],
+      hidden: wants.hidden ? keep(...hidden) : [],
+      attentions: wants.attentions ? keep(...probabilities) : [],
+      nll: wants.nll && logits ? keep(crossEntropy(logits, indices("labels", "wanted"))) : [],
+    };
+  });
+  return { plan: makePlan(graph, outputs), at };
+}
+
+function recordAttend(
+  graph: Graph,
+  c: MistralConfig,
+  { S, P, pages, columns, blind }: StepShape,
+  probabilities: Tensor[],
+  indices: (name: string) => Tensor,
+): Attend {
+  const table = graph.leaf("pages", "input", [S, P, 2], "i32");
+  const places: RowPlaces = {
+    seq: indices("seq"),
+    at: indices("at"),
+    slots: indices("slots"),
+    pages: table,
+  };
+  const eager = columns > 0 ? { columns, probabilities } : undefined;
+  const seeing = cachedAttention(graph, c, places, pages, eager);
+  if (!blind) return seeing;
+  const other = { ...places, seq: indices("blind_seq"), at: indices("blind_at") };
+  const unseeing = cachedAttention(
+    graph,
+    { ...c, sliding_window: null } as MistralConfig,
+    other,
+    pages,
+  );
+  return (q, k, v, layer) => add(seeing(q, k, v, layer), unseeing(q, k, v, layer));
+}
+
+/** The plan that copies up to N pages in every layer: inputs `from` and `to` [N]. */
+export function recordCopy(c: MistralConfig, pages: number, N: number): Plan {
+  const graph = new Graph();
+  const [from, to] = ["from", "to"].map((name) => graph.leaf(name, "input", [N], "i32", "rows"));
+  for (let layer = 0; layer < c.num_hidden_layers; layer++) {
+    const [K, V] = cacheLeaves(layer).map((name) =>
+      graph.leaf(name, "state", cacheShape(c, pages)),
+    );
+    graph.region(`layers.${layer}`, () => copyPages(K, V, from, to));
+  }
+  return makePlan(graph, []);
+}

@@ -1,0 +1,201 @@
+// Runs steps of one model on one backend: places leaves, keeps the few plans in use, writes inputs, reads results.
+// Knows rows and pages as numbers; nothing of requests, batches or tokens' meaning.
+
+import type { Backend, InputData, LeafSpec, Program } from "../backends/backend.ts";
+import type { DType } from "../graph/graph.ts";
+import { cacheLeaves, cacheShape } from "../models/attend.ts";
+import type { MistralConfig } from "../models/config.ts";
+import { ropeAngles } from "../models/rope.ts";
+import { PAGE } from "../ops/kv-append.ts";
+import { type Recorded, recordCopy, recordStep, type StepShape, type Wants } from "./record.ts";
+
+/** T flat rows of any sequences, N of them wanted. */
+export type StepRows = {
+  /** [T] */
+  readonly ids?: Int32Array;
+  /** [T, H], in place of ids */
+  readonly embeds?: Float32Array;
+  /** [T]: what rotates */
+  readonly positions: ArrayLike<number>;
+  /** For the rope types that depend on it: the largest position so far, plus 1. */
+  readonly sequenceLength?: number;
+  /** [T]: the row's entry in `pages`, its column, and where its key goes (page · 16 + offset, −1: nowhere) */
+  readonly seq: Int32Array;
+  readonly at: Int32Array;
+  readonly slots: Int32Array;
+  /** [S, P, 2] */
+  readonly pages: Int32Array;
+  readonly tables: { readonly S: number; readonly P: number };
+  /** [N]: rows whose result is wanted */
+  readonly want: Int32Array;
+  /** [N], for `nll` */
+  readonly labels?: Int32Array;
+  /** [T]: a second entry and column per row, seen without a window; rows that are not blind name an empty entry. Blind rows do not rotate. */
+  readonly blind?: {
+    readonly seq: Int32Array;
+    readonly at: Int32Array;
+    readonly rows: ReadonlySet<number>;
+  };
+};
+
+/** Live parts, row-major; see Wants for the shapes. */
+export type StepResult = {
+  readonly logits?: Float32Array;
+  readonly last?: Float32Array;
+  readonly hidden: readonly Float32Array[];
+  readonly attentions: readonly Float32Array[];
+  readonly nll?: Float32Array;
+};
+
+/** Plans kept ready; each costs little but the first run of a new shape. */
+const PROGRAMS_KEPT = 24;
+
+export class Runner {
+  readonly config: MistralConfig;
+  readonly #backend: Backend;
+  readonly #dtypeOf: (weight: string) => DType;
+  readonly #programs = new Map<string, { program: Program; recorded: Recorded }>();
+  #pages = 0;
+
+  /** @param dtypeOf the format in which each weight is kept */
+  constructor(config: MistralConfig, backend: Backend, dtypeOf: (weight: string) => DType) {
+    this.config = config;
+    this.#backend = backend;
+    this.#dtypeOf = dtypeOf;
+  }
+
+  /** Pages of each layer's pool. */
+  get pages(): number {
+    return this.#pages;
+  }
+
+  /** The weights that a step uses, with the regions that use them: what is to be placed and loaded. */
+  weightLeaves(): LeafSpec[] {
+    const shape: StepShape = {
+      ...{ T: 1, N: 1, S: 1, P: 1, pages: 1, columns: 0 },
+      ...{ embeds: false, blind: false, wants: { logits: true } },
+    };
+    const { plan } = recordStep(this.config, shape, this.#dtypeOf);
+    return [...plan.leaves.values()]
+      .filter((leaf) => leaf.kind === "weight")
+      .map(({ name, shape: dims, dtype, id }) => {
+        const users = plan.nodes.filter((node) => node.ins.some((t) => t.id === id));
+        const regions = [...new Set(users.map((node) => node.region ?? "head"))];
+        return { name, kind: "weight", shape: dims, dtype, regions };
+      });
+  }
+
+  /** Bytes of cache that one page takes in all layers. */
+  get bytesPerPage(): number {
+    const c = this.config;
+    return 2 * 4 * PAGE * c.num_key_value_heads * c.head_dim * c.num_hidden_layers;
+  }
+
+  /** Makes the pools hold at least that many pages; what is in them stays. @throws MemoryError nothing has changed */
+  async growPool(pages: number): Promise<void> {
+    if (pages <= this.#pages) return;
+    const leaves = Array.from({ length: this.config.num_hidden_layers }, (_, layer) =>
+      cacheLeaves(layer).map((name): LeafSpec => ({
+        ...{ name, kind: "state", dtype: "f32", shape: cacheShape(this.config, pages) },
+        regions: [`layers.${layer}`],
+      })),
+    );
+    await this.#backend.place(leaves.flat());
+    this.#pages = pages;
+    this.#forgetPrograms();
+  }
+
+  /** Copies pages in every layer: [from, to] each. */
+  async copyPages(copies: readonly (readonly [from: number, to: number])[]): Promise<void> {
+    if (copies.length === 0) return;
+    const N = capacity(copies.length);
+    const { program } = this.#program(`copy ${N}`, () => ({
+      plan: recordCopy(this.config, this.#pages, N),
+      at: { logits: [], last: [], hidden: [], attentions: [], nll: [] },
+    }));
+    const [from, to] = [0, 1].map((side) => Int32Array.from(copies, (pair) => pair[side]));
+    await program.run({ from, to }, { rows: copies.length, wanted: 0 });
+  }
+
+  /**
+   * Runs one step. The keys and values of its rows stand in their slots afterwards; whether they count is the caller's business.
+   * @param columns width of eager attention's matrices (a multiple of 16); 0: flash attention
+   * @throws EngineError, Aborted the step is void
+   */
+  async step(rows: StepRows, wants: Wants, columns = 0): Promise<StepResult> {
+    const T = rows.seq.length;
+    const shape: StepShape = {
+      T: capacity(T),
+      N: capacity(rows.want.length),
+      ...rows.tables,
+      pages: this.#pages,
+      embeds: rows.embeds !== undefined,
+      columns: columns === 0 ? 0 : capacity(columns),
+      blind: rows.blind !== undefined,
+      wants,
+    };
+    const { program, recorded } = this.#program(JSON.stringify(shape), () =>
+      recordStep(this.config, shape, this.#dtypeOf),
+    );
+    await program.run(this.#inputs(rows), { rows: T, wanted: rows.want.length });
+    const read = (want: keyof Wants): Promise<Float32Array[]> =>
+      Promise.all(recorded.at[want].map((index) => program.read(index)));
+    return {
+      logits: (await read("logits"))[0],
+      last: (await read("last"))[0],
+      hidden: await read("hidden"),
+      attentions: await read("attentions"),
+      nll: (await read("nll"))[0],
+    };
+  }
+
+  dispose(): void {
+    this.#forgetPrograms();
+  }
+
+  #inputs(rows: StepRows): Record<string, InputData> {
+    const { cos, sin } = ropeAngles(this.config, rows.positions, rows.sequenceLength);
+    const { seq, at, slots, pages, want, blind } = rows;
+    const half = this.config.head_dim / 2;
+    for (const t of blind?.rows ?? []) {
+      cos.fill(0, t * half, (t + 1) * half);
+      sin.fill(0, t * half, (t + 1) * half);
+    }
+    return {
+      ...{ cos, sin, seq, at, slots, pages, want },
+      ...(rows.ids && { ids: rows.ids }),
+      ...(rows.embeds && { embeds: rows.embeds }),
+      ...(rows.labels && { labels: rows.labels }),
+      ...(blind && { blind_seq: blind.seq, blind_at: blind.at }),
+    };
+  }
+
+  #program(key: string, record: () => Recorded): { program: Program; recorded: Recorded } {
+    const known = this.#programs.get(key);
+    if (known !== undefined) {
+      // Moved to the end: the first one is always the one not used for longest.
+      this.#programs.delete(key);
+      this.#programs.set(key, known);
+      return known;
+    }
+    if (this.#programs.size >= PROGRAMS_KEPT) {
+      const [oldest, { program }] = [...this.#programs][0];
+      program.dispose();
+      this.#programs.delete(oldest);
+    }
+    const recorded = record();
+    const made = { program: this.#backend.compile(recorded.plan), recorded };
+    this.#programs.set(key, made);
+    return made;
+  }
+
+  #forgetPrograms(): void {
+    for (const { program } of this.#programs.values()) program.dispose();
+    this.#programs.clear();
+  }
+}
+
+/** The capacity that a plan is recorded for: the next power of two, so that few plans serve all sizes. */
+export function capacity(count: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, count)));
+}

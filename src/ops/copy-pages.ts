@@ -1,0 +1,29 @@
+// Copies whole cache pages of a layer: before a sequence writes into a page that it shares with another.
+
+import type { Op, Tensor } from "../graph/graph.ts";
+import { expect } from "./shapes.ts";
+
+/** K, V [pages, 16, KV]: page to[n] becomes page from[n]; from, to [N] i32, no page both read and written */
+export const copyPages = (K: Tensor, V: Tensor, from: Tensor, to: Tensor): void => {
+  K.graph.emit(copyPagesOp, [K, V, from, to], {});
+};
+
+export const copyPagesOp: Op<object> = {
+  name: "copy_pages",
+
+  writes: [0, 1],
+
+  shapes(ins) {
+    const [, , from, to] = ins;
+    expect(from.shape[0] === to.shape[0], "copy_pages", ins, "from and to must be [N] i32");
+    return [];
+  },
+
+  run(_outs, [K, V, from, to], [[, columns, KV], , [N]]) {
+    const page = columns * KV;
+    for (let n = 0; n < N; n++) {
+      K.copyWithin(to[n] * page, from[n] * page, (from[n] + 1) * page);
+      V.copyWithin(to[n] * page, from[n] * page, (from[n] + 1) * page);
+    }
+  },
+};
