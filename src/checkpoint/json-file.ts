@@ -1,0 +1,53 @@
+// A settings file of a model folder (config.json, generation_config.json, …) as a plain object, Python's JSON included:
+// NaN and Infinity as bare words, or as Transformers writes them, { "__float__": "NaN" }. Does not know what the keys mean.
+
+import { readText } from "#platform";
+import { CheckpointError } from "../errors.ts";
+
+/** Largest settings file that is read, in characters. */
+const MAX_CHARACTERS = 16 * 2 ** 20;
+
+/** The object in a JSON file. @throws CheckpointError no such file, no JSON, no object */
+export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
+  const text = await readText(path);
+  if (text.length > MAX_CHARACTERS) {
+    throw new CheckpointError(
+      `${path}: a settings file of ${text.length} characters, at most ${MAX_CHARACTERS} are read`,
+    );
+  }
+  const value = decodeFloats(parse(path, text));
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new CheckpointError(`${path}: expected a JSON object; download the file again`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function parse(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // Only now, since the replacement costs a second pass: strings are stepped over, bare words become tagged objects.
+    const tagged = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (token) =>
+      token.startsWith('"') ? token : `{"__float__":"${token}"}`,
+    );
+    try {
+      if (tagged !== text) return JSON.parse(tagged);
+    } catch {
+      // The first error is the one that names a place in the file.
+    }
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError(`${path}: this is no JSON (${why}); download the file again`, {
+      cause,
+    });
+  }
+}
+
+function decodeFloats(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(decodeFloats);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value);
+  if (entries.length === 1 && entries[0][0] === "__float__" && typeof entries[0][1] === "string") {
+    return Number(entries[0][1]);
+  }
+  return Object.fromEntries(entries.map(([key, item]) => [key, decodeFloats(item)]));
+}

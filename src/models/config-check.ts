@@ -1,0 +1,176 @@
+// Judges a config before anything is allocated: types, ranges, what must divide what, and the size that it asks for.
+// Contract: after checkConfig, every count is a whole number that fits into an i32 and every product into a double.
+
+import { CheckpointError, InputError, MemoryError } from "../errors.ts";
+import { activation } from "./activation.ts";
+import type { MistralConfig } from "./config.ts";
+import { expectedWeights, type ModelClass } from "./config-weights.ts";
+import { checkRope } from "./rope.ts";
+
+const MAX_COUNT = 2 ** 31 - 1;
+/** No published Mistral has more than some hundreds. */
+const MAX_LAYERS = 10_000;
+/** 2^40 numbers: 2 TiB even in 16 bits. */
+const MAX_PARAMETERS = 2 ** 40;
+
+/**
+ * Refuses a config that no model can be built from.
+ *
+ * @throws CheckpointError the config was read from a file; InputError it was made in code (name_or_path is "")
+ * @throws MemoryError its weights would take more than 2^40 numbers, with the arithmetic
+ */
+export function checkConfig(config: MistralConfig): void {
+  const fail = failure(config);
+  if ("layer_types" in config) {
+    throw fail(
+      "layer_types",
+      "no such field: layers of several kinds are a Ministral model, which is another architecture",
+    );
+  }
+  for (const field of COUNTS) {
+    if (!isCount(config[field], 1)) throw fail(field, `a whole number from 1 to ${MAX_COUNT}`);
+  }
+  if (config.num_hidden_layers > MAX_LAYERS)
+    throw fail("num_hidden_layers", `at most ${MAX_LAYERS}`);
+  checkHeads(config, fail);
+  if (!isCount(config.sliding_window, 1) && config.sliding_window !== null) {
+    throw fail("sliding_window", `null (no window) or a whole number from 1 to ${MAX_COUNT}`);
+  }
+  const { rms_norm_eps: eps, attention_dropout: dropout, initializer_range: std } = config;
+  if (!(isNumber(eps) && eps > 0 && eps < 1))
+    throw fail("rms_norm_eps", "a number above 0 and below 1");
+  if (!(isNumber(dropout) && dropout >= 0 && dropout < 1))
+    throw fail("attention_dropout", "a number from 0 to below 1");
+  if (!(isNumber(std) && std >= 0)) throw fail("initializer_range", "a number of at least 0");
+  if (typeof config.tie_word_embeddings !== "boolean")
+    throw fail("tie_word_embeddings", "true or false");
+  if (typeof config.use_cache !== "boolean") throw fail("use_cache", "true or false");
+  checkTokens(config, fail);
+  checkLabels(config, fail);
+  if (typeof config.hidden_act !== "string") throw fail("hidden_act", "the name of an activation");
+  activation(config.hidden_act);
+  if (typeof config.rope_parameters !== "object" || config.rope_parameters === null) {
+    throw fail("rope_parameters", "an object with rope_type and rope_theta");
+  }
+  checkRope(config);
+  checkSize(config);
+}
+
+const COUNTS = [
+  "vocab_size",
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+  "num_key_value_heads",
+  "head_dim",
+  "max_position_embeddings",
+] as const;
+
+type Fail = (field: keyof MistralConfig | "layer_types", expected: string) => Error;
+
+function failure(config: MistralConfig): Fail {
+  const file = config.name_or_path !== "";
+  const where = file ? `${config.name_or_path}: config.json` : "MistralConfig";
+  const remedy = file ? "; take the config.json of the model's publisher" : "";
+  return (field, expected) => {
+    const text = `${where}: ${field} is ${shown(field === "layer_types" ? "given" : config[field])}, expected ${expected}${remedy}`;
+    return file ? new CheckpointError(text) : new InputError(text);
+  };
+}
+
+function checkHeads(c: MistralConfig, fail: Fail): void {
+  if (c.num_attention_heads % c.num_key_value_heads !== 0) {
+    throw fail(
+      "num_attention_heads",
+      `a multiple of num_key_value_heads, which is ${c.num_key_value_heads}`,
+    );
+  }
+  // A head_dim of its own may differ from hidden_size / heads; one that is only their quotient rounded down may not.
+  const quotient = c.hidden_size / c.num_attention_heads;
+  if (!Number.isInteger(quotient) && c.head_dim === Math.floor(quotient)) {
+    throw fail(
+      "hidden_size",
+      `a multiple of num_attention_heads, which is ${c.num_attention_heads}, or another head_dim than ${c.head_dim}`,
+    );
+  }
+  if (c.head_dim % 2 !== 0)
+    throw fail("head_dim", "an even number: rotary embeddings turn pairs of dimensions");
+}
+
+function checkTokens(c: MistralConfig, fail: Fail): void {
+  for (const field of ["pad_token_id", "bos_token_id"] as const) {
+    // -1 stands for "none" in some published files.
+    const id: unknown = c[field];
+    if (id !== null && !isCount(id, -1)) throw fail(field, "null or a token id");
+  }
+  const eos: unknown = c.eos_token_id;
+  const list: unknown[] = Array.isArray(eos) ? eos : eos === null ? [] : [eos];
+  if (list.length > 1000 || !list.every((id) => isCount(id, -1))) {
+    throw fail("eos_token_id", "null, a token id or a list of at most 1000 token ids");
+  }
+}
+
+function checkLabels(c: MistralConfig, fail: Fail): void {
+  const labels: unknown = c.id2label;
+  const isMap = typeof labels === "object" && labels !== null && !Array.isArray(labels);
+  if (!isMap || !Object.keys(labels).every((key, i) => key === String(i))) {
+    throw fail("id2label", "an object from 0, 1, … to names");
+  }
+  const known: unknown[] = [
+    null,
+    "regression",
+    "single_label_classification",
+    "multi_label_classification",
+  ];
+  if (!known.includes(c.problem_type))
+    throw fail("problem_type", `one of ${known.map(shown).join(", ")}`);
+  if (c.problem_type === "single_label_classification" && c.num_labels === 1) {
+    throw fail("problem_type", 'more than one label, or "regression" for a single output');
+  }
+}
+
+function checkSize(config: MistralConfig): void {
+  const parameters = countParameters(config);
+  if (parameters <= MAX_PARAMETERS) return;
+  const { hidden_size: H, intermediate_size: F, num_hidden_layers: L, vocab_size: V } = config;
+  const [q, kv] = [config.num_attention_heads, config.num_key_value_heads].map(
+    (heads) => heads * config.head_dim,
+  );
+  throw new MemoryError(
+    `${config.name_or_path || "MistralConfig"}: the config asks for ${parameters.toExponential(2)} weights, at most 2^40 are taken: ` +
+      `${L} layers × (hidden ${H} × (2 × ${q} heads' width + 2 × ${kv} key and value width + 3 × intermediate ${F})) + ` +
+      `vocabulary ${V} × hidden ${H} × ${config.tie_word_embeddings ? 1 : 2}; is config.json the model's own?`,
+  );
+}
+
+/** How many numbers a model's weights are. */
+export function countParameters(
+  config: MistralConfig,
+  kind: ModelClass = "MistralForCausalLM",
+): number {
+  const withLayers = (num_hidden_layers: number): number =>
+    [...expectedWeights({ ...sizes(config), num_hidden_layers }, kind).values()]
+      .map((shape) => shape.reduce((product, size) => product * size, 1))
+      .reduce((sum, size) => sum + size, 0);
+  const outside = withLayers(0);
+  return outside + config.num_hidden_layers * (withLayers(1) - outside);
+}
+
+function sizes(c: MistralConfig): Parameters<typeof expectedWeights>[0] {
+  return { ...c, num_labels: c.num_labels };
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+function isCount(value: unknown, from: number): boolean {
+  return Number.isInteger(value) && (value as number) >= from && (value as number) <= MAX_COUNT;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "number" || value === undefined) return String(value);
+  const text = JSON.stringify(value);
+  return text.length <= 80 ? text : `${text.slice(0, 60)}… (${text.length} characters)`;
+}

@@ -1,0 +1,220 @@
+// Which tensors a config asks for, and how those of a checkpoint meet them: names, shapes, dtypes, from headers alone.
+// The names inside are those of MistralForCausalLM ("model.layers.0…", "lm_head.weight"). A checkpoint saved from the bare
+// MistralModel has them without "model."; it is read by that rule. Tied models may lack either of the two tied tensors.
+// Knows no files: a table of names, shapes and dtypes comes in.
+
+import { nearest } from "../did-you-mean.ts";
+import { CheckpointError } from "../errors.ts";
+import type { MistralConfig } from "./config.ts";
+
+export type ModelClass =
+  | "MistralModel"
+  | "MistralForCausalLM"
+  | "MistralForSequenceClassification"
+  | "MistralForTokenClassification"
+  | "MistralForQuestionAnswering";
+
+/** A checkpoint as far as this file looks at it; `Checkpoint` is one. */
+export type WeightTable = {
+  readonly dir: string;
+  readonly tensors: ReadonlyMap<
+    string,
+    { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }
+  >;
+};
+
+/** What `output_loading_info` shows, under the names of the model class. */
+export type LoadingInfo = {
+  missing_keys: string[];
+  unexpected_keys: string[];
+  mismatched_keys: { key: string; checkpoint: readonly number[]; model: readonly number[] }[];
+  error_msgs: string[];
+};
+
+export type WeightMatch = {
+  /** The name in the checkpoint of each weight of the model. */
+  names: Map<string, string>;
+  info: LoadingInfo;
+  /** Both tied tensors are stored: when their bytes differ, Transformers does not tie them. */
+  bothTiedStored: boolean;
+};
+
+const READABLE: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
+
+const PREFIX = "model.";
+const EMBEDDING = "model.embed_tokens.weight";
+const HEAD = "lm_head.weight";
+
+type Sizes = Pick<
+  MistralConfig,
+  | "vocab_size"
+  | "hidden_size"
+  | "intermediate_size"
+  | "num_hidden_layers"
+  | "num_attention_heads"
+  | "num_key_value_heads"
+  | "head_dim"
+  | "tie_word_embeddings"
+  | "num_labels"
+>;
+
+/** Name → shape of every weight that a model of that class has, in the order of its layers. */
+export function expectedWeights(c: Sizes, kind: ModelClass): Map<string, number[]> {
+  const [V, H, F, D] = [c.vocab_size, c.hidden_size, c.intermediate_size, c.head_dim];
+  const [q, kv] = [c.num_attention_heads * D, c.num_key_value_heads * D];
+  const out = new Map<string, number[]>([[EMBEDDING, [V, H]]]);
+  for (let i = 0; i < c.num_hidden_layers; i++) {
+    const layer = (name: string, ...shape: number[]): unknown =>
+      out.set(`model.layers.${i}.${name}.weight`, shape);
+    layer("input_layernorm", H);
+    layer("self_attn.q_proj", q, H);
+    layer("self_attn.k_proj", kv, H);
+    layer("self_attn.v_proj", kv, H);
+    layer("self_attn.o_proj", H, q);
+    layer("post_attention_layernorm", H);
+    layer("mlp.gate_proj", F, H);
+    layer("mlp.up_proj", F, H);
+    layer("mlp.down_proj", H, F);
+  }
+  out.set("model.norm.weight", [H]);
+  for (const [name, shape] of headWeights(c, kind)) out.set(name, shape);
+  return out;
+}
+
+function headWeights(c: Sizes, kind: ModelClass): [string, number[]][] {
+  const [H, N] = [c.hidden_size, c.num_labels];
+  switch (kind) {
+    case "MistralModel":
+      return [];
+    case "MistralForCausalLM":
+      return c.tie_word_embeddings ? [] : [[HEAD, [c.vocab_size, H]]];
+    case "MistralForSequenceClassification":
+      return [["score.weight", [N, H]]];
+    case "MistralForTokenClassification":
+      return [
+        ["score.weight", [N, H]],
+        ["score.bias", [N]],
+      ];
+    case "MistralForQuestionAnswering":
+      return [
+        ["qa_outputs.weight", [2, H]],
+        ["qa_outputs.bias", [2]],
+      ];
+  }
+}
+
+/** Finds each weight of the model in the checkpoint. Refuses nothing but what no reader could use. */
+export function matchWeights(
+  config: MistralConfig,
+  checkpoint: WeightTable,
+  kind: ModelClass,
+): WeightMatch {
+  const { tensors } = checkpoint;
+  const tied = config.tie_word_embeddings && kind === "MistralForCausalLM";
+  const info: LoadingInfo = {
+    missing_keys: [],
+    unexpected_keys: [],
+    mismatched_keys: [],
+    error_msgs: [],
+  };
+  const names = new Map<string, string>();
+  const stored = (name: string): string | undefined => {
+    if (tensors.has(name)) return name;
+    const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+    return tensors.has(bare) ? bare : undefined;
+  };
+
+  for (const [name, shape] of expectedWeights(config, kind)) {
+    const found = stored(name) ?? (tied && name === EMBEDDING ? stored(HEAD) : undefined);
+    const entry = found === undefined ? undefined : tensors.get(found);
+    if (entry === undefined) info.missing_keys.push(name);
+    else if (
+      entry.shape.length !== shape.length ||
+      entry.shape.some((size, i) => size !== shape[i])
+    ) {
+      info.mismatched_keys.push({ key: name, checkpoint: entry.shape, model: shape });
+    } else names.set(name, entry.name);
+  }
+
+  const used = new Set([...names.values(), ...info.mismatched_keys.map(({ key }) => stored(key))]);
+  if (tied) used.add(HEAD);
+  for (const name of tensors.keys()) {
+    // Old checkpoints store the rotary frequencies of each layer; they follow from the config.
+    if (!used.has(name) && !name.endsWith("rotary_emb.inv_freq")) info.unexpected_keys.push(name);
+  }
+  return {
+    names,
+    info,
+    bothTiedStored: tied && tensors.has(HEAD) && stored(EMBEDDING) !== undefined,
+  };
+}
+
+/**
+ * matchWeights, refusing a checkpoint that does not give the whole model: a missing weight, another shape than the config
+ * says, a dtype that cannot be read. Unexpected tensors are only reported, as in Transformers.
+ *
+ * @throws CheckpointError naming the tensor, both shapes, and the field of config.json that disagrees
+ */
+export function checkWeights(
+  config: MistralConfig,
+  checkpoint: WeightTable,
+  kind: ModelClass = "MistralForCausalLM",
+): WeightMatch {
+  const match = matchWeights(config, checkpoint, kind);
+  const { missing_keys: missing, mismatched_keys: mismatched } = match.info;
+  const quantised = quantMethod(config);
+  if (quantised !== undefined) {
+    throw new CheckpointError(
+      `${checkpoint.dir}: config.json says that the weights are quantised by ${JSON.stringify(quantised)}, which is not read here; use the unquantised checkpoint`,
+    );
+  }
+  if (mismatched.length > 0) {
+    const { key, checkpoint: got, model } = mismatched[0];
+    throw new CheckpointError(
+      `${checkpoint.dir}: ${key} has shape [${got.join(", ")}], but config.json asks for [${model.join(", ")}]${disagreement(key, config)}` +
+        `${more(mismatched.length, "shapes disagree")}; is config.json the one of these weights?`,
+    );
+  }
+  if (missing.length > 0) {
+    const meant = nearest(missing[0], match.info.unexpected_keys);
+    const hint = meant === undefined ? "" : ` (there is ${JSON.stringify(meant.slice(0, 80))})`;
+    throw new CheckpointError(
+      `${checkpoint.dir}: the weights hold no ${missing[0]}${hint}, which a ${kind} of ${config.num_hidden_layers} layers needs` +
+        `${more(missing.length, "weights are missing")}; is the checkpoint complete, and num_hidden_layers right?`,
+    );
+  }
+  for (const [name, storedName] of match.names) {
+    const dtype = checkpoint.tensors.get(storedName)?.dtype ?? "";
+    if (!READABLE.has(dtype)) {
+      throw new CheckpointError(
+        `${checkpoint.dir}: ${name} has dtype ${dtype}, expected ${[...READABLE].join(", ")}; save the model again in one of these`,
+      );
+    }
+  }
+  return match;
+}
+
+function quantMethod(config: MistralConfig): string | undefined {
+  const settings = (config as { quantization_config?: { quant_method?: unknown } | null })
+    .quantization_config;
+  return settings == null ? undefined : String(settings.quant_method ?? "an unnamed method");
+}
+
+function more(count: number, what: string): string {
+  return count === 1 ? "" : ` (${count} ${what} in all)`;
+}
+
+/** The field of config.json that a shape speaks about. */
+function disagreement(key: string, c: MistralConfig): string {
+  const heads = (count: number): string =>
+    `${count} heads × head_dim ${c.head_dim}, hidden_size ${c.hidden_size}`;
+  if (key === EMBEDDING || key === HEAD)
+    return ` (vocab_size ${c.vocab_size}, hidden_size ${c.hidden_size})`;
+  if (/\.[qo]_proj\./.test(key)) return ` (${heads(c.num_attention_heads)})`;
+  if (/\.[kv]_proj\./.test(key)) return ` (${heads(c.num_key_value_heads)})`;
+  if (key.includes(".mlp."))
+    return ` (intermediate_size ${c.intermediate_size}, hidden_size ${c.hidden_size})`;
+  if (/^(score|qa_outputs)\./.test(key))
+    return ` (num_labels ${c.num_labels}, hidden_size ${c.hidden_size})`;
+  return ` (hidden_size ${c.hidden_size})`;
+}

@@ -1,0 +1,242 @@
+// config.json as an object: every field of Transformers' MistralConfig (5.23) with its default, older spellings brought
+// into the new ones, unknown keys kept. Contract: what a file says is what to_dict() says again. Nothing is judged here;
+// config-check.ts does that before anything is allocated. Knows no files and no weights.
+
+import { generationDefaults } from "./config-generation.ts";
+
+/** RoPE settings; which further keys count depends on `rope_type`, see rope.ts. */
+export type RopeParameters = {
+  rope_type: string;
+  /** The base of the wavelengths. */
+  rope_theta: number;
+  [key: string]: unknown;
+};
+
+export type ProblemType =
+  | "regression"
+  | "single_label_classification"
+  | "multi_label_classification";
+
+/** What `new MistralConfig({ … })` takes: any field, the older spellings, and anything else, which is kept. */
+export type MistralConfigOptions = {
+  -readonly [K in ConfigField]?: MistralConfig[K] | null;
+} & {
+  /** Older spelling of rope_parameters.rope_theta. */
+  rope_theta?: number;
+  /** Older spelling of rope_parameters. */
+  rope_scaling?: Partial<RopeParameters> | null;
+  rope_parameters?: Partial<RopeParameters> | null;
+  /** Older spelling of dtype. */
+  torch_dtype?: string | null;
+  num_labels?: number;
+  name_or_path?: string;
+  attn_implementation?: string | null;
+  [key: string]: unknown;
+};
+
+type ConfigField = Exclude<
+  {
+    [K in keyof MistralConfig]: MistralConfig[K] extends (...a: never[]) => unknown ? never : K;
+  }[keyof MistralConfig],
+  "rope_parameters" | "model_type" | "num_labels"
+>;
+
+/** The version of Transformers that this config follows; written to files that name none. */
+const TRANSFORMERS_VERSION = "5.23.0";
+
+/** Settings of a Mistral model. Fields can be assigned; `checkConfig` is called again before a model is built. */
+export class MistralConfig {
+  /** V, rows of the embedding. */
+  vocab_size = 32000;
+  /** H, width of the residual stream. */
+  hidden_size = 4096;
+  /** F, width inside the gated feed-forward layer. */
+  intermediate_size = 14336;
+  num_hidden_layers = 32;
+  /** Hq, query heads. */
+  num_attention_heads = 32;
+  /** Hkv, key and value heads; given as null: as many as query heads. */
+  num_key_value_heads = 8;
+  /** D; when not given hidden_size / num_attention_heads. */
+  head_dim: number;
+  hidden_act = "silu";
+  max_position_embeddings = 131072;
+  /** Standard deviation of fresh weights. */
+  initializer_range = 0.02;
+  rms_norm_eps = 1e-6;
+  use_cache = true;
+  pad_token_id: number | null = null;
+  bos_token_id: number | null = 1;
+  eos_token_id: number | number[] | null = 2;
+  /** Whether the output head is the embedding. */
+  tie_word_embeddings = false;
+  rope_parameters: RopeParameters;
+  /** W: a token sees W keys, its own included; null: all before it. */
+  sliding_window: number | null = 4096;
+  attention_dropout = 0;
+
+  /** Classes that the weights were saved from. */
+  architectures: string[] | null = null;
+  /** Type of the stored weights: "float32", "bfloat16", "float16". */
+  dtype: string | null = null;
+  output_hidden_states = false;
+  output_attentions = false;
+  return_dict = true;
+  chunk_size_feed_forward = 0;
+  is_encoder_decoder = false;
+  id2label: Record<number, string> = { 0: "LABEL_0", 1: "LABEL_1" };
+  label2id: Record<string, number> = { LABEL_0: 0, LABEL_1: 1 };
+  problem_type: ProblemType | null = null;
+  transformers_version: string = TRANSFORMERS_VERSION;
+  /** Where the config was read from; "" when it was made in code. */
+  name_or_path = "";
+  /** Which attention is used when the caller does not say: "eager", "sdpa", "flash_attention_2"; null: the engine's choice. */
+  attn_implementation: string | null = null;
+
+  // Keys of a file that would hide a method or reach a prototype, such as "to_dict" or "__proto__".
+  readonly #shadowed = new Map<string, unknown>();
+
+  /** @param options any field of config.json; unknown ones are kept as they are and written back */
+  constructor(options: MistralConfigOptions = {}) {
+    const given = new Map<string, unknown>(Object.entries(structuredClone(options)));
+    const take = (key: string): unknown => {
+      const value = given.get(key);
+      given.delete(key);
+      return value;
+    };
+    for (const key of DROPPED) given.delete(key);
+    const rope = {
+      scaling: take("rope_scaling"),
+      parameters: take("rope_parameters"),
+      theta: take("rope_theta"),
+    };
+    const headDim = take("head_dim") as number | null | undefined;
+    const torchDtype = take("torch_dtype");
+    const numLabels = take("num_labels") as number | undefined;
+
+    for (const [key, value] of given) {
+      if (value === undefined || (value === null && NEVER_NULL.has(key))) continue;
+      this.#set(key, value);
+    }
+    if (given.get("num_key_value_heads") === null)
+      this.num_key_value_heads = this.num_attention_heads;
+    this.head_dim = headDim ?? Math.floor(this.hidden_size / this.num_attention_heads);
+    this.dtype ??= (torchDtype as string | null | undefined) ?? null;
+    if (typeof this.dtype === "string") this.dtype = this.dtype.replace(/^torch\./, "");
+    this.rope_parameters = ropeParameters(rope, this);
+    if (numLabels !== undefined && given.get("id2label") == null) this.num_labels = numLabels;
+  }
+
+  get model_type(): "mistral" {
+    return "mistral";
+  }
+
+  /** N, outputs of a classification head: the number of labels. Assigning another number names them LABEL_0 … */
+  get num_labels(): number {
+    return Object.keys(this.id2label).length;
+  }
+
+  set num_labels(count: number) {
+    if (count === this.num_labels) return;
+    const names = Array.from({ length: count }, (_, i) => `LABEL_${i}`);
+    this.id2label = { ...names };
+    this.label2id = Object.fromEntries(names.map((name, i) => [name, i]));
+  }
+
+  /** Every field, unknown ones included, as plain data. */
+  to_dict(): Record<string, unknown> {
+    const { name_or_path: _name_or_path, attn_implementation: _chosen, ...fields } = this;
+    const out: Record<string, unknown> = Object.assign(
+      Object.create(null),
+      structuredClone({ ...fields }),
+    );
+    for (const [key, value] of this.#shadowed) out[key] = structuredClone(value);
+    return Object.assign(out, { _name_or_path, model_type: this.model_type });
+  }
+
+  /** What to_dict() gives, less the general settings that have their default: what belongs into a file. */
+  to_diff_dict(): Record<string, unknown> {
+    const { _name_or_path: _, ...out } = this.to_dict();
+    const defaults = new MistralConfig().to_dict();
+    for (const key of GENERAL) {
+      if (JSON.stringify(out[key]) === JSON.stringify(defaults[key])) delete out[key];
+    }
+    return out;
+  }
+
+  /** config.json's text: keys sorted, two spaces. @param use_diff leave out general settings that have their default */
+  to_json_string(use_diff = true): string {
+    const text = JSON.stringify(
+      sorted(use_diff ? this.to_diff_dict() : this.to_dict()),
+      undefined,
+      2,
+    );
+    // Python reads "1" as an int, and Transformers refuses an int in these fields.
+    const floats =
+      /^( *"(?:rope_theta|rms_norm_eps|initializer_range|attention_dropout)": -?[0-9]+)(,?)$/gm;
+    return `${text.replace(floats, "$1.0$2")}\n`;
+  }
+
+  #set(key: string, value: unknown): void {
+    if (!Object.hasOwn(this, key) && (key in this || key === "num_labels"))
+      this.#shadowed.set(key, value);
+    else
+      Object.defineProperty(this, key, {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+  }
+}
+
+// model_type is the class's own; settings of generation belong into generation_config.json; the others are Transformers' own notes.
+const DROPPED: ReadonlySet<string> = new Set(
+  ["model_type", "_name_or_path", "_commit_hash", ...Object.keys(generationDefaults)].filter(
+    (key) => key !== "use_cache",
+  ),
+);
+
+// Fields whose null in a file means "not given".
+const NEVER_NULL: ReadonlySet<string> = new Set(
+  "num_key_value_heads id2label label2id transformers_version name_or_path output_hidden_states output_attentions return_dict".split(
+    " ",
+  ),
+);
+
+// Settings of every model class, in Transformers' PreTrainedConfig: files name them only when they differ.
+const GENERAL: readonly string[] =
+  "architectures dtype output_hidden_states output_attentions return_dict chunk_size_feed_forward is_encoder_decoder id2label label2id problem_type".split(
+    " ",
+  );
+
+function ropeParameters(
+  given: { scaling: unknown; parameters: unknown; theta: unknown },
+  config: { max_position_embeddings: number },
+): RopeParameters {
+  const from = (given.scaling || given.parameters || {}) as Partial<RopeParameters>;
+  const parameters: RopeParameters = {
+    ...from,
+    rope_type: from.rope_type ?? (from.type as string | undefined) ?? "default",
+    rope_theta: from.rope_theta ?? (given.theta as number | undefined) ?? 10000,
+  };
+  if (["llama3", "yarn", "longrope"].includes(parameters.rope_type)) {
+    const extra = config as { original_max_position_embeddings?: unknown };
+    parameters.original_max_position_embeddings =
+      extra.original_max_position_embeddings ??
+      parameters.original_max_position_embeddings ??
+      config.max_position_embeddings;
+  }
+  return parameters;
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value === "number" && !Number.isFinite(value))
+    return { __float__: Number.isNaN(value) ? "NaN" : `${value}` };
+  if (typeof value !== "object" || value === null) return value;
+  const out: Record<string, unknown> = Object.create(null);
+  for (const key of Object.keys(value).toSorted())
+    out[key] = sorted((value as Record<string, unknown>)[key]);
+  return out;
+}
