@@ -1,0 +1,155 @@
+// Decoders of tokenizer.json: tokens → text, a chain of steps over a list of strings. A kind that is not known here is
+// refused by name. Knows nothing of ids.
+
+import { CheckpointError } from "../errors.ts";
+import { fromByteLevel } from "./byte-level.ts";
+import { Fields } from "./json-fields.ts";
+import { readPattern } from "./pattern.ts";
+
+type Step = (tokens: string[]) => string[];
+
+export type Decoder = {
+  /** The text of these tokens. */
+  decode(tokens: readonly string[]): string;
+  /**
+   * Set when the chain is Replace…, ByteFallback, Fuse, Strip of at most one leading character: then the text of a list
+   * is that of its parts in a row, and a stream can be decoded token by token.
+   */
+  readonly streamable: Streamable | undefined;
+};
+
+export type Streamable = {
+  /** A token after the Replace steps. */
+  replaced(token: string): string;
+  /** The one character that is dropped from the begin of the text; undefined for none. */
+  readonly stripped: string | undefined;
+};
+
+/** The decoder a file describes; tokens joined by spaces when it says null. @throws CheckpointError */
+export function readDecoder(value: unknown, where: string): Decoder {
+  if (value === null || value === undefined) {
+    return { decode: (tokens) => tokens.join(" "), streamable: undefined };
+  }
+  const fields = flatten(new Fields(value, where));
+  const steps = fields.map(readStep);
+  return {
+    decode: (tokens) => steps.reduce((list, step) => step(list), [...tokens]).join(""),
+    streamable: readStreamable(fields, steps),
+  };
+}
+
+/** The byte that a token like `<0x0A>` stands for, or −1. */
+export function byteOfToken(token: string): number {
+  return /^<0x[0-9A-Fa-f]{2}>$/.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
+}
+
+function flatten(fields: Fields): Fields[] {
+  return fields.string("type") === "Sequence"
+    ? fields.objects("decoders").flatMap(flatten)
+    : [fields];
+}
+
+function readStep(fields: Fields): Step {
+  const type = fields.string("type");
+  switch (type) {
+    case "Replace": {
+      const pattern = readPattern(fields);
+      const content = fields.string("content");
+      return (tokens) => tokens.map((token) => replaceAll(token, pattern.find(token), content));
+    }
+    case "ByteFallback":
+      return byteFallback;
+    case "Fuse":
+      return (tokens) => [tokens.join("")];
+    case "Strip": {
+      const content = fields.string("content");
+      const start = fields.integer("start");
+      const stop = fields.integer("stop");
+      return (tokens) => tokens.map((token) => strip(token, content, start, stop));
+    }
+    case "Metaspace": {
+      const mark = fields.string("replacement", "▁");
+      const kept = fields.string("prepend_scheme", "always") === "never";
+      return (tokens) =>
+        tokens.map((token, i) => token.replaceAll(mark, i === 0 && !kept ? "" : " "));
+    }
+    case "ByteLevel":
+      return (tokens) => [fromByteLevel(tokens)];
+    default:
+      throw new CheckpointError(
+        `${fields.where}: decoder "${type}" is not supported; known are Sequence, Replace, ByteFallback, ` +
+          "Fuse, Strip, Metaspace, ByteLevel",
+      );
+  }
+}
+
+function readStreamable(fields: readonly Fields[], steps: readonly Step[]): Streamable | undefined {
+  const types = fields.map((step) => step.string("type"));
+  const replaces = types.findIndex((type) => type !== "Replace");
+  const rest = fields.slice(replaces);
+  const chain = types.slice(replaces).join(" ");
+  if (chain !== "ByteFallback Fuse" && chain !== "ByteFallback Fuse Strip") return undefined;
+  let stripped: string | undefined;
+  if (rest.length === 3) {
+    const [, , last] = rest;
+    const content = last.string("content");
+    if (last.integer("start") !== 1 || last.integer("stop") !== 0) return undefined;
+    if ([...content].length !== 1) return undefined;
+    stripped = content;
+  }
+  const first = steps.slice(0, replaces);
+  return {
+    replaced: (token) => first.reduce((list, step) => step(list), [token]).join(""),
+    stripped,
+  };
+}
+
+function replaceAll(token: string, spans: readonly [number, number][], content: string): string {
+  if (spans.length === 0) return token;
+  let out = "";
+  let read = 0;
+  for (const [from, to] of spans) {
+    out += token.slice(read, from) + content;
+    read = to;
+  }
+  return out + token.slice(read);
+}
+
+/** Runs of byte tokens become their text; a run that is not UTF-8 becomes one U+FFFD a byte, all of it. */
+function byteFallback(tokens: string[]): string[] {
+  const out: string[] = [];
+  let bytes: number[] = [];
+  const flush = (): void => {
+    if (bytes.length === 0) return;
+    out.push(...utf8(bytes));
+    bytes = [];
+  };
+  for (const token of tokens) {
+    const byte = byteOfToken(token);
+    if (byte >= 0) bytes.push(byte);
+    else {
+      flush();
+      out.push(token);
+    }
+  }
+  flush();
+  return out;
+}
+
+function utf8(bytes: readonly number[]): string[] {
+  try {
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    return [decoder.decode(Uint8Array.from(bytes))];
+  } catch {
+    return bytes.map(() => "\u{fffd}");
+  }
+}
+
+function strip(token: string, content: string, start: number, stop: number): string {
+  const characters = [...token];
+  let from = 0;
+  while (from < start && characters[from] === content) from++;
+  let to = characters.length;
+  while (to > characters.length - stop && to > from && characters[to - 1] === content) to--;
+  return from === 0 && to === characters.length ? token : characters.slice(from, to).join("");
+}

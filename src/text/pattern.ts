@@ -1,0 +1,137 @@
+// Patterns of tokenizer files, literal or regular expression. A file's expression is somebody else's code: only those are
+// taken whose cost at one place grows at most linearly with the text, and matching has a limit of time on top.
+// Expressions are written for Oniguruma; what JavaScript reads differently is translated or refused.
+
+import { CheckpointError } from "../errors.ts";
+import type { Fields } from "./json-fields.ts";
+
+/** Where a pattern matches: [from, to) pairs in order, without overlap, in UTF-16 units. */
+export type Pattern = {
+  find(text: string): [from: number, to: number][];
+};
+
+/** `{"String": …}` or `{"Regex": …}`. @throws CheckpointError */
+export function readPattern(fields: Fields): Pattern {
+  const pattern = fields.object("pattern");
+  if (pattern.has("String")) return literalPattern(pattern.string("String"));
+  return regexPattern(pattern.string("Regex"), pattern.where);
+}
+
+export function literalPattern(literal: string): Pattern {
+  return {
+    find(text) {
+      const found: [number, number][] = [];
+      if (literal === "") return found;
+      for (let at = text.indexOf(literal); at >= 0;) {
+        found.push([at, at + literal.length]);
+        at = text.indexOf(literal, at + literal.length);
+      }
+      return found;
+    },
+  };
+}
+
+/** @throws CheckpointError the expression cannot be read, or might take more than linear time at one place */
+export function regexPattern(source: string, where: string): Pattern {
+  if (degree(source, where) > 1) {
+    throw new CheckpointError(
+      `${where}: the expression ${quote(source)} can take quadratic time or more at one place of a text; refused`,
+    );
+  }
+  const expression = compile(source, where);
+  return { find: (text) => matches(expression, text, () => tooSlow(source, where)) };
+}
+
+function compile(source: string, where: string): RegExp {
+  const translated = source.replaceAll(/\\([\s\S])/gu, (escape: string, letter: string) => {
+    const classes: Record<string, string> = { s: "\\p{White_Space}", S: "\\P{White_Space}" };
+    return Object.hasOwn(classes, letter) ? (classes[letter] ?? escape) : escape;
+  });
+  try {
+    // sticky: one place a call, so that the time can be looked at between places
+    return new RegExp(translated, "yu");
+  } catch (cause) {
+    throw new CheckpointError(`${where}: the expression ${quote(source)} is not supported`, {
+      cause,
+    });
+  }
+}
+
+function matches(expression: RegExp, text: string, tooSlow: () => Error): [number, number][] {
+  const found: [number, number][] = [];
+  const limit = performance.now() + 400 + text.length / 200;
+  for (let at = 0, looks = 0; at <= text.length; looks++) {
+    if (looks % 256 === 255 && performance.now() > limit) throw tooSlow();
+    expression.lastIndex = at;
+    const match = expression.exec(text);
+    if (match !== null && match[0] !== "") {
+      found.push([at, at + match[0].length]);
+      at += match[0].length;
+    } else at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+  }
+  return found;
+}
+
+function tooSlow(source: string, where: string): CheckpointError {
+  return new CheckpointError(
+    `${where}: the expression ${quote(source)} takes too long on this text; stopped`,
+  );
+}
+
+const quote = (source: string): string =>
+  JSON.stringify(source.length > 80 ? `${source.slice(0, 80)}…` : source);
+
+// One element of an expression, cut out from its left end: an escape, a class, a bracket or a character.
+const ELEMENT = /^(?:\\[pPxu]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]|[\s\S])/u;
+const QUANTIFIER = /^(?:[*+?]|\{\d*(?:,\d*)?\})[?+]?/u;
+
+/**
+ * The exponent d of the O(n^d) steps that a backtracking matcher may need at one place: how many repetitions without
+ * limit stand before something that can fail. Repeating a group, or what an earlier group matched, counts as endless.
+ */
+function degree(source: string, where: string): number {
+  let rest = source;
+  const alternatives = (depth: number): ((fails: boolean) => number) => {
+    if (depth > 50) throw new CheckpointError(`${where}: the expression is nested too deeply`);
+    const branches: Item[][] = [[]];
+    while (rest !== "" && !rest.startsWith(")")) {
+      const element = ELEMENT.exec(rest)?.[0] ?? rest;
+      rest = rest.slice(element.length);
+      let inner: ((fails: boolean) => number) | undefined;
+      if (element === "|") {
+        branches.push([]);
+        continue;
+      }
+      if (element === "(") {
+        rest = rest.replace(/^\?(?:<?[=!]|[a-z-]*:|<\w+>|>)/u, "");
+        inner = alternatives(depth + 1);
+        rest = rest.slice(1);
+      }
+      const quantifier = QUANTIFIER.exec(rest)?.[0] ?? "";
+      rest = rest.slice(quantifier.length);
+      const endless = /^(?:[*+]|\{\d*,\})/u.test(quantifier);
+      const repeats = quantifier !== "" && !quantifier.startsWith("?");
+      branches.at(-1)?.push({
+        cost: (fails) => {
+          if (/^\\(?:[1-9]|k)/u.test(element) || (inner !== undefined && repeats)) return Infinity;
+          return (inner?.(fails) ?? 0) + (endless && fails ? 1 : 0);
+        },
+        canFail: !/^(?:[*?]|\{0?,|\{0\})/u.test(quantifier),
+      });
+    }
+    return (after) => Math.max(...branches.map((items) => sequence(items, after)));
+  };
+  return alternatives(0)(false);
+}
+
+type Item = { cost: (fails: boolean) => number; canFail: boolean };
+
+function sequence(items: readonly Item[], after: boolean): number {
+  let fails = after;
+  let sum = 0;
+  for (const item of items.toReversed()) {
+    sum += item.cost(fails);
+    fails ||= item.canFail;
+  }
+  return sum;
+}
