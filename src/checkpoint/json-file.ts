@@ -6,6 +6,7 @@ import { CheckpointError } from "../errors.ts";
 
 /** Largest settings file that is read, in characters. */
 const MAX_CHARACTERS = 16 * 2 ** 20;
+const MAX_DEPTH = 100;
 
 /** The object in a JSON file. @throws CheckpointError no such file, no JSON, no object */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
@@ -15,7 +16,7 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
       `${path}: a settings file of ${text.length} characters, at most ${MAX_CHARACTERS} are read`,
     );
   }
-  const value = decodeFloats(parse(path, text));
+  const value = decodeFloats(path, parse(path, text), 0);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new CheckpointError(`${path}: expected a JSON object; download the file again`);
   }
@@ -27,7 +28,7 @@ function parse(path: string, text: string): unknown {
     return JSON.parse(text);
   } catch (cause) {
     // Only now, since the replacement costs a second pass: strings are stepped over, bare words become tagged objects.
-    const tagged = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (token) =>
+    const tagged = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g, (token) =>
       token.startsWith('"') ? token : `{"__float__":"${token}"}`,
     );
     try {
@@ -42,12 +43,15 @@ function parse(path: string, text: string): unknown {
   }
 }
 
-function decodeFloats(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(decodeFloats);
+function decodeFloats(path: string, value: unknown, depth: number): unknown {
+  if (depth > MAX_DEPTH) throw new CheckpointError(`${path}: nested deeper than ${MAX_DEPTH}`);
+  if (Array.isArray(value)) return value.map((item) => decodeFloats(path, item, depth + 1));
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value);
   if (entries.length === 1 && entries[0][0] === "__float__" && typeof entries[0][1] === "string") {
     return Number(entries[0][1]);
   }
-  return Object.fromEntries(entries.map(([key, item]) => [key, decodeFloats(item)]));
+  return Object.fromEntries(
+    entries.map(([key, item]) => [key, decodeFloats(path, item, depth + 1)]),
+  );
 }
