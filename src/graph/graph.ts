@@ -64,7 +64,7 @@ export class Graph {
   #tensors = 0;
   #region: string | undefined;
 
-  /** The leaf of that name, made at its first use; every later use must agree in kind, shape and dtype. */
+  /** The leaf of that name, made at its first use; every later use must agree in all of this. */
   leaf(name: string, kind: LeafKind, shape: Shape, dtype: DType = "f32", live?: Live): Leaf {
     const known = this.leaves.get(name);
     if (known === undefined) {
@@ -72,13 +72,10 @@ export class Graph {
       this.leaves.set(name, leaf);
       return leaf;
     }
-    if (known.kind !== kind || known.dtype !== dtype || !sameShape(known.shape, shape)) {
-      throw new InputError(
-        `leaf ${name}: ${kind} ${dtype} ${show(shape)} does not agree with its first use, ` +
-          `${known.kind} ${known.dtype} ${show(known.shape)}`,
-      );
-    }
-    return known;
+    const came = `${kind} ${dtype} ${showLive({ shape, live })}`;
+    const first = `${known.kind} ${known.dtype} ${showLive(known)}`;
+    if (came === first) return known;
+    throw new InputError(`leaf ${name}: ${came} does not agree with its first use, ${first}`);
   }
 
   /** Records one op and returns its outputs. @throws InputError when shapes do not fit */
@@ -89,6 +86,14 @@ export class Graph {
         throw new InputError(`${op.name}: input ${i} is written, so it must be a state leaf`);
     }
     const outs = op.shapes(ins, attrs).map((output) => this.#tensor(output));
+    for (const { shape } of outs) {
+      if (!shape.every(Number.isSafeInteger)) {
+        const came = ins.map(describe).join(" · ");
+        throw new InputError(
+          `${op.name}: ${came}: the output would be ${show(shape)}; have the inputs the right number of dimensions?`,
+        );
+      }
+    }
     this.nodes.push({ op: op as Op, ins, outs, attrs, region: this.#region });
     return outs;
   }
@@ -130,6 +135,11 @@ export function liveShape(t: Tensor, counts: LiveCounts): Shape {
 /** The name of a leaf, or `%id`, with its shape: for error texts and printed plans. */
 export function describe(t: Tensor): string {
   return `${"name" in t ? (t as Leaf).name : `%${t.id}`} ${show(t.shape)}`;
+}
+
+/** The shape, with what is live of its first dimension: [rows ≤ 8, 64]. */
+export function showLive({ shape, live }: { shape: Shape; live: Live | undefined }): string {
+  return live === undefined ? show(shape) : `[${live} ≤ ${shape.join(", ")}]`;
 }
 
 export function show(shape: Shape): string {

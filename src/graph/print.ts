@@ -1,6 +1,6 @@
 // A plan as text, one line a node: for snapshots, `--print-plan` and reports that name the first op that differs.
 
-import { describe, show, type Leaf, type Node, type Tensor } from "./graph.ts";
+import { describe, type Leaf, type Node, showLive } from "./graph.ts";
 import type { Plan } from "./plan.ts";
 
 /** The plan, or only the nodes of one region, such as "layers.0". */
@@ -12,14 +12,10 @@ export function printPlan(plan: Plan, region?: string): string {
 export function printNode(node: Node, plan: Plan): string {
   const outs = node.outs.map((t) => {
     const slot = plan.slotOf.get(t.id);
-    return `%${t.id} ${liveText(t)}${slot === undefined ? " unused" : ` @${slot}`}`;
+    return `%${t.id} ${showLive(t)}${slot === undefined ? " unused" : ` @${slot}`}`;
   });
   const written = node.op.writes?.map((i) => describe(node.ins[i])) ?? [];
   const ins = node.ins.map((t) => ("name" in t ? (t as Leaf).name : `%${t.id}`));
   const attrs = Object.entries(node.attrs).map(([name, value]) => `${name}=${String(value)}`);
   return `${[...outs, ...written.map((w) => `writes ${w}`)].join(", ")} = ${node.op.name}(${[...ins, ...attrs].join(", ")})`;
-}
-
-function liveText(t: Tensor): string {
-  return t.live === undefined ? show(t.shape) : `[${t.live} ≤ ${t.shape.join(", ")}]`;
 }

@@ -18,6 +18,12 @@ export function expect(
 
 export function expectSame(op: string, a: Tensor, b: Tensor): void {
   expect(sameShape(a.shape, b.shape), op, [a, b], "the shapes differ");
+  expect(
+    a.live === b.live,
+    op,
+    [a, b],
+    `live rows differ (${a.live ?? "all"} ≠ ${b.live ?? "all"})`,
+  );
 }
 
 /** Of several gradients that one op gives together: emits it at the first use, so that an unwanted one costs nothing. */

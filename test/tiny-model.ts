@@ -1,0 +1,79 @@
+// A small Mistral for tests: recorded packed (no cache), with seeded weights and the inputs of whole sequences.
+
+import { Graph, type Shape, type Tensor } from "../src/graph/graph.ts";
+import { elements } from "../src/graph/graph.ts";
+import { packedAttention } from "../src/models/attend.ts";
+import { MistralConfig, type MistralConfigOptions } from "../src/models/config.ts";
+import { causalHead, embedTokens, mistral, type Weights } from "../src/models/mistral.ts";
+import { ropeAngles } from "../src/models/rope.ts";
+import { crossEntropy } from "../src/ops/cross-entropy.ts";
+import { seeded } from "./random.ts";
+
+/** Grouped queries, a head size of its own, a window shorter than the sequences, two layers. */
+export function tinyConfig(options: MistralConfigOptions = {}): MistralConfig {
+  return new MistralConfig({
+    ...{ vocab_size: 11, hidden_size: 8, intermediate_size: 12, num_hidden_layers: 2 },
+    ...{ num_attention_heads: 4, num_key_value_heads: 2, head_dim: 4, sliding_window: 3 },
+    ...options,
+  });
+}
+
+/** The model over T packed rows, all of them wanted. `weights` may wrap the resolver, as LoRA does. */
+export function recordPacked(
+  c: MistralConfig,
+  T: number,
+  wrap: (w: Weights, graph: Graph) => Weights = (w) => w,
+): { graph: Graph; logits: Tensor; nll: Tensor; weights: Map<string, Shape> } {
+  const graph = new Graph();
+  const plain: Weights = (name, ...shape) => graph.leaf(name, "weight", shape);
+  const w = wrap(plain, graph);
+  const input = (name: string, ...dims: Shape): Tensor =>
+    graph.leaf(name, "input", [T, ...dims], "f32", "rows");
+  const index = (name: string, live: "rows" | "wanted" = "rows"): Tensor =>
+    graph.leaf(name, "input", [T], "i32", live);
+  const rows = {
+    cos: input("cos", c.head_dim / 2),
+    sin: input("sin", c.head_dim / 2),
+    want: index("want", "wanted"),
+  };
+  const attend = packedAttention(c, { seq: index("seq"), at: index("at") });
+  const { last } = mistral(embedTokens(index("ids"), c, w), c, w, rows, attend);
+  const logits = causalHead(last, c, w);
+  const nll = crossEntropy(logits, index("labels", "wanted"));
+  const leaves = [...graph.leaves.values()].filter((leaf) => leaf.kind === "weight");
+  return { graph, logits, nll, weights: new Map(leaves.map((leaf) => [leaf.name, leaf.shape])) };
+}
+
+/** The inputs of whole sequences, packed one after the other; labels are the next ids, −100 at each end. */
+export function packedInputs(
+  c: MistralConfig,
+  sequences: readonly (readonly number[])[],
+): Record<string, Float64Array> {
+  const at = sequences.flatMap((ids) => ids.map((_, column) => column));
+  const { cos, sin } = ropeAngles(c, at);
+  const numbers = {
+    ...{ at, cos, sin, ids: sequences.flat(), want: at.map((_, row) => row) },
+    seq: sequences.flatMap((ids, s) => ids.map(() => s)),
+    labels: sequences.flatMap((ids) => [...ids.slice(1), -100]),
+  };
+  return Object.fromEntries(
+    Object.entries(numbers).map(([name, values]) => [name, Float64Array.from(values)]),
+  );
+}
+
+/** Seeded weights: norms around 1, everything else small. */
+export function seededWeights(
+  weights: ReadonlyMap<string, Shape>,
+  seed: number,
+): Record<string, Float64Array> {
+  const random = seeded(seed);
+  return Object.fromEntries(
+    [...weights].map(([name, shape]) => {
+      const numbers = random.numbers(elements(shape));
+      return [
+        name,
+        shape.length === 1 ? numbers.map((x) => 1 + 0.3 * x) : numbers.map((x) => x / 2),
+      ];
+    }),
+  );
+}
