@@ -69,6 +69,6 @@ function strip(text: AlignedText, left: boolean, right: boolean): AlignedText {
   const whole = text.text;
   const from = left ? (/^\p{White_Space}*/u.exec(whole)?.[0].length ?? 0) : 0;
   let to = whole.length;
-  while (right && to > from && /\p{White_Space}/u.test(whole.charAt(to - 1))) to--;
+  if (right) while (to > from && /\p{White_Space}/u.test(whole.charAt(to - 1))) to--;
   return text.slice(from, to);
 }

@@ -57,11 +57,11 @@ function compile(source: string, where: string): RegExp {
   }
 }
 
-function matches(expression: RegExp, text: string, tooSlow: () => Error): [number, number][] {
+function matches(expression: RegExp, text: string, refusal: () => Error): [number, number][] {
   const found: [number, number][] = [];
   const limit = performance.now() + 400 + text.length / 200;
   for (let at = 0, looks = 0; at <= text.length; looks++) {
-    if (looks % 256 === 255 && performance.now() > limit) throw tooSlow();
+    if (looks % 256 === 255 && performance.now() > limit) throw refusal();
     expression.lastIndex = at;
     const match = expression.exec(text);
     if (match !== null && match[0] !== "") {

@@ -70,6 +70,9 @@ export function readTemplate(value: unknown, where: string): Template {
     );
   }
   const tokens = fields.object("special_tokens");
+  for (const name of ["single", "pair"]) {
+    if (fields.array(name).length === 0) throw fields.wrong(name, "at least one piece");
+  }
   return {
     single: fields.objects("single").map((piece) => readPiece(piece, tokens, false)),
     pair: fields.objects("pair").map((piece) => readPiece(piece, tokens, true)),

@@ -1,0 +1,210 @@
+// Reads tokenizer.model, a SentencePiece (Kudo and Richardson 2018) model of type BPE, and gives the parts that the
+// published tokenizer.json of the same model has. Merges are ordered by the score of the piece they make, not by its
+// id: runs of spaces come last. Knows nothing of folders.
+
+import { CheckpointError } from "../errors.ts";
+import type { AddedToken } from "./added-tokens.ts";
+import { readDecoder } from "./decoder.ts";
+import { readNormalizer } from "./normalizer.ts";
+import { bosEosTemplate } from "./post-processor.ts";
+import { readPreTokenizer } from "./pre-tokenizer.ts";
+import { fieldText, lastField, readFields, type Field } from "./protobuf.ts";
+import { MAX_TOKENS } from "./tokenizer-json.ts";
+import type { TokenizerParts } from "./tokenizer.ts";
+
+/** Settings of tokenizer_config.json that change what a model file means. */
+export type SentencePieceOptions = {
+  /** The older form: a space before every stretch between added tokens, not only before the text. */
+  legacy: boolean;
+};
+
+type PieceType = 1 | 2 | 3 | 4 | 5 | 6;
+type Piece = { text: string; score: number; type: PieceType };
+const UNKNOWN = 2;
+const CONTROL = 3;
+const USER_DEFINED = 4;
+const MAX_BYTES = 2 ** 27;
+// the squares of piece lengths are the work of finding merges; published models need 10^6
+const MAX_WORK = 1e8;
+
+/**
+ * The parts of a tokenizer.
+ *
+ * @throws CheckpointError the file is malformed, too large, of another type than BPE, or normalizes text by a table
+ */
+export function readSentencePiece(
+  bytes: Uint8Array,
+  where: string,
+  { legacy }: SentencePieceOptions,
+): TokenizerParts {
+  const pieces = readPieces(bytes, where);
+  const trainer = message(bytes, 2, where);
+  const normalizer = message(bytes, 3, where);
+  const integer = (spec: Uint8Array, field: number, otherwise: number): number =>
+    lastField(spec, field, where)?.value ?? otherwise;
+  const type = integer(trainer, 3, 1);
+  if (type !== 2) {
+    const names = ["", "unigram", "BPE", "word", "char"];
+    const name = names[type] ?? String(type);
+    throw new CheckpointError(`${where}: a SentencePiece model of type ${name}; expected BPE`);
+  }
+  const table = lastField(normalizer, 2, where)?.bytes?.length ?? 0;
+  if (table > 0) {
+    throw new CheckpointError(`${where}: normalizing by a table (${table} bytes) is not supported`);
+  }
+  if (integer(normalizer, 4, 1) !== 0) {
+    throw new CheckpointError(`${where}: removing extra white space is not supported`);
+  }
+  const prefix = integer(normalizer, 3, 1) !== 0;
+  const vocab = new Map<string, number>();
+  pieces.forEach(({ text }, id) => {
+    const other = vocab.get(text);
+    if (other !== undefined) {
+      throw new CheckpointError(`${where}: ${JSON.stringify(text)} is piece ${other} and ${id}`);
+    }
+    vocab.set(text, id);
+  });
+  const unk = pieces.findIndex((piece) => piece.type === UNKNOWN);
+  const replace = { type: "Replace", pattern: { String: " " }, content: "▁" };
+  const steps = prefix ? [{ type: "Prepend", prepend: "▁" }, replace] : [replace];
+  const scheme = prefix ? "first" : "never";
+  const metaspace = {
+    type: "Metaspace",
+    replacement: "▁",
+    prepend_scheme: scheme,
+    split: false,
+  };
+  return {
+    model: {
+      vocab,
+      merges: mergesByScore(pieces, vocab, where),
+      unk: unk < 0 ? undefined : unk,
+      fuseUnk: true,
+      byteFallback: true,
+      ignoreMerges: false,
+    },
+    added: pieces.flatMap(({ text, type: kind }, id) =>
+      kind === UNKNOWN || kind === CONTROL || kind === USER_DEFINED
+        ? [{ id, token: addedToken(text, kind !== USER_DEFINED) }]
+        : [],
+    ),
+    normalizer: legacy
+      ? readNormalizer({ type: "Sequence", normalizers: steps }, where)
+      : undefined,
+    preTokenizer: legacy ? undefined : readPreTokenizer(metaspace, where),
+    template: bosEosTemplate(bos(pieces, integer(trainer, 41, 1)), undefined),
+    decoder: readDecoder(
+      {
+        type: "Sequence",
+        decoders: [
+          { type: "Replace", pattern: { String: "▁" }, content: " " },
+          { type: "ByteFallback" },
+          { type: "Fuse" },
+          ...(prefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : []),
+        ],
+      },
+      where,
+    ),
+  };
+}
+
+function bos(pieces: readonly Piece[], id: number): number | undefined {
+  return id < pieces.length && pieces[id].type === CONTROL ? id : undefined;
+}
+
+function addedToken(content: string, special: boolean): AddedToken {
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
+  return { content, ...flags, special };
+}
+
+function message(bytes: Uint8Array, number: number, where: string): Uint8Array {
+  return lastField(bytes, number, where)?.bytes ?? new Uint8Array(0);
+}
+
+function readPieces(bytes: Uint8Array, where: string): Piece[] {
+  if (bytes.length > MAX_BYTES) {
+    throw new CheckpointError(
+      `${where}: ${bytes.length} bytes; more than ${MAX_BYTES} are not read`,
+    );
+  }
+  let count = 0;
+  let work = 0;
+  for (const { number, bytes: piece } of readFields(bytes, where)) {
+    if (number !== 1) continue;
+    count++;
+    work += (piece?.length ?? 0) ** 2;
+    if (count > MAX_TOKENS || work > MAX_WORK) {
+      const limits = `at most ${MAX_TOKENS} pieces of usual lengths`;
+      throw new CheckpointError(`${where}: too many pieces or too long ones; ${limits} are read`);
+    }
+  }
+  if (count === 0) throw new CheckpointError(`${where}: no pieces; is it a SentencePiece model?`);
+  const pieces: Piece[] = [];
+  for (const field of readFields(bytes, where)) {
+    if (field.number === 1) pieces.push(readPiece(field, `${where}: piece ${pieces.length}`));
+  }
+  return pieces;
+}
+
+function readPiece(field: Field, where: string): Piece {
+  if (field.bytes === undefined)
+    throw new CheckpointError(`${where} is a number; expected a message`);
+  let text: string | undefined;
+  let score = 0;
+  let type = 1;
+  for (const part of readFields(field.bytes, where)) {
+    if (part.number === 1) text = fieldText(part, where);
+    else if (part.number === 2) score = floatOfBits(part, where);
+    else if (part.number === 3) type = part.value;
+  }
+  if (text === undefined || text === "") throw new CheckpointError(`${where} has no text`);
+  if (!(type >= 1 && type <= 6)) {
+    throw new CheckpointError(`${where} has type ${type}; expected 1 to 6`);
+  }
+  return { text, score, type: type as PieceType };
+}
+
+const words = new DataView(new ArrayBuffer(4));
+
+function floatOfBits({ wire, value }: Field, where: string): number {
+  words.setUint32(0, value);
+  const float = words.getFloat32(0);
+  if (wire !== 5 || Number.isNaN(float)) {
+    throw new CheckpointError(`${where}: its score is not a number`);
+  }
+  return float;
+}
+
+/** (left, right, merged) of every split of every piece into two pieces; best score first, then by ids. */
+function mergesByScore(
+  pieces: readonly Piece[],
+  vocab: ReadonlyMap<string, number>,
+  where: string,
+): Int32Array {
+  const byScore = pieces
+    .map((_, id) => id)
+    .toSorted((a, b) => mergeScore(pieces, b) - mergeScore(pieces, a) || a - b);
+  const merges: number[] = [];
+  for (const merged of byScore) {
+    const { text } = pieces[merged];
+    const splits: [number, number][] = [];
+    for (let i = 1; i < text.length; i++) {
+      const left = vocab.get(text.slice(0, i));
+      const right = left === undefined ? undefined : vocab.get(text.slice(i));
+      if (left !== undefined && right !== undefined) splits.push([left, right]);
+    }
+    for (const [left, right] of splits.toSorted((a, b) => a[0] - b[0] || a[1] - b[1])) {
+      merges.push(left, right, merged);
+    }
+  }
+  if (merges.length / 3 > 2 ** 21) {
+    throw new CheckpointError(`${where}: ${merges.length / 3} merges; at most ${2 ** 21}`);
+  }
+  return Int32Array.from(merges);
+}
+
+// the published files give the named pieces at the begin the score 0, whatever the model says
+function mergeScore(pieces: readonly Piece[], id: number): number {
+  const { type, score } = pieces[id];
+  return type === UNKNOWN || (type === CONTROL && id < 3) ? 0 : score;
+}

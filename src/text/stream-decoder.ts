@@ -1,0 +1,210 @@
+// Tokens one at a time → text that will not change any more: exactly the pieces that Transformers' TextStreamer prints.
+// That prints a line at its end, Chinese characters as they come, else up to the last space, and so never cuts a UTF-8
+// character. Here the cost of a token does not grow with the text. Knows nothing of prompts and of where text goes.
+
+import { byteOfToken } from "./decoder.ts";
+import { RunDecoder } from "./run-decoder.ts";
+import type { TextTokenizer } from "./tokenizer.ts";
+
+export class StreamDecoder {
+  readonly #tokenizer: TextTokenizer;
+  readonly #skipSpecial: boolean;
+  #text: GrowingText;
+
+  /** `skipSpecial`: special tokens print nothing. */
+  constructor(tokenizer: TextTokenizer, { skipSpecial }: { skipSpecial: boolean }) {
+    this.#tokenizer = tokenizer;
+    this.#skipSpecial = skipSpecial;
+    this.#text = this.#begin();
+  }
+
+  /** Takes tokens and gives the text that is now certain; often "". */
+  put(ids: Iterable<number>): string {
+    for (const id of ids) {
+      const token = this.#tokenizer.idToToken(id);
+      const kept = token !== undefined && !(this.#skipSpecial && this.#tokenizer.isSpecial(token));
+      this.#text.add(kept ? token : undefined);
+    }
+    const printed = this.#text.print();
+    if (printed.ends) this.#text = this.#begin();
+    return printed.text;
+  }
+
+  /** The text that was still held back; after it the decoder begins anew. */
+  end(): string {
+    const rest = this.#text.rest();
+    this.#text = this.#begin();
+    return rest;
+  }
+
+  #begin(): GrowingText {
+    const { decoder } = this.#tokenizer;
+    return decoder.streamable === undefined
+      ? new RedecodedText((tokens) => decoder.decode(tokens))
+      : new IncrementalText(decoder.streamable.replaced, decoder.streamable.stripped);
+  }
+}
+
+/** The text of the tokens since the last line end, of which a part is printed. */
+type GrowingText = {
+  add(token: string | undefined): void;
+  /** What can be printed now; `ends` when the line has ended and the next token begins a new text. */
+  print(): { text: string; ends: boolean };
+  /** All that is not printed. */
+  rest(): string;
+};
+
+/** Decodes all tokens again each time: for decoders whose text is not that of its parts in a row. */
+class RedecodedText implements GrowingText {
+  readonly #decode: (tokens: readonly string[]) => string;
+  readonly #tokens: string[] = [];
+  #printed = 0;
+
+  constructor(decode: (tokens: readonly string[]) => string) {
+    this.#decode = decode;
+  }
+
+  add(token: string | undefined): void {
+    if (token !== undefined) this.#tokens.push(token);
+  }
+
+  print(): { text: string; ends: boolean } {
+    const text = [...this.#decode(this.#tokens)];
+    const ends = text.at(-1) === "\n";
+    const whole = ends || isChinese(text.at(-1));
+    const printed = text.slice(this.#printed, whole ? undefined : text.lastIndexOf(" ") + 1);
+    this.#printed += printed.length;
+    return { text: printed.join(""), ends };
+  }
+
+  rest(): string {
+    return [...this.#decode(this.#tokens)].slice(this.#printed).join("");
+  }
+}
+
+/**
+ * The text as a settled part and a run of byte tokens at its end. Only what is not printed is kept of either. A run that
+ * turns out not to be UTF-8 becomes one U+FFFD a byte as a whole, also where it has been printed: so positions are
+ * counted in code points, as Python does.
+ */
+class IncrementalText implements GrowingText {
+  readonly #replaced: (token: string) => string;
+  readonly #stripped: string | undefined;
+  readonly #run = new RunDecoder();
+  // settled text: its length, the place after its last space, its last character, and what is not printed of it
+  #length = 0;
+  #space = 0;
+  #last: string | undefined;
+  #waiting = "";
+  #printed = 0;
+
+  constructor(replaced: (token: string) => string, stripped: string | undefined) {
+    this.#replaced = replaced;
+    this.#stripped = stripped;
+  }
+
+  add(token: string | undefined): void {
+    if (token === undefined) return;
+    const text = this.#replaced(token);
+    const byte = byteOfToken(text);
+    if (byte >= 0) this.#run.push(byte);
+    else {
+      this.#settle();
+      this.#append(text);
+    }
+  }
+
+  print(): { text: string; ends: boolean } {
+    const run = this.#runView();
+    const last = run.length > 0 ? run.last : this.#last;
+    const ends = last === "\n";
+    const length = this.#length + run.length;
+    const to =
+      ends || isChinese(last) ? length : run.space > 0 ? this.#length + run.space : this.#space;
+    return { text: this.#take(to, run.skipped), ends };
+  }
+
+  rest(): string {
+    const run = this.#runView();
+    return this.#take(this.#length + run.length, run.skipped);
+  }
+
+  /** The run as it stands in the text: without a character stripped from the text's begin. */
+  #runView(): { length: number; space: number; last: string | undefined; skipped: number } {
+    const { length, space, last, first } = this.#run;
+    const skipped = this.#strips(first) ? 1 : 0;
+    return { length: length - skipped, space: Math.max(space - skipped, 0), last, skipped };
+  }
+
+  // the first character of all is dropped once: `#began` says whether there was one
+  #began = false;
+
+  #strips(first: string | undefined): boolean {
+    return !this.#began && first !== undefined && first === this.#stripped;
+  }
+
+  #settle(): void {
+    if (this.#run.length === 0) return;
+    const { skipped, length, space, last } = this.#runView();
+    const from = Math.max(this.#printed - this.#length, 0);
+    const text = this.#run.from(skipped + from);
+    if (space > 0) this.#space = this.#length + space;
+    if (length > 0) this.#last = last;
+    this.#length += length;
+    this.#began = true;
+    this.#waiting += text;
+    this.#run.clear();
+  }
+
+  #append(token: string): void {
+    if (token === "") return;
+    let text = token;
+    const first = String.fromCodePoint(token.codePointAt(0) ?? 0);
+    if (this.#strips(first)) text = token.slice(first.length);
+    this.#began = true;
+    if (text === "") return;
+    const points = [...text];
+    const space = points.lastIndexOf(" ");
+    if (space >= 0) this.#space = this.#length + space + 1;
+    // a run that shrank may have left more printed than there is text
+    const debt = Math.min(Math.max(this.#printed - this.#length, 0), points.length);
+    this.#waiting += debt === 0 ? text : points.slice(debt).join("");
+    this.#length += points.length;
+    this.#last = points.at(-1);
+  }
+
+  /** The unprinted text up to place `to`, which counts as printed then. */
+  #take(to: number, skipped: number): string {
+    if (to <= this.#printed) return "";
+    const fromRun = to - this.#length;
+    let text: string;
+    if (fromRun > 0) {
+      const from = Math.max(this.#printed - this.#length, 0);
+      text = this.#waiting + this.#run.between(skipped + from, skipped + fromRun);
+      this.#waiting = "";
+    } else {
+      const cut = this.#length === to ? this.#waiting.length : this.#waiting.lastIndexOf(" ") + 1;
+      text = this.#waiting.slice(0, cut);
+      this.#waiting = this.#waiting.slice(cut);
+    }
+    this.#printed = to;
+    return text;
+  }
+}
+
+const CHINESE: readonly (readonly [number, number])[] = [
+  [0x4e00, 0x9fff],
+  [0x3400, 0x4dbf],
+  [0x20000, 0x2a6df],
+  [0x2a700, 0x2b73f],
+  [0x2b740, 0x2b81f],
+  [0x2b820, 0x2ceaf],
+  [0xf900, 0xfaff],
+  [0x2f800, 0x2fa1f],
+];
+
+/** Whether a character is of the blocks of Chinese characters that TextStreamer prints at once. */
+function isChinese(character: string | undefined): boolean {
+  const point = character?.codePointAt(0) ?? 0;
+  return CHINESE.some(([from, to]) => point >= from && point <= to);
+}
