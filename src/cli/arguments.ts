@@ -1,0 +1,108 @@
+// Command-line arguments, read by the table of flags: typed values, or an InputError that names the nearest known flag.
+// Knows nothing of what a flag does.
+
+import { parseArgs } from "node:util";
+import { unknownName } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import { commands, flags } from "./commands.ts";
+import type { CommandName, Flag, FlagName } from "./commands.ts";
+
+type Value = {
+  switch: boolean;
+  text: string | undefined;
+  texts: readonly string[];
+  integer: number | undefined;
+  number: number | undefined;
+};
+
+/** What was given for every flag: false, undefined or [] where nothing was. */
+export type FlagValues = { readonly [Name in FlagName]: Value[(typeof flags)[Name]["type"]] };
+
+export type Arguments = { readonly flags: FlagValues; readonly words: readonly string[] };
+
+/**
+ * The flags and words of one command.
+ * @throws InputError a flag that the command does not take, a value that is missing, superfluous or no number; too many words
+ */
+export function parseArguments(name: CommandName, argv: readonly string[]): Arguments {
+  const command = commands[name];
+  const { tokens } = parseArgs({
+    args: [...argv],
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+    options: Object.fromEntries(
+      command.flags.map((flag) => [
+        flag,
+        { type: takesValue(flags[flag]) ? "string" : "boolean", ...short(flags[flag]) },
+      ]),
+    ),
+  });
+  const given = new Map<string, string[]>();
+  const words: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") words.push(token.value);
+    if (token.kind !== "option") continue;
+    const flag = command.flags.find((known) => known === token.name);
+    if (flag === undefined) throw new InputError(`${name}: ${unknownFlag(name, token.rawName)}`);
+    given.set(flag, [
+      ...(given.get(flag) ?? []),
+      checkedText(flag, token.value, token.inlineValue),
+    ]);
+  }
+  if (words.length > command.positionals) {
+    throw new InputError(
+      `${name}: unexpected ${JSON.stringify(words[command.positionals])}; expected ${name} ${command.usage}`,
+    );
+  }
+  const values = Object.entries(flags).map(([flag, spec]) => [
+    flag,
+    read(flag, spec, given.get(flag)),
+  ]);
+  return { flags: Object.fromEntries(values) as FlagValues, words };
+}
+
+const takesValue = (flag: Flag): boolean => flag.type !== "switch";
+const short = (flag: Flag): { short?: string } =>
+  flag.short === undefined ? {} : { short: flag.short };
+
+function unknownFlag(name: CommandName, raw: string): string {
+  const known = commands[name].flags.flatMap((flag) => `--${flag}`);
+  return unknownName("flag", raw, raw.startsWith("--") ? known : []);
+}
+
+function checkedText(
+  flag: FlagName,
+  value: string | undefined,
+  inline: boolean | undefined,
+): string {
+  if (!takesValue(flags[flag])) {
+    if (value !== undefined)
+      throw new InputError(`--${flag}: takes no value, got ${JSON.stringify(value)}`);
+    return "";
+  }
+  if (value === undefined || (inline !== true && value.startsWith("--"))) {
+    throw new InputError(`--${flag}: a value is missing; write --${flag}=<value>`);
+  }
+  return value;
+}
+
+function read(name: string, flag: Flag, texts: readonly string[] | undefined): Value[Flag["type"]] {
+  const text = texts?.at(-1);
+  if (flag.type === "switch") return text !== undefined;
+  if (flag.type === "texts") return texts ?? [];
+  if (text === undefined) return undefined;
+  if (flag.type === "text") return among(name, flag, text);
+  const number = text.trim() === "" ? Number.NaN : Number(text);
+  const fits = flag.type === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
+  if (fits) return number;
+  const expected = flag.type === "integer" ? "a whole number" : "a number";
+  throw new InputError(`--${name}: expected ${expected}, got ${JSON.stringify(text)}`);
+}
+
+function among(name: string, flag: Flag, text: string): string {
+  if (flag.among === undefined || flag.among.includes(text)) return text;
+  throw new InputError(
+    `--${name}: ${unknownName("value", text, flag.among)}; expected ${flag.among.join(", ")}`,
+  );
+}

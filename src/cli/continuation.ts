@@ -1,0 +1,115 @@
+// One call of generate for a command: text as it comes, and how long it took. Knows nothing of terminals.
+
+import { InputError } from "../errors.ts";
+import { TextIteratorStreamer } from "../index.ts";
+import type { Tensor } from "../index.ts";
+import type { FlagValues } from "./arguments.ts";
+import type { Opened } from "./load.ts";
+import { duration } from "./terminal.ts";
+
+type GenerateOptions = NonNullable<Parameters<Opened["model"]["generate"]>[1]>;
+
+/** What the tokenizer gives for one text or one conversation: [1, prompt]. */
+export type Inputs = { readonly input_ids: Tensor; readonly attention_mask: Tensor };
+
+export type Timings = {
+  readonly prompt_tokens: number;
+  readonly new_tokens: number;
+  /** From the call to the first new token: the prompt's share. */
+  readonly first_token_ms: number;
+  readonly total_ms: number;
+  /** Of the tokens after the first; 0 when there were none. */
+  readonly tokens_per_second: number;
+};
+
+export type Continuation = {
+  /** Without the prompt. */
+  readonly text: string;
+  /** The new ids, an end-of-sequence id included. */
+  readonly tokens: readonly number[];
+  readonly timings: Timings;
+};
+
+/** Sampling settings from flags; what was not given is left to the model's generation_config.json. @throws InputError */
+export function samplingOptions(flags: FlagValues, seed: number): GenerateOptions {
+  const greedy = flags.greedy || flags.temperature === 0;
+  if (flags.greedy) {
+    for (const name of ["temperature", "top-k", "top-p"] as const) {
+      if (flags[name])
+        throw new InputError(
+          `--greedy takes the likeliest token, so --${name} would change nothing; leave one out`,
+        );
+    }
+  }
+  return {
+    do_sample: !greedy,
+    ...(!greedy && { seed }),
+    ...(!greedy && flags.temperature !== undefined && { temperature: flags.temperature }),
+    ...(!greedy && flags["top-k"] !== undefined && { top_k: flags["top-k"] }),
+    ...(!greedy && flags["top-p"] !== undefined && { top_p: flags["top-p"] }),
+    ...(flags["max-new-tokens"] !== undefined && { max_new_tokens: flags["max-new-tokens"] }),
+    ...(flags.stop.length > 0 && { stop_strings: [...flags.stop] }),
+  };
+}
+
+/** Notes when tokens come; the first `put` is the prompt. */
+class TimedStreamer extends TextIteratorStreamer {
+  firstToken: number | undefined;
+  lastToken = 0;
+  #puts = 0;
+
+  override put(...args: Parameters<TextIteratorStreamer["put"]>): void {
+    super.put(...args);
+    if (this.#puts++ === 0) return;
+    this.lastToken = performance.now();
+    this.firstToken ??= this.lastToken;
+  }
+}
+
+/**
+ * Continues `inputs`, handing text to `onText` as it comes, and gives the whole continuation.
+ * @throws what `generate` throws; the reason of `options.signal`
+ */
+export async function streamContinuation(
+  { model, tokenizer }: Opened,
+  inputs: Inputs,
+  options: GenerateOptions,
+  onText: (text: string) => Promise<void>,
+): Promise<Continuation> {
+  // Tokens are decoded together with the prompt, since a first token alone would lose its space; the prompt's text is then cut off.
+  const streamer = new TimedStreamer(tokenizer, { skip_special_tokens: true });
+  const [promptIds] = inputs.input_ids.tolist() as number[][];
+  let hidden = tokenizer.decode(promptIds, { skip_special_tokens: true }).length;
+  let text = "";
+  const start = performance.now();
+  const done = model.generate(inputs, { ...options, tokenizer, streamer });
+  done.catch(() => streamer.end());
+  for await (const piece of streamer) {
+    const shown = piece.slice(hidden);
+    hidden = Math.max(0, hidden - piece.length);
+    text += shown;
+    await onText(shown);
+  }
+  const [sequence] = (await done).tolist() as number[][];
+  const tokens = sequence.slice(promptIds.length);
+  const new_tokens = tokens.length;
+  const first = streamer.firstToken ?? streamer.lastToken;
+  const decode_ms = streamer.lastToken - first;
+  const timings = {
+    prompt_tokens: promptIds.length,
+    new_tokens,
+    first_token_ms: Math.max(0, first - start),
+    total_ms: performance.now() - start,
+    tokens_per_second: new_tokens > 1 && decode_ms > 0 ? ((new_tokens - 1) / decode_ms) * 1000 : 0,
+  };
+  return { text, tokens, timings };
+}
+
+/** `213 tokens · 412 tokens/s · first token after 18 ms` */
+export function timingsLine({ new_tokens, tokens_per_second, first_token_ms }: Timings): string {
+  const speed =
+    tokens_per_second > 0
+      ? ` · ${tokens_per_second.toFixed(tokens_per_second < 100 ? 1 : 0)} tokens/s`
+      : "";
+  return `${new_tokens} token${new_tokens === 1 ? "" : "s"}${speed} · first token after ${duration(first_token_ms / 1000)}`;
+}

@@ -1,0 +1,75 @@
+// `mistral run`: continues a prompt, or answers it with --chat, and streams to stdout; speed and seed go to stderr.
+// Knows nothing of how text is generated.
+
+import { InputError } from "../errors.ts";
+import type { Arguments } from "./arguments.ts";
+import { samplingOptions, streamContinuation, timingsLine } from "./continuation.ts";
+import type { Continuation, Inputs } from "./continuation.ts";
+import { openModel } from "./load.ts";
+import type { Opened } from "./load.ts";
+import { readPrompt } from "./prompt.ts";
+import { foreign, styled, write } from "./terminal.ts";
+import type { Io } from "./terminal.ts";
+
+const defaultSeed = 1;
+const defaultNewTokens = 300;
+
+/** @returns the exit code */
+export async function run({ flags, words }: Arguments, io: Io): Promise<number> {
+  const seed = flags.seed ?? defaultSeed;
+  const options = { max_new_tokens: defaultNewTokens, ...samplingOptions(flags, seed) };
+  const prompt = await readPrompt(words, flags["stdin-wait"], io);
+  const opened = await openModel(flags.model, flags, io);
+  try {
+    const inputs = flags.chat
+      ? asRequest(opened, prompt)
+      : opened.tokenizer(prompt, { return_tensors: "pt" });
+    const show = async (text: string): Promise<void> => {
+      if (!flags.json) await write(io.stdout, foreign(io.stdout, text));
+    };
+    if (!flags.chat) await show(prompt);
+    const result = await streamContinuation(
+      opened,
+      inputs,
+      { ...options, signal: io.interrupt },
+      show,
+    );
+    if (flags.json) {
+      const report = {
+        model: opened.name,
+        prompt,
+        ...result,
+        seed: options.do_sample ? seed : null,
+      };
+      await write(io.stdout, `${JSON.stringify(report)}\n`);
+      return 0;
+    }
+    await write(io.stdout, "\n");
+    if (!flags.quiet)
+      await write(io.stderr, closing(result, options.do_sample ? seed : undefined, io));
+    return 0;
+  } catch (error) {
+    // The shell's prompt should not stand in the middle of the story.
+    if (io.stdout.isTTY && io.interrupt.aborted) await write(io.stdout, "\n");
+    throw error;
+  } finally {
+    await opened.model.dispose();
+  }
+}
+
+function asRequest({ tokenizer, name }: Opened, prompt: string): Inputs {
+  if (!tokenizer.chat_template) {
+    throw new InputError(
+      `--chat: ${name} has no chat template; leave --chat out to continue the text`,
+    );
+  }
+  return tokenizer.apply_chat_template([{ role: "user", content: prompt }], {
+    add_generation_prompt: true,
+    return_tensors: "pt",
+  });
+}
+
+function closing({ timings }: Continuation, seed: number | undefined, { stderr }: Io): string {
+  const again = seed === undefined ? "" : ` · seed ${seed} (another text: --seed ${seed + 1})`;
+  return `${stderr.isTTY ? "\n" : ""}${styled(stderr, "dim", timingsLine(timings) + again)}\n`;
+}

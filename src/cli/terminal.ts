@@ -1,0 +1,62 @@
+// Text to streams: what a model wrote cannot steer a terminal, writing waits for slow readers, colour only where it is wanted.
+// Knows nothing of commands.
+
+import { once } from "node:events";
+import { styleText } from "node:util";
+
+export type OutStream = NodeJS.WriteStream;
+
+/** The streams of a command and the signal that Ctrl-C sets. */
+export type Io = {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: OutStream;
+  readonly stderr: OutStream;
+  readonly interrupt: AbortSignal;
+};
+
+// C0 and C1 controls but newline and tab; bidirectional embeddings, overrides and isolates, which can hide or reorder text.
+const controls = /(?![\n\t])[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu;
+
+/** The text with every character that could move the cursor, change colours, write the clipboard or reorder text spelt out: `\x1b`. */
+export function visible(text: string): string {
+  return text.replace(controls, (char) => {
+    const hex = char.charCodeAt(0).toString(16);
+    return hex.length > 2 ? `\\u${hex}` : `\\x${hex.padStart(2, "0")}`;
+  });
+}
+
+/** Foreign text as `stream` should get it: visible on a terminal, untouched elsewhere. */
+export function foreign(stream: OutStream, text: string): string {
+  return stream.isTTY ? visible(text) : text;
+}
+
+/** Writes, and waits while the reader at the other end is slow. */
+export async function write(stream: OutStream, text: string): Promise<void> {
+  if (text !== "" && !stream.write(text)) await once(stream, "drain");
+}
+
+/** Styled where `stream` is a terminal with colours; NO_COLOR and FORCE_COLOR are honoured. */
+export function styled(
+  stream: OutStream,
+  style: "bold" | "dim" | "red" | "cyan",
+  text: string,
+): string {
+  return styleText(style, text, { stream });
+}
+
+/** 14483464192 → "14.5 GB": decimal units, as disks and networks count. */
+export function bytes(count: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  let value = count;
+  while (value >= 999.5 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** 93.4 → "1 min 33 s"; below ten seconds with one digit, below a second in ms. */
+export function duration(seconds: number): string {
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
