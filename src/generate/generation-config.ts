@@ -107,53 +107,53 @@ export class GenerationConfig {
   /** Ours: the same seed gives the same tokens, alone and in a batch; null: another one for each call. */
   seed: number | null = null;
 
-  /** Keys of a file that no field has; kept and written back. */
-  readonly extra: ReadonlyMap<string, unknown>;
+  readonly #extra = new Map<string, unknown>();
 
   /** @throws InputError an unknown option, or a value that the field cannot have */
   constructor(options: GenerationOptions = {}) {
     checkOptions("GenerationConfig", options, fieldNames);
     checkValues(options, (text) => new InputError(`GenerationConfig: ${text}`));
-    this.extra = new Map();
     this.#assign(options);
   }
 
-  /** From the object in generation_config.json; keys that no field has are kept. @throws CheckpointError naming `file` and the field */
-  static fromFile(file: string, values: Record<string, unknown>): GenerationConfig {
+  /**
+   * From the object in generation_config.json, whose unknown keys are kept, or from the one in config.json, of which only
+   * the settings of generation are taken. @throws CheckpointError naming `file` and the field
+   */
+  static fromFile<T extends GenerationConfig>(
+    this: new () => T,
+    file: string,
+    values: Record<string, unknown>,
+    kind: "generation_config" | "config" = "generation_config",
+  ): T {
     checkValues(
       values,
       (text) => new CheckpointError(`${file}: ${text}; correct the file or take the publisher's`),
     );
-    const config = new GenerationConfig();
+    const config = new this();
     config.#assign(values as GenerationOptions);
-    const extra = config.extra as Map<string, unknown>;
-    for (const [key, value] of Object.entries(values))
-      if (!fieldNames.has(key)) extra.set(key, value);
+    if (kind === "config")
+      Object.assign(config, { _from_model_config: true, transformers_version: null });
+    else
+      for (const [key, value] of Object.entries(values))
+        if (!fieldNames.has(key)) config.#extra.set(key, value);
     return config;
   }
 
-  /** For a model without generation_config.json: the settings that its config.json carries. @throws CheckpointError */
-  static fromModelConfig(file: string, values: Record<string, unknown>): GenerationConfig {
-    const known = Object.entries(values).filter(
-      ([key]) => fieldNames.has(key) && key !== "transformers_version",
-    );
-    return GenerationConfig.fromFile(file, {
-      ...Object.fromEntries(known),
-      _from_model_config: true,
-    });
+  /** Keys of a file that no field has; kept and written back. */
+  get extra(): ReadonlyMap<string, unknown> {
+    return this.#extra;
   }
 
   /** The fields that are set, and the keys that no field has, as plain data: what belongs into a file. */
   to_diff_dict(): Record<string, unknown> {
-    const { extra, ...values } = this;
-    const set = Object.entries(values).filter(([, value]) => value !== null);
-    return structuredClone(Object.fromEntries([...set, ...extra]));
+    const set = Object.entries(this).filter(([, value]) => value !== null);
+    return structuredClone(Object.fromEntries([...set, ...this.#extra]));
   }
 
   /** Every field, as plain data. */
   to_dict(): Record<string, unknown> {
-    const { extra, ...values } = this;
-    return structuredClone(Object.fromEntries([...Object.entries(values), ...extra]));
+    return structuredClone(Object.fromEntries([...Object.entries(this), ...this.#extra]));
   }
 
   /** generation_config.json's text: keys sorted, two spaces. */

@@ -1,10 +1,20 @@
-// The platform on Node: files in, nothing else. Imported as `#platform`; a browser build offers the same functions.
+// The platform on Node: files in and out. Imported as `#platform`; a browser build offers the same functions.
 // Paths are opaque strings that only joinPath takes apart. Missing files are CheckpointErrors in one line.
 // Knows nothing of what is in a file.
 
 import { constants } from "node:fs";
-import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 
 /** A file opened for reading by range. */
@@ -75,6 +85,74 @@ export async function openFile(path: string): Promise<OpenFile> {
     };
   } catch (cause) {
     throw unreadable(path, cause);
+  }
+}
+
+/** A file being written. Nothing is seen under its name before close(). */
+export type OutputFile = {
+  /** Appends bytes. @throws CheckpointError the disk is full, or cannot be written */
+  write(bytes: Uint8Array<ArrayBufferLike>): Promise<void>;
+  /** Brings everything to the disk and gives the file its name, replacing what had it. */
+  close(): Promise<void>;
+  /** Drops what was written; what had the name before stays. */
+  discard(): Promise<void>;
+};
+
+/** Begins a file; its folder is made when there is none. @throws CheckpointError */
+export async function createFile(path: string): Promise<OutputFile> {
+  const partial = `${path}.${process.pid}.partial`;
+  const guarded = async <T>(step: Promise<T>): Promise<T> => {
+    try {
+      return await step;
+    } catch (cause) {
+      throw new CheckpointError(
+        `${path}: cannot be written (${codeOf(cause) ?? String(cause)})${remedyOf(cause)}`,
+        { cause },
+      );
+    }
+  };
+  await guarded(mkdir(dirname(path), { recursive: true }));
+  const handle = await guarded(open(partial, "w"));
+  return {
+    async write(bytes) {
+      for (let done = 0; done < bytes.length;) {
+        const { bytesWritten } = await guarded(
+          handle.write(bytes, done, Math.min(PIECE, bytes.length - done)),
+        );
+        done += bytesWritten;
+      }
+    },
+    async close() {
+      await guarded(handle.sync());
+      await guarded(handle.close());
+      await guarded(rename(partial, path));
+    },
+    async discard() {
+      await handle.close();
+      await rm(partial, { force: true });
+    },
+  };
+}
+
+/** Writes a whole file; it is seen complete or not at all. @throws CheckpointError */
+export async function writeText(path: string, text: string): Promise<void> {
+  const file = await createFile(path);
+  try {
+    await file.write(new TextEncoder().encode(text));
+  } catch (error) {
+    await file.discard();
+    throw error;
+  }
+  await file.close();
+}
+
+/** Bytes that can still be written where `path` lies, or Infinity when that is not known. */
+export async function freeBytes(path: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  } catch {
+    return Infinity;
   }
 }
 
@@ -158,6 +236,12 @@ function unreadable(path: string, cause: unknown): CheckpointError {
             ? "a part of the path is a file, a folder was expected"
             : `it cannot be read (${code ?? String(cause)})`;
   return new CheckpointError(`${path}: ${why}`, { cause });
+}
+
+function remedyOf(cause: unknown): string {
+  const code = codeOf(cause);
+  if (code === "ENOSPC" || code === "EDQUOT") return "; the disk is full: make room and try again";
+  return "; check that the folder may be written";
 }
 
 function codeOf(cause: unknown): string | undefined {

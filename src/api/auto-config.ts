@@ -1,0 +1,167 @@
+// Configs of a model folder as objects with from_pretrained: MistralConfig, GenerationConfig, and AutoConfig, which looks
+// which model it is. Contract: a value that no model can have is refused here, before anything is allocated; code that a
+// folder names (auto_map) is never run. The classes' fields are in models/config.ts and generate/generation-config.ts.
+
+import { exists, isDirectory, joinPath, writeText } from "#platform";
+import { readJsonObject } from "../checkpoint/json-file.ts";
+import { unknownName } from "../did-you-mean.ts";
+import { CheckpointError, InputError } from "../errors.ts";
+import {
+  GenerationConfig as GenerationSettings,
+  type GenerationOptions,
+} from "../generate/generation-config.ts";
+import { checkConfig } from "../models/config-check.ts";
+import { MistralConfig as MistralFields, type MistralConfigOptions } from "../models/config.ts";
+
+/** Options that say where a folder's files come from; for a local folder only `subfolder` has an effect. */
+export type FolderOptions = {
+  subfolder?: string;
+  revision?: string;
+  token?: string | boolean | null;
+  cache_dir?: string;
+  local_files_only?: boolean;
+  force_download?: boolean;
+  /** Code of a folder is never run, whatever this says. */
+  trust_remote_code?: boolean;
+};
+
+const FOLDER_OPTIONS: ReadonlySet<string> = new Set<keyof FolderOptions>([
+  "subfolder",
+  "revision",
+  "token",
+  "cache_dir",
+  "local_files_only",
+  "force_download",
+  "trust_remote_code",
+]);
+
+/** Settings of a Mistral model; see its fields. `new MistralConfig({ hidden_size: 64 })` makes one in code. */
+export class MistralConfig extends MistralFields {
+  /**
+   * Reads config.json of a local folder.
+   *
+   * @param dir the folder, or the path of the file itself
+   * @param options where from, and fields that go before those of the file
+   * @throws CheckpointError no such file; another model; a value that no model can have. InputError: an unknown option
+   */
+  static async from_pretrained(
+    dir: string,
+    options: FolderOptions & MistralConfigOptions = {},
+  ): Promise<MistralConfig> {
+    const { path, values } = await readConfig(dir, options);
+    const overrides = Object.fromEntries(
+      Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key)),
+    );
+    const known = new Set([
+      ...FOLDER_OPTIONS,
+      ...Object.keys(new MistralFields()),
+      ...OLD_SPELLINGS,
+      ...Object.keys(values),
+    ]);
+    for (const key of Object.keys(overrides)) {
+      if (!known.has(key))
+        throw new InputError(`from_pretrained: ${unknownName("option", key, known)}`);
+    }
+    refuseOtherModel(path, values);
+    const config = new MistralConfig({ ...values, ...overrides, name_or_path: dir });
+    checkConfig(config);
+    return config;
+  }
+
+  /** Writes config.json into a folder, which is made when there is none. @throws CheckpointError it cannot be written */
+  async save_pretrained(dir: string): Promise<void> {
+    await writeText(joinPath(dir, CONFIG), this.to_json_string());
+  }
+}
+
+/** Settings of generate(); see its fields. */
+export class GenerationConfig extends GenerationSettings {
+  /**
+   * Reads generation_config.json of a local folder.
+   *
+   * @throws CheckpointError there is none, or a field has a value that it cannot have; InputError: an unknown option
+   */
+  static async from_pretrained(
+    dir: string,
+    options: FolderOptions & GenerationOptions = {},
+  ): Promise<GenerationConfig> {
+    const settings = Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key));
+    const path = joinPath(folderOf(dir, options), GENERATION_CONFIG);
+    const overrides = new GenerationSettings(Object.fromEntries(settings)).to_diff_dict();
+    return GenerationConfig.fromFile(path, { ...(await readJsonObject(path)), ...overrides });
+  }
+
+  /** The settings that a model folder comes with: generation_config.json, or else what config.json carries. */
+  static async ofModel(dir: string, options: FolderOptions = {}): Promise<GenerationConfig> {
+    const folder = folderOf(dir, options);
+    if (await exists(joinPath(folder, GENERATION_CONFIG)))
+      return GenerationConfig.from_pretrained(dir, options);
+    const path = joinPath(folder, CONFIG);
+    return GenerationConfig.fromFile(path, await readJsonObject(path), "config");
+  }
+
+  /** Writes generation_config.json into a folder. @throws CheckpointError it cannot be written */
+  async save_pretrained(dir: string): Promise<void> {
+    await writeText(joinPath(dir, GENERATION_CONFIG), this.to_json_string());
+  }
+}
+
+/** Looks into a folder's config.json which model it is. */
+export const AutoConfig = {
+  /**
+   * The config of the model in a local folder; only Mistral models are known.
+   *
+   * @throws CheckpointError no such folder or file; another model, which is named; a value that no model can have
+   */
+  from_pretrained(
+    dir: string,
+    options: FolderOptions & MistralConfigOptions = {},
+  ): Promise<MistralConfig> {
+    return MistralConfig.from_pretrained(dir, options);
+  },
+} as const;
+
+const CONFIG = "config.json";
+const GENERATION_CONFIG = "generation_config.json";
+const OLD_SPELLINGS = ["torch_dtype", "rope_theta", "rope_scaling", "num_labels"];
+
+function folderOf(dir: string, { subfolder }: FolderOptions): string {
+  return subfolder === undefined ? dir : joinPath(dir, subfolder);
+}
+
+async function readConfig(
+  dir: string,
+  options: FolderOptions,
+): Promise<{ path: string; values: Record<string, unknown> }> {
+  const folder = folderOf(dir, options);
+  if (!(await exists(folder))) {
+    const hub = /^[\w.-]+\/[\w.-]+$/.test(dir)
+      ? " (models are not fetched from the Hub here: download it first)"
+      : "";
+    throw new CheckpointError(
+      `${folder}: no such folder${hub}; a model is a folder with config.json and model.safetensors`,
+    );
+  }
+  const path = (await isDirectory(folder)) ? joinPath(folder, CONFIG) : folder;
+  return { path, values: await readJsonObject(path) };
+}
+
+function refuseOtherModel(
+  path: string,
+  { model_type, architectures }: Record<string, unknown>,
+): void {
+  const classes = Array.isArray(architectures) ? architectures.map(String) : [];
+  if (model_type === "mistral") return;
+  // The first files of Mistral's own had no model_type.
+  if (
+    model_type === undefined &&
+    classes.length > 0 &&
+    classes.every((name) => /^Mistral(Model|For)/.test(name))
+  )
+    return;
+  const named = JSON.stringify(model_type ?? null).slice(0, 80);
+  const also = classes.length === 0 ? "" : ` (${classes.join(", ").slice(0, 80)})`;
+  throw new CheckpointError(
+    `${path}: model_type is ${named}${also}, expected "mistral"; only Mistral models run here`,
+  );
+}
