@@ -11,6 +11,7 @@ import {
   SequencePages,
   tableSize,
 } from "../../src/generate/pages.ts";
+import { PAGE } from "../../src/ops/kv-append.ts";
 
 const HOLE = 0;
 
@@ -209,4 +210,8 @@ test("pagesFor: the window and a chunk, wherever they start", () => {
   expect(pagesFor(100_000, 4096, 512)).toBe(289);
   expect(pagesFor(30, 4096, 512)).toBe(2);
   expect([1, 2, 3, 5, 289].map(tableSize)).toEqual([1, 2, 4, 8, 512]);
+});
+
+test("a page here is a page of the ops", () => {
+  expect(PAGE_COLUMNS).toBe(PAGE);
 });
