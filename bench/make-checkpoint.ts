@@ -233,16 +233,22 @@ function* randomPieces(
   let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
   for (let done = 0; done < count; done += target.length) {
     const here = Math.min(target.length, count - done);
-    for (let i = 0; i < here; i += 2) {
-      // xorshift32 (Marsaglia 2003): a period of 2^32 - 1 draws, two numbers from each.
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      target[i] = table[state & 0xffff];
-      if (i + 1 < here) target[i + 1] = table[state >>> 16];
-    }
+    state = fill(target.subarray(0, here), table, state);
     yield piece.subarray(0, format.bytes(here));
   }
+}
+
+/** xorshift32 (Marsaglia 2003): a period of 2^32 - 1 draws, two numbers from each. Gives the next state. */
+function fill(target: Words, table: Words, from: number): number {
+  let state = from;
+  for (let i = 0; i < target.length; i += 2) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    target[i] = table[state & 0xffff];
+    target[i + 1] = table[state >>> 16]; // past the end of an odd piece nothing is stored
+  }
+  return state;
 }
 
 function packed(format: Format, values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -251,10 +257,9 @@ function packed(format: Format, values: Float32Array<ArrayBuffer>): Uint8Array<A
   return bytes;
 }
 
-function words(
-  bytes: Uint8Array<ArrayBuffer>,
-  format: Format,
-): Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
+type Words = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+function words(bytes: Uint8Array<ArrayBuffer>, format: Format): Words {
   return format.bytes(1) === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
 }
 
