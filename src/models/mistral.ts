@@ -22,7 +22,7 @@ export type Out = { hidden: Tensor[]; last: Tensor };
 
 /** ids [T] → x [T, H] */
 export const embedTokens = (ids: Tensor, c: MistralConfig, w: Weights): Tensor =>
-  embed(ids, w("model.embed_tokens.weight", c.vocab_size, c.hidden_size));
+  embed(ids, w("model.embed_tokens.weight", c.vocab_size, c.hidden_size), c.pad_token_id);
 
 /** x [T, H], what enters layer `i` → what leaves it */
 function layer(x: Tensor, c: MistralConfig, w: Weights, r: Rows, attend: Attend, i: number) {

@@ -3,11 +3,11 @@
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { expect } from "./shapes.ts";
 
-/** y [T, H] = table[ids] · ids [T] i32, table [V, H] */
-export const embed = (ids: Tensor, table: Tensor): Tensor =>
-  ids.graph.emit(embedOp, [ids, table], {})[0];
+/** y [T, H] = table[ids] · ids [T] i32, table [V, H]; the row of `padding` learns nothing, as in PyTorch (null: every row does) */
+export const embed = (ids: Tensor, table: Tensor, padding: number | null = null): Tensor =>
+  ids.graph.emit(embedOp, [ids, table], { padding: padding ?? -1 })[0];
 
-export const embedOp: Op<object> = {
+export const embedOp: Op<{ padding: number }> = {
   name: "embed",
 
   shapes([ids, table]) {
@@ -27,21 +27,22 @@ export const embedOp: Op<object> = {
     }
   },
 
-  vjp: ([dy], [ids, table]) => [
+  vjp: ([dy], [ids, table], _outs, { padding }) => [
     undefined,
-    dy && (() => dy.graph.emit(embedGradTableOp, [dy, ids], { V: table.shape[0] })[0]),
+    dy && (() => dy.graph.emit(embedGradTableOp, [dy, ids], { V: table.shape[0], padding })[0]),
   ],
 };
 
-/** dTable [V, H] = Σ of dy [T, H] over the rows with that id */
-export const embedGradTableOp: Op<{ V: number }> = {
+/** dTable [V, H] = Σ of dy [T, H] over the rows with that id; 0 for `padding` */
+export const embedGradTableOp: Op<{ V: number; padding: number }> = {
   name: "embed_grad_table",
 
   shapes: ([dy], { V }) => [{ shape: [V, dy.shape[1]], live: undefined }],
 
-  run([dTable], [dy, ids], [[T, H]]) {
+  run([dTable], [dy, ids], [[T, H]], { padding }) {
     dTable.fill(0);
     for (let t = 0; t < T; t++) {
+      if (ids[t] === padding) continue;
       for (let h = 0; h < H; h++) dTable[ids[t] * H + h] += dy[t * H + h];
     }
   },

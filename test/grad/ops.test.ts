@@ -22,6 +22,7 @@ import { logSoftmax } from "../../src/ops/log-softmax.ts";
 import { rmsNorm } from "../../src/ops/rms-norm.ts";
 import { rope } from "../../src/ops/rope.ts";
 import { seeded } from "../random.ts";
+import { evaluator } from "../graph/evaluate.ts";
 import { gradientErrors, TOLERANCE } from "./difference.ts";
 
 /** A case: floats by shape get seeded numbers, indices their own; all floats are differentiated, but those of `fixed`. */
@@ -140,6 +141,20 @@ describe("the gradient of every op is its finite difference", () => {
     const errors = gradientErrors(graph, [[y, seed]], [x], { x: [0.3, 0.5], seed: [1, 1] });
     expect(errors.x).toBeGreaterThan(1e-3);
   });
+});
+
+test("the row of the padding id gets no gradient", () => {
+  const graph = new Graph();
+  const table = graph.leaf("table", "weight", [3, 2]);
+  const ids = graph.leaf("ids", "input", [4], "i32");
+  const seed = graph.leaf("seed", "input", [4, 2]);
+  const rows = { table: [1, 2, 3, 4, 5, 6], ids: [0, 2, 1, 2], seed: [1, 2, 3, 4, 5, 6, 7, 8] };
+  const gradient = (padding: number | null): number[] => {
+    const [d] = grad([[embed(ids, table, padding), seed]], [table], add);
+    return d === undefined ? [] : [...evaluator(graph, [d])(rows)[0]];
+  };
+  expect(gradient(null)).toEqual([1, 2, 5, 6, 3 + 7, 4 + 8]);
+  expect(gradient(2)).toEqual([1, 2, 5, 6, 0, 0]);
 });
 
 describe("grad", () => {

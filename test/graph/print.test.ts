@@ -33,7 +33,7 @@ test("one layer of the model, as the backends get it", () => {
 test("what surrounds the layers", () => {
   const { plan } = recordStep(tinyConfig({ tie_word_embeddings: true }), SHAPE, () => "f32");
   expect(printPlan(plan, "embed")).toMatchInlineSnapshot(
-    `"%2 [rows ≤ 8, 8] @0 = embed(ids, model.embed_tokens.weight)"`,
+    `"%2 [rows ≤ 8, 8] @0 = embed(ids, model.embed_tokens.weight, padding=-1)"`,
   );
   expect(printPlan(plan, "head")).toMatchInlineSnapshot(`
     "%66 [wanted ≤ 2, 8] @4 = gather_rows(%65, want)
