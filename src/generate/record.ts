@@ -104,15 +104,10 @@ function recordAttend(
     pages: table,
   };
   const eager = columns > 0 ? { columns, probabilities } : undefined;
-  const seeing = cachedAttention(graph, c, places, pages, eager);
+  const seeing = cachedAttention(graph, c, places, { pages, eager });
   if (!blind) return seeing;
   const other = { ...places, seq: indices("blind_seq"), at: indices("blind_at") };
-  const unseeing = cachedAttention(
-    graph,
-    { ...c, sliding_window: null } as MistralConfig,
-    other,
-    pages,
-  );
+  const unseeing = cachedAttention(graph, c, other, { pages, window: 0, appended: true });
   return (q, k, v, layer) => add(seeing(q, k, v, layer), unseeing(q, k, v, layer));
 }
 

@@ -69,11 +69,11 @@ export class Runner {
     return this.#pages;
   }
 
-  /** The weights that a step uses, with the regions that use them: what is to be placed and loaded. */
-  weightLeaves(): LeafSpec[] {
+  /** The weights that a step with those results uses, with the regions that use them: what is to be placed and loaded. */
+  weightLeaves(wants: Wants): LeafSpec[] {
     const shape: StepShape = {
       ...{ T: 1, N: 1, S: 1, P: 1, pages: 1, columns: 0 },
-      ...{ embeds: false, blind: false, wants: { logits: true } },
+      ...{ embeds: false, blind: false, wants },
     };
     const { plan } = recordStep(this.config, shape, this.#dtypeOf);
     return [...plan.leaves.values()]

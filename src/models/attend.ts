@@ -27,21 +27,32 @@ export const cacheShape = (c: MistralConfig, poolPages: number): [number, number
   c.num_key_value_heads * c.head_dim,
 ];
 
-/** Flash over pages. With `eager`, the matrix of probabilities [T, Hq, columns] of each layer is pushed to `probabilities`. */
+export type CachedOptions = {
+  /** Pages of the pool. */
+  readonly pages: number;
+  /** In place of the config's; 0: none. */
+  readonly window?: number;
+  /** The rows' keys have been appended already. Default false. */
+  readonly appended?: boolean;
+  /** The plain road: each layer's matrix of probabilities [T, Hq, columns] is pushed to `probabilities`. */
+  readonly eager?: { readonly columns: number; readonly probabilities: Tensor[] };
+};
+
+/** Attention over the pages of the cache, into which the rows' own keys and values go first. */
 export function cachedAttention(
   graph: Graph,
   c: MistralConfig,
   places: RowPlaces,
-  poolPages: number,
-  eager?: { columns: number; probabilities: Tensor[] },
+  { pages, window, appended, eager }: CachedOptions,
 ): Attend {
+  const attrs = attentionAttrs(c, window);
   return (q, k, v, layer) => {
-    const shape = cacheShape(c, poolPages);
+    const shape = cacheShape(c, pages);
     const [K, V] = cacheLeaves(layer).map((name) => graph.leaf(name, "state", shape));
-    kvAppend(K, V, k, v, places.slots);
+    if (!appended) kvAppend(K, V, k, v, places.slots);
     const cache = { K, V, ...places };
-    if (eager === undefined) return pagedAttention(q, cache, attentionAttrs(c));
-    const [y, probs] = eagerAttention(q, cache, { ...attentionAttrs(c), columns: eager.columns });
+    if (eager === undefined) return pagedAttention(q, cache, attrs);
+    const [y, probs] = eagerAttention(q, cache, { ...attrs, columns: eager.columns });
     eager.probabilities.push(probs);
     return y;
   };
@@ -52,11 +63,11 @@ export function packedAttention(c: MistralConfig, rows: { seq: Tensor; at: Tenso
   return (q, k, v) => attention(q, k, v, rows, attentionAttrs(c));
 }
 
-function attentionAttrs(c: MistralConfig): AttentionAttrs {
+function attentionAttrs(c: MistralConfig, window = c.sliding_window ?? 0): AttentionAttrs {
   return {
     heads: c.num_attention_heads,
     kvHeads: c.num_key_value_heads,
-    window: c.sliding_window ?? 0,
+    window,
     scale: 1 / Math.sqrt(c.head_dim),
   };
 }

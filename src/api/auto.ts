@@ -1,0 +1,91 @@
+// The composition root: from a folder and options to a loaded model. The only file that picks a backend and its threads.
+
+import type { ModelSource } from "../engine/messages.ts";
+import { Engine } from "../engine/supervisor.ts";
+import type { LoadingInfo } from "../models/config-weights.ts";
+import { enableRevectorize, physicalCores } from "../platform/node-threads.ts";
+import { AutoConfig, GenerationConfig } from "./auto-config.ts";
+import { env } from "./env.ts";
+import { checkLoadOptions, choose, type LoadOptions } from "./load-options.ts";
+import { type Loaded, MistralForCausalLM, MistralModel } from "./model.ts";
+
+/** With `output_loading_info`. */
+export type WithLoadingInfo<Model> = { model: Model; loading_info: LoadingInfo };
+
+type FromPretrained<Model> = {
+  /**
+   * Loads a model from a local folder with config.json and safetensors.
+   *
+   * @param dir the folder, as it is published
+   * @throws InputError an unknown option or value
+   * @throws CheckpointError a file is missing, malformed, or does not fit the config; nothing has been allocated
+   * @throws MemoryError the weights do not fit (with the arithmetic); nothing has been allocated
+   */
+  from_pretrained(
+    dir: string,
+    options: LoadOptions & { output_loading_info: true },
+  ): Promise<WithLoadingInfo<Model>>;
+  from_pretrained(dir: string, options?: LoadOptions): Promise<Model>;
+};
+
+/** The language model of a folder. */
+export const AutoModelForCausalLM: FromPretrained<MistralForCausalLM> = loader(
+  "AutoModelForCausalLM",
+  "causal",
+  (loaded) => new MistralForCausalLM(loaded),
+);
+
+/** The decoder of a folder, without a head. */
+export const AutoModel: FromPretrained<MistralModel> = loader(
+  "AutoModel",
+  "none",
+  (loaded) => new MistralModel(loaded),
+);
+
+function loader<Model>(
+  name: string,
+  head: ModelSource["head"],
+  make: (loaded: Loaded) => Model,
+): FromPretrained<Model> {
+  const where = `${name}.from_pretrained`;
+  async function from_pretrained(
+    dir: string,
+    options: LoadOptions = {},
+  ): Promise<Model & WithLoadingInfo<Model>> {
+    checkLoadOptions(where, options);
+    const { subfolder, variant, memoryLimit, signal, onProgress } = options;
+    const config = options.config ?? (await AutoConfig.from_pretrained(dir, { subfolder }));
+    const generation_config =
+      options.generation_config ?? (await GenerationConfig.ofModel(dir, { subfolder }));
+    const chosen = choose(where, options, config);
+    if (env.wasm.revectorize) enableRevectorize();
+    const { dtype, attention } = chosen;
+    const { engine, report } = await Engine.start(
+      { dir, subfolder, variant, config: config.to_dict(), dtype, attention, head },
+      {
+        name: chosen.backend,
+        threads: options.threads ?? env.wasm.threads ?? physicalCores(),
+        memoryLimit,
+      },
+      { signal, onProgress },
+    );
+    warnOfNonFinite(dir, report.nonFinite);
+    const model = make({
+      ...{ engine, config, generation_config, attention },
+      device: chosen.backend === "wasm" ? "cpu" : chosen.backend,
+      dtype: report.dtype,
+    });
+    const result = options.output_loading_info ? { model, loading_info: report.info } : model;
+    return result as Model & WithLoadingInfo<Model>;
+  }
+  return { from_pretrained };
+}
+
+function warnOfNonFinite(dir: string, tensors: readonly string[]): void {
+  if (tensors.length === 0) return;
+  const more = tensors.length > 1 ? ` and ${tensors.length - 1} more` : "";
+  console.warn(
+    `${dir}: ${tensors[0]}${more} hold NaN or Inf: what the model computes from them will not be numbers. ` +
+      "The file is damaged, or training went wrong; generation will refuse to go on",
+  );
+}

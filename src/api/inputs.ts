@@ -1,0 +1,156 @@
+// From what users pass (tensors, nested arrays, a tokenizer's output) to the flat typed arrays that the engine takes.
+// All checks of values stand here, so that a wrong input fails before anything runs. B batch, S tokens, H hidden.
+
+import { checkOptions } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import type { MistralConfig } from "../models/config.ts";
+import { type NestedInput, Tensor } from "./tensor.ts";
+
+/** A batch of ids or embeddings, checked. */
+export type Batch = {
+  readonly B: number;
+  readonly S: number;
+  readonly ids?: Int32Array;
+  readonly embeds?: Float32Array;
+};
+
+/**
+ * `input_ids` [B, S] (or [S], a batch of one), or `inputs_embeds` [B, S, H]: exactly one of them.
+ * @throws InputError both or none, a wrong shape, an id outside [0, vocab_size)
+ */
+export function readBatch(
+  where: string,
+  input_ids: NestedInput | undefined | null,
+  inputs_embeds: NestedInput | undefined | null,
+  c: MistralConfig,
+): Batch {
+  if ((input_ids == null) === (inputs_embeds == null)) {
+    throw new InputError(`${where}: give exactly one of input_ids and inputs_embeds`);
+  }
+  if (input_ids != null) {
+    const { dims, data } = integers(where, "input_ids", input_ids);
+    const [B, S] = batchOf(where, "input_ids", dims);
+    const wrong = data.findIndex((id) => id < 0 || id >= c.vocab_size);
+    if (wrong >= 0) {
+      throw new InputError(
+        `${where}: input_ids: id ${data[wrong]} at row ${Math.floor(wrong / S)}, column ${wrong % S} is outside [0, ${c.vocab_size}); ` +
+          "does the tokenizer belong to this model?",
+      );
+    }
+    return { B, S, ids: data };
+  }
+  const { dims, data } = Tensor.from(inputs_embeds as NestedInput, "float32");
+  if (dims.length !== 3 || dims[2] !== c.hidden_size || dims[0] * dims[1] === 0) {
+    throw new InputError(
+      `${where}: inputs_embeds [${dims.join(", ")}]: expected [B, S, ${c.hidden_size}]`,
+    );
+  }
+  return { B: dims[0], S: dims[1], embeds: data as Float32Array };
+}
+
+/** `attention_mask` [B, T] of 0 and 1, T at least S. @throws InputError */
+export function readMask(
+  where: string,
+  attention_mask: NestedInput | undefined | null,
+  B: number,
+  T: number,
+): Uint8Array | undefined {
+  if (attention_mask == null) return undefined;
+  const { dims, data } = integers(where, "attention_mask", attention_mask);
+  const [rows, columns] = batchOf(where, "attention_mask", dims);
+  if (rows !== B || columns !== T) {
+    throw new InputError(
+      `${where}: attention_mask [${rows}, ${columns}]: expected [${B}, ${T}], one column per token, those in past_key_values included`,
+    );
+  }
+  if (data.some((m) => m !== 0 && m !== 1)) {
+    throw new InputError(`${where}: attention_mask: expected 0 (padding) and 1 (token) only`);
+  }
+  return Uint8Array.from(data);
+}
+
+/** Integers of exactly [B, S], such as `position_ids` and `labels`. @throws InputError */
+export function readGrid(
+  where: string,
+  name: string,
+  value: NestedInput | undefined | null,
+  { B, S }: Batch,
+  [low, high]: readonly [number, number],
+): Int32Array | undefined {
+  if (value == null) return undefined;
+  const { dims, data } = integers(where, name, value);
+  const [rows, columns] = batchOf(where, name, dims);
+  if ((rows !== B && rows !== 1) || columns !== S) {
+    throw new InputError(`${where}: ${name} [${rows}, ${columns}]: expected [${B}, ${S}]`);
+  }
+  const wrong = data.find((n) => (n < low || n > high) && !(name === "labels" && n === -100));
+  if (wrong !== undefined) {
+    throw new InputError(`${where}: ${name}: ${wrong} is outside [${low}, ${high}]`);
+  }
+  if (rows === B) return data;
+  return Int32Array.from({ length: B * S }, (_, i) => data[i % S]);
+}
+
+/** The columns of S whose logits are wanted. `logits_to_keep`: 0 all, n the last n, or indices. @throws InputError */
+export function readKeep(
+  where: string,
+  keep: NestedInput | undefined | null,
+  S: number,
+): Int32Array {
+  if (keep == null || typeof keep === "number") {
+    const count = keep ?? 0;
+    if (!Number.isInteger(count) || count < 0) {
+      throw new InputError(
+        `${where}: logits_to_keep: ${count}: expected 0 (all), a number of last columns, or indices`,
+      );
+    }
+    const kept = count === 0 ? S : Math.min(count, S);
+    return Int32Array.from({ length: kept }, (_, i) => S - kept + i);
+  }
+  const { dims, data } = integers(where, "logits_to_keep", keep);
+  const columns = data.map((column) => (column < 0 ? S + column : column));
+  const wrong = columns.findIndex((column) => column < 0 || column >= S);
+  if (dims.length !== 1 || wrong >= 0) {
+    throw new InputError(
+      `${where}: logits_to_keep: expected indices within [${-S}, ${S})${wrong < 0 ? "" : `, got ${data[wrong]}`}`,
+    );
+  }
+  return columns;
+}
+
+/**
+ * A tokenizer's output, or a plain object, as an object of inputs; its other keys are options.
+ * @throws InputError an unknown key
+ */
+export function checkInputs(where: string, inputs: object, known: ReadonlySet<string>): void {
+  if (typeof inputs !== "object" || inputs === null) {
+    throw new InputError(
+      `${where}: got ${String(inputs)}; expected an object such as { input_ids, attention_mask }`,
+    );
+  }
+  checkOptions(where, inputs, known);
+}
+
+function integers(
+  where: string,
+  name: string,
+  value: NestedInput,
+): { dims: readonly number[]; data: Int32Array } {
+  const tensor = Tensor.from(value);
+  if (tensor.dtype === "float32" || tensor.dtype === "float64") {
+    const wrong = tensor.data.find((n) => !Number.isInteger(n));
+    if (wrong !== undefined) throw new InputError(`${where}: ${name}: ${wrong} is no integer`);
+  }
+  const data = tensor.data instanceof Int32Array ? tensor.data : Int32Array.from(tensor.data);
+  return { dims: tensor.dims, data };
+}
+
+function batchOf(where: string, name: string, dims: readonly number[]): [B: number, S: number] {
+  const [B, S] = dims.length === 1 ? [1, dims[0]] : dims;
+  if (dims.length < 1 || dims.length > 2 || B * S === 0) {
+    throw new InputError(
+      `${where}: ${name} [${dims.join(", ")}]: expected [B, S] with at least one token`,
+    );
+  }
+  return [B, S];
+}

@@ -1,0 +1,209 @@
+// The engine proper: one loaded model on one backend, its cache pages, and the calls on it. Runs in the worker (or in a test);
+// knows no threads and no messages. Steps run one at a time, whatever calls they belong to.
+
+import { Aborted, type Backend } from "../backends/backend.ts";
+import { type Checkpoint, openCheckpoint } from "../checkpoint/weights.ts";
+import { InputError, MemoryError } from "../errors.ts";
+import { findFormat } from "../formats/format.ts";
+import type { DType } from "../graph/graph.ts";
+import { PagePool } from "../generate/pages.ts";
+import { Runner } from "../generate/runner.ts";
+import { checkWeights, type WeightMatch } from "../models/config-weights.ts";
+import { MistralConfig } from "../models/config.ts";
+import { BatchCache } from "./batch-cache.ts";
+import { forward, type ForwardEnvironment } from "./forward.ts";
+import { type LoadProgress, loadWeights } from "./load.ts";
+import type {
+  CacheRequest,
+  CacheState,
+  ForwardRequest,
+  ForwardResult,
+  LoadReport,
+  MemoryReport,
+  ModelSource,
+} from "./messages.ts";
+
+/** A call in progress, as the engine sees it. */
+export type Call = {
+  /** @throws what tells the caller's side that its call ended by its own wish */
+  throwIfAborted(): void;
+};
+
+/** What the engine needs of the thread that it runs on. */
+export type EngineHooks = {
+  /** Clears the stop word, then lets waiting messages in: an abort that comes later finds the step, an earlier one is known now. */
+  beforeStep(): Promise<void>;
+};
+
+export class EngineCore {
+  readonly runner: Runner;
+  readonly pool: PagePool = new PagePool(0);
+  readonly #backend: Backend;
+  readonly #hooks: EngineHooks;
+  readonly #eager: boolean;
+  readonly #caches = new Map<number, BatchCache>();
+  #nextCache = 1;
+  /** Resolves when the steps asked for so far have run. */
+  #turn: Promise<void> = Promise.resolve();
+
+  private constructor(runner: Runner, backend: Backend, hooks: EngineHooks, eager: boolean) {
+    this.runner = runner;
+    this.#backend = backend;
+    this.#hooks = hooks;
+    this.#eager = eager;
+  }
+
+  /** Loads the model into the backend. @throws CheckpointError, MemoryError; nothing stays allocated */
+  static async load(
+    model: ModelSource,
+    backend: Backend,
+    hooks: EngineHooks,
+    onProgress: (progress: LoadProgress) => void,
+  ): Promise<{ core: EngineCore; report: LoadReport }> {
+    const { dir, subfolder, variant, head } = model;
+    const checkpoint = await openCheckpoint(dir, { subfolder, variant });
+    try {
+      const config = new MistralConfig(model.config);
+      const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
+      const match = await untie(config, checkpoint, checkWeights(config, checkpoint, kind), kind);
+      const stored = (leaf: string): string => match.names.get(leaf) ?? leaf;
+      const dtypeOf = (leaf: string): DType => {
+        const chosen =
+          model.dtype === "auto" ? checkpoint.tensors.get(stored(leaf))?.dtype : model.dtype;
+        return findFormat(chosen ?? "")?.name ?? "f32";
+      };
+      const runner = new Runner(config, backend, dtypeOf);
+      const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
+      const nonFinite = await loadWeights(backend, leaves, checkpoint, stored, onProgress);
+      const core = new EngineCore(runner, backend, hooks, model.attention === "eager");
+      const dtype = findFormat(dtypeOf("model.embed_tokens.weight"))?.torch ?? "float32";
+      return { core, report: { info: match.info, nonFinite, dtype } };
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  async forward(request: ForwardRequest, call: Call): Promise<ForwardResult> {
+    const env: ForwardEnvironment = {
+      runner: this.runner,
+      pool: this.pool,
+      eager: this.#eager,
+      step: (run) => this.step(call, run),
+      reservePages: (count) => this.reservePages(count),
+    };
+    const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
+    const { result, cache } = await forward(env, request, old);
+    if (request.cache !== undefined) {
+      this.#caches.set(request.cache, cache);
+      return { ...result, cache: this.#state(request.cache, cache) };
+    }
+    if (request.keepCache) return { ...result, cache: this.keep(cache) };
+    cache.dispose();
+    return result;
+  }
+
+  cache(request: CacheRequest): CacheState | undefined {
+    const cache = this.cacheOf(request.cache);
+    switch (request.op) {
+      case "crop":
+        cache.crop(request.length);
+        return this.#state(request.cache, cache);
+      case "select": {
+        const selected = cache.select([...request.rows]);
+        cache.dispose();
+        this.#caches.set(request.cache, selected);
+        return this.#state(request.cache, selected);
+      }
+      case "fork":
+        return this.keep(cache.fork());
+      case "dispose":
+        cache.dispose();
+        this.#caches.delete(request.cache);
+        return undefined;
+    }
+  }
+
+  memory(): MemoryReport {
+    return { ...this.#backend.memory(), pages: this.pool.pages, pagesInUse: this.pool.inUse };
+  }
+
+  /** The cache of that number. @throws InputError it is gone */
+  cacheOf(id: number): BatchCache {
+    const cache = this.#caches.get(id);
+    if (cache === undefined) {
+      throw new InputError(
+        "past_key_values: this cache is gone: it was disposed of, or lost when an engine worker died",
+      );
+    }
+    return cache;
+  }
+
+  /** Keeps a cache under a number of its own. */
+  keep(cache: BatchCache): CacheState {
+    const id = this.#nextCache++;
+    this.#caches.set(id, cache);
+    return this.#state(id, cache);
+  }
+
+  /** Runs one step when no other runs; one that was stopped for another call's sake runs again. @throws when `call` was aborted */
+  async step<T>(call: Call, run: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    try {
+      for (;;) {
+        await this.#hooks.beforeStep();
+        call.throwIfAborted();
+        try {
+          return await run();
+        } catch (error) {
+          if (!(error instanceof Aborted)) throw error;
+        }
+      }
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Grows the pools until so many pages are free: by half at least, so that growth is rare, unless memory is short. @throws MemoryError */
+  async reservePages(count: number): Promise<void> {
+    const missing = count - this.pool.available;
+    if (missing <= 0) return;
+    const needed = this.pool.pages + missing;
+    try {
+      await this.runner.growPool(Math.max(needed, Math.ceil(this.pool.pages * 1.5)));
+    } catch (error) {
+      if (!(error instanceof MemoryError)) throw error;
+      await this.runner.growPool(needed);
+    }
+    this.pool.grow(this.runner.pages);
+  }
+
+  #state(id: number, cache: BatchCache): CacheState {
+    return { id, length: cache.frame, batch: cache.batch };
+  }
+}
+
+/** A tied model whose file holds two different matrices is not tied, as in Transformers. */
+async function untie(
+  config: MistralConfig,
+  checkpoint: Checkpoint,
+  match: WeightMatch,
+  kind: "MistralForCausalLM" | "MistralModel",
+): Promise<WeightMatch> {
+  if (!match.bothTiedStored) return match;
+  const embedding = match.names.get("model.embed_tokens.weight") ?? "model.embed_tokens.weight";
+  const bytes = checkpoint.tensors.get(embedding)?.bytes ?? 0;
+  const PIECE = 1 << 24;
+  for (let from = 0; from < bytes; from += PIECE) {
+    const to = Math.min(from + PIECE, bytes);
+    const [a, b] = [new Uint8Array(to - from), new Uint8Array(to - from)];
+    await checkpoint.read(embedding, a, from, to);
+    await checkpoint.read("lm_head.weight", b, from, to);
+    if (a.every((byte, i) => byte === b[i])) continue;
+    config.tie_word_embeddings = false;
+    return checkWeights(config, checkpoint, kind);
+  }
+  return match;
+}

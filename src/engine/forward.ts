@@ -1,0 +1,152 @@
+// One forward call: a padded batch becomes flat rows, runs in chunks, and its results go back to their places in [B, S].
+// Padded places are not computed and stay 0. Knows no backend.
+
+import { InputError } from "../errors.ts";
+import { type PagePool, type SequencePages, tableSize } from "../generate/pages.ts";
+import type { Runner, StepResult } from "../generate/runner.ts";
+import { PAGE } from "../ops/kv-append.ts";
+import { BatchCache } from "./batch-cache.ts";
+import { runBlind, seesPadding } from "./forward-blind.ts";
+import type { ForwardRequest, ForwardResult } from "./messages.ts";
+import { Placement } from "./placement.ts";
+
+/** Rows of one step at most: enough to keep the kernels busy, few enough to bound scratch and the time between two looks at mail. */
+export const CHUNK = 512;
+
+export type ForwardEnvironment = {
+  readonly runner: Runner;
+  readonly pool: PagePool;
+  readonly eager: boolean;
+  /** Runs one step when no other runs. @throws the call's reason when it was aborted */
+  step<T>(run: () => Promise<T>): Promise<T>;
+  /** Makes sure that so many pages are free. @throws MemoryError */
+  reservePages(count: number): Promise<void>;
+};
+
+/** Where a row of the step stands: row and column of [B, S], and its column in its sequence. */
+export type RowPlace = { readonly b: number; readonly i: number; readonly at: number };
+
+/**
+ * Runs a forward call.
+ * @param cache an earlier cache, which is replaced by the result's; it is left as it was when the call fails
+ * @returns the result, and the cache that belongs to it (the caller disposes of it)
+ */
+export async function forward(
+  env: ForwardEnvironment,
+  request: ForwardRequest,
+  cache: BatchCache | undefined,
+): Promise<{ result: ForwardResult; cache: BatchCache }> {
+  const { B, S, mask } = request;
+  const window = env.runner.config.sliding_window;
+  const placement = new Placement(request, env.runner.config, (cache?.frame ?? 0) + S);
+  if (seesPadding(request)) {
+    if (cache !== undefined) {
+      throw new InputError(
+        "forward: labels that judge padded places cannot be used with past_key_values; set them to -100",
+      );
+    }
+    const used = BatchCache.empty(env.pool, B, null);
+    try {
+      await runBlind(env, request, used, placement);
+    } catch (error) {
+      used.dispose();
+      throw error;
+    }
+    return { result: placement.result(), cache: used };
+  }
+
+  // Several chunks commit one after the other; a fork lets a failure in a later one leave the old cache whole.
+  const work =
+    cache === undefined ? BatchCache.empty(env.pool, B, window) : S > CHUNK ? cache.fork() : cache;
+  try {
+    const queue = work.sequences.map((_, b) => ({ b, ...work.columns(b, mask, S), done: 0 }));
+    while (queue.some(({ present, done }) => done < present.length)) {
+      await runChunk(env, request, work, queue, placement);
+    }
+    work.advance(mask, S);
+  } catch (error) {
+    if (work === cache) work.drop();
+    else work.dispose();
+    throw error;
+  }
+  if (cache !== undefined && work !== cache) cache.dispose();
+  return { result: placement.result(), cache: work };
+}
+
+type Queued = {
+  readonly b: number;
+  readonly start: number;
+  readonly present: Uint8Array;
+  done: number;
+};
+
+async function runChunk(
+  env: ForwardEnvironment,
+  request: ForwardRequest,
+  cache: BatchCache,
+  queue: Queued[],
+  placement: Placement,
+): Promise<void> {
+  const { S } = request;
+  const rows: RowPlace[] = [];
+  const parts: { sequence: SequencePages; count: number; entry: Queued }[] = [];
+  for (const entry of queue) {
+    const count = Math.min(entry.present.length - entry.done, CHUNK - rows.length);
+    if (count <= 0) continue;
+    const sequence = cache.sequences[entry.b];
+    for (let n = entry.done; n < entry.done + count; n++) {
+      // The frame column of a sequence's column is start + column.
+      const i = S - entry.present.length + n;
+      if (entry.present[n] === 1)
+        rows.push({ b: entry.b, i, at: sequence.length + n - entry.done });
+    }
+    parts.push({ sequence, count, entry });
+  }
+
+  await env.reservePages(parts.reduce((sum, { count }) => sum + Math.ceil(count / PAGE) + 2, 0));
+  const slots: number[] = [];
+  const copies: (readonly [number, number])[] = [];
+  for (const { sequence, count, entry } of parts) {
+    const reserved = sequence.reserve(
+      count,
+      entry.present.subarray(entry.done, entry.done + count),
+    );
+    slots.push(...reserved.slots.filter((slot) => slot >= 0));
+    copies.push(...reserved.copies);
+  }
+  if (rows.length > 0) {
+    const result = await env.step(async () => {
+      await env.runner.copyPages(copies);
+      return runRows(env, rows, slots, cache.sequences, placement);
+    });
+    placement.take(rows, result, (b) => queue[b].start);
+  }
+  for (const { sequence, count, entry } of parts) {
+    sequence.commit(count);
+    entry.done += count;
+  }
+}
+
+function runRows(
+  env: ForwardEnvironment,
+  rows: readonly RowPlace[],
+  slots: readonly number[],
+  sequences: readonly SequencePages[],
+  placement: Placement,
+): Promise<StepResult> {
+  const P = tableSize(Math.max(...sequences.map((sequence) => sequence.pages)));
+  const pages = new Int32Array(sequences.length * P * 2);
+  sequences.forEach((sequence, b) => sequence.writeTable(pages, b * P * 2, P));
+  return env.runner.step(
+    {
+      ...placement.inputs(rows),
+      seq: Int32Array.from(rows, ({ b }) => b),
+      at: Int32Array.from(rows, ({ at }) => at),
+      slots: Int32Array.from(slots),
+      pages,
+      tables: { S: sequences.length, P },
+    },
+    placement.wants,
+    env.eager ? Math.max(PAGE, ...rows.map(({ at }) => at + 1)) : 0,
+  );
+}

@@ -1,0 +1,164 @@
+// What crosses between the API's thread and the engine worker: plain data and typed arrays, never functions.
+// B batch, S tokens given, H hidden, V vocabulary, L layers, T columns so far.
+
+import type { LoadingInfo } from "../models/config-weights.ts";
+import type { ResolvedGeneration } from "../generate/generation-config.ts";
+
+/** What the worker is started with. */
+export type EngineStart = {
+  /** Two shared words: see engine/control.ts */
+  readonly control: SharedArrayBuffer;
+  readonly model: ModelSource;
+  readonly backend: BackendChoice;
+};
+
+export type ModelSource = {
+  readonly dir: string;
+  readonly subfolder?: string;
+  readonly variant?: string;
+  /** MistralConfig.to_dict() */
+  readonly config: Record<string, unknown>;
+  /** Name of a weight format, or "auto": as in the file. */
+  readonly dtype: string;
+  readonly attention: "flash" | "eager";
+  /** Whether the language-model head is loaded. */
+  readonly head: "causal" | "none";
+};
+
+export type BackendChoice = {
+  readonly name: "wasm" | "reference";
+  readonly threads: number;
+  readonly memoryLimit?: number;
+  /** What an engine that died left behind: memories and the directory of leaves. */
+  readonly adopted?: unknown;
+};
+
+export type ForwardRequest = {
+  readonly B: number;
+  readonly S: number;
+  /** [B · S] */
+  readonly ids?: Int32Array;
+  /** [B · S · H] */
+  readonly embeds?: Float32Array;
+  /** [B · (past + S)], 1 token, 0 padding */
+  readonly mask?: Uint8Array;
+  /** [B · S] */
+  readonly positions?: Int32Array;
+  /** A cache of earlier calls. */
+  readonly cache?: number;
+  readonly keepCache: boolean;
+  /** Columns of S whose logits are wanted. */
+  readonly keep: Int32Array;
+  /** [B · S], −100 ignored; shifted inside */
+  readonly labels?: Int32Array;
+  readonly numItems?: number;
+  readonly wants: { logits: boolean; last: boolean; hidden: boolean; attentions: boolean };
+};
+
+export type ForwardResult = {
+  /** [B · keep · V] */
+  readonly logits?: Float32Array;
+  /** [B · S · H], after the final norm */
+  readonly last?: Float32Array;
+  /** (L + 1) × [B · S · H] */
+  readonly hidden?: Float32Array[];
+  /** L × [B · Hq · S · T] */
+  readonly attentions?: Float32Array[];
+  readonly loss?: number;
+  readonly cache?: CacheState;
+};
+
+/** A cache as the API's thread knows it. */
+export type CacheState = { readonly id: number; readonly length: number; readonly batch: number };
+
+export type GenerateRequest = {
+  readonly B: number;
+  readonly S: number;
+  readonly ids: Int32Array;
+  readonly mask?: Uint8Array;
+  readonly cache?: number;
+  readonly keepCache: boolean;
+  readonly options: ResolvedGeneration;
+  /** Text of each token, for stop strings. */
+  readonly vocabulary?: readonly string[];
+  /** Tokens are reported while they come. */
+  readonly stream: boolean;
+};
+
+export type GenerateResult = {
+  /** [B · length], prompt included */
+  readonly sequences: Int32Array;
+  readonly length: number;
+  /** Per step [B · V] */
+  readonly scores?: Float32Array[];
+  readonly logits?: Float32Array[];
+  readonly cache?: CacheState;
+};
+
+/** The tokens that one or more steps brought: pairs of a row of the batch and its next token, in order. */
+export type TokensReport = Int32Array;
+
+export type CacheRequest =
+  | { readonly op: "crop"; readonly cache: number; readonly length: number }
+  | { readonly op: "select"; readonly cache: number; readonly rows: Int32Array }
+  | { readonly op: "fork"; readonly cache: number }
+  | { readonly op: "dispose"; readonly cache: number };
+
+/** Bytes and pages in use. */
+export type MemoryReport = {
+  readonly weights: number;
+  readonly states: number;
+  readonly scratch: number;
+  readonly pages: number;
+  readonly pagesInUse: number;
+};
+
+/** Every request with its result. */
+export type Calls = {
+  forward: { request: ForwardRequest; result: ForwardResult };
+  generate: { request: GenerateRequest; result: GenerateResult };
+  cache: { request: CacheRequest; result: CacheState | undefined };
+  memory: { request: Record<string, never>; result: MemoryReport };
+};
+
+export type CallName = keyof Calls;
+
+/** What loading found. */
+export type LoadReport = {
+  readonly info: LoadingInfo;
+  /** Tensors that hold NaN or Inf. */
+  readonly nonFinite: readonly string[];
+  /** How the weights are kept: torch's name of the format. */
+  readonly dtype: string;
+};
+
+export type ToEngine =
+  | {
+      [N in CallName]: {
+        readonly type: N;
+        readonly id: number;
+        readonly request: Calls[N]["request"];
+      };
+    }[CallName]
+  | { readonly type: "abort"; readonly id: number }
+  | { readonly type: "helper"; readonly index: number };
+
+export type ErrorData = {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+};
+
+export type FromEngine =
+  | {
+      readonly type: "progress";
+      readonly loaded: number;
+      readonly total: number;
+      readonly tensor: string;
+    }
+  | { readonly type: "team"; readonly adopted: unknown; readonly helpers: readonly unknown[] }
+  | ({ readonly type: "ready" } & LoadReport)
+  | { readonly type: "broken"; readonly error: ErrorData }
+  | { readonly type: "tokens"; readonly id: number; readonly tokens: TokensReport }
+  | { readonly type: "done"; readonly id: number; readonly result: Calls[CallName]["result"] }
+  | { readonly type: "failed"; readonly id: number; readonly error: ErrorData };

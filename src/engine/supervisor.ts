@@ -1,0 +1,183 @@
+// The API's side of the engine: starts its workers, passes calls, sets the stop word, and rebuilds what died.
+// The thread that this runs on never computes. Weights survive a dead worker, since their memory is held here too.
+
+import { InputError, EngineError } from "../errors.ts";
+import { startWorker, type WorkerHandle } from "../platform/node-workers.ts";
+import { Control } from "./control.ts";
+import { errorFrom } from "./errors.ts";
+import type { LoadProgress } from "./load.ts";
+import type {
+  BackendChoice,
+  CallName,
+  Calls,
+  EngineStart,
+  FromEngine,
+  LoadReport,
+  ModelSource,
+  ToEngine,
+} from "./messages.ts";
+import { HelperTeam } from "./team.ts";
+
+export type CallOptions = {
+  /** Stops the call within one op; the promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  readonly onTokens?: (tokens: Int32Array) => void;
+  readonly transfer?: readonly ArrayBuffer[];
+};
+
+type Pending = {
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onTokens?: (tokens: Int32Array) => void;
+};
+
+/** One loaded model: an engine worker, its helper threads and their memories. */
+export class Engine {
+  readonly #model: ModelSource;
+  readonly #backend: BackendChoice;
+  readonly #control = new Control();
+  readonly #pending = new Map<number, Pending>();
+  readonly #team = new HelperTeam((index) => this.#post({ type: "helper", index }));
+  #worker: WorkerHandle | undefined;
+  #starting: Promise<LoadReport> | undefined;
+  #adopted: unknown;
+  #nextId = 1;
+  #disposed = false;
+
+  private constructor(model: ModelSource, backend: BackendChoice) {
+    this.#model = model;
+    this.#backend = backend;
+  }
+
+  /**
+   * Starts an engine and loads the model.
+   * @returns the engine, and what loading found
+   * @throws CheckpointError, MemoryError, EngineError; the reason of `signal`. Nothing is left behind
+   */
+  static async start(
+    model: ModelSource,
+    backend: BackendChoice,
+    {
+      signal,
+      onProgress,
+    }: { signal?: AbortSignal; onProgress?: (progress: LoadProgress) => void } = {},
+  ): Promise<{ engine: Engine; report: LoadReport }> {
+    signal?.throwIfAborted();
+    const engine = new Engine(model, backend);
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      const report = await Promise.race([engine.#start(onProgress), aborted.promise]);
+      return { engine, report };
+    } catch (error) {
+      await engine.dispose();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Makes one call. @throws the typed errors of the call; EngineError when a worker died: the next call works */
+  async call<N extends CallName>(
+    type: N,
+    request: Calls[N]["request"],
+    { signal, onTokens, transfer }: CallOptions = {},
+  ): Promise<Calls[N]["result"]> {
+    signal?.throwIfAborted();
+    if (this.#disposed)
+      throw new InputError("the model has been disposed of; load it again with from_pretrained");
+    await (this.#starting ??= this.#start());
+    signal?.throwIfAborted();
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<Calls[N]["result"]>();
+    this.#pending.set(id, { resolve: resolve as (result: never) => void, reject, onTokens });
+    const abort = (): void => {
+      this.#pending.delete(id);
+      // The message first, so that the engine finds it when the stopped step lets it look.
+      this.#post({ type: "abort", id });
+      this.#control.askToStop();
+      this.#team.askToStop();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#worker?.keepAlive(true);
+    this.#post({ type, id, request } as ToEngine, transfer);
+    try {
+      return await promise;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      this.#pending.delete(id);
+      if (this.#pending.size === 0) this.#worker?.keepAlive(false);
+    }
+  }
+
+  /** Ends all workers and gives the memory back. Calls in progress reject. Twice is harmless. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    this.#failAll(new EngineError("the model was disposed of while the call ran"));
+    await Promise.all([this.#worker?.terminate(), this.#team.dispose()]);
+    this.#worker = undefined;
+    this.#adopted = undefined;
+  }
+
+  #start(onProgress?: (progress: LoadProgress) => void): Promise<LoadReport> {
+    const { promise, resolve, reject } = Promise.withResolvers<LoadReport>();
+    this.#starting = promise;
+    this.#control.clearStop();
+    const backend = { ...this.#backend, adopted: this.#adopted };
+    const start: EngineStart = { control: this.#control.buffer, model: this.#model, backend };
+    const worker = startWorker(workerUrl("./worker"), start);
+    this.#worker = worker;
+    worker.onMessage((message) => {
+      const m = message as FromEngine;
+      if (m.type === "progress") onProgress?.(m);
+      else if (m.type === "team") this.#adopt(m);
+      else if (m.type === "ready") {
+        if (this.#pending.size === 0) worker.keepAlive(false);
+        resolve(m);
+      } else if (m.type === "broken") {
+        reject(errorFrom(m.error));
+      } else this.#receive(m);
+    });
+    worker.onEnd((why) => {
+      const error = new EngineError(
+        `the engine's worker died (${why}); the next call starts a new one`,
+      );
+      reject(error);
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      this.#starting = undefined;
+      this.#failAll(error);
+    });
+    return promise;
+  }
+
+  #adopt({ adopted, helpers }: { adopted: unknown; helpers: readonly unknown[] }): void {
+    this.#adopted = adopted;
+    this.#team.start(helpers, workerUrl("./helper"));
+  }
+
+  #receive(m: Exclude<FromEngine, { type: "progress" | "team" | "ready" | "broken" }>): void {
+    const call = this.#pending.get(m.id);
+    if (call === undefined) return; // aborted in the meantime
+    if (m.type === "tokens") call.onTokens?.(m.tokens);
+    else if (m.type === "done") call.resolve(m.result as never);
+    else call.reject(errorFrom(m.error));
+  }
+
+  #failAll(error: Error): void {
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+
+  #post(message: ToEngine, transfer?: readonly ArrayBuffer[]): void {
+    this.#worker?.post(message, transfer);
+    this.#control.countMail();
+  }
+}
+
+/** A sibling module, as source or as built. */
+function workerUrl(path: string): URL {
+  return new URL(`${path}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+}
