@@ -1,0 +1,50 @@
+// The arguments of a call and how a built-in binds them to its parameters, with Python's complaints.
+// Knows nothing of what is called.
+
+import { TemplateError } from "../../errors.ts";
+import type { Value } from "./values.ts";
+
+export class Arguments {
+  readonly positional: Value[];
+  readonly keywords: ReadonlyMap<string, Value>;
+
+  constructor(positional: Value[] = [], keywords: ReadonlyMap<string, Value> = new Map()) {
+    this.positional = positional;
+    this.keywords = keywords;
+  }
+
+  /** Without the first `count` positional ones. */
+  after(count: number): Arguments {
+    return new Arguments(this.positional.slice(count), this.keywords);
+  }
+}
+
+/** What a parameter got; undefined where nothing was given. */
+export type Given = (Value | undefined)[];
+
+/** One entry a parameter, in order. A name that ends in `?` may be left out. @throws TemplateError too many, too few, unknown */
+export function bind(where: string, parameters: readonly string[], args: Arguments): Given {
+  const names = parameters.map((parameter) => parameter.replace("?", ""));
+  if (args.positional.length > names.length) {
+    throw new TemplateError(
+      `${where}() takes at most ${names.length} argument${names.length === 1 ? "" : "s"} (${args.positional.length} given)`,
+    );
+  }
+  const given: Given = [...args.positional];
+  for (const [name, value] of args.keywords) {
+    const index = names.indexOf(name);
+    if (index === -1)
+      throw new TemplateError(`${where}() got an unexpected keyword argument '${name}'`);
+    if (index < args.positional.length)
+      throw new TemplateError(`${where}() got multiple values for argument '${name}'`);
+    given[index] = value;
+  }
+  for (const [index, parameter] of parameters.entries()) {
+    if (given[index] === undefined && !parameter.endsWith("?")) {
+      throw new TemplateError(
+        `${where}() missing 1 required positional argument: '${names[index]}'`,
+      );
+    }
+  }
+  return given;
+}

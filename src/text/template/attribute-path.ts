@@ -1,0 +1,48 @@
+// `attribute="name.first"` of filters: how map, sort, groupby and others look into their elements.
+
+import { itemOf } from "./attributes.ts";
+import type { Budget } from "./budget.ts";
+import { Undefined, type Value } from "./values.ts";
+
+export type Getter = (item: Value) => Value;
+
+const ignoreCase = (value: Value, budget: Budget): Value => {
+  if (typeof value !== "string") return value;
+  budget.build(value.length);
+  return value.toLowerCase();
+};
+
+/** Follows a dotted path (digits are indices); the item itself without one. `otherwise` stands in for undefined parts. */
+export function attributeGetter(
+  path: Value | undefined,
+  budget: Budget,
+  caseless = false,
+  otherwise: Value = null,
+): Getter {
+  const parts = pathParts(path);
+  return (item) => {
+    let value = item;
+    for (const part of parts) {
+      value = itemOf(value, part, budget);
+      if (otherwise !== null && value instanceof Undefined) value = otherwise;
+    }
+    return caseless ? ignoreCase(value, budget) : value;
+  };
+}
+
+/** Several paths with commas between give a list to sort by. */
+export function attributesGetter(
+  paths: Value | undefined,
+  budget: Budget,
+  caseless: boolean,
+): Getter {
+  const split = typeof paths === "string" ? paths.split(",") : [paths];
+  const getters = split.map((path) => attributeGetter(path, budget, caseless));
+  return (item) => getters.map((get) => get(item));
+}
+
+function pathParts(path: Value | undefined): Value[] {
+  if (path === undefined || path === null) return [];
+  if (typeof path !== "string") return [path];
+  return path.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+}

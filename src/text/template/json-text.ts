@@ -1,0 +1,135 @@
+// json.dumps of Python, as Transformers' `tojson` calls it: no HTML escapes, Python's spacing and floats.
+// Contract: pays for what it writes.
+
+import { TemplateError } from "../../errors.ts";
+import type { Budget } from "./budget.ts";
+import { sorted } from "./compare.ts";
+import { asIndex } from "./iteration.ts";
+import { floatText, intText, repr } from "./python-text.ts";
+import { Dict, Float, Tuple, typeName, type Value } from "./values.ts";
+
+export type JsonStyle = {
+  ensureAscii: boolean;
+  /** What one level is indented by; null writes one line. */
+  indent: string | null;
+  itemSeparator: string;
+  keySeparator: string;
+  sortKeys: boolean;
+};
+
+/** The style for the arguments of `tojson`; an indent of n means n spaces. */
+export function jsonStyle(
+  ensureAscii: boolean,
+  indent: Value,
+  separators: Value,
+  sortKeys: boolean,
+  budget: Budget,
+): JsonStyle {
+  const spaces = indent === null || typeof indent === "string" ? indent : indentOf(indent, budget);
+  const defaults: Value[] = [spaces === null ? ", " : ",", ": "];
+  const given =
+    separators === null ? defaults : separators instanceof Tuple ? separators.items : separators;
+  if (!Array.isArray(given) || given.length !== 2)
+    throw new TemplateError("tojson: separators must be a pair (item separator, key separator)");
+  const [itemSeparator, keySeparator] = given;
+  if (typeof itemSeparator !== "string" || typeof keySeparator !== "string")
+    throw new TemplateError("tojson: separators must be strings");
+  return { ensureAscii, indent: spaces, itemSeparator, keySeparator, sortKeys };
+}
+
+function indentOf(indent: Value, budget: Budget): string {
+  const count = asIndex(indent);
+  if (count === undefined)
+    throw new TemplateError(`can't multiply sequence by non-int of type '${typeName(indent)}'`);
+  budget.build(Math.max(0, count));
+  return " ".repeat(Math.max(0, count));
+}
+
+export function jsonText(value: Value, style: JsonStyle, budget: Budget): string {
+  const parts: string[] = [];
+  const write = (part: string): void => {
+    budget.build(part.length);
+    parts.push(part);
+  };
+  writeJson(value, style, "\n", write, budget);
+  return parts.join("");
+}
+
+function writeJson(
+  value: Value,
+  style: JsonStyle,
+  newline: string,
+  write: (part: string) => void,
+  budget: Budget,
+): void {
+  const scalar = scalarText(value, style);
+  if (scalar !== undefined) return write(scalar);
+  const list = value instanceof Tuple ? value.items : value;
+  if (!Array.isArray(list) && !(list instanceof Dict))
+    throw new TemplateError(`Object of type ${typeName(value)} is not JSON serializable`);
+  const entries = Array.isArray(list)
+    ? list.map((item): [undefined, Value] => [undefined, item])
+    : dictEntries(list, style, budget);
+  const [open, close] = Array.isArray(list) ? "[]" : "{}";
+  if (entries.length === 0) return write(open + close);
+  const inner = style.indent === null ? "" : newline + style.indent;
+  budget.enter();
+  write(open);
+  for (const [index, [key, item]] of entries.entries()) {
+    write((index === 0 ? "" : style.itemSeparator) + inner);
+    if (key !== undefined) write(quoted(keyText(key, budget), style) + style.keySeparator);
+    writeJson(item, style, inner, write, budget);
+  }
+  write((style.indent === null ? "" : newline) + close);
+  budget.leave();
+}
+
+function scalarText(value: Value, style: JsonStyle): string | undefined {
+  if (value === null) return "null";
+  if (typeof value === "boolean") return String(value);
+  if (typeof value === "number" || typeof value === "bigint") return intText(value);
+  if (value instanceof Float) return jsonFloat(value.value);
+  return typeof value === "string" ? quoted(value, style) : undefined;
+}
+
+const jsonFloat = (value: number): string =>
+  Number.isFinite(value)
+    ? floatText(value)
+    : Number.isNaN(value)
+      ? "NaN"
+      : value > 0
+        ? "Infinity"
+        : "-Infinity";
+
+function dictEntries(dict: Dict, style: JsonStyle, budget: Budget): [Value, Value][] {
+  budget.elements(dict.size);
+  const keys = [...dict.keys()];
+  const order = style.sortKeys ? sorted(keys, (key) => key, false, budget) : keys;
+  return order.map((key) => [key, dict.get(key) ?? null]);
+}
+
+function keyText(key: Value, budget: Budget): string {
+  if (typeof key === "string") return key;
+  if (key === null) return "null";
+  if (typeof key === "boolean") return String(key);
+  if (key instanceof Float) return jsonFloat(key.value);
+  if (typeof key === "number" || typeof key === "bigint") return repr(key, budget);
+  throw new TemplateError(`keys must be str, int, float, bool or None, not ${typeName(key)}`);
+}
+
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['"', '\\"'],
+  ["\\", "\\\\"],
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"],
+  ["\f", "\\f"],
+  ["\b", "\\b"],
+]);
+
+function quoted(text: string, style: JsonStyle): string {
+  const escapable = style.ensureAscii ? /["\\]|[^ -~]/g : /["\\\x00-\x1f]/g;
+  const escape = (unit: string): string =>
+    ESCAPES.get(unit) ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `"${text.replace(escapable, escape)}"`;
+}

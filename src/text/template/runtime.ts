@@ -1,0 +1,16 @@
+// What filters, tests and global functions may ask of the rendering that calls them.
+
+import type { Arguments } from "./arguments.ts";
+import type { Budget } from "./budget.ts";
+import type { Value } from "./values.ts";
+
+export type Runtime = {
+  readonly budget: Budget;
+  /** Applies a filter by name. @throws TemplateError no such filter */
+  filter(name: string, value: Value, args: Arguments): Value;
+  /** Applies a test by name. @throws TemplateError no such test */
+  test(name: string, value: Value, args: Arguments): boolean;
+};
+
+export type Filter = (value: Value, args: Arguments, runtime: Runtime) => Value;
+export type Test = (value: Value, args: Arguments, runtime: Runtime) => boolean;

@@ -1,0 +1,25 @@
+// Names in reach: each scope sees those around it; assignments stay in their own.
+
+import type { Value } from "./values.ts";
+
+export class Scope {
+  readonly #values: Map<string, Value>;
+  readonly #outer: Scope | undefined;
+
+  constructor(outer?: Scope, values: Map<string, Value> = new Map()) {
+    this.#outer = outer;
+    this.#values = values;
+  }
+
+  get(name: string): Value | undefined {
+    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.#outer) {
+      const value = scope.#values.get(name);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  }
+
+  set(name: string, value: Value): void {
+    this.#values.set(name, value);
+  }
+}
