@@ -17,7 +17,7 @@ export function grad(
   wrt: readonly Tensor[],
   add: (a: Tensor, b: Tensor) => Tensor,
 ): (Tensor | undefined)[] {
-  const nodes = seeds[0][0].graph.nodes.slice();
+  const nodes = seeds[0][0].graph.nodes.slice(); // what is emitted below does not count
   const towards = new Set(wrt.map((t) => t.id));
   for (const node of nodes) {
     if (node.ins.some((t) => towards.has(t.id))) for (const out of node.outs) towards.add(out.id);
@@ -30,7 +30,7 @@ export function grad(
   };
   for (const [output, seed] of seeds) accumulate(output, seed);
 
-  for (const node of nodes.reverse()) {
+  for (const node of nodes.toReversed()) {
     const dys = node.outs.map((t) => gradients.get(t.id));
     if (dys.every((dy) => dy === undefined) || !node.ins.some((t) => towards.has(t.id))) continue;
     if (node.op.vjp === undefined) {

@@ -143,5 +143,5 @@ export function showLive({ shape, live }: { shape: Shape; live: Live | undefined
 }
 
 export function show(shape: Shape): string {
-  return `[${shape.join(", ")}]`;
+  return `[${shape.map(String).join(", ")}]`;
 }

@@ -57,7 +57,7 @@ function neededNodes(graph: Graph, outputs: readonly Tensor[]): Node[] {
     for (const t of node.ins) needed.add(t.id);
     nodes.push(node);
   }
-  return nodes.reverse();
+  return nodes.toReversed();
 }
 
 /** The smallest free slot that is large enough; else the largest free one, grown; else a new one. */

@@ -20,12 +20,13 @@ export const attentionOp: Op<AttentionAttrs> = {
   shapes(ins, { heads, kvHeads }) {
     const [q, k, v] = ins;
     const KV = (q.shape[1] / heads) * kvHeads;
-    const fits = k.shape[1] === KV && v.shape[1] === KV && heads % kvHeads === 0;
+    const rows = ins.every((t) => t.shape[0] === q.shape[0]);
+    const fits = k.shape[1] === KV && v.shape[1] === KV && heads % kvHeads === 0 && rows;
     expect(
       fits,
       "attention",
       ins,
-      `k and v must be [T, ${KV}]`,
+      `k and v must be [T, ${KV}], seq and at [T]`,
       "are head_dim and num_key_value_heads right?",
     );
     return [rowsOf(q, q.shape[1]), rowsOf(q, heads)]; // the log-sum-exp [T, Hq] is kept for the gradient

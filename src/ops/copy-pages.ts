@@ -15,7 +15,8 @@ export const copyPagesOp: Op<object> = {
 
   shapes(ins) {
     const [, , from, to] = ins;
-    expect(from.shape[0] === to.shape[0], "copy_pages", ins, "from and to must be [N] i32");
+    const pairs = from.shape[0] === to.shape[0] && from.dtype === "i32" && to.dtype === "i32";
+    expect(pairs, "copy_pages", ins, "from and to must be [N] i32");
     return [];
   },
 

@@ -26,6 +26,13 @@ export const kvAppendOp: Op<object> = {
     );
     const fits = K.shape[2] === k.shape[1] && V.shape[2] === v.shape[1];
     expect(fits, "kv_append", ins, "a pool and its rows differ in width");
+    const rows = slots.shape[0] === k.shape[0] && v.shape[0] === k.shape[0];
+    expect(
+      rows && slots.dtype === "i32",
+      "kv_append",
+      ins,
+      "k and v must be [T, KV], slots [T] i32",
+    );
     return [];
   },
 

@@ -13,7 +13,7 @@ export const ropeOp: Op<{ heads: number; inverse: boolean }> = {
 
   shapes([x, cos, sin], { heads }) {
     const half = x.shape[1] / heads / 2;
-    const fits = cos.shape[1] === half && sin.shape[1] === half;
+    const fits = [cos, sin].every((t) => t.shape[0] === x.shape[0] && t.shape[1] === half);
     expect(
       fits,
       "rope",

@@ -157,16 +157,16 @@ test("the row of the padding id gets no gradient", () => {
   expect(gradient(2)).toEqual([1, 2, 5, 6, 0, 0]);
 });
 
-describe("grad", () => {
-  const setting = () => {
-    const graph = new Graph();
-    const x = graph.leaf("x", "input", [2, 3]);
-    const w = graph.leaf("w", "weight", [3, 3]);
-    const other = graph.leaf("other", "weight", [3, 3]);
-    const seed = graph.leaf("seed", "input", [2, 3]);
-    return { graph, x, w, other, seed };
-  };
+const setting = () => {
+  const graph = new Graph();
+  const x = graph.leaf("x", "input", [2, 3]);
+  const w = graph.leaf("w", "weight", [3, 3]);
+  const other = graph.leaf("other", "weight", [3, 3]);
+  const seed = graph.leaf("seed", "input", [2, 3]);
+  return { graph, x, w, other, seed };
+};
 
+describe("grad", () => {
   test("emits only what leads to the wanted tensors", () => {
     const { graph, x, w, other, seed } = setting();
     const y = linear(linear(x, w), other);
