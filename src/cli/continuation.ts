@@ -52,20 +52,6 @@ export function samplingOptions(flags: FlagValues, seed: number): GenerateOption
   };
 }
 
-/** Notes when tokens come; the first `put` is the prompt. */
-class TimedStreamer extends TextIteratorStreamer {
-  firstToken: number | undefined;
-  lastToken = 0;
-  #puts = 0;
-
-  override put(...args: Parameters<TextIteratorStreamer["put"]>): void {
-    super.put(...args);
-    if (this.#puts++ === 0) return;
-    this.lastToken = performance.now();
-    this.firstToken ??= this.lastToken;
-  }
-}
-
 /**
  * Continues `inputs`, handing text to `onText` as it comes, and gives the whole continuation.
  * @throws what `generate` throws; the reason of `options.signal`
@@ -76,14 +62,18 @@ export async function streamContinuation(
   options: GenerateOptions,
   onText: (text: string) => Promise<void>,
 ): Promise<Continuation> {
-  // Tokens are decoded together with the prompt, since a first token alone would lose its space; the prompt's text is then cut off.
-  const streamer = new TimedStreamer(tokenizer, { skip_special_tokens: true });
   const [promptIds] = inputs.input_ids.tolist() as number[][];
+  const times: number[] = [];
+  // Tokens are decoded together with the prompt, since a first token alone would lose its space; the prompt's text is then cut off.
+  const streamer = new TextIteratorStreamer(tokenizer, {
+    skip_special_tokens: true,
+    token_callback_function: () => times.push(performance.now()),
+  });
   let hidden = tokenizer.decode(promptIds, { skip_special_tokens: true }).length;
   let text = "";
   const start = performance.now();
   const done = model.generate(inputs, { ...options, tokenizer, streamer });
-  done.catch(() => streamer.end());
+  done.catch((reason: unknown) => streamer.fail(reason));
   for await (const piece of streamer) {
     const shown = piece.slice(hidden);
     hidden = Math.max(0, hidden - piece.length);
@@ -92,17 +82,25 @@ export async function streamContinuation(
   }
   const [sequence] = (await done).tolist() as number[][];
   const tokens = sequence.slice(promptIds.length);
-  const new_tokens = tokens.length;
-  const first = streamer.firstToken ?? streamer.lastToken;
-  const decode_ms = streamer.lastToken - first;
-  const timings = {
-    prompt_tokens: promptIds.length,
+  return { text, tokens, timings: timingsOf(promptIds.length, tokens.length, start, times) };
+}
+
+/** `times`: when the prompt was taken, then when each new token came; all in ms. */
+function timingsOf(
+  prompt_tokens: number,
+  new_tokens: number,
+  start: number,
+  times: readonly number[],
+): Timings {
+  const [, first = start] = times;
+  const decode = (times.at(-1) ?? first) - first;
+  return {
+    prompt_tokens,
     new_tokens,
-    first_token_ms: Math.max(0, first - start),
+    first_token_ms: first - start,
     total_ms: performance.now() - start,
-    tokens_per_second: new_tokens > 1 && decode_ms > 0 ? ((new_tokens - 1) / decode_ms) * 1000 : 0,
+    tokens_per_second: new_tokens > 1 && decode > 0 ? ((new_tokens - 1) / decode) * 1000 : 0,
   };
-  return { text, tokens, timings };
 }
 
 /** `213 tokens · 412 tokens/s · first token after 18 ms` */

@@ -53,9 +53,7 @@ async function dispatch([first, ...rest]: readonly string[], io: Io): Promise<nu
   }
   if (first.startsWith("-")) {
     const known = ["--version", "--help"];
-    throw new InputError(
-      `${unknownName("flag", first, known)}; flags come after the command: mistral run ${first}`,
-    );
+    throw new InputError(`${unknownName("flag", first, known)} (other flags follow a command)`);
   }
   const name = commandNamed(first);
   const args = parseArguments(name, rest);

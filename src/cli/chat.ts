@@ -1,0 +1,165 @@
+// `mistral chat`: a conversation in the terminal or over a pipe. Answers go to stdout, everything else to stderr.
+// Knows nothing of how keys are read or text is generated.
+
+import { EngineError, InputError, MemoryError, TemplateError } from "../errors.ts";
+import type { Arguments, FlagValues } from "./arguments.ts";
+import { chatCommands, isChatCommand, runChatCommand } from "./chat-commands.ts";
+import type { ChatState } from "./chat-commands.ts";
+import { historyPath, readHistory, writeHistory } from "./chat-history.ts";
+import { pipeInput, terminalInput } from "./chat-input.ts";
+import type { ChatInput } from "./chat-input.ts";
+import { samplingOptions, timingsLine } from "./continuation.ts";
+import { Conversation } from "./conversation.ts";
+import { openModel } from "./load.ts";
+import { foreign, styled, write } from "./terminal.ts";
+import type { Io } from "./terminal.ts";
+
+/** @returns the exit code */
+export async function chat({ flags, words }: Arguments, io: Io): Promise<number> {
+  const folder = words[0] ?? flags.model;
+  const seed = flags.seed ?? Math.floor(Math.random() * 2 ** 31);
+  samplingOptions(flags, seed); // contradictory flags are told before anything is loaded
+  const opened = await openModel(folder, flags, io);
+  const input = io.stdin.isTTY ? personAt(io, flags["no-history"]) : pipeInput(io);
+  const session = new ChatSession(new Conversation(opened), input, flags, seed, io);
+  try {
+    if (io.stdin.isTTY) await session.greet(opened.name, folder === undefined);
+    return await session.run();
+  } finally {
+    input.close();
+    await opened.model.dispose();
+  }
+}
+
+/** A terminal, with the file of earlier questions; a file that cannot be used is told once. */
+function personAt(io: Io, noHistory: boolean): ChatInput {
+  const path = historyPath();
+  let keep = !noHistory;
+  const attempt = <T>(action: () => T, otherwise: T): T => {
+    if (!keep) return otherwise;
+    try {
+      return action();
+    } catch (error) {
+      keep = false;
+      const why = error instanceof Error ? error.message : String(error);
+      io.stderr.write(`earlier questions are not kept: ${foreign(io.stderr, why)}\n`);
+      return otherwise;
+    }
+  };
+  return terminalInput(io, {
+    prompt: styled(io.stdout.isTTY ? io.stdout : io.stderr, "cyan", "> "),
+    history: attempt(() => readHistory(path), []),
+    onHistory: (history) => attempt(() => writeHistory(path, history), undefined),
+    words: chatCommands,
+  });
+}
+
+class ChatSession {
+  readonly #conversation: Conversation;
+  readonly #input: ChatInput;
+  readonly #state: ChatState;
+  readonly #io: Io;
+  readonly #quiet: boolean;
+  #answering: AbortController | undefined;
+  /** A second Ctrl-C leaves. */
+  #leaving: "no" | "asked" | "yes" = "no";
+
+  constructor(
+    conversation: Conversation,
+    input: ChatInput,
+    flags: FlagValues,
+    seed: number,
+    io: Io,
+  ) {
+    this.#conversation = conversation;
+    this.#input = input;
+    this.#io = io;
+    this.#quiet = flags.quiet || !io.stdin.isTTY;
+    this.#state = {
+      flags,
+      seed,
+      get messages() {
+        return conversation.messages;
+      },
+      clear: () => conversation.clear(),
+    };
+    input.onInterrupt(() => this.#interrupted());
+  }
+
+  async greet(name: string, embedded: boolean): Promise<void> {
+    const lines = [`${name} · /help lists commands, Ctrl-D leaves`];
+    if (embedded)
+      lines.push("It only knows short stories. Try: Tell me a story about a little dog named Max.");
+    if (!this.#conversation.hasTemplate) {
+      lines.push("It has no chat template: what you type is continued as plain text.");
+    }
+    await this.#say(lines.join("\n"));
+  }
+
+  async run(): Promise<number> {
+    for (;;) {
+      const message = await this.#input.next();
+      if (this.#leaving === "yes" || this.#io.interrupt.aborted) return 130;
+      if (message === undefined) return 0;
+      this.#leaving = "no";
+      try {
+        if (!isChatCommand(message)) await this.#answer(message);
+        else if (await this.#command(message)) return 0;
+      } catch (error) {
+        // A person reads the error and goes on; a pipe ends with it.
+        if (!this.#io.stdin.isTTY || !isExpected(error)) throw error;
+        await write(this.#io.stderr, `${foreign(this.#io.stderr, error.message)}\n`);
+      }
+    }
+  }
+
+  async #command(line: string): Promise<boolean> {
+    const { show, leave } = await runChatCommand(line, this.#state);
+    if (show !== "") await write(this.#io.stderr, `${show}\n`);
+    return leave === true;
+  }
+
+  async #answer(message: string): Promise<void> {
+    const { stdout, stderr, interrupt } = this.#io;
+    const stop = new AbortController();
+    this.#answering = stop;
+    try {
+      const signal = AbortSignal.any([interrupt, stop.signal]);
+      const { flags, seed } = this.#state;
+      const { timings } = await this.#conversation.answer(message, flags, seed, signal, (text) =>
+        write(stdout, foreign(stdout, text)),
+      );
+      this.#state.seed = seed + 1;
+      await write(stdout, "\n");
+      if (!this.#quiet) await write(stderr, `${styled(stderr, "dim", timingsLine(timings))}\n`);
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+      await write(stdout, "\n");
+      await this.#say("stopped; Ctrl-C again leaves");
+    } finally {
+      this.#answering = undefined;
+    }
+  }
+
+  #interrupted(): void {
+    if (this.#leaving === "asked") {
+      this.#leaving = "yes";
+      this.#input.close();
+      return;
+    }
+    this.#leaving = "asked";
+    if (this.#answering === undefined)
+      void this.#say("\nCtrl-C again leaves, and so do /exit and Ctrl-D");
+    else this.#answering.abort(new DOMException("stopped", "AbortError"));
+  }
+
+  async #say(text: string): Promise<void> {
+    if (!this.#quiet) await write(this.#io.stderr, `${styled(this.#io.stderr, "dim", text)}\n`);
+  }
+}
+
+const isExpected = (error: unknown): error is Error =>
+  error instanceof InputError ||
+  error instanceof TemplateError ||
+  error instanceof MemoryError ||
+  error instanceof EngineError;

@@ -1,0 +1,102 @@
+// Flags: typed values, or a message that says which flag was meant.
+
+import { expect, test } from "vitest";
+import { parseArguments } from "../../src/cli/arguments.ts";
+import { commands, flags } from "../../src/cli/commands.ts";
+import type { CommandName } from "../../src/cli/commands.ts";
+import { commandHelp, commandNamed, generalHelp } from "../../src/cli/help.ts";
+import { InputError } from "../../src/errors.ts";
+
+test("values are typed, short names work, words stay", () => {
+  const { flags: given, words } = parseArguments("run", [
+    ...[
+      "Once",
+      "upon",
+      "--seed",
+      "7",
+      "-t",
+      "0.5",
+      "--top-k=40",
+      "--stop",
+      "End",
+      "--stop=--",
+      "-q",
+      "--",
+      "--seed",
+    ],
+  ]);
+  expect(words).toEqual(["Once", "upon", "--seed"]);
+  expect(given).toMatchObject({
+    seed: 7,
+    temperature: 0.5,
+    "top-k": 40,
+    stop: ["End", "--"],
+    quiet: true,
+  });
+  expect(given).toMatchObject({ model: undefined, greedy: false, json: false, "top-p": undefined });
+});
+
+test("a negative value is a value, the last one given counts", () => {
+  expect(parseArguments("run", ["--seed", "-1", "--seed", "-2"]).flags.seed).toBe(-2);
+});
+
+test.each([
+  ["run", ["--sed", "3"], 'run: unknown flag "--sed"; did you mean "--seed"?'],
+  [
+    "run",
+    ["--max_new_tokens", "3"],
+    'run: unknown flag "--max_new_tokens"; did you mean "--max-new-tokens"?',
+  ],
+  ["run", ["-z"], 'run: unknown flag "-z"'],
+  ["chat", ["--json"], 'chat: unknown flag "--json"'],
+  ["run", ["--seed", "1.5"], '--seed: expected a whole number, got "1.5"'],
+  ["run", ["--seed="], '--seed: expected a whole number, got ""'],
+  ["run", ["--temperature", "hot"], '--temperature: expected a number, got "hot"'],
+  ["run", ["--temperature", "Infinity"], '--temperature: expected a number, got "Infinity"'],
+  ["run", ["--seed", "--json"], "--seed: a value is missing; write --seed=<value>"],
+  ["run", ["--model"], "--model: a value is missing; write --model=<value>"],
+  ["run", ["--greedy=yes"], '--greedy: takes no value, got "yes"'],
+  ["run", ["--device", "cuda"], '--device: unknown value "cuda"; expected cpu, reference'],
+  [
+    "run",
+    ["--attn", "eagre"],
+    '--attn: unknown value "eagre"; did you mean "eager"?; expected flash_attention_2, sdpa, eager',
+  ],
+  ["doctor", ["now"], 'doctor: unexpected "now"; expected doctor [flags]'],
+  ["chat", ["a", "b"], 'chat: unexpected "b"; expected chat [model folder] [flags]'],
+] as [CommandName, string[], string][])("%s %j is refused", (command, argv, message) => {
+  expect(() => parseArguments(command, argv)).toThrow(new InputError(message));
+});
+
+test("an unknown command names the nearest", () => {
+  expect(() => commandNamed("chta")).toThrow(
+    new InputError('unknown command "chta"; did you mean "chat"?'),
+  );
+  expect(() => commandNamed("constructor")).toThrow(InputError);
+});
+
+test("help shows every command and every flag that a command takes, with examples that parse", () => {
+  for (const name of Object.keys(commands) as CommandName[]) {
+    expect(generalHelp()).toContain(`  ${name} `);
+    const help = commandHelp(name);
+    for (const flag of commands[name].flags) expect(help).toContain(`--${flag}`);
+    for (const [example] of commands[name].examples) {
+      const [, argv = ""] = example.split(`mistral ${name}`);
+      const words = argv.split("|")[0].match(/"[^"]*"|\S+/g) ?? [];
+      expect(parseArguments(name, words).words.length).toBeLessThanOrEqual(
+        commands[name].positionals,
+      );
+    }
+  }
+});
+
+test("every flag belongs to a command, short names are unique, lines fit a terminal", () => {
+  const used = new Set(Object.values(commands).flatMap((command) => command.flags));
+  expect([...used].toSorted()).toEqual(Object.keys(flags).toSorted());
+  const shorts = Object.values(flags).flatMap((flag) => ("short" in flag ? [flag.short] : []));
+  expect(new Set(shorts).size).toBe(shorts.length);
+  for (const name of Object.keys(commands) as CommandName[]) {
+    for (const line of commandHelp(name).split("\n"))
+      expect(line.length, line).toBeLessThanOrEqual(81);
+  }
+});

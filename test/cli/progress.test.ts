@@ -1,0 +1,66 @@
+// Progress of loading: quiet at first, a bar in a terminal, few lines elsewhere.
+
+import { stripVTControlCharacters } from "node:util";
+import { expect, test } from "vitest";
+import { loadProgress } from "../../src/cli/progress.ts";
+import { fakeStream } from "./fake-stream.ts";
+
+function watched(isTTY: boolean, columns = 80) {
+  const stream = fakeStream({ isTTY, columns });
+  const clock = { seconds: 100 };
+  const progress = loadProgress(stream, "loading 7b", () => clock.seconds);
+  const at = (seconds: number, loaded: number): void => {
+    clock.seconds = 100 + seconds;
+    progress.update({ loaded, total: 10e9 });
+  };
+  return { stream, clock, progress, at };
+}
+
+test("a load of less than half a second shows nothing", () => {
+  for (const isTTY of [true, false]) {
+    const { stream, progress, at } = watched(isTTY);
+    at(0.1, 5e9);
+    at(0.49, 10e9);
+    progress.done();
+    expect(stream.text()).toBe("");
+  }
+});
+
+test("a terminal gets one bar, redrawn in place and taken away, with bytes, speed and time left", () => {
+  const { stream, progress, at } = watched(true);
+  at(1, 1e9);
+  at(1.05, 1.1e9); // too soon to draw
+  at(2, 2.5e9);
+  const [first, second, ...more] = stream.text().split("\r\u001b[2K").slice(1);
+  expect(more).toEqual([]);
+  expect(stripVTControlCharacters(first)).toMatch(
+    /^loading 7b █{2,3}░+ {2}10 % {2}1\.0 GB of 10\.0 GB · 1\.0 GB\/s · 9\.0 s left$/,
+  );
+  expect(stripVTControlCharacters(second)).toMatch(
+    /25 % {2}2\.5 GB of 10\.0 GB · 1\.3 GB\/s · 6\.0 s left$/,
+  );
+  progress.done();
+  expect(stream.text()).toMatch(/\r\u001b\[2K$/);
+});
+
+test.each([200, 80, 60, 50, 30, 10, 1])("the bar never wraps: %i columns", (columns) => {
+  const { stream, at } = watched(true, columns);
+  at(1, 3e9);
+  expect(stripVTControlCharacters(stream.text().replace("\r", "")).length).toBeLessThan(
+    Math.max(columns, 2),
+  );
+});
+
+test("elsewhere at most a line in five seconds, without control characters, and one at the end", () => {
+  const { stream, clock, progress, at } = watched(false);
+  for (let seconds = 0; seconds <= 12; seconds += 0.25) at(seconds, seconds * 5e8);
+  clock.seconds = 120;
+  progress.done();
+  expect(stream.text().split("\n")).toEqual([
+    "loading 7b: 2 % · 250 MB of 10.0 GB · 500 MB/s · 20 s left",
+    "loading 7b: 27 % · 2.8 GB of 10.0 GB · 500 MB/s · 15 s left",
+    "loading 7b: 52 % · 5.3 GB of 10.0 GB · 500 MB/s · 9.5 s left",
+    "loading 7b: 6.0 GB in 20 s",
+    "",
+  ]);
+});
