@@ -1,0 +1,54 @@
+// mistral.ts through its public API, as a contestant: the other side of protocol.ts.
+// MISTRAL_BENCH_REVECTORIZE=1: as the `mistral` command runs it; else as a library user gets it.
+
+import { AutoModelForCausalLM, env, type MistralForCausalLM } from "../../src/index.ts";
+import { type Contestant, serve, timed } from "./protocol.ts";
+
+env.wasm.revectorize = process.env.MISTRAL_BENCH_REVECTORIZE === "1";
+let model: MistralForCausalLM | undefined;
+
+function loaded(): MistralForCausalLM {
+  if (model === undefined) throw new Error("nothing has been loaded");
+  return model;
+}
+
+const contestant: Contestant = {
+  async load({ dir, dtype, threads }) {
+    model = await AutoModelForCausalLM.from_pretrained(dir, { dtype, threads });
+    return { versions: { node: process.version, v8: process.versions.v8 } };
+  },
+
+  async prefill(ids, repeat, wantLogits) {
+    const { seconds, result } = await timed(repeat, async () => {
+      const start = performance.now();
+      const { logits, past_key_values } = await loaded().forward({
+        input_ids: [ids],
+        use_cache: true,
+        logits_to_keep: 1,
+      });
+      const elapsed = (performance.now() - start) / 1000;
+      await past_key_values?.dispose();
+      return { seconds: elapsed, result: wantLogits ? Array.from(logits.data, Number) : undefined };
+    });
+    return { seconds, logits: result };
+  },
+
+  async generate(ids, count, repeat, full) {
+    const { seconds, result } = await timed(repeat, async () => {
+      const times: number[] = [];
+      const out = await loaded().generate({
+        input_ids: [ids],
+        do_sample: false,
+        max_new_tokens: count,
+        ...(full && { min_new_tokens: count }),
+        streamer: { put: () => void times.push(performance.now()), end: () => {} },
+      });
+      // The first call of `put` has the prompt.
+      const elapsed = (times[times.length - 1] - times[1]) / 1000;
+      return { seconds: elapsed, result: Array.from(out.data, Number).slice(ids.length) };
+    });
+    return { seconds, ids: result };
+  },
+};
+
+await serve(contestant);

@@ -1,0 +1,71 @@
+"""PyTorch on the CPU through Transformers, as a contestant: the other side of protocol.ts."""
+
+import json
+import sys
+import time
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM
+from transformers.generation.streamers import BaseStreamer
+
+
+class Clock(BaseStreamer):
+    """Notes when each new token arrives; the first `put` is the prompt."""
+
+    def __init__(self):
+        self.times = []
+
+    def put(self, value):
+        self.times.append(time.perf_counter())
+
+    def end(self):
+        pass
+
+
+class PyTorch:
+    def load(self, request):
+        torch.set_num_threads(request["threads"])
+        dtype = getattr(torch, request["dtype"])
+        self.model = AutoModelForCausalLM.from_pretrained(request["dir"], dtype=dtype).eval()
+        return {"versions": {"torch": torch.__version__, "transformers": transformers.__version__}}
+
+    def prefill(self, request):
+        ids = torch.tensor([request["ids"]])
+        seconds = []
+        for _ in range(request["repeat"]):
+            start = time.perf_counter()
+            out = self.model(input_ids=ids, use_cache=True, logits_to_keep=1)
+            seconds.append(time.perf_counter() - start)
+        logits = out.logits[0, -1].float().tolist() if request["logits"] else None
+        return {"seconds": seconds, "logits": logits}
+
+    def generate(self, request):
+        ids = torch.tensor([request["ids"]])
+        count = request["count"]
+        options = {"do_sample": False, "use_cache": True, "max_new_tokens": count}
+        if request["full"]:
+            options["min_new_tokens"] = count
+        seconds = []
+        for _ in range(request["repeat"]):
+            clock = Clock()
+            out = self.model.generate(ids, attention_mask=torch.ones_like(ids), streamer=clock, **options)
+            seconds.append(clock.times[-1] - clock.times[1])
+        return {"ids": out[0, ids.shape[1] :].tolist(), "seconds": seconds}
+
+
+def main():
+    transformers.utils.logging.disable_progress_bar()
+    contestant = PyTorch()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            with torch.inference_mode():
+                reply = {"result": getattr(contestant, request["op"])(request)}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()
