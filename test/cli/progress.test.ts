@@ -40,7 +40,7 @@ test("a terminal gets one bar, redrawn in place and taken away, with bytes, spee
     /25 % {2}2\.5 GB of 10\.0 GB · 1\.3 GB\/s · 6\.0 s left$/,
   );
   progress.done();
-  expect(stream.text()).toMatch(/\r\u001b\[2K$/);
+  expect(stream.text().endsWith("\r\u001b[2K")).toBe(true);
 });
 
 test.each([200, 80, 60, 50, 30, 10, 1])("the bar never wraps: %i columns", (columns) => {

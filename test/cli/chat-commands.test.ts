@@ -1,0 +1,97 @@
+// What is typed after a slash, and the file of earlier questions.
+
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseArguments } from "../../src/cli/arguments.ts";
+import { isChatCommand, runChatCommand } from "../../src/cli/chat-commands.ts";
+import type { ChatState } from "../../src/cli/chat-commands.ts";
+import { readHistory, writeHistory } from "../../src/cli/chat-history.ts";
+import { InputError } from "../../src/errors.ts";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "mistral-chat-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function state(): ChatState {
+  const messages = [
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: "Once\nupon" },
+  ] as const;
+  return { messages, clear: () => {}, flags: parseArguments("chat", []).flags, seed: 5 };
+}
+
+test("a slash begins a command, but not in a text of several lines", () => {
+  expect(isChatCommand("/help")).toBe(true);
+  expect(isChatCommand("  /set seed 3")).toBe(true);
+  expect(isChatCommand("what is 1/2?")).toBe(false);
+  expect(isChatCommand("/exit\nrm -rf /")).toBe(false);
+});
+
+test("/help lists every command", async () => {
+  const { show } = await runChatCommand("/help", state());
+  for (const name of ["/help", "/clear", "/save", "/set", "/exit"]) expect(show).toContain(name);
+});
+
+test.each([
+  ["/hlep", 'unknown command "/hlep"; did you mean "/help"? (/help lists all)'],
+  ["/constructor", 'unknown command "/constructor" (/help lists all)'],
+  ["/set temprature 3", '/set: unknown setting "temprature"; did you mean "temperature"?'],
+  ["/set temperature hot", '--temperature: expected a number, got "hot"'],
+  ["/set temperature", "/set temperature: a value is missing"],
+  ["/set greedy perhaps", "/set greedy: expected on or off"],
+  ["/save", "/save needs a file name, such as /save chat.json"],
+])("%s is refused", async (line, message) => {
+  await expect(runChatCommand(line, state())).rejects.toThrow(new InputError(message));
+});
+
+test("/clear forgets, /exit leaves", async () => {
+  let cleared = 0;
+  await runChatCommand("/clear", { ...state(), clear: () => void cleared++ });
+  expect(cleared).toBe(1);
+  expect(await runChatCommand("/exit", state())).toMatchObject({ leave: true });
+});
+
+test("/set changes settings, with either spelling; greedy and temperature exclude each other", async () => {
+  const chat = state();
+  await runChatCommand("/set temperature 0.5", chat);
+  await runChatCommand("/set max_new_tokens 12", chat);
+  await runChatCommand("/set seed 9", chat);
+  expect(chat).toMatchObject({ flags: { temperature: 0.5, "max-new-tokens": 12 }, seed: 9 });
+  await runChatCommand("/set greedy on", chat);
+  expect(chat.flags).toMatchObject({ greedy: true, temperature: undefined });
+  expect((await runChatCommand("/set", chat)).show).toMatch(/greedy +on\n.*seed +9/s);
+});
+
+describe("/save", () => {
+  test("writes the messages to a file that only its owner can read", async () => {
+    const file = join(folder, "saved.json");
+    const { show } = await runChatCommand(`/save ${file}`, state());
+    expect(show).toBe(`Saved 2 messages to ${file}.`);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(state().messages);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test("never writes over a file", async () => {
+    const file = join(folder, "mine.txt");
+    writeFileSync(file, "precious");
+    await expect(runChatCommand(`/save ${file}`, state())).rejects.toThrow("it exists already");
+    expect(readFileSync(file, "utf8")).toBe("precious");
+  });
+});
+
+test("earlier questions: mode 600, also when the file was open to others; no file is no history", () => {
+  const file = join(folder, "state", "chat_history");
+  expect(readHistory(file)).toEqual([]);
+  writeHistory(file, ["second", "several\nlines", "first"]);
+  expect(readHistory(file)).toEqual(["second", "first"]);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+
+  const open = join(folder, "open");
+  writeFileSync(open, "", { mode: 0o644 });
+  writeHistory(open, ["x"]);
+  expect(statSync(open).mode & 0o777).toBe(0o600);
+});
