@@ -4,6 +4,7 @@
 
 import { InputError, TemplateError } from "../errors.ts";
 import { Budget, DEFAULT_BUDGET, type TemplateBudget } from "./template/budget.ts";
+import { REGISTRY_TESTS } from "./template/evaluate.ts";
 import { fromJavaScript } from "./template/from-javascript.ts";
 import { normalizedSource, syntaxError } from "./template/lexer.ts";
 import { parse } from "./template/parser.ts";
@@ -26,7 +27,7 @@ const BUILTINS = {
 };
 const KNOWN = {
   filters: new Set(BUILTINS.filters.keys()),
-  tests: new Set([...TESTS.keys(), "filter", "test"]),
+  tests: new Set([...TESTS.keys(), ...REGISTRY_TESTS]),
 };
 
 export class ChatTemplate {

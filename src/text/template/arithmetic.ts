@@ -147,6 +147,7 @@ function intOperation(operator: BinaryOperator, x: Int, y: Int, budget: Budget):
   if (operator === "+") return int(a + b);
   if (operator === "-") return int(a - b);
   if (operator === "*") return int(limited(a * b));
+  if (b === 0n) throw new TemplateError("integer division or modulo by zero");
   const remainder = ((a % b) + b) % b;
   return int(operator === "%" ? remainder : (a - remainder) / b);
 }
@@ -155,7 +156,11 @@ function smallOperation(operator: "+" | "-" | "*" | "//" | "%", x: number, y: nu
   if (operator === "+") return x + y;
   if (operator === "-") return x - y;
   if (operator === "*") return x * y;
-  if (y === 0) throw new TemplateError("integer division or modulo by zero");
+  if (y === 0) {
+    throw new TemplateError(
+      operator === "%" ? "integer modulo by zero" : "integer division or modulo by zero",
+    );
+  }
   const remainder = ((x % y) + y) % y;
   return operator === "%" ? remainder : (x - remainder) / y;
 }

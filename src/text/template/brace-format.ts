@@ -95,7 +95,7 @@ function firstValue(first: string, fields: Fields): Value {
   if (first === "" || /^\d+$/.test(first)) {
     const value = fields.args.positional[first === "" ? fields.next++ : Number(first)];
     if (value !== undefined) return value;
-    throw new TemplateError("Replacement index out of range for positional args tuple");
+    throw new TemplateError("tuple index out of range");
   }
   const value = fields.args.keywords.get(first);
   if (value === undefined) throw new TemplateError(`'${first}'`);

@@ -4,28 +4,37 @@ const SPACE =
   "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const SPACE_CHARS = new RegExp(`[${SPACE}]`);
 const ONLY_SPACE = new RegExp(`^[${SPACE}]+$`);
-const LINE_BREAK = /\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]/g;
+const BREAKS = "\\n\\v\\f\\r\\x1c-\\x1e\\x85\\u2028\\u2029";
+const LINE_BREAK = new RegExp(`\\r\\n|[${BREAKS}]`, "g");
 
 export const isSpace = (text: string): boolean => ONLY_SPACE.test(text);
 
-/** Offsets [start, end) of `text` without the characters of `chars` (whitespace when null) at its ends. */
+/** `text` without the characters of `chars` (whitespace when null) at its ends. */
 export function strip(text: string, chars: string | null, ends: "both" | "left" | "right"): string {
   const set = chars === null ? undefined : new Set(chars);
   const strips = (char: string): boolean =>
     set === undefined ? SPACE_CHARS.test(char) : set.has(char);
-  let [start, end] = [0, text.length];
-  while (ends !== "right" && start < end) {
-    const char = String.fromCodePoint(text.codePointAt(start) ?? 0);
+  const start = ends === "right" ? 0 : firstKept(text, strips);
+  return text.slice(start, ends === "left" ? text.length : endOfKept(text, start, strips));
+}
+
+function firstKept(text: string, strips: (char: string) => boolean): number {
+  let start = 0;
+  for (const char of text) {
     if (!strips(char)) break;
     start += char.length;
   }
-  while (ends !== "left" && end > start) {
+  return start;
+}
+
+function endOfKept(text: string, start: number, strips: (char: string) => boolean): number {
+  let end = text.length;
+  while (end > start) {
     const pair = end - 2 >= start && (text.codePointAt(end - 2) ?? 0) > 0xffff;
-    const char = text.slice(pair ? end - 2 : end - 1, end);
-    if (!strips(char)) break;
-    end -= char.length;
+    if (!strips(text.slice(pair ? end - 2 : end - 1, end))) break;
+    end -= pair ? 2 : 1;
   }
-  return text.slice(start, end);
+  return end;
 }
 
 /** str.split() without a separator: runs of whitespace. */
@@ -108,7 +117,7 @@ const WIDER_DIGITS = "[\\p{Nd}\\xb2\\xb3\\xb9\\u2070\\u2074-\\u2079\\u2080-\\u20
 export const CHARACTER_TESTS: Readonly<Record<string, (text: string) => boolean>> = {
   isalnum: (text) => /^[\p{L}\p{N}]+$/u.test(text),
   isalpha: (text) => /^\p{L}+$/u.test(text),
-  isascii: (text) => !/[^\x00-\x7f]/.test(text),
+  isascii: (text) => /^\p{ASCII}*$/u.test(text),
   isdecimal: (text) => /^\p{Nd}+$/u.test(text),
   isdigit: (text) => DIGITS.test(text),
   isidentifier: (text) => /^[\p{XID_Start}_]\p{XID_Continue}*$/u.test(text),

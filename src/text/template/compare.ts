@@ -28,7 +28,9 @@ export function numeric(value: Value): number | bigint | undefined {
 }
 
 const sameNumber = (a: number | bigint, b: number | bigint): boolean =>
-  typeof a === typeof b ? a === b : a >= b && a <= b; // a bigint and a number compare by value
+  typeof a === typeof b
+    ? a === b
+    : Number.isInteger(Number(a)) && Number.isInteger(Number(b)) && BigInt(a) === BigInt(b);
 
 export function equals(a: Value, b: Value, budget: Budget): boolean {
   budget.spend();

@@ -31,7 +31,7 @@ export function scientific(value: number, digits: number): [mantissa: string, ex
 /** round(value, digits) of Python for a float: the nearest double to the rounded decimal. */
 export function roundedFloat(value: number, digits: number): number {
   if (!Number.isFinite(value) || digits > 322) return value;
-  if (digits < -308) return value * 0;
+  if (digits < -308) return value < 0 ? -0 : 0;
   if (digits >= 0)
     return (Object.is(value, -0) || value < 0 ? -1 : 1) * Number(fixed(value, digits));
   const [numerator, denominator] = fraction(Math.abs(value));

@@ -70,9 +70,11 @@ export class Evaluator implements Runtime {
         return this.call(this.evaluate(node.callee, scope, blockText), this.args(node.args, scope));
       case "filter": {
         const of = node.of === undefined ? blockText : this.evaluate(node.of, scope, blockText);
+        this.#require("filter", node.name);
         return this.filter(node.name, of, this.args(node.args, scope));
       }
       case "test":
+        this.#require("test", node.name);
         return this.test(node.name, this.evaluate(node.of, scope), this.args(node.args, scope));
       case "binary":
         return binary(
@@ -91,7 +93,7 @@ export class Evaluator implements Runtime {
         return isTrue(left) === (node.kind === "or") ? left : this.evaluate(node.right, scope);
       }
       case "condition": {
-        const branch = isTrue(this.evaluate(node.test, scope)) ? node.then : node.otherwise;
+        const branch = isTrue(this.evaluate(node.test, scope)) ? node.value : node.otherwise;
         return branch === undefined
           ? new Undefined(
               "the inline if-expression evaluated to false and no else section was defined.",
@@ -185,22 +187,29 @@ export class Evaluator implements Runtime {
   filter(name: string, value: Value, args: Arguments): Value {
     const apply = this.#builtins.filters.get(name);
     if (apply === undefined) throw new TemplateError(`No filter named '${name}'.`);
-    this.#payToRead(value);
+    this.budget.scan(typeof value === "string" ? value.length : 0);
     return apply(value, args, this);
   }
 
   test(name: string, value: Value, args: Arguments): boolean {
-    if (name === "filter" || name === "test")
-      return typeof value === "string" && this.#builtins[`${name}s`].has(value);
+    if (name === "filter" || name === "test") return this.#isKnown(name, value);
     const holds = this.#builtins.tests.get(name);
     if (holds === undefined) throw new TemplateError(`No test named '${name}'.`);
     this.budget.spend();
     return holds(value, args, this);
   }
 
-  #payToRead(value: Value): void {
-    this.budget.scan(typeof value === "string" ? value.length : 0);
+  #require(kind: "filter" | "test", name: string): void {
+    if (!this.#isKnown(kind, name)) throw new TemplateError(`No ${kind} named '${name}' found.`);
+  }
+
+  #isKnown(kind: "filter" | "test", name: Value): boolean {
+    if (typeof name !== "string") return false;
+    return this.#builtins[`${kind}s`].has(name) || (kind === "test" && REGISTRY_TESTS.has(name));
   }
 }
+
+/** Tests that ask for what is built in; they are answered here. */
+export const REGISTRY_TESTS: ReadonlySet<string> = new Set(["filter", "test"]);
 
 const NO_ARGUMENTS = new Arguments();

@@ -21,8 +21,10 @@ export type KnownNames = { filters: ReadonlySet<string>; tests: ReadonlySet<stri
 export class ExpressionParser {
   readonly #stream: TokenStream;
   readonly #known: KnownNames;
-  /** Errors for unknown filters and tests outside of conditions, where Jinja leaves them to the evaluation. */
+  /** Errors for unknown filters and tests; in conditions, Jinja leaves them to the evaluation. */
   readonly unknown: TemplateError[] = [];
+  /** The expressions to come stand in a condition. */
+  conditional = false;
   #reads: Set<string> = new Set();
 
   constructor(stream: TokenStream, known: KnownNames) {
@@ -90,6 +92,7 @@ export class ExpressionParser {
       stream.expect(")");
       return target;
     }
+    if (["string", "integer", "float"].includes(type)) stream.fail("can't assign to 'const'", at);
     if (type !== "name")
       stream.fail(`can't assign to '${describe({ type, text, value: null, at })}'`, at);
     if (CONSTANTS.has(text)) stream.fail("can't assign to 'const'", at);
@@ -101,16 +104,16 @@ export class ExpressionParser {
   #condition(): Expression {
     const at = this.#stream.current.at;
     const unknownBefore = this.unknown.length;
-    let then = this.#or();
+    let value = this.#or();
     while (this.#stream.skipName("if")) {
       const test = this.#or();
       const otherwise = this.#stream.skipName("else")
         ? this.#stream.nested(() => this.#condition())
         : undefined;
-      then = { kind: "condition", test, then, otherwise, at };
+      value = { kind: "condition", test, value, otherwise, at };
       this.unknown.length = unknownBefore;
     }
-    return then;
+    return value;
   }
 
   #or(): Expression {
@@ -351,12 +354,15 @@ export class ExpressionParser {
   #filter(of: Expression | undefined): Expression {
     const { at } = this.#stream.current;
     const name = this.#dottedName();
-    if (!this.#known.filters.has(name))
-      this.unknown.push(this.#stream.error(`No filter named '${name}'.`, at));
+    if (!this.#known.filters.has(name)) this.#noteUnknown("filter", name, at);
     const args = this.#stream.isOperator("(")
       ? this.callArguments()
       : { positional: [], keywords: [] };
     return { kind: "filter", of, name, args, at };
+  }
+
+  #noteUnknown(kind: "filter" | "test", name: string, at: number): void {
+    if (!this.conditional) this.unknown.push(this.#stream.error(`No ${kind} named '${name}'.`, at));
   }
 
   #dottedName(): string {
@@ -370,8 +376,7 @@ export class ExpressionParser {
     const negated = stream.skipName("not");
     const nameAt = stream.current.at;
     const name = this.#dottedName();
-    if (!this.#known.tests.has(name))
-      this.unknown.push(stream.error(`No test named '${name}'.`, nameAt));
+    if (!this.#known.tests.has(name)) this.#noteUnknown("test", name, nameAt);
     let args: CallArguments = { positional: [], keywords: [] };
     if (stream.isOperator("(")) args = this.callArguments();
     else if (this.#startsOperand()) {

@@ -128,8 +128,12 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function quoted(text: string, style: JsonStyle): string {
-  const escapable = style.ensureAscii ? /["\\]|[^ -~]/g : /["\\\x00-\x1f]/g;
-  const escape = (unit: string): string =>
-    ESCAPES.get(unit) ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return `"${text.replace(escapable, escape)}"`;
+  const escapable = style.ensureAscii ? /["\\]|[^ -~]/g : /["\\\p{Cc}]/gu;
+  return `"${text.replace(escapable, (unit) => escaped(unit, style))}"`;
+}
+
+function escaped(unit: string, style: JsonStyle): string {
+  const code = unit.charCodeAt(0);
+  if (!style.ensureAscii && code >= 0x7f) return unit; // C1 controls, which only ASCII output escapes
+  return ESCAPES.get(unit) ?? `\\u${code.toString(16).padStart(4, "0")}`;
 }

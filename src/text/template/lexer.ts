@@ -227,7 +227,8 @@ class Lexer {
 
   #unexpectedChar(): TemplateError {
     const char = String.fromCodePoint(this.#source.codePointAt(this.#at) ?? 0);
-    return syntaxError(this.#source, this.#at, `unexpected char '${char}' at ${this.#at}`);
+    const shown = char === "'" ? `"'"` : `'${char}'`;
+    return syntaxError(this.#source, this.#at, `unexpected char ${shown} at ${this.#at}`);
   }
 }
 

@@ -17,7 +17,7 @@ class Parser {
   readonly #expressions: ExpressionParser;
   readonly #openTags: string[] = [];
   readonly #endTags: (readonly string[])[] = [];
-  #conditional = false; // directly in the body of an `if`
+
   #inLoop = false;
   readonly #tags: ReadonlyMap<string, Tag>;
 
@@ -68,7 +68,7 @@ class Parser {
       const { type, text, at } = stream.next();
       if (type === "data") statements.push({ kind: "text", text, at });
       else if (type === "variable begin") {
-        statements.push({ kind: "print", value: this.#print1(), at });
+        statements.push({ kind: "print", value: this.#expressions.tuple(), at });
         stream.expect("variable end");
       } else {
         if (stream.current.type === "name" && endTags.includes(stream.current.text))
@@ -81,19 +81,6 @@ class Parser {
     return statements;
   }
 
-  #print1(): Expression {
-    const [value] = this.#soft(this.#conditional, () => this.#expressions.tuple());
-    return value;
-  }
-
-  /** Parses; forgets about unknown filters and tests when they stand in a condition, as Jinja's compiler does. */
-  #soft<T>(conditional: boolean, parseIt: () => T): [T] {
-    const before = this.#expressions.unknown.length;
-    const result = parseIt();
-    if (conditional) this.#expressions.unknown.length = before;
-    return [result];
-  }
-
   #statement(): Statement | Statement[] {
     const stream = this.#stream;
     if (stream.current.type !== "name") stream.fail("tag name expected");
@@ -101,7 +88,7 @@ class Parser {
     const tag = this.#tags.get(name);
     if (tag === undefined) this.#unclosed(name, at);
     this.#openTags.push(name);
-    const [statement] = this.#soft(this.#conditional, () => stream.nested(() => tag(at)));
+    const statement = stream.nested(() => tag(at));
     this.#openTags.pop();
     return statement;
   }
@@ -110,12 +97,12 @@ class Parser {
   #body(endTags: readonly string[], conditional = false): [body: Statement[], endTag: string] {
     this.#stream.skipOperator(":");
     this.#stream.expect("block end");
-    const outer = this.#conditional;
-    this.#conditional = conditional;
+    const outer = this.#expressions.conditional;
+    this.#expressions.conditional = conditional;
     this.#endTags.push(endTags);
     const body = this.#statements(endTags);
     this.#endTags.pop();
-    this.#conditional = outer;
+    this.#expressions.conditional = outer;
     return [body, this.#stream.next().text];
   }
 
@@ -149,13 +136,21 @@ class Parser {
   #if(at: number): Statement {
     const branches: [Expression, Statement[]][] = [];
     for (;;) {
-      const test = this.#expressions.tuple(false);
+      const test = this.#test();
       const [body, end] = this.#body(["elif", "else", "endif"], true);
       branches.push([test, body]);
       if (end === "elif") continue;
       const otherwise = end === "else" ? this.#body(["endif"], true)[0] : [];
       return { kind: "if", branches, otherwise, at };
     }
+  }
+
+  #test(): Expression {
+    const outer = this.#expressions.conditional;
+    this.#expressions.conditional = true;
+    const test = this.#expressions.tuple(false);
+    this.#expressions.conditional = outer;
+    return test;
   }
 
   #for(at: number): Statement {

@@ -12,11 +12,8 @@ export class Scope {
   }
 
   get(name: string): Value | undefined {
-    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.#outer) {
-      const value = scope.#values.get(name);
-      if (value !== undefined) return value;
-    }
-    return undefined;
+    const value = this.#values.get(name);
+    return value === undefined ? this.#outer?.get(name) : value;
   }
 
   set(name: string, value: Value): void {

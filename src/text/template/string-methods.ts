@@ -218,9 +218,12 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map(
     }),
     index: finder("index", false, true),
     join: method("join", ["iterable"], (text, [iterable], budget) => {
-      const texts = Array.from(iterate(iterable ?? null, budget), (item, at) =>
-        textArgument(`sequence item ${at}:`, item).toString(),
-      );
+      const texts = Array.from(iterate(iterable ?? null, budget), (item, at) => {
+        if (typeof item === "string") return item;
+        throw new TemplateError(
+          `sequence item ${at}: expected str instance, ${typeName(item)} found`,
+        );
+      });
       return joinTexts(text, texts, budget);
     }),
     ljust: aligner("ljust", "<"),

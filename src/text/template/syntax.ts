@@ -31,7 +31,7 @@ export type Expression = { at: number } & (
   | { kind: "not"; of: Expression }
   | { kind: "concat"; parts: Expression[] }
   | { kind: "compare"; first: Expression; rest: [Comparison, Expression][] }
-  | { kind: "condition"; test: Expression; then: Expression; otherwise: Expression | undefined }
+  | { kind: "condition"; test: Expression; value: Expression; otherwise: Expression | undefined }
 );
 
 /** What a value is assigned to: `x`, `x, y`, and in `set` also `namespace.x`. */
