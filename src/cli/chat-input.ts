@@ -76,13 +76,15 @@ export function terminalInput(
   lines.on("line", (line: string) => {
     pasted.push(line);
     if (pasting) return;
-    const message = pasted.join("\n");
+    const message = pasted.join("\n").trimEnd();
     pasted = [];
-    if (message.trim() !== "") ready.push(message);
+    if (message !== "") ready.push(message);
     wake?.();
   });
   lines.on("close", () => {
     ended.abort();
+    // The cursor stands behind the prompt.
+    if (wake !== undefined) screen.write("\n");
     wake?.();
   });
   interrupt.addEventListener("abort", () => lines.close(), { once: true });

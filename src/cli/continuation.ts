@@ -1,16 +1,13 @@
 // One call of generate for a command: text as it comes, and how long it took. Knows nothing of terminals.
 
 import { InputError } from "../errors.ts";
-import { TextIteratorStreamer } from "../index.ts";
-import type { Tensor } from "../index.ts";
+import { Tensor, TextIteratorStreamer } from "../index.ts";
+import type { BatchEncoding } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
 import type { Opened } from "./load.ts";
 import { duration } from "./terminal.ts";
 
 type GenerateOptions = NonNullable<Parameters<Opened["model"]["generate"]>[1]>;
-
-/** What the tokenizer gives for one text or one conversation: [1, prompt]. */
-export type Inputs = { readonly input_ids: Tensor; readonly attention_mask: Tensor };
 
 export type Timings = {
   readonly prompt_tokens: number;
@@ -58,11 +55,12 @@ export function samplingOptions(flags: FlagValues, seed: number): GenerateOption
  */
 export async function streamContinuation(
   { model, tokenizer }: Opened,
-  inputs: Inputs,
+  /** Of one text or one conversation: [1, prompt]. */
+  inputs: BatchEncoding,
   options: GenerateOptions,
   onText: (text: string) => Promise<void>,
 ): Promise<Continuation> {
-  const [promptIds] = inputs.input_ids.tolist() as number[][];
+  const [promptIds] = Tensor.from(inputs.input_ids).tolist() as number[][];
   const times: number[] = [];
   // Tokens are decoded together with the prompt, since a first token alone would lose its space; the prompt's text is then cut off.
   const streamer = new TextIteratorStreamer(tokenizer, {

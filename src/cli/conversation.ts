@@ -1,7 +1,8 @@
 // A conversation: messages so far, and the next answer from the model, through its chat template or, without one, as plain text.
 // Knows nothing of terminals.
 
-import type { Continuation, Inputs } from "./continuation.ts";
+import type { BatchEncoding } from "../index.ts";
+import type { Continuation } from "./continuation.ts";
 import { samplingOptions, streamContinuation } from "./continuation.ts";
 import type { FlagValues } from "./arguments.ts";
 import type { Opened } from "./load.ts";
@@ -61,7 +62,7 @@ export class Conversation {
     }
   }
 
-  #encode(messages: readonly Message[]): Inputs {
+  #encode(messages: readonly Message[]): BatchEncoding {
     const { tokenizer } = this.#opened;
     if (!this.hasTemplate) {
       return tokenizer(messages.map(({ content }) => content).join(""), { return_tensors: "pt" });

@@ -4,7 +4,8 @@
 import { InputError } from "../errors.ts";
 import type { Arguments } from "./arguments.ts";
 import { samplingOptions, streamContinuation, timingsLine } from "./continuation.ts";
-import type { Continuation, Inputs } from "./continuation.ts";
+import type { BatchEncoding } from "../index.ts";
+import type { Continuation } from "./continuation.ts";
 import { openModel } from "./load.ts";
 import type { Opened } from "./load.ts";
 import { readPrompt } from "./prompt.ts";
@@ -57,7 +58,7 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
   }
 }
 
-function asRequest({ tokenizer, name }: Opened, prompt: string): Inputs {
+function asRequest({ tokenizer, name }: Opened, prompt: string): BatchEncoding {
   if (!tokenizer.chat_template) {
     throw new InputError(
       `--chat: ${name} has no chat template; leave --chat out to continue the text`,
