@@ -1,0 +1,133 @@
+// The CPU backend: kernels in WebAssembly, a plan replayed inside WASM by a team of threads over shared memories.
+// Contract: a row's bits depend on its own numbers only, never on threads, neighbours, capacity or shards.
+// Weights and states live in the memories, not in this object: another worker can adopt them.
+
+import type { Plan } from "../../graph/plan.ts";
+import { EngineError } from "../../errors.ts";
+import type { Backend, LeafSpec, Program } from "../backend.ts";
+import { detectFeatures, type Features } from "./features.ts";
+import { MAX_THREADS } from "./header.ts";
+import { loadKernels } from "./kernel-module.ts";
+import { type Directory, ShardedMemory } from "./memory.ts";
+import { WasmProgram } from "./program.ts";
+import { type HelperData, makeControl, stopTeam, StopCode, Team } from "./threads.ts";
+
+/** What outlives the worker that made it: hand it to another worker, as `adopted`. Can be cloned between threads. */
+export type Adopted = {
+  readonly control: ArrayBufferLike;
+  readonly memories: readonly WebAssembly.Memory[];
+  readonly directory: Directory;
+};
+
+export type WasmOptions = {
+  /** Threads of the team, the calling one included; 1 needs no shared memory. */
+  readonly threads: number;
+  /** The memories of a backend whose worker died, with all that is placed in them. */
+  readonly adopted?: Adopted;
+  /** Not given: tried. */
+  readonly features?: Features;
+  /** Bytes that may be reserved; not given: what the system has available. */
+  readonly memoryLimit?: number;
+  /** Bytes of weights after which another memory is begun (2 GiB): for tests. */
+  readonly shardBytes?: number;
+};
+
+export class WasmBackend implements Backend {
+  readonly name = "wasm";
+  readonly features: Features;
+  readonly threads: number;
+  readonly #module: WebAssembly.Module;
+  readonly #memory: ShardedMemory;
+  readonly #control: ArrayBufferLike;
+  readonly #team: Team;
+
+  private constructor(module: WebAssembly.Module, features: Features, options: WasmOptions) {
+    const { threads, adopted } = options;
+    this.features = features;
+    this.threads = threads;
+    this.#module = module;
+    this.#memory = new ShardedMemory({
+      shared: features.threads,
+      threads,
+      wide: features.wideVectors,
+      memories: adopted?.memories,
+      directory: adopted?.directory,
+      memoryLimit: options.memoryLimit,
+      shardBytes: options.shardBytes,
+    });
+    this.#control = adopted?.control ?? makeControl(threads);
+    this.#team = new Team(module, this.#control, threads);
+    if (adopted !== undefined) this.#team.settle(adopted.memories);
+  }
+
+  /** @throws EngineError no SIMD, more threads than one without shared memory, missing kernel files */
+  static async create(options: WasmOptions): Promise<WasmBackend> {
+    const features = options.features ?? detectFeatures();
+    const { threads } = options;
+    if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+      throw new EngineError(`the CPU backend was asked for ${threads} threads; expected 1 to ${MAX_THREADS}`);
+    }
+    if (threads > 1 && !features.threads) {
+      throw new EngineError(
+        `the CPU backend was asked for ${threads} threads, but memory cannot be shared here; use 1, or in a page send the ` +
+          "headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+      );
+    }
+    return new WasmBackend(await loadKernels(features), features, options);
+  }
+
+  async place(leaves: readonly LeafSpec[]): Promise<void> {
+    this.#memory.place(leaves);
+  }
+
+  async load(name: string, fill: (target: Uint8Array) => Promise<void>): Promise<void> {
+    const { spec, places } = this.#memory.leaf(name);
+    const [first, ...others] = places;
+    await fill(this.#memory.view(spec, first));
+    for (const place of others) this.#memory.view(spec, place).set(this.#memory.view(spec, first));
+  }
+
+  release(names: readonly string[]): void {
+    for (const name of names) this.#memory.release(name);
+  }
+
+  compile(plan: Plan): Program {
+    return new WasmProgram(plan, this.#memory, this.#team);
+  }
+
+  memory(): { weights: number; states: number; scratch: number } {
+    return this.#memory.usage();
+  }
+
+  async dispose(): Promise<void> {
+    this.release(Object.keys(this.#memory.directory.leaves));
+  }
+
+  /** What the helper workers 1 … threads − 1 are to be started with: after all leaves have been placed. */
+  helpers(): HelperData[] {
+    const { memories } = this.adopted();
+    return Array.from({ length: this.threads - 1 }, (_, i) => ({
+      module: this.#module,
+      memories,
+      control: this.#control,
+      index: i + 1,
+      threads: this.threads,
+    }));
+  }
+
+  /** What another worker needs to go on when this one dies: to be taken again whenever leaves were placed. */
+  adopted(): Adopted {
+    const memories = this.#memory.shards.map(({ memory }) => memory);
+    return { control: this.#control, memories, directory: structuredClone(this.#memory.directory) };
+  }
+
+  /** Threads that would take part in a run now: helpers take a moment to start. */
+  get ready(): number {
+    return this.#team.size;
+  }
+
+  /** Stops the run in progress, or the next one, which then throws Aborted. Other threads call stopTeam. */
+  stop(): void {
+    stopTeam(this.adopted().memories, this.#control, StopCode.aborted);
+  }
+}

@@ -1,0 +1,155 @@
+// How each op becomes words of a program: its number, whose rows it works on, and its arguments in the order that
+// kernels/executor.ts reads them. Knows no addresses: they are asked for, tensor by tensor.
+
+import { EngineError } from "../../errors.ts";
+import type { Node, Shape, Tensor } from "../../graph/graph.ts";
+import type { Activation } from "../../ops/glu.ts";
+import type { EagerAttrs } from "../../ops/eager-attention.ts";
+import type { AttentionAttrs } from "../../ops/paged-attention.ts";
+
+export type Encoded = {
+  readonly code: number;
+  /** Its first dimension, and its live count, are the op's rows. */
+  readonly rows: Tensor;
+  readonly args: readonly number[];
+  /** Bytes of scratch that each thread needs. */
+  readonly scratch: number;
+};
+
+/** Address of a tensor in the op's shard; 0 for an output that nobody reads. */
+export type AddressOf = (t: Tensor) => number;
+
+/** No plan has it: a program with this op traps in its kernel. For tests. */
+export const TRAP = 255;
+
+/** Scratch of linear, as kernels/linear.ts lays it out: 1 KiB, then six rows of a block of 1024 k. */
+const LINEAR_SCRATCH = 1024 + 6 * 1024 * 4;
+/** Queries that share a page while it is in the cache. */
+const QUERIES = 64;
+const MOST_ROWS = 16;
+
+type Encode = (node: Node, at: AddressOf) => Omit<Encoded, "scratch"> & { scratch?: number };
+
+const encoders: Readonly<Record<string, Encode>> = {
+  embed: ({ ins: [ids, table], outs: [y] }, at) => ({
+    code: 1,
+    rows: ids,
+    args: [at(y), at(ids), at(table), ...table.shape, formatCode(table)],
+  }),
+
+  linear: ({ ins: [x, w], outs: [y] }, at) => ({
+    code: 2,
+    rows: x,
+    args: [at(y), at(x), at(w), w.shape[1], w.shape[0], formatCode(w)],
+    scratch: LINEAR_SCRATCH,
+  }),
+
+  rms_norm: ({ ins: [x, w], outs: [y, rstd], attrs }, at) => ({
+    code: 3,
+    rows: x,
+    args: [at(y), at(rstd), at(x), at(w), last(x.shape), floatBits(attrs, "eps"), formatCode(w)],
+    scratch: 64,
+  }),
+
+  rope: ({ ins: [x, cos, sin], outs: [y], attrs }, at) => {
+    const { heads, inverse } = attrs as { heads: number; inverse: boolean };
+    const args = [at(y), at(x), at(cos), at(sin), heads, last(cos.shape), inverse ? 1 : 0];
+    return { code: 4, rows: x, args };
+  },
+
+  kv_append: ({ ins: [K, V, k, v, slots] }, at) => ({
+    code: 5,
+    rows: k,
+    args: [at(K), at(V), at(k), at(v), at(slots), last(k.shape)],
+  }),
+
+  copy_pages: ({ ins: [K, V, from, to] }, at) => ({
+    code: 6,
+    rows: from,
+    args: [at(K), at(V), at(from), at(to), K.shape[1] * K.shape[2] * 4],
+  }),
+
+  paged_attention: (node, at) => {
+    const { heads, kvHeads } = node.attrs as AttentionAttrs;
+    const D = last(node.ins[0].shape) / heads;
+    const group = heads / kvHeads;
+    const blockRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(QUERIES / group)));
+    const scratch = 128 + blockRows * group * (12 + 4 * D);
+    return { code: 7, rows: node.ins[0], args: [...attention(node, at), blockRows], scratch };
+  },
+
+  eager_attention: (node, at) => {
+    const { columns } = node.attrs as EagerAttrs;
+    const args = [...attention(node, at), at(node.outs[1]), columns];
+    return { code: 8, rows: node.ins[0], args, scratch: 64 + 64 * Math.ceil(columns / 16) };
+  },
+
+  glu: ({ ins: [gate, up], outs: [y], attrs }, at) => {
+    const act = activations.indexOf((attrs as { act: Activation }).act);
+    return { code: 9, rows: gate, args: [at(y), at(gate), at(up), rowLength(gate), act] };
+  },
+
+  add: ({ ins: [a, b], outs: [y] }, at) => ({
+    code: 10,
+    rows: a,
+    args: [at(y), at(a), at(b), rowLength(a)],
+  }),
+
+  gather_rows: ({ ins: [x, want], outs: [y] }, at) => ({
+    code: 11,
+    rows: want,
+    args: [at(y), at(x), at(want), rowLength(x)],
+  }),
+
+  log_softmax: ({ ins: [x], outs: [y] }, at) => ({
+    code: 12,
+    rows: x,
+    args: [at(y), at(x), last(x.shape)],
+  }),
+
+  cross_entropy: ({ ins: [logits, labels], outs: [nll, lse] }, at) => ({
+    code: 13,
+    rows: logits,
+    args: [at(nll), at(lse), at(logits), at(labels), last(logits.shape)],
+  }),
+};
+
+const activations: readonly Activation[] = ["silu", "gelu", "gelu_tanh", "relu"];
+
+/** @throws EngineError an op that has no kernel */
+export function encode(node: Node, at: AddressOf): Encoded {
+  const encoder = encoders[node.op.name];
+  if (encoder === undefined) {
+    throw new EngineError(
+      `${node.op.name} has no kernel on the CPU backend (it has ${Object.keys(encoders).join(", ")}); use the reference backend`,
+    );
+  }
+  return { scratch: 0, ...encoder(node, at) };
+}
+
+/** The first 13 arguments of both kinds of attention. */
+function attention({ ins: [q, K, V, seq, at, pages], outs: [y], attrs }: Node, address: AddressOf): number[] {
+  const { heads, kvHeads, window } = attrs as AttentionAttrs;
+  const D = last(q.shape) / heads;
+  return [
+    ...[y, q, K, V, seq, at, pages].map(address),
+    ...[heads, kvHeads, D, window, pages.shape[1], floatBits(attrs, "scale")],
+  ];
+}
+
+function formatCode({ dtype }: Tensor): number {
+  return ["f32", "bf16", "f16"].indexOf(dtype);
+}
+
+function last(shape: Shape): number {
+  return shape[shape.length - 1];
+}
+
+function rowLength({ shape }: Tensor): number {
+  return shape.slice(1).reduce((product, dim) => product * dim, 1);
+}
+
+/** The word that holds an f32 attribute. */
+function floatBits(attrs: object, name: string): number {
+  return new Int32Array(Float32Array.of((attrs as Record<string, number>)[name]).buffer)[0];
+}

@@ -1,0 +1,73 @@
+// Loads the compiled kernels that fit a machine. They are built for shared memory; where there is none, the bit that says so
+// in the memory import is cleared: atomic operations are valid on any memory.
+
+import { readAsset } from "#platform";
+import { EngineError } from "../../errors.ts";
+import { type Features, requireSimd } from "./features.ts";
+
+/** What a kernel instance exports: numbers in, nothing or a number out. */
+export type Kernels = { run(program: number, thread: number, threads: number): number } & Record<
+  string,
+  (...args: number[]) => number | void
+>;
+
+/** @throws EngineError when the files are missing or this engine cannot run them */
+export async function loadKernels(features: Features): Promise<WebAssembly.Module> {
+  requireSimd(features);
+  const url = features.relaxedSimd
+    ? new URL("./kernels.wasm", import.meta.url)
+    : new URL("./kernels-plain.wasm", import.meta.url);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await readAsset(url);
+  } catch (cause) {
+    throw new EngineError(
+      `the compiled kernels are missing at ${url.href}; in a clone run npm run build:wasm, else install the package again`,
+      { cause },
+    );
+  }
+  return WebAssembly.compile(features.threads ? bytes : withUnsharedMemory(bytes));
+}
+
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
+}
+
+const IMPORT_SECTION = 2;
+const MEMORY_IMPORT = 2;
+const SHARED_BIT = 2;
+
+/** A copy of the module whose memory import is not shared. */
+export function withUnsharedMemory(module: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = Uint8Array.from(module);
+  let at = 8; // after magic and version
+  const number = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++];
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  const skipName = (): void => {
+    const length = number();
+    at += length;
+  };
+  while (at < bytes.length) {
+    const section = bytes[at++];
+    const length = number();
+    if (section !== IMPORT_SECTION) {
+      at += length;
+      continue;
+    }
+    number(); // imports: the memory is the only one
+    skipName();
+    skipName();
+    if (bytes[at++] === MEMORY_IMPORT) {
+      bytes[at] &= ~SHARED_BIT;
+      return bytes;
+    }
+    break;
+  }
+  throw new EngineError("the compiled kernels import no memory; run npm run build:wasm again");
+}

@@ -1,0 +1,205 @@
+// The executor: every thread walks the same program; work is claimed in chunks by an atomic add, barriers stand where the
+// program says. A program is [number of ops, …] then 32 words an op, see ../words.ts. Addresses of the header: ../header.ts.
+
+import { add } from "./add";
+import { copy_pages } from "./copy-pages";
+import { cross_entropy } from "./cross-entropy";
+import { eager_attention } from "./eager-attention";
+import { embed } from "./embed";
+import { gather_rows } from "./gather-rows";
+import { glu } from "./glu";
+import { kv_append } from "./kv-append";
+import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
+import { log_softmax } from "./log-softmax";
+import { paged_attention } from "./paged-attention";
+import { rms_norm } from "./rms-norm";
+import { rope } from "./rope";
+
+const STOP: usize = 64;
+const LIVE: usize = 80; // rows, wanted
+const SCRATCH: usize = 88; // address and bytes a thread
+const WIDE: usize = 96;
+const ARRIVED: usize = 128;
+const GENERATION: usize = 192;
+const SLEEPERS: usize = 196;
+const CURRENT: usize = 1024; // 64 bytes a thread: the op that it is in
+
+const PROGRAM_HEADER: usize = 64;
+const OP_BYTES: usize = 128;
+
+const SPINS: i32 = 200000;
+const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word again
+
+/** Elements of one unit of an elementwise op. */
+const PIECE: i32 = 1024;
+/** Columns of one unit of linear, with few rows and with many (multiples of every tile); rows of one unit; bytes of weights of a claim. */
+const FEW_COLUMNS: i32 = 12;
+const MANY_COLUMNS: i32 = 48;
+const MANY_ROWS: i32 = 64;
+const CLAIM_BYTES: i32 = 65536;
+
+// @ts-ignore: decorator
+@inline
+function word(op: usize, n: usize): i32 {
+  return load<i32>(op + (n << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function pointer(op: usize, n: usize): usize {
+  return <usize>load<u32>(op + (n << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function ceilDiv(a: i32, b: i32): i32 {
+  return (a + b - 1) / b;
+}
+
+/** Runs a program as one of `threads` threads. Returns 0, or the stop word when it was set. */
+export function run(program: usize, thread: i32, threads: i32): i32 {
+  const ops = load<i32>(program);
+  const scratch = pointer(SCRATCH, 0) + <usize>thread * pointer(SCRATCH, 1);
+  const current = CURRENT + (<usize>thread << 6);
+  for (let i = 0; i < ops; i++) {
+    const op = program + PROGRAM_HEADER + <usize>i * OP_BYTES;
+    if (word(op, 1) && !barrier(threads)) break;
+    store<i32>(current, i);
+    if (!perform(op, threads, scratch)) break;
+  }
+  return atomic.load<i32>(STOP);
+}
+
+/** False when the team was stopped. */
+function barrier(threads: i32): bool {
+  if (threads > 1) {
+    const generation = atomic.load<i32>(GENERATION);
+    if (atomic.add<i32>(ARRIVED, 1) == threads - 1) {
+      atomic.store<i32>(ARRIVED, 0);
+      atomic.add<i32>(GENERATION, 1);
+      if (atomic.load<i32>(SLEEPERS)) atomic.notify(GENERATION, -1);
+    } else {
+      let spins = SPINS;
+      while (atomic.load<i32>(GENERATION) == generation) {
+        --spins;
+        if ((spins & 63) == 0 || spins < 0) {
+          if (atomic.load<i32>(STOP)) return false;
+        }
+        if (spins > 0) continue;
+        atomic.add<i32>(SLEEPERS, 1);
+        atomic.wait<i32>(GENERATION, generation, SLEEP);
+        atomic.sub<i32>(SLEEPERS, 1);
+      }
+    }
+  }
+  return atomic.load<i32>(STOP) == 0;
+}
+
+/** Claims and does chunks of one op until none is left. False when the team was stopped. */
+function perform(op: usize, threads: i32, scratch: usize): bool {
+  const live = word(op, 3);
+  const rows = live ? load<i32>(LIVE + (<usize>live << 2) - 4) : word(op, 4);
+  const counter = pointer(op, 2);
+  const units = unitsOf(op, rows);
+  const chunk = chunkOf(op, rows, units, threads);
+  while (!atomic.load<i32>(STOP)) {
+    const begin = atomic.add<i32>(counter, chunk);
+    if (begin >= units) return true;
+    call(op, rows, scratch, begin, min(begin + chunk, units));
+  }
+  return false;
+}
+
+function unitsOf(op: usize, rows: i32): i32 {
+  switch (word(op, 0)) {
+    case 2: {
+      const O = word(op, 9);
+      if (rows < manyFrom(word(op, 10))) return rows ? ceilDiv(O, FEW_COLUMNS) : 0;
+      return ceilDiv(O, MANY_COLUMNS) * ceilDiv(rows, MANY_ROWS);
+    }
+    case 7:
+      return ceilDiv(rows, word(op, 18)) * word(op, 13);
+    case 8:
+      return rows * word(op, 12);
+    case 9:
+    case 10:
+      return ceilDiv(rows * word(op, 8), PIECE);
+    default:
+      return rows;
+  }
+}
+
+function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
+  const even = max(1, units / (threads * 4));
+  if (word(op, 0) != 2) return word(op, 0) == 7 ? 1 : even;
+  const format = word(op, 10);
+  if (rows >= manyFrom(format)) return 1;
+  const bytes = FEW_COLUMNS * word(op, 8) * (format ? 2 : 4);
+  return min(even, max(1, CLAIM_BYTES / bytes));
+}
+
+function call(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
+  const a = pointer(op, 5), b = pointer(op, 6), c = pointer(op, 7), d = pointer(op, 8), e = pointer(op, 9);
+  switch (word(op, 0)) {
+    case 1:
+      return embed(a, b, c, word(op, 8), word(op, 9), word(op, 10), begin, end);
+    case 2:
+      return callLinear(op, rows, scratch, begin, end);
+    case 3:
+      return rms_norm(a, b, c, d, word(op, 9), load<f32>(op, 40), word(op, 11), scratch, begin, end);
+    case 4:
+      return rope(a, b, c, d, word(op, 9), word(op, 10), word(op, 11), begin, end);
+    case 5:
+      return kv_append(a, b, c, d, e, word(op, 10), begin, end);
+    case 6:
+      return copy_pages(a, b, c, d, word(op, 9), begin, end);
+    case 7:
+      return paged_attention(
+        a, b, c, d, e, pointer(op, 10), pointer(op, 11),
+        word(op, 12), word(op, 13), word(op, 14), word(op, 15), word(op, 16), load<f32>(op, 68),
+        rows, word(op, 18), scratch, begin, end,
+      );
+    case 8:
+      return eager_attention(
+        a, pointer(op, 18), b, c, d, e, pointer(op, 10), pointer(op, 11),
+        word(op, 12), word(op, 13), word(op, 14), word(op, 15), word(op, 16), load<f32>(op, 68), word(op, 19),
+        scratch, begin, end,
+      );
+    case 9:
+      return glu(a, b, c, word(op, 9), begin * PIECE, min(end * PIECE, rows * word(op, 8)));
+    case 10:
+      return add(a, b, c, begin * PIECE, min(end * PIECE, rows * word(op, 8)));
+    case 11:
+      return gather_rows(a, b, c, word(op, 8), begin, end);
+    case 12:
+      return log_softmax(a, b, word(op, 7), begin, end);
+    case 13:
+      return cross_entropy(a, b, c, d, word(op, 9), begin, end);
+    default:
+      // Also how tests make a kernel trap: no plan holds such a code.
+      unreachable();
+  }
+}
+
+function callLinear(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
+  const O = word(op, 9);
+  if (rows < manyFrom(word(op, 10))) {
+    columns(op, scratch, 0, rows, begin * FEW_COLUMNS, min(end * FEW_COLUMNS, O));
+    return;
+  }
+  const blocks = ceilDiv(rows, MANY_ROWS);
+  // Blocks of one size, of an even number of rows; neighbouring units share the weights.
+  const blockRows = (ceilDiv(rows, blocks) + 1) & ~1;
+  for (let unit = begin; unit < end; unit++) {
+    const row = (unit % blocks) * blockRows, column = (unit / blocks) * MANY_COLUMNS;
+    columns(op, scratch, row, min(row + blockRows, rows), column, min(column + MANY_COLUMNS, O));
+  }
+}
+
+function columns(op: usize, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32): void {
+  const y = pointer(op, 5), x = pointer(op, 6), w = pointer(op, 7);
+  const K = word(op, 8), O = word(op, 9), format = word(op, 10), wide = load<i32>(WIDE);
+  if (format == 0) linear_f32(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+  else if (format == 1) linear_bf16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+  else linear_f16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+}

@@ -1,0 +1,16 @@
+// What the module exports: the executor, and each kernel by itself for the contract table.
+
+export { add } from "./add";
+export { copy_pages } from "./copy-pages";
+export { cross_entropy } from "./cross-entropy";
+export { eager_attention } from "./eager-attention";
+export { embed } from "./embed";
+export { run } from "./executor";
+export { gather_rows } from "./gather-rows";
+export { glu } from "./glu";
+export { kv_append } from "./kv-append";
+export { linear_bf16, linear_f16, linear_f32 } from "./linear";
+export { log_softmax } from "./log-softmax";
+export { paged_attention } from "./paged-attention";
+export { rms_norm } from "./rms-norm";
+export { rope } from "./rope";

@@ -1,0 +1,170 @@
+// paged_attention: y [T, Hq·D] of q over cache pages with an online softmax, page after page of 16 columns.
+// A row sees column j of its sequence if the page's mask has it and at − window < j ≤ at. A unit of work is a block of rows
+// of one key-value head: the page stays in the first-level cache while all its queries pass by, two at a time.
+// A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
+
+import { accumulateOne, accumulateTwo, scoreOne, scoreTwo } from "./attend";
+import { exp4 } from "./exponential";
+import { fold } from "./lanes";
+
+/** Of the columns 16·block … + 15, those that the page holds and that a row at column `at` sees, as bits. */
+export function visible(mask: i32, block: i32, at: i32, window: i32): i32 {
+  const first = block << 4;
+  const last = at - first;
+  if (last < 0) return 0;
+  if (last < 15) mask &= (2 << last) - 1;
+  const skip = window > 0 ? at - window + 1 - first : 0;
+  if (skip > 15) return 0;
+  if (skip > 0) mask &= -1 << skip;
+  return mask & 0xffff;
+}
+
+/** −∞ in the lanes of the columns that are not in `seen`, whose lanes start at bit `from`. */
+// @ts-ignore: decorator
+@inline
+function masked(score: v128, seen: i32, bits: v128): v128 {
+  const on = i32x4.ne(v128.and(i32x4.splat(seen), bits), i32x4.splat(0));
+  return v128.bitselect(score, f32x4.splat(-Infinity), on);
+}
+
+/** The largest of the 16 scores at p, after scaling and masking them in place. */
+export function prepare(p: usize, seen: i32, scale: f32): f32 {
+  const s = f32x4.splat(scale);
+  let a = f32x4.mul(v128.load(p), s), b = f32x4.mul(v128.load(p, 16), s);
+  let c = f32x4.mul(v128.load(p, 32), s), d = f32x4.mul(v128.load(p, 48), s);
+  if (seen != 0xffff) {
+    a = masked(a, seen, i32x4(1, 2, 4, 8));
+    b = masked(b, seen, i32x4(16, 32, 64, 128));
+    c = masked(c, seen, i32x4(256, 512, 1024, 2048));
+    d = masked(d, seen, i32x4(4096, 8192, 16384, 32768));
+  }
+  v128.store(p, a);
+  v128.store(p, b, 16);
+  v128.store(p, c, 32);
+  v128.store(p, d, 48);
+  let m = f32x4.max(f32x4.max(a, b), f32x4.max(c, d));
+  m = f32x4.max(m, i8x16.shuffle(m, m, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return max<f32>(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1));
+}
+
+/** Scores at p become exp(score − m); returns their sum. */
+export function exponentials(p: usize, m: f32): f32 {
+  const s = f32x4.splat(m);
+  const a = exp4(f32x4.sub(v128.load(p), s));
+  const b = exp4(f32x4.sub(v128.load(p, 16), s));
+  const c = exp4(f32x4.sub(v128.load(p, 32), s));
+  const d = exp4(f32x4.sub(v128.load(p, 48), s));
+  v128.store(p, a);
+  v128.store(p, b, 16);
+  v128.store(p, c, 32);
+  v128.store(p, d, 48);
+  return fold(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
+}
+
+/**
+ * One step of the online softmax of a query whose largest score m and sum l stand at `state`: scores at p become weights.
+ * Returns the factor by which what has been accumulated shrinks.
+ */
+function weigh(p: usize, state: usize, seen: i32, scale: f32): f32 {
+  const old = load<f32>(state);
+  const m = max<f32>(old, prepare(p, seen, scale));
+  const sum = exponentials(p, m);
+  const shrink: f32 = m == old ? 1 : f32x4.extract_lane(exp4(f32x4.splat(old - m)), 0);
+  store<f32>(state, m);
+  store<f32>(state, load<f32>(state, 4) * shrink + sum, 4);
+  return shrink;
+}
+
+/**
+ * Units [begin, end): unit = block of `blockRows` rows · kvHeads + key-value head.
+ * `scratch`: 128 bytes, then 12 bytes and D floats for each of blockRows · heads / kvHeads queries.
+ */
+export function paged_attention(
+  y: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize,
+  heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32,
+  rows: i32, blockRows: i32, scratch: usize, begin: i32, end: i32,
+): void {
+  for (let unit = begin; unit < end; unit++) {
+    const head = unit % kvHeads;
+    let row = (unit / kvHeads) * blockRows;
+    const last = min(rows, row + blockRows);
+    while (row < last) {
+      const sequence = load<i32>(seq + (<usize>row << 2));
+      let next = row + 1;
+      while (next < last && load<i32>(seq + (<usize>next << 2)) == sequence) next++;
+      run(
+        y, q, K, V, at, pages + (<usize>sequence * <usize>P << 3),
+        heads, kvHeads, head, D, window, P, scale, row, next, scratch,
+      );
+      row = next;
+    }
+  }
+}
+
+/** Rows [begin, end) of one sequence, with all query heads of one key-value head. */
+function run(
+  y: usize, q: usize, K: usize, V: usize, at: usize, pages: usize,
+  heads: i32, kvHeads: i32, head: i32, D: i32, window: i32, P: i32, scale: f32,
+  begin: i32, end: i32, scratch: usize,
+): void {
+  const group = heads / kvHeads;
+  const queries = (end - begin) * group;
+  const bytes = <usize>D << 2;
+  const rowBytes = <usize>heads * bytes, KVBytes = <usize>kvHeads * bytes;
+  const headAt = <usize>head * bytes;
+  // Per query: [largest score, sum, seen], and what is accumulated.
+  const states = scratch + 128, sums = states + <usize>queries * 12;
+  let low = i32.MAX_VALUE, high = -1;
+  for (let r = begin; r < end; r++) {
+    const column = load<i32>(at + (<usize>r << 2));
+    high = max(high, column);
+    low = min(low, window > 0 ? max(0, column - window + 1) : 0);
+  }
+  for (let i = 0; i < queries; i++) {
+    store<f32>(states + <usize>i * 12, -Infinity);
+    store<f32>(states + <usize>i * 12, 0, 4);
+  }
+  for (let i: usize = 0; i < <usize>queries * bytes; i += 4) store<f32>(sums + i, 0);
+
+  for (let block = low >> 4; block <= high >> 4; block++) {
+    const entry = pages + (<usize>(block % P) << 3);
+    const mask = load<i32>(entry, 4);
+    if (!mask) continue;
+    const page = <usize>load<i32>(entry) * (KVBytes << 4);
+    const keys = K + page + (headAt << 4), values = V + page + headAt;
+    for (let i = 0, r = begin; r < end; r++) {
+      const seen = visible(mask, block, load<i32>(at + (<usize>r << 2)), window);
+      for (let g = 0; g < group; g++) store<i32>(states + <usize>(i++) * 12, seen, 8);
+    }
+    for (let i = 0; i < queries; i++) {
+      const state = states + <usize>i * 12, sum = sums + <usize>i * bytes;
+      const seen = load<i32>(state, 8);
+      if (!seen) continue;
+      const q0 = queryAt(q, begin, i, group, head, rowBytes, bytes);
+      if (i + 1 < queries && load<i32>(state, 20) == seen) {
+        scoreTwo(q0, queryAt(q, begin, i + 1, group, head, rowBytes, bytes), keys, D, scratch);
+        const s0 = weigh(scratch, state, seen, scale), s1 = weigh(scratch + 64, state + 12, seen, scale);
+        accumulateTwo(sum, sum + bytes, scratch, seen, s0, s1, values, KVBytes, D);
+        i++;
+      } else {
+        scoreOne(q0, keys, D, scratch);
+        const s0 = weigh(scratch, state, seen, scale);
+        accumulateOne(sum, scratch, seen, s0, values, KVBytes, 0, D);
+      }
+    }
+  }
+
+  for (let i = 0; i < queries; i++) {
+    const sum = load<f32>(states + <usize>i * 12, 4);
+    const to = queryAt(y, begin, i, group, head, rowBytes, bytes), from = sums + <usize>i * bytes;
+    const none = load<f32>(states + <usize>i * 12) == -Infinity && sum == 0;
+    for (let d: usize = 0; d < bytes; d += 4) store<f32>(to + d, none ? 0 : load<f32>(from + d) / sum);
+  }
+}
+
+/** Where query i of a run lies in q or y. */
+// @ts-ignore: decorator
+@inline
+function queryAt(q: usize, begin: i32, i: i32, group: i32, head: i32, rowBytes: usize, bytes: usize): usize {
+  return q + <usize>(begin + i / group) * rowBytes + <usize>(head * group + (i % group)) * bytes;
+}

@@ -1,0 +1,242 @@
+// Where leaves lie: weights and states in shards (WASM memories of 4 GiB), whole regions of the model together; and the arena
+// and the threads' scratch of each shard, which all programs share. Contract: a MemoryError leaves everything as it was.
+// Knows no ops and no threads.
+
+import { availableBytes } from "#platform";
+import { EngineError, MemoryError } from "../../errors.ts";
+import { formats } from "../../formats/format.ts";
+import { type DType, elements, type Shape } from "../../graph/graph.ts";
+import type { LeafSpec } from "../backend.ts";
+import { SCRATCH, WIDE } from "./header.ts";
+import { Shard } from "./shard.ts";
+
+export type Place = { readonly shard: number; readonly offset: number };
+
+/** What lies where, as plain data: with the memories it is all that a new worker needs to go on. */
+export type Directory = {
+  readonly leaves: Record<string, { spec: LeafSpec; places: Place[] }>;
+  /** The shard of each region. */
+  readonly regions: Record<string, number>;
+};
+
+export type MemoryOptions = {
+  readonly shared: boolean;
+  readonly threads: number;
+  /** Whether kernels use the tiles for 256-bit vectors. */
+  readonly wide: boolean;
+  /** Memories and directory of a backend whose worker died. */
+  readonly memories?: readonly WebAssembly.Memory[];
+  readonly directory?: Directory;
+  /** Bytes that leaves and scratch may take; not given: what the system has available. */
+  readonly memoryLimit?: number;
+  /** Bytes of weights after which a new shard is begun; the rest of its 4 GiB is for states and scratch. */
+  readonly shardBytes?: number;
+};
+
+const SHARD_BYTES = 2 * 2 ** 30;
+
+type Wanted = { readonly spec: LeafSpec; readonly bytes: number; readonly shards: readonly number[] };
+
+export class ShardedMemory {
+  readonly shards: Shard[] = [];
+  readonly directory: Directory;
+  /** Counts the times that something moved: programs made before must be linked again. */
+  epoch = 0;
+  readonly #options: MemoryOptions;
+  readonly #arenas: { offset: number; bytes: number }[] = [];
+  readonly #scratch: { offset: number; bytes: number }[] = [];
+
+  constructor(options: MemoryOptions) {
+    this.#options = options;
+    this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {} });
+    for (const memory of options.memories ?? []) this.#addShard(memory);
+    for (const { spec, places } of Object.values(this.directory.leaves)) {
+      for (const { shard, offset } of places) this.shards[shard].claim(offset, bytesOf(spec.dtype, spec.shape));
+    }
+  }
+
+  /** Reserves memory for leaves; see Backend.place. @throws MemoryError */
+  place(specs: readonly LeafSpec[]): void {
+    const regions = this.#assignRegions(specs);
+    const wanted = specs
+      .filter((spec) => !this.#isPlaced(spec))
+      .map((spec): Wanted => {
+        const shards = spec.regions.map((region) => regions.get(region) ?? 0);
+        return { spec, bytes: bytesOf(spec.dtype, spec.shape), shards: [...new Set(shards.length > 0 ? shards : [0])] };
+      });
+    if (wanted.length === 0) return;
+    this.#checkLimit(wanted);
+    const placed = this.#allocateAll(wanted);
+    for (const [region, shard] of regions) this.directory.regions[region] = shard;
+    wanted.forEach(({ spec }, i) => this.#replace(spec, placed[i]));
+    this.epoch++;
+  }
+
+  leaf(name: string): { spec: LeafSpec; places: readonly Place[] } {
+    const leaf = this.directory.leaves[name];
+    if (leaf === undefined) throw new EngineError(`leaf ${name} has not been placed in the backend's memory`);
+    return leaf;
+  }
+
+  release(name: string): void {
+    for (const { shard, offset } of this.directory.leaves[name]?.places ?? []) this.shards[shard].free(offset);
+    delete this.directory.leaves[name];
+  }
+
+  /** The bytes of a leaf at one of its places. */
+  view(spec: LeafSpec, { shard, offset }: Place): Uint8Array {
+    return this.shards[shard].bytes(offset, bytesOf(spec.dtype, spec.shape));
+  }
+
+  /** The address from which a program may use `bytes` of a shard while it runs; grows to the largest that was asked for. */
+  arena(shard: number, bytes: number): number {
+    this.#need(shard);
+    this.#arenas[shard] = this.#grown(shard, "scratch", this.#arenas[shard], bytes);
+    return this.#arenas[shard].offset;
+  }
+
+  /** Makes sure that each thread has `bytes` of its own in a shard. */
+  threadScratch(shard: number, bytes: number): void {
+    this.#need(shard);
+    const { threads } = this.#options;
+    const all = this.#grown(shard, "the threads' scratch", this.#scratch[shard], bytes * threads);
+    this.#scratch[shard] = all;
+    this.shards[shard].words(SCRATCH, 2).set([all.offset, Math.floor(all.bytes / threads / 64) * 64]);
+  }
+
+  /** Memory for a program in a shard. @throws MemoryError */
+  allocate(shard: number, bytes: number, what: string): number {
+    this.#need(shard);
+    const offset = this.shards[shard].allocate(bytes);
+    if (offset !== undefined) return offset;
+    throw new MemoryError(
+      `${what} needs ${show(bytes)} in memory ${shard}, which has ${show(this.shards[shard].unused)} of 4 GiB left; ` +
+        "use a smaller batch, a shorter max_length or fewer pages, or close other programs",
+    );
+  }
+
+  usage(): { weights: number; states: number; scratch: number } {
+    const leaves = Object.values(this.directory.leaves);
+    const sum = (kind: string): number =>
+      leaves
+        .filter(({ spec }) => spec.kind === kind)
+        .reduce((n, { spec, places }) => n + places.length * bytesOf(spec.dtype, spec.shape), 0);
+    const scratch = [...this.#arenas, ...this.#scratch].reduce((n, block) => n + (block?.bytes ?? 0), 0);
+    return { weights: sum("weight"), states: sum("state"), scratch };
+  }
+
+  #isPlaced(spec: LeafSpec): boolean {
+    const known = this.directory.leaves[spec.name]?.spec;
+    return known !== undefined && known.dtype === spec.dtype && String(known.shape) === String(spec.shape);
+  }
+
+  /** Regions in their order, each whole, a new shard when the weights of one are enough. */
+  #assignRegions(specs: readonly LeafSpec[]): Map<string, number> {
+    const { shardBytes = SHARD_BYTES } = this.#options;
+    const regions = new Map(Object.entries(this.directory.regions));
+    const sizes = new Map<string, number>();
+    for (const { kind, regions: names, dtype, shape } of specs) {
+      for (const name of names)
+        sizes.set(name, (sizes.get(name) ?? 0) + (kind === "weight" ? bytesOf(dtype, shape) : 0));
+    }
+    let last = Math.max(0, ...regions.values());
+    let filled = Object.values(this.directory.leaves)
+      .filter(({ spec, places }) => spec.kind === "weight" && places.some(({ shard }) => shard === last))
+      .reduce((n, { spec }) => n + bytesOf(spec.dtype, spec.shape), 0);
+    for (const [name, bytes] of sizes) {
+      if (regions.has(name)) continue;
+      if (filled > 0 && filled + bytes > shardBytes) {
+        last++;
+        filled = 0;
+      }
+      regions.set(name, last);
+      filled += bytes;
+    }
+    return regions;
+  }
+
+  #checkLimit(wanted: readonly Wanted[]): void {
+    const sum = (kind: string): number =>
+      wanted.filter(({ spec }) => spec.kind === kind).reduce((n, w) => n + w.bytes * w.shards.length, 0);
+    const [weights, states] = [sum("weight"), sum("state")];
+    const { memoryLimit } = this.#options;
+    const used = this.usage();
+    const taken = used.weights + used.states + used.scratch;
+    const free = memoryLimit === undefined ? availableBytes() : memoryLimit - taken;
+    if (weights + states <= free) return;
+    const limit =
+      memoryLimit === undefined
+        ? `${show(free)} are available on this machine`
+        : `the limit of ${show(memoryLimit)} less ${show(taken)} in use leaves ${show(Math.max(0, free))}`;
+    throw new MemoryError(
+      `placing ${wanted.length} tensors needs ${show(weights + states)} (weights ${show(weights)}, states ${show(states)}), ` +
+        `but ${limit}; use a smaller dtype, a shorter max_length or a smaller batch`,
+    );
+  }
+
+  /** All or nothing. */
+  #allocateAll(wanted: readonly Wanted[]): Place[][] {
+    const done: Place[] = [];
+    try {
+      return wanted.map(({ spec, bytes, shards }) =>
+        shards.map((shard) => {
+          const place = { shard, offset: this.allocate(shard, bytes, `${spec.kind} ${spec.name}`) };
+          done.push(place);
+          return place;
+        }),
+      );
+    } catch (error) {
+      for (const { shard, offset } of done) this.shards[shard].free(offset);
+      throw error;
+    }
+  }
+
+  /** Puts a leaf at its new places; what an old one held moves over, as far as it fits. */
+  #replace(spec: LeafSpec, places: Place[]): void {
+    const old = this.directory.leaves[spec.name];
+    if (old !== undefined) {
+      const from = this.view(old.spec, old.places[0]);
+      for (const place of places) {
+        const to = this.view(spec, place);
+        to.set(from.subarray(0, Math.min(from.length, to.length)));
+      }
+      this.release(spec.name);
+    }
+    this.directory.leaves[spec.name] = { spec, places };
+  }
+
+  #grown(
+    shard: number,
+    what: string,
+    block: { offset: number; bytes: number } | undefined,
+    bytes: number,
+  ): { offset: number; bytes: number } {
+    if (block !== undefined && block.bytes >= bytes) return block;
+    const offset = this.allocate(shard, bytes, what);
+    if (block !== undefined) this.shards[shard].free(block.offset);
+    this.epoch++;
+    return { offset, bytes };
+  }
+
+  #need(shard: number): void {
+    while (this.shards.length <= shard) this.#addShard();
+  }
+
+  #addShard(memory?: WebAssembly.Memory): void {
+    const shard = new Shard(this.#options.shared, memory);
+    shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
+    this.shards.push(shard);
+  }
+}
+
+export function bytesOf(dtype: DType, shape: Shape): number {
+  const count = elements(shape);
+  if (dtype === "i32") return count * 4;
+  const format = formats.get(dtype);
+  if (format === undefined) throw new EngineError(`format ${dtype} is not known`);
+  return format.bytes(count);
+}
+
+function show(bytes: number): string {
+  return bytes >= 1e8 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(2)} MB`;
+}

@@ -1,0 +1,198 @@
+// A plan made ready: words in the memory of each shard, linked to where leaves, slots and inputs lie. Linked again when
+// something moved. A run writes the inputs, runs segment after segment, and copies what crosses between them.
+
+import { EngineError } from "../../errors.ts";
+import { describe, elements, type Leaf, type LiveCounts, liveShape, show, type Tensor } from "../../graph/graph.ts";
+import type { Plan } from "../../graph/plan.ts";
+import type { InputData, Program } from "../backend.ts";
+import { encode, type Encoded } from "./encode.ts";
+import { align, COUNTER_BYTES, LIVE, OP_WORDS, PROGRAM_HEADER } from "./header.ts";
+import { type Layout, layOut, type Segment } from "./layout.ts";
+import type { ShardedMemory } from "./memory.ts";
+import type { Team } from "./threads.ts";
+
+/** Arguments begin at this word of an op. */
+const ARGS = 5;
+
+export class WasmProgram implements Program {
+  readonly #plan: Plan;
+  readonly #memory: ShardedMemory;
+  readonly #team: Team;
+  readonly #layout: Layout;
+  /** Per segment: where its program lies in its shard. */
+  readonly #programs: number[];
+  /** Per shard: offsets from the arena's start, by tensor id. */
+  readonly #offsets: Map<number, number>[];
+  readonly #arenaBytes: number[];
+  #arenas: number[] = [];
+  #epoch = -1;
+  #live: LiveCounts = { rows: 0, wanted: 0 };
+
+  constructor(plan: Plan, memory: ShardedMemory, team: Team) {
+    this.#plan = plan;
+    this.#memory = memory;
+    this.#team = team;
+    for (const leaf of plan.leaves.values()) if (leaf.kind !== "input") checkLeaf(leaf, memory);
+    this.#layout = layOut(
+      plan,
+      (leaf) => memory.leaf(leaf.name).places.map(({ shard }) => shard),
+      (region) => memory.directory.regions[region],
+    );
+    const arenas = arenasOf(plan, this.#layout);
+    this.#offsets = arenas.map(({ offsets }) => offsets);
+    this.#arenaBytes = arenas.map(({ bytes }) => bytes);
+    this.#encodeAll(); // an op without a kernel is refused before memory is taken
+    this.#programs = this.#layout.segments.map(({ shard, nodes }) =>
+      memory.allocate(shard, programBytes(nodes.length), "a program"),
+    );
+  }
+
+  async run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void> {
+    if (this.#epoch !== this.#memory.epoch) this.#link();
+    this.#live = live;
+    this.#writeInputs(inputs, live);
+    const memories = this.#memory.shards.map(({ memory }) => memory);
+    for (const [i, segment] of this.#layout.segments.entries()) {
+      const { shard, nodes } = segment;
+      this.#copyIn(segment);
+      this.#memory.shards[shard].words(LIVE, 2).set([live.rows, live.wanted]);
+      const counters = this.#programs[i] + PROGRAM_HEADER + nodes.length * OP_WORDS * 4;
+      this.#memory.shards[shard].words(counters, (nodes.length * COUNTER_BYTES) / 4).fill(0);
+      this.#team.run(memories, shard, this.#programs[i], (op) => nodes[op]?.op.name ?? `op ${op}`);
+    }
+  }
+
+  async read(index: number): Promise<Float32Array> {
+    const t = this.#plan.outputs[index];
+    const length = elements(liveShape(t, this.#live));
+    const { shard, offset } = this.#find(t);
+    const result = new Float32Array(length);
+    if (t.dtype === "i32") result.set(this.#memory.shards[shard].words(offset, length));
+    else result.set(this.#memory.shards[shard].floats(offset, length));
+    return result;
+  }
+
+  dispose(): void {
+    this.#layout.segments.forEach(({ shard }, i) => this.#memory.shards[shard].free(this.#programs[i]));
+  }
+
+  #link(): void {
+    const encoded = this.#encodeAll();
+    for (const [i, { shard }] of this.#layout.segments.entries()) {
+      this.#memory.threadScratch(shard, Math.max(64, ...encoded[i].map(({ scratch }) => align(scratch))));
+    }
+    this.#arenas = this.#arenaBytes.map((bytes, shard) => this.#memory.arena(shard, bytes));
+    this.#epoch = this.#memory.epoch;
+    this.#encodeAll().forEach((ops, i) => this.#writeProgram(ops, i));
+  }
+
+  #encodeAll(): Encoded[][] {
+    return this.#layout.segments.map(({ shard, nodes }) =>
+      nodes.map((node) => encode(node, (t) => this.#address(t, shard))),
+    );
+  }
+
+  #writeProgram(ops: readonly Encoded[], i: number): void {
+    const { shard, barriers } = this.#layout.segments[i];
+    const start = this.#programs[i];
+    const counters = start + PROGRAM_HEADER + ops.length * OP_WORDS * 4;
+    const words = this.#memory.shards[shard].words(start, (PROGRAM_HEADER + ops.length * OP_WORDS * 4) / 4);
+    words[0] = ops.length;
+    for (const [n, { code, rows, args }] of ops.entries()) {
+      const live = rows.live === undefined ? 0 : rows.live === "rows" ? 1 : 2;
+      const head = [code, barriers[n] ? 1 : 0, counters + n * COUNTER_BYTES, live, rows.shape[0] ?? 1];
+      words.set(head, PROGRAM_HEADER / 4 + n * OP_WORDS);
+      words.set(args, PROGRAM_HEADER / 4 + n * OP_WORDS + ARGS);
+    }
+  }
+
+  #address(t: Tensor, shard: number): number {
+    const offset = this.#offsets[shard]?.get(t.id);
+    if (offset !== undefined) return (this.#arenas[shard] ?? 0) + offset;
+    const leaf = leafOf(this.#plan, t);
+    if (leaf === undefined) return 0; // an output that nobody reads
+    return this.#memory.leaf(leaf.name).places.find((place) => place.shard === shard)?.offset ?? 0;
+  }
+
+  /** Where an output of the plan lies. */
+  #find(t: Tensor): { shard: number; offset: number } {
+    const shard =
+      this.#layout.writtenIn.get(t.id) ?? this.#offsets.findIndex((offsets) => offsets?.has(t.id));
+    if (shard >= 0) return { shard, offset: this.#address(t, shard) };
+    const leaf = leafOf(this.#plan, t);
+    if (leaf === undefined) throw new EngineError(`output ${describe(t)} is not computed by the plan`);
+    return this.#memory.leaf(leaf.name).places[0];
+  }
+
+  #writeInputs(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): void {
+    for (const leaf of this.#plan.leaves.values()) {
+      if (leaf.kind !== "input") continue;
+      const count = elements(liveShape(leaf, live));
+      if (leaf.live !== undefined && live[leaf.live] > leaf.shape[0]) {
+        throw new EngineError(`input ${leaf.name}: ${live[leaf.live]} rows came, the plan has room for ${leaf.shape[0]}`);
+      }
+      const data = inputs[leaf.name];
+      if (data === undefined || data.length < count) {
+        throw new EngineError(
+          `input ${leaf.name}: ${data?.length ?? "no"} numbers came, ${count} are needed for ${show(liveShape(leaf, live))}`,
+        );
+      }
+      this.#offsets.forEach((offsets, shard) => {
+        const offset = offsets?.get(leaf.id);
+        if (offset === undefined) return;
+        const at = this.#arenas[shard] + offset;
+        const target = this.#memory.shards[shard];
+        (leaf.dtype === "i32" ? target.words(at, count) : target.floats(at, count)).set(data.subarray(0, count));
+      });
+    }
+  }
+
+  #copyIn({ shard, copies }: Segment): void {
+    for (const { tensor, from } of copies) {
+      const bytes = elements(liveShape(tensor, this.#live)) * 4;
+      const source = this.#memory.shards[from].bytes(this.#address(tensor, from), bytes);
+      this.#memory.shards[shard].bytes(this.#address(tensor, shard), bytes).set(source);
+    }
+  }
+}
+
+function programBytes(ops: number): number {
+  return PROGRAM_HEADER + ops * (OP_WORDS * 4 + COUNTER_BYTES);
+}
+
+function leafOf(plan: Plan, t: Tensor): Leaf | undefined {
+  const name = "name" in t ? (t as Leaf).name : undefined;
+  return name === undefined ? undefined : plan.leaves.get(name);
+}
+
+/** Per shard: where slots and inputs lie, from the arena's start. */
+function arenasOf(plan: Plan, { slots, inputs }: Layout): { offsets: Map<number, number>; bytes: number }[] {
+  return Array.from({ length: Math.max(slots.length, inputs.length) }, (_, shard) => {
+    let bytes = 0;
+    const take = (count: number): number => {
+      const offset = bytes;
+      bytes += align(count * 4);
+      return offset;
+    };
+    const slotAt = new Map([...(slots[shard] ?? [])].map((slot) => [slot, take(plan.slots[slot].elements)]));
+    const offsets = new Map<number, number>();
+    for (const [id, slot] of plan.slotOf) {
+      const at = slotAt.get(slot);
+      if (at !== undefined) offsets.set(id, at);
+    }
+    for (const leaf of inputs[shard] ?? []) offsets.set(leaf.id, take(elements(leaf.shape)));
+    return { offsets, bytes };
+  });
+}
+
+/** A weight must be as the plan has it; a state may have more rows. */
+function checkLeaf(leaf: Leaf, memory: ShardedMemory): void {
+  const { spec } = memory.leaf(leaf.name);
+  const [rows, ...dims] = leaf.shape;
+  const [placedRows, ...placedDims] = spec.shape;
+  const enough = leaf.kind === "state" ? placedRows >= rows : placedRows === rows;
+  if (spec.dtype === leaf.dtype && enough && String(dims) === String(placedDims)) return;
+  throw new EngineError(
+    `leaf ${leaf.name}: the plan wants ${leaf.dtype} ${show(leaf.shape)}, but ${spec.dtype} ${show(spec.shape)} is placed`,
+  );
+}

@@ -1,0 +1,82 @@
+// One WASM memory of up to 4 GiB, and a first-fit allocator over it. Knows nothing of what is kept there.
+
+import { align, HEAP } from "./header.ts";
+
+const PAGE = 65536;
+/** What 32-bit addresses reach. */
+export const SHARD_LIMIT: number = 65536 * PAGE;
+
+type Block = { offset: number; bytes: number };
+
+export class Shard {
+  readonly memory: WebAssembly.Memory;
+  /** What is taken, by offset. */
+  readonly #blocks: Block[] = [];
+  /** Beyond it, memory has never been used: it is zero. */
+  #touched = HEAP;
+
+  /** @param memory one that is in use already: what is kept there is then claimed by `claim` */
+  constructor(shared: boolean, memory?: WebAssembly.Memory) {
+    this.memory = memory ?? new WebAssembly.Memory({ initial: 1, maximum: 65536, shared });
+    if (memory !== undefined) this.#touched = memory.buffer.byteLength;
+  }
+
+  /** Offset of `bytes` zeros at a multiple of 64, or undefined when they do not fit or the system gives no more memory. */
+  allocate(bytes: number): number | undefined {
+    const size = align(Math.max(bytes, 1));
+    let offset = HEAP;
+    let at = 0;
+    for (; at < this.#blocks.length; at++) {
+      const { offset: next, bytes: length } = this.#blocks[at];
+      if (next - offset >= size) break;
+      offset = next + length;
+    }
+    if (!this.#reach(offset + size)) return undefined;
+    this.#blocks.splice(at, 0, { offset, bytes: size });
+    const used = Math.min(offset + size, this.#touched) - offset;
+    if (used > 0) this.bytes(offset, used).fill(0);
+    this.#touched = Math.max(this.#touched, offset + size);
+    return offset;
+  }
+
+  /** Takes what is kept at `offset` since before this object was made. */
+  claim(offset: number, bytes: number): void {
+    this.#blocks.push({ offset, bytes: align(Math.max(bytes, 1)) });
+    this.#blocks.sort((a, b) => a.offset - b.offset);
+  }
+
+  free(offset: number): void {
+    const at = this.#blocks.findIndex((block) => block.offset === offset);
+    if (at >= 0) this.#blocks.splice(at, 1);
+  }
+
+  /** Bytes that are not taken, of the 4 GiB. */
+  get unused(): number {
+    return SHARD_LIMIT - HEAP - this.#blocks.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Views are made when they are needed: growing replaces the buffer. */
+  bytes(offset: number, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, offset, length);
+  }
+
+  words(offset: number, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, offset, length);
+  }
+
+  floats(offset: number, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, offset, length);
+  }
+
+  #reach(end: number): boolean {
+    const missing = end - this.memory.buffer.byteLength;
+    if (missing <= 0) return true;
+    if (end > SHARD_LIMIT) return false;
+    try {
+      this.memory.grow(Math.ceil(missing / PAGE));
+      return true;
+    } catch {
+      return false; // the system gives no more; the caller says so with the arithmetic
+    }
+  }
+}
