@@ -141,14 +141,22 @@ export class SequencePages {
     return this.#firstBlock * PAGE_COLUMNS;
   }
 
+  /** Pages held now that others hold too. */
+  get sharedPages(): number {
+    return this.#blocks.filter(({ page }) => this.#pool.references(page) > 1).length;
+  }
+
   /**
-   * Sets pages aside, so that later reservations cannot fail: `pagesFor` its longest length, and one more when it was forked.
-   * Holds as long as nobody forks this sequence. @throws MemoryError with the arithmetic; nothing has been promised
+   * Sets pages aside so that this sequence can hold `pages` at once, those that it holds now among them; 0 gives them back.
+   * With `pagesFor` its longest length + `sharedPages`, no later reservation fails, as long as nobody forks it.
+   * @throws MemoryError with the arithmetic; the promise is as before
    */
   promise(pages: number): void {
-    this.#pool.promise(pages);
-    this.#promise += pages;
-    this.#promiseLeft += pages;
+    const left = Math.max(0, pages - this.#blocks.length);
+    if (left > this.#promiseLeft) this.#pool.promise(left - this.#promiseLeft);
+    else this.#pool.unpromise(this.#promiseLeft - left);
+    this.#promise = pages;
+    this.#promiseLeft = left;
   }
 
   /**
@@ -266,8 +274,7 @@ export class SequencePages {
   /** Gives all pages and the promise back. The sequence is empty afterwards. */
   dispose(): void {
     this.crop(0);
-    this.#pool.unpromise(this.#promiseLeft);
-    this.#promise = this.#promiseLeft = 0;
+    this.promise(0);
   }
 
   #block(column: number): Block | undefined {
@@ -301,7 +308,8 @@ export class SequencePages {
 
   #release(page: number): void {
     // A freed page goes back into the promise, so that a rolling cache never needs more than it was promised.
-    if (!this.#pool.release(page) || this.#promiseLeft === this.#promise) return;
+    if (!this.#pool.release(page)) return;
+    if (this.#blocks.length + this.#promiseLeft >= this.#promise) return;
     this.#promiseLeft++;
     this.#pool.promise(1);
   }
