@@ -27,6 +27,8 @@ export class AddedTokens {
   readonly #vocab: ReadonlyMap<string, number>;
   readonly #tokens = new Map<number, AddedToken>();
   readonly #ids = new Map<string, number>();
+  // what a token reads as: its content, normalized where it is looked for in normalized text
+  readonly #texts = new Map<number, string>();
   readonly #special = new Set<string>();
   readonly #normalizer: Normalizer | undefined;
   #plain = new Trie();
@@ -44,6 +46,11 @@ export class AddedTokens {
 
   id(content: string): number | undefined {
     return this.#ids.get(content);
+  }
+
+  /** What a token reads as when it is decoded. */
+  text(id: number): string | undefined {
+    return this.#texts.get(id);
   }
 
   isSpecial(content: string): boolean {
@@ -115,12 +122,11 @@ export class AddedTokens {
   #index(): void {
     this.#plain = new Trie();
     this.#normalized = new Trie();
-    for (const [id, token] of this.#tokens) {
-      if (!token.normalized) this.#plain.add(token.content, id);
-      else {
-        const text = new AlignedText(token.content, true);
-        this.#normalized.add((this.#normalizer?.(text) ?? text).text, id);
-      }
+    for (const [id, { content, normalized }] of this.#tokens) {
+      const aligned = new AlignedText(content, true);
+      const text = normalized ? (this.#normalizer?.(aligned) ?? aligned).text : content;
+      this.#texts.set(id, text);
+      (normalized ? this.#normalized : this.#plain).add(text, id);
     }
   }
 

@@ -38,6 +38,7 @@ export class TextTokenizer {
   readonly #tokens: readonly (string | undefined)[];
   readonly #bpe: Bpe;
   readonly #added: AddedTokens;
+  readonly #normalizer: Normalizer | undefined;
   readonly #preTokenizer: PreTokenizer | undefined;
 
   /** @throws CheckpointError added tokens contradict the vocabulary; `where` names the file */
@@ -50,6 +51,7 @@ export class TextTokenizer {
     this.#added = new AddedTokens(vocab, parts.normalizer);
     this.#added.restore(parts.added, where);
     this.#bpe = new Bpe(parts.model);
+    this.#normalizer = parts.normalizer;
     this.#preTokenizer = parts.preTokenizer;
     this.template = parts.template;
     this.decoder = parts.decoder;
@@ -83,7 +85,7 @@ export class TextTokenizer {
   }
 
   idToToken(id: number): string | undefined {
-    return this.#added.tokens.get(id)?.content ?? this.#tokens[id];
+    return this.#added.text(id) ?? this.#tokens[id];
   }
 
   isSpecial(token: string): boolean {
@@ -108,6 +110,18 @@ export class TextTokenizer {
   /** The tokens of a text given as words: each is encoded on its own and numbered; offsets are those in the word. */
   encodeWords(words: readonly string[], options: EncodeOptions): Encoding {
     return this.#encode(words, options, true);
+  }
+
+  /** The tokens of a text in which no added token is looked for. @throws InputError a lone surrogate */
+  encodePlain(text: string): Int32Array {
+    checkSurrogates(text);
+    const aligned = AlignedText.of(text, false);
+    const normalized = this.#normalizer?.(aligned) ?? aligned;
+    const out = new TokenBuffer(false);
+    for (const piece of this.#preTokenizer?.(normalized) ?? [normalized]) {
+      this.#bpe.encode(piece.text, out);
+    }
+    return out.ids.slice(0, out.length);
   }
 
   /** Texts with the template's special tokens around them, or side by side without. */

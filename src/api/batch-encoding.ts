@@ -1,0 +1,175 @@
+// What tokenizer(...) gives: rows of ids and masks as plain fields, and methods that lead from tokens to words and
+// characters and back, as Transformers' BatchEncoding. Character positions count Unicode code points.
+
+import { InputError } from "../errors.ts";
+import type { Encoding } from "../text/encoding.ts";
+import { Tensor, type NestedInput } from "./tensor.ts";
+
+/** One row, several rows, or a tensor [B, S]. */
+export type Rows = number[] | number[][] | Tensor;
+
+/** Half-open: `end` is the place after the last. */
+export type Span = { start: number; end: number };
+
+/** Pairs (start, end), of one row, of several, or as a tensor [B, S, 2]. */
+export type OffsetMapping = [number, number][] | [number, number][][] | Tensor;
+
+/** Where the methods look; made when the first of them is called. */
+export type EncodingSource = {
+  encodings(): readonly Encoding[];
+  idToToken(id: number): string | undefined;
+};
+
+export class BatchEncoding<R extends Rows = Rows> {
+  declare input_ids: R;
+  declare attention_mask: R;
+  declare token_type_ids: R;
+  declare special_tokens_mask: R;
+  declare offset_mapping: OffsetMapping;
+  declare length: number[] | Tensor;
+  declare overflow_to_sample_mapping: number[] | Tensor;
+  declare assistant_masks: R;
+  declare labels: Rows;
+  readonly #source: EncodingSource | undefined;
+
+  constructor(data: Record<string, unknown>, source?: EncodingSource) {
+    Object.assign(this, data);
+    this.#source = source;
+  }
+
+  /** Whether the methods below work: not for what `pad` gives. */
+  get is_fast(): boolean {
+    return this.#source !== undefined;
+  }
+
+  /** The names of the fields. */
+  keys(): string[] {
+    return Object.keys(this);
+  }
+
+  values(): unknown[] {
+    return Object.values(this);
+  }
+
+  items(): [string, unknown][] {
+    return Object.entries(this);
+  }
+
+  /** There are no devices to move token ids to: gives the encoding itself. */
+  to(_device?: string): this {
+    return this;
+  }
+
+  /** Turns every field into a `Tensor`. @throws InputError rows of different lengths */
+  convert_to_tensors(): this {
+    for (const [name, value] of Object.entries(this)) {
+      Object.assign(this, { [name]: Tensor.from(value as NestedInput) });
+    }
+    return this;
+  }
+
+  /** The tokens of a row as text. */
+  tokens(batch_index = 0): string[] {
+    const encoding = this.#row("tokens", batch_index);
+    return Array.from(
+      encoding.arrays.ids,
+      (id, i) => encoding.texts.get(i) ?? this.#source?.idToToken(id) ?? "",
+    );
+  }
+
+  /** The word of each token, null for special tokens and padding. */
+  word_ids(batch_index = 0): (number | null)[] {
+    return Array.from(this.#words("word_ids", batch_index), orNull);
+  }
+
+  /** Which text each token is of (0, or 1 for the pair), null for special tokens and padding. */
+  sequence_ids(batch_index = 0): (number | null)[] {
+    return Array.from(this.#row("sequence_ids", batch_index).arrays.sequences, orNull);
+  }
+
+  /** Called with a row and a token, or with a token of row 0; so are the next five. */
+  token_to_sequence(batch_or_token_index: number, token_index?: number): number | null {
+    const [row, token] = place(batch_or_token_index, token_index);
+    const { sequences } = this.#row("token_to_sequence", row).arrays;
+    return orNull(at(sequences, token));
+  }
+
+  token_to_word(batch_or_token_index: number, token_index?: number): number | null {
+    const [row, token] = place(batch_or_token_index, token_index);
+    return orNull(at(this.#words("token_to_word", row), token));
+  }
+
+  token_to_chars(batch_or_token_index: number, token_index?: number): Span | null {
+    const [row, token] = place(batch_or_token_index, token_index);
+    const { arrays, length } = this.#row("token_to_chars", row);
+    const index = token < 0 ? token + length : token;
+    if (!(at(arrays.sequences, index) >= 0) || arrays.offsets === undefined) return null;
+    return { start: arrays.offsets[2 * index], end: arrays.offsets[2 * index + 1] };
+  }
+
+  word_to_tokens(batch_or_word: number, word_index?: number, sequence_index = 0): Span | null {
+    const [row, word] = place(batch_or_word, word_index);
+    const words = this.#words("word_to_tokens", row);
+    const { sequences } = this.#row("word_to_tokens", row).arrays;
+    const inside = (w: number, i: number): boolean => w === word && sequences[i] === sequence_index;
+    const start = words.findIndex(inside);
+    return start < 0 ? null : { start, end: words.findLastIndex(inside) + 1 };
+  }
+
+  word_to_chars(batch_or_word: number, word_index?: number, sequence_index = 0): Span | null {
+    const [row, word] = place(batch_or_word, word_index);
+    const tokens = this.word_to_tokens(row, word, sequence_index);
+    if (tokens === null) return null;
+    const first = this.token_to_chars(row, tokens.start);
+    const last = this.token_to_chars(row, tokens.end - 1);
+    return first === null || last === null ? null : { start: first.start, end: last.end };
+  }
+
+  /** The token that holds a character (code point), null when none does. */
+  char_to_token(batch_or_char: number, char_index?: number, sequence_index = 0): number | null {
+    const [row, character] = place(batch_or_char, char_index);
+    const { sequences, offsets } = this.#row("char_to_token", row).arrays;
+    if (offsets === undefined) return null;
+    const token = sequences.findIndex(
+      (sequence, i) =>
+        sequence === sequence_index &&
+        offsets[2 * i] <= character &&
+        character < offsets[2 * i + 1],
+    );
+    return orNull(token);
+  }
+
+  char_to_word(batch_or_char: number, char_index?: number, sequence_index = 0): number | null {
+    const [row, character] = place(batch_or_char, char_index);
+    const token = this.char_to_token(row, character, sequence_index);
+    return token === null ? null : this.token_to_word(row, token);
+  }
+
+  #words(method: string, row: number): Int32Array {
+    return this.#row(method, row).arrays.words ?? new Int32Array(0);
+  }
+
+  #row(method: string, row: number): Encoding {
+    if (this.#source === undefined) {
+      throw new InputError(
+        `BatchEncoding.${method}: these rows do not come from tokenizer(...), so their texts are not known`,
+      );
+    }
+    const rows = this.#source.encodings();
+    const encoding = rows.at(row);
+    if (encoding !== undefined) return encoding;
+    throw new InputError(`BatchEncoding.${method}: row ${row} of ${rows.length}`);
+  }
+}
+
+function place(first: number, second: number | undefined): [row: number, index: number] {
+  return second === undefined ? [0, first] : [first, second];
+}
+
+function at(values: Int32Array, index: number): number {
+  return values.at(index) ?? -1;
+}
+
+function orNull(value: number): number | null {
+  return value < 0 ? null : value;
+}

@@ -1,0 +1,101 @@
+// sanitize_control_tokens of apply_chat_template: control tokens that stand in what users wrote are marked before the
+// template runs, and encoded as plain text after it. Marks are two private characters; those in the input are dropped.
+
+import { InputError } from "../errors.ts";
+import type { BatchEncoding } from "./batch-encoding.ts";
+import type { PreTrainedTokenizer } from "./tokenizer.ts";
+import { resolveLengths, wantsTensors, type TokenizerOptions } from "./tokenizer-options.ts";
+
+const START = "\u{f0000}";
+const END = "\u{f0001}";
+const MARKS = /[\u{f0000}\u{f0001}]/gu;
+
+/** A copy in which every control token of every string is marked; names of fields are not. */
+export function markControlTokens<T>(value: T, tokens: readonly string[]): T {
+  const longestFirst = [...tokens].filter((token) => token !== "").toSorted(byLength);
+  const pattern = longestFirst.map((token) => RegExp.escape(token)).join("|");
+  const found = pattern === "" ? undefined : new RegExp(pattern, "gu");
+  const mark = (part: unknown): unknown => {
+    if (typeof part === "string") {
+      const clean = part.replaceAll(MARKS, "");
+      return found === undefined ? clean : clean.replaceAll(found, (token) => START + token + END);
+    }
+    if (Array.isArray(part)) return part.map(mark);
+    // objects of classes, such as numbers that print as floats, stay what they are
+    if (part === null || typeof part !== "object" || !isPlain(part)) return part;
+    return Object.fromEntries(Object.entries(part).map(([name, field]) => [name, mark(field)]));
+  };
+  return mark(value) as T;
+}
+
+/** The ids of texts with marks. @throws InputError options that do not go with it, a token that cannot be made plain */
+export function encodeMarked(
+  tokenizer: PreTrainedTokenizer,
+  texts: readonly string[],
+  batched: boolean,
+  options: TokenizerOptions,
+): BatchEncoding {
+  const where = "apply_chat_template";
+  const { truncation, maxLength } = resolveLengths(where, options, tokenizer);
+  const side = tokenizer.truncation_side;
+  const rows = texts.map((text) => {
+    const ids = encodeText(tokenizer, text);
+    if (truncation === undefined || maxLength === undefined || ids.length <= maxLength) return ids;
+    return side === "right" ? ids.slice(0, maxLength) : ids.slice(ids.length - maxLength);
+  });
+  const { padding, max_length, pad_to_multiple_of, padding_side } = options;
+  const { return_attention_mask, return_tensors } = options;
+  const one = !batched && !wantsTensors(where, options);
+  return tokenizer.pad(
+    { input_ids: one ? rows[0] : rows },
+    {
+      padding: padding ?? false,
+      max_length,
+      pad_to_multiple_of,
+      padding_side,
+      return_attention_mask,
+      return_tensors,
+    },
+  );
+}
+
+function encodeText(tokenizer: PreTrainedTokenizer, text: string): number[] {
+  const added = [...tokenizer.backend_tokenizer.added.values()].map((token) => token.content);
+  const names = added.toSorted(byLength).map((token) => RegExp.escape(token));
+  const marks = new RegExp(`${START}(${names.join("|")})${END}|[${START}${END}]`, "u");
+  // text, marked token, text, …, with undefined for a mark that stands alone
+  const pieces: (string | undefined)[] = text.split(marks);
+  const ids = tokenizer.encode(pieces[0] ?? "", { add_special_tokens: false });
+  pieces.slice(1).forEach((piece, i) => {
+    if (piece === undefined || piece === "") return;
+    const plain = i % 2 === 0;
+    const own = encodePiece(tokenizer, piece, plain);
+    if (plain && own.includes(tokenizer.backend_tokenizer.tokenToId(piece) ?? -1)) {
+      throw new InputError(
+        `apply_chat_template: sanitize_control_tokens: ${JSON.stringify(piece)} is one token also as plain text`,
+      );
+    }
+    ids.push(...own);
+  });
+  return ids;
+}
+
+/** The ids of a piece from the middle of a text: encoded behind a line end, so that no space is put before it. */
+function encodePiece(tokenizer: PreTrainedTokenizer, piece: string, plain: boolean): number[] {
+  const encode = (text: string): number[] =>
+    plain
+      ? Array.from(tokenizer.backend_tokenizer.encodePlain(text))
+      : tokenizer.encode(text, { add_special_tokens: false });
+  const newline = tokenizer.encode("\n", { add_special_tokens: false });
+  const ids = encode(`\n${piece}`);
+  return newline.every((id, i) => ids[i] === id) ? ids.slice(newline.length) : encode(piece);
+}
+
+function byLength(a: string, b: string): number {
+  return b.length - a.length;
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}

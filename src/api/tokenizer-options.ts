@@ -1,0 +1,183 @@
+// The options of tokenizer(...): their types, the known names, and what padding and truncation they come to.
+// Rules and defaults follow Transformers 5.23 `_get_padding_truncation_strategies`. Knows nothing of tokens.
+
+import { unknownName } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import type { Side, Strategy } from "../text/encoding.ts";
+
+/** "pt", "np", "ts" and true all give `Tensor`s; nothing, null and false give nested arrays. */
+export type ReturnTensors = "pt" | "np" | "ts" | boolean | null;
+
+export type PadOptions = {
+  /** true or "longest": to the longest of the batch; "max_length": to `max_length`; false or "do_not_pad". */
+  padding?: boolean | "longest" | "max_length" | "do_not_pad";
+  max_length?: number | null;
+  /** Padded lengths are multiples of this. */
+  pad_to_multiple_of?: number | null;
+  /** In place of the tokenizer's `padding_side`. */
+  padding_side?: Side | null;
+  return_attention_mask?: boolean | null;
+  return_tensors?: ReturnTensors;
+  /** transformers.js's name for `return_tensors: true`. */
+  return_tensor?: boolean;
+};
+
+export type TokenizerOptions = PadOptions & {
+  /** A second text (or words, or one a text of the batch), behind the first. */
+  text_pair?: string | readonly string[] | readonly (readonly string[])[] | null;
+  /** Texts whose ids become `labels`. */
+  text_target?: string | readonly string[] | null;
+  /** The template's special tokens around the text (bos). Default true. */
+  add_special_tokens?: boolean;
+  /** true or "longest_first", "only_first", "only_second": cut to `max_length`; false or "do_not_truncate". */
+  truncation?: boolean | Strategy | "do_not_truncate" | null;
+  /** Tokens that a part of overflowing text repeats from the part before. Default 0. */
+  stride?: number;
+  /** A text is an array of words, each encoded on its own. Default false. */
+  is_split_into_words?: boolean;
+  return_token_type_ids?: boolean | null;
+  /** What truncation cuts off becomes more rows, with `overflow_to_sample_mapping`. */
+  return_overflowing_tokens?: boolean;
+  return_special_tokens_mask?: boolean;
+  /** (start, end) a token, in Unicode code points. */
+  return_offsets_mapping?: boolean;
+  return_length?: boolean;
+  /** Special tokens written in the text are plain text. Default: the tokenizer's setting, false. */
+  split_special_tokens?: boolean | null;
+  verbose?: boolean;
+};
+
+export const PAD_OPTIONS: ReadonlySet<string> = new Set([
+  "padding",
+  "max_length",
+  "pad_to_multiple_of",
+  "padding_side",
+  "return_attention_mask",
+  "return_tensors",
+  "return_tensor",
+  "verbose",
+]);
+
+export const TOKENIZER_OPTIONS: ReadonlySet<string> = new Set([
+  ...PAD_OPTIONS,
+  "text_pair",
+  "text_target",
+  "add_special_tokens",
+  "truncation",
+  "stride",
+  "is_split_into_words",
+  "return_token_type_ids",
+  "return_overflowing_tokens",
+  "return_special_tokens_mask",
+  "return_offsets_mapping",
+  "return_length",
+  "split_special_tokens",
+]);
+
+/** What the options ask for; `padding` and `truncation` undefined: none. */
+export type Lengths = {
+  padding: "longest" | "max_length" | undefined;
+  truncation: Strategy | undefined;
+  maxLength: number | undefined;
+  multiple: number | undefined;
+  paddingSide: Side;
+};
+
+/** What of the tokenizer decides with the options. */
+export type Settings = {
+  padding_side: Side;
+  model_max_length: number;
+  pad_token_id: number | null;
+};
+
+// above this, model_max_length means "no limit" (Transformers' LARGE_INTEGER)
+const NO_LIMIT = 1e20;
+
+const PADDINGS = ["longest", "max_length", "do_not_pad"];
+const TRUNCATIONS = ["longest_first", "only_first", "only_second", "do_not_truncate"];
+
+/** @throws InputError an unknown value, no padding token, or lengths that contradict each other */
+export function resolveLengths(where: string, o: TokenizerOptions, settings: Settings): Lengths {
+  const maxLength = wholeNumber(where, "max_length", o.max_length);
+  const multiple = wholeNumber(where, "pad_to_multiple_of", o.pad_to_multiple_of);
+  let padding = choice(where, "padding", o.padding, "longest", "do_not_pad", PADDINGS);
+  const alone = o.max_length != null && (o.padding ?? false) === false && o.truncation == null;
+  const wanted = alone ? "longest_first" : o.truncation;
+  let truncation = choice(
+    where,
+    "truncation",
+    wanted,
+    "longest_first",
+    "do_not_truncate",
+    TRUNCATIONS,
+  );
+  let length = maxLength;
+  if (maxLength === undefined) {
+    const limit = settings.model_max_length;
+    if (limit > NO_LIMIT) {
+      if (padding === "max_length") padding = "do_not_pad";
+      truncation = "do_not_truncate";
+    } else if (padding === "max_length" || truncation !== "do_not_truncate") length = limit;
+  }
+  const pads = padding !== "do_not_pad";
+  const cuts = truncation !== "do_not_truncate";
+  if (pads && settings.pad_token_id === null) {
+    throw new InputError(
+      `${where}: padding needs a padding token and the tokenizer has none; choose one, ` +
+        'tokenizer.pad_token = tokenizer.eos_token, or add one, tokenizer.add_special_tokens({ pad_token: "[PAD]" })',
+    );
+  }
+  if (pads && cuts && multiple && length !== undefined && length % multiple !== 0) {
+    throw new InputError(
+      `${where}: max_length ${length} is not a multiple of pad_to_multiple_of ${multiple}`,
+    );
+  }
+  return {
+    padding: pads ? (padding as "longest" | "max_length") : undefined,
+    truncation: cuts ? (truncation as Strategy) : undefined,
+    maxLength: length,
+    multiple,
+    paddingSide: sideOf(where, "padding_side", o.padding_side ?? settings.padding_side),
+  };
+}
+
+/** Whether tensors are asked for. @throws InputError another framework */
+export function wantsTensors(where: string, options: PadOptions): boolean {
+  const value = options.return_tensors ?? options.return_tensor ?? false;
+  if (typeof value === "boolean") return value;
+  if (["pt", "np", "ts"].includes(value)) return true;
+  const came = JSON.stringify(value);
+  throw new InputError(
+    `${where}: return_tensors ${came}; expected "pt", "np", "ts", true or false`,
+  );
+}
+
+/** @throws InputError neither "left" nor "right" */
+export function sideOf(where: string, name: string, value: unknown): Side {
+  if (value === "left" || value === "right") return value;
+  throw new InputError(`${where}: ${name} ${JSON.stringify(value)}; expected "left" or "right"`);
+}
+
+/** An integer of 0 or more, undefined where nothing was given. @throws InputError */
+export function wholeNumber(where: string, name: string, value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  const came = typeof value === "number" ? value : JSON.stringify(value);
+  throw new InputError(`${where}: ${name} is ${came}; expected an integer of 0 or more`);
+}
+
+function choice(
+  where: string,
+  name: string,
+  value: unknown,
+  yes: string,
+  no: string,
+  known: readonly string[],
+): string {
+  if (value === undefined || value === null || value === false) return no;
+  if (value === true) return yes;
+  if (typeof value === "string" && known.includes(value)) return value;
+  throw new InputError(
+    `${where}: ${unknownName(`value of ${name}`, String(value), known)} (known: true, false, ${known.join(", ")})`,
+  );
+}

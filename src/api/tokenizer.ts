@@ -1,0 +1,355 @@
+// PreTrainedTokenizer: the tokenizer that users hold. It is a function, `tokenizer("text", { padding: true })`, with the
+// methods and fields of Transformers 5.23. What a call does is in tokenizer-call.ts, chats in apply-chat-template.ts.
+
+import { checkOptions } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import type { Side } from "../text/encoding.ts";
+import { bosEosTemplate } from "../text/post-processor.ts";
+import type { TextTokenizer } from "../text/tokenizer.ts";
+import {
+  applyChatTemplate,
+  type ChatMessage,
+  type ChatTemplateOptions,
+} from "./apply-chat-template.ts";
+import { BatchEncoding, type Rows } from "./batch-encoding.ts";
+import { padRows, type PadInput } from "./pad.ts";
+import { SpecialTokens } from "./special-tokens.ts";
+import { Tensor } from "./tensor.ts";
+import { callTokenizer, type TextInput } from "./tokenizer-call.ts";
+import {
+  PAD_OPTIONS,
+  sideOf,
+  TOKENIZER_OPTIONS,
+  type PadOptions,
+  type TokenizerOptions,
+} from "./tokenizer-options.ts";
+
+/** Ids of one row or of several. */
+export type IdsInput =
+  | number
+  | bigint
+  | Tensor
+  | ArrayLike<number>
+  | ArrayLike<bigint>
+  | readonly ArrayLike<number>[];
+
+export type DecodeOptions = {
+  /** Leave special tokens out. Default false. */
+  skip_special_tokens?: boolean;
+  /** Taken and not followed, as by Transformers for BPE: it would take spaces away that were there. */
+  clean_up_tokenization_spaces?: boolean | null;
+};
+
+/** One template, or several by name. */
+export type ChatTemplates = string | Record<string, string>;
+
+type Lists = { return_tensors?: null | false; return_tensor?: false };
+type Tensors = { return_tensors: "pt" | "np" | "ts" | true } | { return_tensor: true };
+type Call = TokenizerOptions;
+
+const DECODE_OPTIONS: ReadonlySet<string> = new Set([
+  "skip_special_tokens",
+  "clean_up_tokenization_spaces",
+]);
+
+// One text gives one row; an array of texts, one row each; with return_tensors, tensors [B, S].
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
+export interface PreTrainedTokenizer {
+  (text: TextInput, options: Call & Tensors): BatchEncoding<Tensor>;
+  (text: string, options?: Call & Lists): BatchEncoding<number[]>;
+  (
+    text: readonly string[],
+    options?: Call & Lists & { is_split_into_words?: false },
+  ): BatchEncoding<number[][]>;
+  (text: TextInput, options?: Call): BatchEncoding;
+}
+
+/**
+ * Turns text into token ids and back.
+ *
+ * Calling it encodes one text (`input_ids`: number[]), an array of texts (number[][]), or either as `Tensor`s [B, S] with
+ * `return_tensors`. @throws InputError an unknown option, a text that is no Unicode text, padding without a padding token
+ */
+export class PreTrainedTokenizer extends SpecialTokens<
+  [text: TextInput, options?: TokenizerOptions],
+  BatchEncoding
+> {
+  /** Rows longer than this are cut by `truncation: true` without `max_length`; 1e30: no limit. */
+  model_max_length = 1e30;
+  /** The template of `apply_chat_template`. */
+  chat_template: ChatTemplates | null = null;
+  /** Special tokens written in texts are plain text. */
+  split_special_tokens = false;
+  /** What a call returns. */
+  model_input_names: string[] = ["input_ids", "attention_mask"];
+  /** Where it was loaded from. */
+  name_or_path = "";
+  #paddingSide: Side = "right";
+  #truncationSide: Side = "right";
+
+  constructor(backend: TextTokenizer) {
+    super(backend);
+    // a function has a length of its own: the number of its parameters
+    Reflect.deleteProperty(this, "length");
+    Reflect.deleteProperty(this, "name");
+  }
+
+  /** On which side rows are filled; "left" for generation in batches. */
+  get padding_side(): Side {
+    return this.#paddingSide;
+  }
+  set padding_side(side: Side) {
+    this.#paddingSide = sideOf("tokenizer", "padding_side", side);
+  }
+
+  /** On which side rows are cut. */
+  get truncation_side(): Side {
+    return this.#truncationSide;
+  }
+  set truncation_side(side: Side) {
+    this.#truncationSide = sideOf("tokenizer", "truncation_side", side);
+  }
+
+  /** Whether every text gets the bos token in front. */
+  get add_bos_token(): boolean {
+    return this.#around(0) === this.bos_token_id;
+  }
+  set add_bos_token(add: boolean) {
+    this.#setAround(add, this.add_eos_token);
+  }
+
+  /** Whether every text gets the eos token behind it. */
+  get add_eos_token(): boolean {
+    return this.#around(-1) === this.eos_token_id;
+  }
+  set add_eos_token(add: boolean) {
+    this.#setAround(this.add_bos_token, add);
+  }
+
+  /** Tokens of the model's vocabulary, without added ones. */
+  get vocab_size(): number {
+    return this.backend_tokenizer.vocabSize;
+  }
+
+  /** All tokens, `len(tokenizer)` in Python. */
+  get length(): number {
+    return this.backend_tokenizer.size;
+  }
+
+  get is_fast(): true {
+    return true;
+  }
+
+  override _call(text: TextInput, options: TokenizerOptions = {}): BatchEncoding {
+    checkOptions("tokenizer", options, TOKENIZER_OPTIONS);
+    const { text_target, ...rest } = options;
+    if (text_target === undefined || text_target === null) {
+      return callTokenizer(this.backend_tokenizer, text, rest, this);
+    }
+    const target = callTokenizer(
+      this.backend_tokenizer,
+      text_target,
+      { ...rest, text_pair: null },
+      this,
+    );
+    if (text === undefined || text === null) return target;
+    const encoding = callTokenizer(this.backend_tokenizer, text, rest, this);
+    return Object.assign(encoding, { labels: target.input_ids });
+  }
+
+  /** The ids of one text, special tokens around it. Options as of a call; `return_tensors` is refused. */
+  encode(text: string | readonly string[], options: TokenizerOptions = {}): number[] {
+    const ids = this(text, { ...options, return_overflowing_tokens: false }).input_ids;
+    if (Array.isArray(ids) && !Array.isArray(ids[0])) return ids as number[];
+    throw new InputError("tokenizer.encode gives the ids of one text; call tokenizer(…) for more");
+  }
+
+  /**
+   * The text of ids: of one row a string, of several an array. Ids that are no token are left out.
+   *
+   * @throws InputError an id that is no integer of 0 or more
+   */
+  decode(
+    token_ids: number | bigint | ArrayLike<number> | ArrayLike<bigint>,
+    options?: DecodeOptions,
+  ): string;
+  decode(token_ids: readonly ArrayLike<number>[], options?: DecodeOptions): string[];
+  decode(token_ids: IdsInput, options?: DecodeOptions): string | string[];
+  decode(token_ids: IdsInput, options: DecodeOptions = {}): string | string[] {
+    checkOptions("tokenizer.decode", options, DECODE_OPTIONS);
+    const skip = options.skip_special_tokens ?? false;
+    const text = (row: unknown): string => this.backend_tokenizer.decode(idsOf(row), skip);
+    const ids = token_ids instanceof Tensor ? token_ids.tolist() : token_ids;
+    return isBatch(ids) ? Array.from(ids, text) : text(ids);
+  }
+
+  /** As `decode`, always an array: one text a row. */
+  batch_decode(sequences: IdsInput, options: DecodeOptions = {}): string[] {
+    const texts = this.decode(sequences, options);
+    return typeof texts === "string" ? [texts] : texts;
+  }
+
+  /** The tokens of a text, without special tokens around it unless asked for. */
+  tokenize(
+    text: string,
+    options: { pair?: string | null; add_special_tokens?: boolean } & TokenizerOptions = {},
+  ): string[] {
+    const { pair, ...rest } = options;
+    const text_pair = pair ?? rest.text_pair;
+    return this(text, { add_special_tokens: false, ...rest, text_pair }).tokens();
+  }
+
+  /** The id of a token, the unknown token's for text that is none (null when there is no such token). */
+  convert_tokens_to_ids(tokens: string): number | null;
+  convert_tokens_to_ids(tokens: readonly string[]): (number | null)[];
+  convert_tokens_to_ids(tokens: string | readonly string[]): number | null | (number | null)[] {
+    const id = (token: string): number | null =>
+      this.backend_tokenizer.tokenToId(token) ?? this.unk_token_id;
+    return typeof tokens === "string" ? id(tokens) : tokens.map(id);
+  }
+
+  /** The token of an id, null for ids that are no token. */
+  convert_ids_to_tokens(ids: number, options?: { skip_special_tokens?: boolean }): string | null;
+  convert_ids_to_tokens(
+    ids: ArrayLike<number> | Tensor,
+    options?: { skip_special_tokens?: boolean },
+  ): (string | null)[];
+  convert_ids_to_tokens(
+    ids: number | ArrayLike<number> | Tensor,
+    { skip_special_tokens = false }: { skip_special_tokens?: boolean } = {},
+  ): string | null | (string | null)[] {
+    const token = (id: number): string | null => this.backend_tokenizer.idToToken(id) ?? null;
+    if (typeof ids === "number") return token(ids);
+    const skipped = new Set(skip_special_tokens ? this.all_special_ids : []);
+    const row = ids instanceof Tensor ? ids.data : ids;
+    return idsOf(row)
+      .filter((id) => !skipped.has(id))
+      .map(token);
+  }
+
+  /** The text of tokens. */
+  convert_tokens_to_string(tokens: readonly string[]): string {
+    return this.backend_tokenizer.decoder.decode(tokens);
+  }
+
+  /**
+   * Fills rows of ids to one length.
+   *
+   * @param encoded `{ input_ids, attention_mask?, … }` of one row or several, or an array of such with one row each
+   * @param options padding (default true), max_length, pad_to_multiple_of, padding_side, return_attention_mask,
+   *                return_tensors
+   * @throws InputError no padding token, rows that differ in number
+   */
+  pad(encoded: PadInput | readonly PadInput[], options: PadOptions = {}): BatchEncoding {
+    checkOptions("tokenizer.pad", options, PAD_OPTIONS);
+    return padRows(encoded, options, this);
+  }
+
+  /** All tokens with their ids. A Map: a token may be called "__proto__". */
+  get_vocab(): Map<string, number> {
+    return this.backend_tokenizer.vocabulary();
+  }
+
+  /** Added tokens with their ids, in the order of ids. */
+  get_added_vocab(): Map<string, number> {
+    const added = [...this.backend_tokenizer.added].toSorted(([a], [b]) => a - b);
+    return new Map(added.map(([id, { content }]) => [content, id]));
+  }
+
+  /** 1 for special tokens, 0 for others. Only for rows that have their special tokens, as in Transformers. */
+  get_special_tokens_mask(
+    token_ids: ArrayLike<number>,
+    { already_has_special_tokens = false }: { already_has_special_tokens?: boolean } = {},
+  ): number[] {
+    if (!already_has_special_tokens) {
+      throw new InputError(
+        "tokenizer.get_special_tokens_mask: set already_has_special_tokens, or call tokenizer(…, { return_special_tokens_mask: true })",
+      );
+    }
+    const special = new Set(this.all_special_ids);
+    return idsOf(token_ids).map((id) => (special.has(id) ? 1 : 0));
+  }
+
+  /** How many special tokens are put around one text, or around two. */
+  num_special_tokens_to_add({ pair = false }: { pair?: boolean } = {}): number {
+    return this.backend_tokenizer.addedBy(pair);
+  }
+
+  /** The template that `apply_chat_template` uses. @throws InputError there is none, or several and none is "default" */
+  get_chat_template(name: string | null = null, tools: readonly object[] | null = null): string {
+    const own = this.chat_template;
+    if (own === null || typeof own === "string") {
+      const template = name ?? own;
+      if (template !== null) return template;
+      throw new InputError(
+        "apply_chat_template: the tokenizer has no chat_template; set tokenizer.chat_template or pass chat_template",
+      );
+    }
+    if (name !== null) return Object.hasOwn(own, name) ? own[name] : name;
+    if (tools !== null && Object.hasOwn(own, "tool_use")) return own.tool_use;
+    if (Object.hasOwn(own, "default")) return own.default;
+    const names = Object.keys(own).toSorted().join(", ");
+    throw new InputError(
+      `apply_chat_template: there are several templates and none is the default; pass chat_template (${names})`,
+    );
+  }
+
+  /**
+   * The text or ids of a conversation, or of an array of conversations.
+   *
+   * @throws InputError options that contradict each other; TemplateError the template's own refusal, or its budget
+   */
+  apply_chat_template(
+    conversation: readonly ChatMessage[],
+    options: ChatTemplateOptions & { tokenize: false },
+  ): string;
+  apply_chat_template(
+    conversation: readonly (readonly ChatMessage[])[],
+    options: ChatTemplateOptions & { tokenize: false },
+  ): string[];
+  apply_chat_template(
+    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
+    options: ChatTemplateOptions & { return_dict: false },
+  ): Rows;
+  apply_chat_template(
+    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
+    options?: ChatTemplateOptions & { tokenize?: true; return_dict?: true },
+  ): BatchEncoding;
+  apply_chat_template(
+    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
+    options: ChatTemplateOptions = {},
+  ): string | string[] | Rows | BatchEncoding {
+    return applyChatTemplate(this, conversation, options);
+  }
+
+  #around(at: 0 | -1): number | undefined {
+    const piece = this.backend_tokenizer.template.single.at(at);
+    return piece !== undefined && "ids" in piece ? piece.ids.at(at) : undefined;
+  }
+
+  #setAround(bos: boolean, eos: boolean): void {
+    this.backend_tokenizer.template = bosEosTemplate(
+      (bos ? this.bos_token_id : null) ?? undefined,
+      (eos ? this.eos_token_id : null) ?? undefined,
+    );
+  }
+}
+
+function isBatch(ids: unknown): ids is ArrayLike<unknown> {
+  if (!Array.isArray(ids) || ids.length === 0) return false;
+  return Array.isArray(ids[0]) || ArrayBuffer.isView(ids[0]) || ids[0] instanceof Tensor;
+}
+
+/** Ids as numbers. @throws InputError */
+function idsOf(row: unknown): number[] {
+  const list = row instanceof Tensor ? row.data : row;
+  const values = typeof list === "number" || typeof list === "bigint" ? [list] : list;
+  if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
+    throw new InputError("tokenizer: expected token ids as a number, an array or a Tensor");
+  }
+  return Array.from(values as ArrayLike<unknown>, (id, i) => {
+    const number = typeof id === "bigint" ? Number(id) : id;
+    if (typeof number === "number" && Number.isSafeInteger(number) && number >= 0) return number;
+    throw new InputError(`tokenizer: id ${i} is ${String(id)}; expected an integer of 0 or more`);
+  });
+}
