@@ -2,28 +2,33 @@
 // exp is ours: Math.exp may differ in its last bits from engine to engine, and a seed must give the same text on all of them.
 // Knows no tokens and no settings.
 
-/** ln 2 in two parts: the first has zeros at its end, so that n · LN2_HIGH is exact (Cody and Waite 1980) */
-const LN2_HIGH = 0.6931471803691238;
-const LN2_LOW = 1.9082149292705877e-10;
+const STEPS = 1024;
+/** ln 2 / 1024 in two parts: the first has zeros at its end, so that k · HIGH is exact (Cody and Waite 1980) */
+const HIGH = 0.6931471803691238 / STEPS;
+const LOW = 1.9082149292705877e-10 / STEPS;
 const LOWEST = -745;
 /** 2^(n − 1100) */
 const POWERS = Float64Array.from({ length: 1101 }, (_, n) => 2 ** (n - 1100));
+/** 2^(j / 1024), made of square roots: IEEE rounds those alike everywhere */
+const ROOTS = rootsOfTwo();
 
-/** eˣ for x ≤ 0 to 4e-16 (relative), by IEEE additions and multiplications only; 0 below −745. */
+function rootsOfTwo(): Float64Array {
+  const roots = new Float64Array(STEPS).fill(1);
+  let root = Math.SQRT2;
+  for (let bit = STEPS / 2; bit >= 1; bit /= 2, root = Math.sqrt(root)) {
+    for (let j = 0; j < STEPS; j++) if (j & bit) roots[j] *= root;
+  }
+  return roots;
+}
+
+/** eˣ for x ≤ 0 to 2e-15 (relative), by IEEE operations only; 0 below −745. */
 export function exp(x: number): number {
   if (!(x > LOWEST)) return x <= LOWEST ? 0 : NaN;
-  const n = Math.floor(x * Math.LOG2E + 0.5);
-  const r = x - n * LN2_HIGH - n * LN2_LOW;
-  // Taylor series to r¹² / 12!, in two halves; |r| ≤ ln 2 / 2.
-  const r2 = r * r;
-  const even =
-    1 +
-    r2 *
-      (1 / 2 +
-        r2 * (1 / 24 + r2 * (1 / 720 + r2 * (1 / 40320 + r2 * (1 / 3628800 + r2 / 479001600)))));
-  const odd =
-    1 + r2 * (1 / 6 + r2 * (1 / 120 + r2 * (1 / 5040 + r2 * (1 / 362880 + r2 / 39916800))));
-  return (even + r * odd) * POWERS[n + 1100];
+  const k = Math.floor(x * (STEPS * Math.LOG2E) + 0.5);
+  const r = x - k * HIGH - k * LOW;
+  // |r| ≤ ln 2 / 2048: the next term, r⁴ / 24, is below 6e-16.
+  const tail = 1 + r * (1 + r * (1 / 2 + r * (1 / 6)));
+  return ROOTS[k & (STEPS - 1)] * tail * POWERS[(k >> 10) + 1100];
 }
 
 /** The largest score; −∞ when all are; NaN when one is. */
