@@ -11,7 +11,7 @@ import type { Message } from "./conversation.ts";
 /** What the commands act on. */
 export type ChatState = {
   readonly messages: readonly Message[];
-  readonly clear: () => void;
+  readonly clear: () => Promise<void>;
   /** Settings of sampling; /set replaces them. */
   flags: FlagValues;
   /** Of the next answer. */
@@ -42,8 +42,8 @@ const table: Readonly<Record<string, ChatCommand>> = {
   clear: {
     usage: "/clear",
     meaning: "forget the conversation",
-    run(state) {
-      state.clear();
+    async run(state) {
+      await state.clear();
       return { show: "The conversation starts anew." };
     },
   },

@@ -2,12 +2,10 @@
 
 import { InputError } from "../errors.ts";
 import { Tensor, TextIteratorStreamer } from "../index.ts";
-import type { BatchEncoding } from "../index.ts";
+import type { BatchEncoding, DynamicCache, GenerateOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
 import type { Opened } from "./load.ts";
 import { duration } from "./terminal.ts";
-
-type GenerateOptions = NonNullable<Parameters<Opened["model"]["generate"]>[1]>;
 
 export type Timings = {
   readonly prompt_tokens: number;
@@ -25,6 +23,9 @@ export type Continuation = {
   /** The new ids, an end-of-sequence id included. */
   readonly tokens: readonly number[];
   readonly timings: Timings;
+  /** The ids of prompt and continuation, and the keys and values that were computed for them. */
+  readonly sequence: readonly number[];
+  readonly cache: DynamicCache | undefined;
 };
 
 /** Sampling settings from flags; what was not given is left to the model's generation_config.json. @throws InputError */
@@ -57,7 +58,7 @@ export async function streamContinuation(
   { model, tokenizer }: Opened,
   /** Of one text or one conversation: [1, prompt]. */
   inputs: BatchEncoding,
-  options: GenerateOptions,
+  options: GenerateOptions & { readonly past_key_values?: DynamicCache },
   onText: (text: string) => Promise<void>,
 ): Promise<Continuation> {
   const [promptIds] = Tensor.from(inputs.input_ids).tolist() as number[][];
@@ -70,7 +71,9 @@ export async function streamContinuation(
   let hidden = tokenizer.decode(promptIds, { skip_special_tokens: true }).length;
   let text = "";
   const start = performance.now();
-  const done = model.generate(inputs, { ...options, tokenizer, streamer });
+  const { past_key_values, ...settings } = options;
+  const call = { ...settings, tokenizer, streamer, return_dict_in_generate: true } as const;
+  const done = model.generate({ ...inputs, past_key_values }, call);
   done.catch((reason: unknown) => streamer.fail(reason));
   for await (const piece of streamer) {
     const shown = piece.slice(hidden);
@@ -78,9 +81,11 @@ export async function streamContinuation(
     text += shown;
     await onText(shown);
   }
-  const [sequence] = (await done).tolist() as number[][];
+  const { sequences, past_key_values: cache } = await done;
+  const [sequence] = sequences.tolist() as number[][];
   const tokens = sequence.slice(promptIds.length);
-  return { text, tokens, timings: timingsOf(promptIds.length, tokens.length, start, times) };
+  const timings = timingsOf(promptIds.length, tokens.length, start, times);
+  return { text, tokens, timings, sequence, cache };
 }
 
 /** `times`: when the prompt was taken, then when each new token came; all in ms. */

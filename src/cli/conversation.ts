@@ -1,7 +1,9 @@
 // A conversation: messages so far, and the next answer from the model, through its chat template or, without one, as plain text.
 // Knows nothing of terminals.
 
-import type { BatchEncoding } from "../index.ts";
+import { InputError } from "../errors.ts";
+import { Tensor } from "../index.ts";
+import type { BatchEncoding, DynamicCache } from "../index.ts";
 import type { Continuation } from "./continuation.ts";
 import { samplingOptions, streamContinuation } from "./continuation.ts";
 import type { FlagValues } from "./arguments.ts";
@@ -14,6 +16,8 @@ const defaultNewTokens = 1024;
 export class Conversation {
   readonly #opened: Opened;
   #messages: Message[] = [];
+  /** What was computed for the last answer, so that the next one only adds to it. */
+  #last: { readonly sequence: readonly number[]; readonly cache: DynamicCache } | undefined;
 
   constructor(opened: Opened) {
     this.#opened = opened;
@@ -28,8 +32,9 @@ export class Conversation {
     return Boolean(this.#opened.tokenizer.chat_template);
   }
 
-  clear(): void {
+  async clear(): Promise<void> {
     this.#messages = [];
+    await this.#forget();
   }
 
   /**
@@ -49,17 +54,49 @@ export class Conversation {
       said += text;
       return onText(text);
     };
-    const options = { max_new_tokens: defaultNewTokens, ...samplingOptions(flags, seed), signal };
+    const inputs = this.#encode(asked);
+    const options = {
+      max_new_tokens: defaultNewTokens,
+      ...samplingOptions(flags, seed),
+      signal,
+      past_key_values: await this.#pastOf(inputs),
+    };
     try {
-      const result = await streamContinuation(this.#opened, this.#encode(asked), options, collect);
+      const result = await streamContinuation(this.#opened, inputs, options, collect);
+      const { sequence, cache } = result;
+      this.#last = cache && { sequence, cache };
       this.#messages = [...asked, { role: "assistant", content: result.text }];
       return result;
     } catch (error) {
+      await this.#forget();
       if (signal.aborted && said !== "") {
         this.#messages = [...asked, { role: "assistant", content: said }];
       }
       throw error;
     }
+  }
+
+  /** The cache of the last answer, cut back to where the new ids leave it; none where that cannot be done. */
+  async #pastOf({ input_ids }: BatchEncoding): Promise<DynamicCache | undefined> {
+    if (this.#last === undefined) return undefined;
+    const { sequence, cache } = this.#last;
+    const [ids] = Tensor.from(input_ids).tolist() as number[][];
+    const parting = ids.findIndex((id, i) => id !== sequence[i]);
+    const shared = Math.min(parting < 0 ? ids.length - 1 : parting, ids.length - 1);
+    try {
+      if (shared < cache.get_seq_length()) await cache.crop(shared);
+      if (cache.get_seq_length() > 0) return cache;
+    } catch (error) {
+      // With a sliding window, what the parting place sees may be gone.
+      if (!(error instanceof InputError)) throw error;
+    }
+    await this.#forget();
+    return undefined;
+  }
+
+  async #forget(): Promise<void> {
+    await this.#last?.cache.dispose();
+    this.#last = undefined;
   }
 
   #encode(messages: readonly Message[]): BatchEncoding {

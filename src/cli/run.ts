@@ -21,12 +21,16 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
   const options = { max_new_tokens: defaultNewTokens, ...samplingOptions(flags, seed) };
   const prompt = await readPrompt(words, flags["stdin-wait"], io);
   const opened = await openModel(flags.model, flags, io);
+  const usedSeed = options.do_sample ? seed : null;
+  let shown = false;
   try {
     const inputs = flags.chat
       ? asRequest(opened, prompt)
       : opened.tokenizer(prompt, { return_tensors: "pt" });
     const show = async (text: string): Promise<void> => {
-      if (!flags.json) await write(io.stdout, foreign(io.stdout, text));
+      if (flags.json) return;
+      shown ||= text !== "";
+      await write(io.stdout, foreign(io.stdout, text));
     };
     if (!flags.chat) await show(prompt);
     const result = await streamContinuation(
@@ -36,22 +40,17 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
       show,
     );
     if (flags.json) {
-      const report = {
-        model: opened.name,
-        prompt,
-        ...result,
-        seed: options.do_sample ? seed : null,
-      };
+      const { text, tokens, timings } = result;
+      const report = { model: opened.name, prompt, text, tokens, timings, seed: usedSeed };
       await write(io.stdout, `${JSON.stringify(report)}\n`);
-      return 0;
+    } else {
+      await write(io.stdout, "\n");
+      if (!flags.quiet) await write(io.stderr, closing(result, usedSeed, io));
     }
-    await write(io.stdout, "\n");
-    if (!flags.quiet)
-      await write(io.stderr, closing(result, options.do_sample ? seed : undefined, io));
     return 0;
   } catch (error) {
-    // The shell's prompt should not stand in the middle of the story.
-    if (io.stdout.isTTY && io.interrupt.aborted) await write(io.stdout, "\n");
+    // Neither the message nor the shell's prompt should stand in the middle of the story.
+    if (io.stdout.isTTY && shown) await write(io.stdout, "\n");
     throw error;
   } finally {
     await opened.model.dispose();
@@ -70,7 +69,7 @@ function asRequest({ tokenizer, name }: Opened, prompt: string): BatchEncoding {
   });
 }
 
-function closing({ timings }: Continuation, seed: number | undefined, { stderr }: Io): string {
-  const again = seed === undefined ? "" : ` · seed ${seed} (another text: --seed ${seed + 1})`;
+function closing({ timings }: Continuation, seed: number | null, { stderr }: Io): string {
+  const again = seed === null ? "" : ` · seed ${seed} (another text: --seed ${seed + 1})`;
   return `${stderr.isTTY ? "\n" : ""}${styled(stderr, "dim", timingsLine(timings) + again)}\n`;
 }

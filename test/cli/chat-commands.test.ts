@@ -21,7 +21,7 @@ function state(): ChatState {
     { role: "user", content: "Hi" },
     { role: "assistant", content: "Once\nupon" },
   ] as const;
-  return { messages, clear: () => {}, flags: parseArguments("chat", []).flags, seed: 5 };
+  return { messages, clear: async () => {}, flags: parseArguments("chat", []).flags, seed: 5 };
 }
 
 test("a slash begins a command, but not in a text of several lines", () => {
@@ -50,7 +50,7 @@ test.each([
 
 test("/clear forgets, /exit leaves", async () => {
   let cleared = 0;
-  await runChatCommand("/clear", { ...state(), clear: () => void cleared++ });
+  await runChatCommand("/clear", { ...state(), clear: async () => void cleared++ });
   expect(cleared).toBe(1);
   expect(await runChatCommand("/exit", state())).toMatchObject({ leave: true });
 });

@@ -1,0 +1,208 @@
+// The command as people start it: a process of its own, the embedded model, pipes, signals, exit codes.
+
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { sharedJson } from "../shared.ts";
+
+const cli = join(import.meta.dirname, "../../src/cli.ts");
+
+type Ended = { code: number | null; stdout: string; stderr: string };
+
+/** `stdin`: its whole content; null leaves the pipe open and silent. */
+function start(
+  args: readonly string[],
+  stdin: string | null = "",
+  nodeFlags: readonly string[] = [],
+) {
+  const env = { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, MISTRAL_DEBUG: undefined };
+  const child = spawn(process.execPath, [...nodeFlags, cli, ...args], { env });
+  if (stdin !== null) child.stdin.end(stdin);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const ended = new Promise<Ended>((resolve) => {
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+  return { child, ended };
+}
+
+const mistral = (args: readonly string[], stdin?: string | null): Promise<Ended> =>
+  start(args, stdin).ended;
+
+function firstOutput(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve) => child.stdout?.once("data", resolve));
+}
+
+describe("run", () => {
+  test("without a prompt and without a terminal it tells a story, with speed and seed on stderr", async () => {
+    const { code, stdout, stderr } = await mistral(["run", "-n", "60"]);
+    expect(stdout).toMatch(/^Once upon a time,? \w.{80,}\n$/s);
+    expect(stderr).toMatch(
+      /^\d+ tokens · [\d.]+ tokens\/s · first token after .+ · seed \d+ .*\n$/,
+    );
+    expect(code).toBe(0);
+  });
+
+  test("greedy continuations are those of Transformers", async () => {
+    type Golden = {
+      cases: {
+        kind: string;
+        prompt: string;
+        sequence: number[];
+        input_ids: number[];
+        text: string;
+        complete: boolean;
+      }[];
+    };
+    const golden = sharedJson<Golden>("stories/model/golden.json").cases.find(
+      ({ kind, complete }) => kind === "text" && complete,
+    );
+    if (golden === undefined) throw new Error("golden.json has no complete continuation of a text");
+    const { stdout } = await mistral(["run", "--greedy", "--json", golden.prompt]);
+    const { prompt, text, tokens, seed } = JSON.parse(stdout);
+    expect(tokens).toEqual(golden.sequence.slice(golden.input_ids.length));
+    expect(prompt + text).toBe(golden.text);
+    expect(seed).toBeNull();
+  });
+
+  test("a seed repeats a story exactly, another seed tells another", async () => {
+    const seeds = ["5", "5", "6"];
+    const [first, again, other] = await Promise.all(
+      seeds.map(
+        async (seed) =>
+          (await mistral(["run", "The fox", "--seed", seed, "-n", "40", "-q"])).stdout,
+      ),
+    );
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
+    expect(other).toMatch(/^The fox /);
+  });
+
+  test("the prompt may come through a pipe", async () => {
+    const { stdout, stderr } = await mistral(["run", "--json", "-n", "5"], "The little boat\n");
+    expect(JSON.parse(stdout)).toMatchObject({
+      model: "stories",
+      prompt: "The little boat",
+      seed: 1,
+    });
+    expect(stderr).toBe("");
+  });
+
+  test("a pipe that stays open and silent does not hold up --stdin-wait", async () => {
+    const { child, ended } = start(["run", "--stdin-wait", "0.2", "-n", "5", "-q"], null);
+    const { code, stdout } = await ended;
+    child.stdin.destroy();
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^Once upon a time/),
+    });
+  });
+
+  test("--chat answers a request without repeating it", async () => {
+    const request = "Tell me a story about a little dog named Max.";
+    const { stdout } = await mistral(["run", "--chat", "--greedy", "-n", "40", request]);
+    expect(stdout).toContain("Max");
+    expect(stdout).not.toContain("Tell me");
+  });
+
+  test("--stop ends the text", async () => {
+    const { stdout } = await mistral(["run", "--greedy", "-q", "--stop", "Lily"]);
+    expect(stdout).toMatch(/^Once upon a time[^]*Lily\n$/);
+    expect(stdout.match(/Lily/g)).toHaveLength(1);
+  });
+
+  test("a reader that leaves ends it quietly", async () => {
+    const { child, ended } = start(["run", "-n", "2000"]);
+    await firstOutput(child);
+    child.stdout.destroy();
+    expect(await ended).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("Ctrl-C ends it with 130", async () => {
+    const { child, ended } = start(["run", "-n", "100000", "--stop", "never said"]);
+    await firstOutput(child);
+    child.kill("SIGINT");
+    expect(await ended).toMatchObject({ code: 130, stderr: "" });
+  });
+});
+
+test("chat over a pipe: a message a line, answers only, in one conversation", async () => {
+  const { code, stdout, stderr } = await mistral(
+    ["chat", "--greedy", "-n", "30"],
+    "Tell me a story about a cat named Tom.\n\n/set max-new-tokens 20\nTell me a story about a boat.\n",
+  );
+  expect(stdout.trimEnd().split("\n").length).toBeGreaterThanOrEqual(2);
+  expect(stdout).toContain("Tom");
+  expect(stderr).toBe("max-new-tokens = 20\n");
+  expect(code).toBe(0);
+});
+
+test("doctor says what it chose, for people and as JSON", async () => {
+  const [text, json] = await Promise.all([mistral(["doctor"]), mistral(["doctor", "--json"])]);
+  const report = JSON.parse(json.stdout);
+  expect(report).toMatchObject({
+    wasm: { simd: true },
+    chosen: { device: "cpu", attn_implementation: "sdpa" },
+  });
+  expect(report.chosen.threads).toBeGreaterThanOrEqual(1);
+  expect(report.default_model.weight_bytes).toBeGreaterThan(6e6);
+  expect(text.stdout).toContain(report.cpu.model);
+  expect([text.code, json.code]).toEqual([0, 0]);
+});
+
+test("an error is one line and the next step; usage 2, failure 1", async () => {
+  const [usage, command, folder, greedy] = await Promise.all([
+    mistral(["run", "--sed", "3"]),
+    mistral(["rnu"]),
+    mistral(["run", "-m", "/nowhere/at-all", "Hi"]),
+    mistral(["run", "--greedy", "--top-k", "5"]),
+  ]);
+  expect(usage).toEqual({
+    code: 2,
+    stdout: "",
+    stderr:
+      'mistral: run: unknown flag "--sed"; did you mean "--seed"?\n  → see: mistral run --help\n',
+  });
+  expect(command).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('did you mean "run"?\n'),
+  });
+  expect(folder).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringMatching(/^mistral: .*\/nowhere\/at-all.*\n {2}→ .+\n$/),
+  });
+  expect(greedy).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--top-k would change nothing"),
+  });
+});
+
+test("help and version need no model", async () => {
+  const [help, version, bare] = await Promise.all([
+    mistral(["run", "--help"]),
+    mistral(["--version"]),
+    mistral([]),
+  ]);
+  expect(help).toMatchObject({
+    code: 0,
+    stderr: "",
+    stdout: expect.stringContaining("--max-new-tokens"),
+  });
+  expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  expect(bare).toMatchObject({ code: 0, stdout: expect.stringContaining("mistral doctor") });
+});
+
+test("an old Node is told in one line", async () => {
+  const pretend =
+    "data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.20.0'})";
+  const { ended } = start(["run"], "", ["--import", pretend]);
+  expect(await ended).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringMatching(/^mistral: Node 24 or newer is needed, .+\n$/),
+  });
+});
