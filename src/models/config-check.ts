@@ -10,6 +10,7 @@ import { checkRope } from "./rope.ts";
 const MAX_COUNT = 2 ** 31 - 1;
 /** No published Mistral has more than some hundreds. */
 const MAX_LAYERS = 10_000;
+const MAX_HEAD_DIM = 65_536;
 /** 2^40 numbers: 2 TiB even in 16 bits. */
 const MAX_PARAMETERS = 2 ** 40;
 
@@ -52,8 +53,8 @@ export function checkConfig(config: MistralConfig): void {
   if (typeof config.rope_parameters !== "object" || config.rope_parameters === null) {
     throw fail("rope_parameters", "an object with rope_type and rope_theta");
   }
+  checkSize(config); // before the frequencies, whose number is head_dim / 2
   checkRope(config);
-  checkSize(config);
 }
 
 const COUNTS = [
@@ -74,7 +75,7 @@ function failure(config: MistralConfig): Fail {
   const where = file ? `${config.name_or_path}: config.json` : "MistralConfig";
   const remedy = file ? "; take the config.json of the model's publisher" : "";
   return (field, expected) => {
-    const text = `${where}: ${field} is ${shown(field === "layer_types" ? "given" : config[field])}, expected ${expected}${remedy}`;
+    const text = `${where}: ${field} is ${field === "layer_types" ? "given" : shown(config[field])}, expected ${expected}${remedy}`;
     return file ? new CheckpointError(text) : new InputError(text);
   };
 }
@@ -94,6 +95,7 @@ function checkHeads(c: MistralConfig, fail: Fail): void {
       `a multiple of num_attention_heads, which is ${c.num_attention_heads}, or another head_dim than ${c.head_dim}`,
     );
   }
+  if (c.head_dim > MAX_HEAD_DIM) throw fail("head_dim", `at most ${MAX_HEAD_DIM}`);
   if (c.head_dim % 2 !== 0)
     throw fail("head_dim", "an even number: rotary embeddings turn pairs of dimensions");
 }

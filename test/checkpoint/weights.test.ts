@@ -278,8 +278,8 @@ test("a folder that is refused leaves no file open", async () => {
     "y.safetensors": craft("{", 0),
   };
   const dir = folder(files);
-  const open = (): number => readdirSync("/dev/fd").length;
-  const before = open();
+  const openFiles = (): number => readdirSync("/dev/fd").length; // oxlint-disable-line unicorn/consistent-function-scoping
+  const before = openFiles();
   for (let i = 0; i < 20; i++) expect(await refusal(dir)).toMatch("malformed");
-  expect(open()).toBeLessThan(before + 20); // 60 when they stayed open
+  expect(openFiles()).toBeLessThan(before + 20); // 60 when they stayed open
 });

@@ -1,0 +1,261 @@
+// A27 and the merging of generation settings.
+
+import { describe, expect, test } from "vitest";
+import { CheckpointError, InputError } from "../../src/errors.ts";
+import {
+  GenerationConfig,
+  type GenerationOptions,
+  resolveGeneration,
+  type ResolvedGeneration,
+} from "../../src/generate/generation-config.ts";
+import { fieldNames, fields } from "../../src/generate/generation-fields.ts";
+import { sharedJson } from "../shared.ts";
+
+const resolve = (
+  options: GenerationOptions,
+  model: Record<string, unknown> = {},
+  more: { generation_config?: GenerationConfig; promptLength?: number } = {},
+): ResolvedGeneration =>
+  resolveGeneration(options, {
+    model: GenerationConfig.fromFile("generation_config.json", model),
+    promptLength: 10,
+    max_position_embeddings: 512,
+    ...more,
+  });
+
+const malformed: [Record<string, unknown>, RegExp][] = [
+  [
+    { max_new_tokens: 1e12 },
+    /max_new_tokens is 1000000000000, expected a whole number from 1 to 2147483647/,
+  ],
+  [{ max_new_tokens: 0 }, /max_new_tokens is 0/],
+  [{ max_new_tokens: "10" }, /max_new_tokens is "10"/],
+  [{ max_length: -1 }, /max_length is -1/],
+  [{ min_length: 1.5 }, /min_length is 1.5/],
+  [
+    { eos_token_id: Array.from({ length: 1e6 }, () => 2) },
+    /eos_token_id is a list of 1000000, expected/,
+  ],
+  [{ eos_token_id: [2, "3"] }, /eos_token_id is \[2,"3"\]/],
+  [{ temperature: "hot" }, /temperature is "hot", expected a number of at least 0/],
+  [{ temperature: -1 }, /temperature is -1/],
+  [{ temperature: Infinity }, /temperature is Infinity/],
+  [{ top_p: 2 }, /top_p is 2, expected a number from 0 to 1/],
+  [{ top_k: -5 }, /top_k is -5/],
+  [{ min_p: 2 }, /min_p is 2/],
+  [{ repetition_penalty: 0 }, /repetition_penalty is 0, expected a number above 0/],
+  [{ stop_strings: [""] }, /stop_strings is \[""\]/],
+  [{ stop_strings: Array.from({ length: 500_000 }, () => "x") }, /a list of 500000, expected/],
+  [{ stop_strings: "x".repeat(1_000_000) }, /characters\), expected a text/],
+  [{ do_sample: "yes" }, /do_sample is "yes", expected true or false/],
+  [{ num_return_sequences: 0 }, /num_return_sequences is 0/],
+  [{ early_stopping: "soon" }, /early_stopping is "soon", expected one of true, false, "never"/],
+  [{ cache_implementation: "magic" }, /cache_implementation is "magic", expected one of/],
+];
+
+describe("A27 values that a field cannot have", () => {
+  test.each(malformed)("%j", (values, message) => {
+    const file = (): unknown => GenerationConfig.fromFile("m/generation_config.json", values);
+    expect(file).toThrow(CheckpointError);
+    expect(file).toThrow(message);
+    expect(file).toThrow(/^m\/generation_config.json: /);
+    expect(() => new GenerationConfig(values)).toThrow(InputError);
+    expect(() => resolve(values)).toThrow(InputError);
+    expect(() => resolve(values)).toThrow(message);
+    const assigned = Object.assign(new GenerationConfig(), values);
+    expect(() => resolve({}, {}, { generation_config: assigned })).toThrow(message);
+  });
+
+  test("unknown options: did you mean", () => {
+    const typo = JSON.parse('{"max_new_token":5}') as GenerationOptions;
+    expect(() => resolve(typo)).toThrow(
+      'generate: unknown option "max_new_token"; did you mean "max_new_tokens"?',
+    );
+    expect(() => new GenerationConfig(typo)).toThrow('did you mean "max_new_tokens"?');
+    expect(() => resolve(JSON.parse('{"__proto__":{}}') as GenerationOptions)).toThrow(InputError);
+  });
+
+  test("keys that a file has and no field are kept", () => {
+    const config = GenerationConfig.fromFile(
+      "f",
+      JSON.parse('{"note":[1],"__proto__":{"a":1},"top_k":5}') as Record<string, unknown>,
+    );
+    expect([...config.extra.keys()]).toEqual(["note", "__proto__"]);
+    expect(config.to_diff_dict()).toMatchObject({ note: [1], top_k: 5 });
+  });
+});
+
+test("all 73 fields of Transformers, and our seed", () => {
+  expect(fieldNames.size).toBe(74);
+  expect(Object.keys(new GenerationConfig()).toSorted()).toEqual([...fieldNames].toSorted());
+});
+
+describe("settings that the engine does not act on", () => {
+  const values: Record<string, unknown> = {
+    max_time: 5,
+    num_beams: 2,
+    use_mtp: true,
+    cache_implementation: "quantized",
+    top_h: 0.5,
+    typical_p: 0.5,
+    epsilon_cutoff: 0.1,
+    eta_cutoff: 0.1,
+    encoder_repetition_penalty: 2,
+    no_repeat_ngram_size: 2,
+    bad_words_ids: [[1]],
+    renormalize_logits: true,
+    forced_bos_token_id: 1,
+    forced_eos_token_id: 2,
+    remove_invalid_values: true,
+    exponential_decay_length_penalty: [1, 2],
+    suppress_tokens: [1],
+    begin_suppress_tokens: [1],
+    sequence_bias: [[[1], 1]],
+    token_healing: true,
+    guidance_scale: 2,
+    watermarking_config: {},
+    output_attentions: true,
+    output_hidden_states: true,
+    encoder_no_repeat_ngram_size: 2,
+    prompt_lookup_num_tokens: 2,
+    assistant_early_exit: 1,
+    continuous_batching_config: {},
+    penalty_alpha: 0.5,
+    dola_layers: "high",
+    num_beam_groups: 2,
+    constraints: [{}],
+    force_words_ids: [[1]],
+  };
+  const refused = [...fields].filter(([, { standing }]) => standing.startsWith("refused"));
+
+  test.each(refused)(
+    "%s is refused with its reason when it would change anything",
+    (name, { standing }) => {
+      const reason = standing.slice("refused: ".length);
+      expect(() => resolve({ [name]: values[name] })).toThrow(InputError);
+      expect(() => resolve({ [name]: values[name] })).toThrow(`${name} is `);
+      expect(() => resolve({}, { [name]: values[name] })).toThrow(reason);
+      expect(resolve({ [name]: null })).toEqual(resolve({}));
+    },
+  );
+
+  test("neutral values, and fields that act only with a refused one, pass", () => {
+    const neutral = {
+      num_beams: 1,
+      no_repeat_ngram_size: 0,
+      guidance_scale: 1,
+      suppress_tokens: [],
+      output_attentions: false,
+      typical_p: 1,
+      num_beam_groups: 1,
+      cache_implementation: "static",
+    };
+    const dependent = {
+      length_penalty: 2,
+      early_stopping: true,
+      num_assistant_tokens: 5,
+      disable_compile: true,
+      max_cache_len: 100,
+    };
+    expect(resolve({ ...neutral, ...dependent })).toEqual(resolve({}));
+  });
+});
+
+describe("merging", () => {
+  test("the call before its generation_config before the model's before the defaults", () => {
+    const model = { temperature: 0.1, top_k: 1, top_p: 0.1, do_sample: true };
+    const generation_config = new GenerationConfig({ temperature: 0.2, top_k: 2 });
+    const resolved = resolve({ temperature: 0.3 }, model, { generation_config });
+    expect(resolved).toMatchObject({
+      temperature: 0.3,
+      top_k: 2,
+      top_p: 0.1,
+      do_sample: true,
+      min_p: 0,
+      repetition_penalty: 1,
+    });
+    expect(resolve({}, {})).toEqual({
+      do_sample: false,
+      temperature: 1,
+      top_k: 50,
+      top_p: 1,
+      min_p: 0,
+      repetition_penalty: 1,
+      max_length: 30,
+      min_length: 0,
+      eos_token_ids: [],
+      pad_token_id: null,
+      bos_token_id: null,
+      stop_strings: [],
+      use_cache: true,
+      num_return_sequences: 1,
+      output_scores: false,
+      output_logits: false,
+      return_dict_in_generate: false,
+      seed: null,
+    });
+  });
+
+  test("null in the call switches a setting off", () => {
+    expect(
+      resolve({ eos_token_id: null, top_k: null }, { eos_token_id: 2, top_k: 7 }),
+    ).toMatchObject({ eos_token_ids: [], top_k: 0 });
+    expect(resolve({ eos_token_id: undefined }, { eos_token_id: [2, 5] }).eos_token_ids).toEqual([
+      2, 5,
+    ]);
+  });
+
+  test("lengths", () => {
+    expect(resolve({ max_new_tokens: 5 }).max_length).toBe(15);
+    expect(resolve({ max_new_tokens: 5, max_length: 12 }).max_length).toBe(15);
+    expect(resolve({ max_length: 12 }).max_length).toBe(12);
+    expect(resolve({}, { max_length: 25 }).max_length).toBe(25);
+    expect(resolve({}, {}, { promptLength: 500 }).max_length).toBe(512);
+    expect(resolve({ max_new_tokens: 500 }).max_length).toBe(510);
+    expect(resolve({ min_length: 14 }).min_length).toBe(14);
+    expect(resolve({ min_new_tokens: 3, min_length: 14 }).min_length).toBe(13);
+    expect(() => resolve({ max_length: 10 })).toThrow(
+      /the prompt has 10 tokens, and max_length is 10/,
+    );
+  });
+
+  test("pad and stop", () => {
+    expect(resolve({ eos_token_id: [7, 8] }).pad_token_id).toBe(7);
+    expect(resolve({ eos_token_id: 7, pad_token_id: 0 }).pad_token_id).toBe(0);
+    expect(resolve({ eos_token_id: 7, pad_token_id: -1 }).pad_token_id).toBe(7);
+    expect(resolve({ stop_strings: "x" }).stop_strings).toEqual(["x"]);
+  });
+
+  test("combinations that mean nothing", () => {
+    expect(() => resolve({ num_return_sequences: 2 })).toThrow("greedy decoding has one answer");
+    expect(resolve({ num_return_sequences: 2, do_sample: true }).num_return_sequences).toBe(2);
+    expect(() => resolve({ do_sample: true, temperature: 0 })).toThrow(
+      "temperature is 0 with do_sample",
+    );
+    expect(resolve({ temperature: 0 }).temperature).toBe(0);
+  });
+
+  test("the options of the golden cases: errors where the reference gives one", () => {
+    const { cases } = sharedJson<{
+      cases: { id: string; input_ids: number[][]; kwargs: GenerationOptions; error?: string }[];
+    }>("goldens/generation/base-f32.json");
+    const chosen = cases.filter(({ id }) =>
+      /^(greedy|eos|min_|max_|repetition_penalty|stop_string|error_return|error_unknown)/.test(id),
+    );
+    const outcome = chosen.map(({ id, input_ids, kwargs, error }) => {
+      let thrown = false;
+      try {
+        resolve(
+          kwargs,
+          { eos_token_id: 2, pad_token_id: 0 },
+          { promptLength: input_ids[0].length },
+        );
+      } catch (cause) {
+        thrown = cause instanceof InputError;
+      }
+      return { id, agrees: thrown === (error !== undefined) };
+    });
+    expect(outcome.length).toBeGreaterThan(20);
+    expect(outcome.filter(({ agrees }) => !agrees)).toEqual([]);
+  });
+});
