@@ -58,17 +58,21 @@ export async function streamContinuation(
   { model, tokenizer }: Opened,
   /** Of one text or one conversation: [1, prompt]. */
   inputs: BatchEncoding,
+  kind: "text" | "answer",
   options: GenerateOptions & { readonly past_key_values?: DynamicCache },
   onText: (text: string) => Promise<void>,
 ): Promise<Continuation> {
   const [promptIds] = Tensor.from(inputs.input_ids).tolist() as number[][];
   const times: number[] = [];
-  // Tokens are decoded together with the prompt, since a first token alone would lose its space; the prompt's text is then cut off.
+  // A text goes on where its prompt ends: decoded alone, its first token would lose its space. So it is decoded together with
+  // the prompt, whose text is then cut off. An answer begins anew.
+  const isText = kind === "text";
   const streamer = new TextIteratorStreamer(tokenizer, {
+    skip_prompt: !isText,
     skip_special_tokens: true,
     token_callback_function: () => times.push(performance.now()),
   });
-  let hidden = tokenizer.decode(promptIds, { skip_special_tokens: true }).length;
+  let hidden = isText ? tokenizer.decode(promptIds, { skip_special_tokens: true }).length : 0;
   let text = "";
   const start = performance.now();
   const { past_key_values, ...settings } = options;
@@ -84,18 +88,23 @@ export async function streamContinuation(
   const { sequences, past_key_values: cache } = await done;
   const [sequence] = sequences.tolist() as number[][];
   const tokens = sequence.slice(promptIds.length);
-  const timings = timingsOf(promptIds.length, tokens.length, start, times);
+  const timings = timingsOf(
+    promptIds.length,
+    tokens.length,
+    start,
+    isText ? times.slice(1) : times,
+  );
   return { text, tokens, timings, sequence, cache };
 }
 
-/** `times`: when the prompt was taken, then when each new token came; all in ms. */
+/** `times`: when each new token came, in ms. */
 function timingsOf(
   prompt_tokens: number,
   new_tokens: number,
   start: number,
   times: readonly number[],
 ): Timings {
-  const [, first = start] = times;
+  const [first = start] = times;
   const decode = (times.at(-1) ?? first) - first;
   return {
     prompt_tokens,

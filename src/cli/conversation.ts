@@ -62,7 +62,13 @@ export class Conversation {
       past_key_values: await this.#pastOf(inputs),
     };
     try {
-      const result = await streamContinuation(this.#opened, inputs, options, collect);
+      const result = await streamContinuation(
+        this.#opened,
+        inputs,
+        this.hasTemplate ? "answer" : "text",
+        options,
+        collect,
+      );
       const { sequence, cache } = result;
       this.#last = cache && { sequence, cache };
       this.#messages = [...asked, { role: "assistant", content: result.text }];

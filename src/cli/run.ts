@@ -36,6 +36,7 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
     const result = await streamContinuation(
       opened,
       inputs,
+      flags.chat ? "answer" : "text",
       { ...options, signal: io.interrupt },
       show,
     );
