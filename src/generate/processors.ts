@@ -49,11 +49,12 @@ export type ProcessorContext = {
 /** Changes the scores [V] of one sequence in place. Keeps nothing from one call to the next. */
 export type LogitsProcessor = (context: ProcessorContext, scores: Float32Array) => void;
 
-/** The fields of a generation config that become processors. Absent or null: off. */
+/** The fields of a generation config that become processors. Absent, null or neutral: off. */
 export type ProcessorFields = {
+  /** Must be named, since processors that need it are left out without it */
+  readonly eos_token_id: number | readonly number[] | null;
   readonly do_sample?: boolean | null;
   readonly num_beams?: number | null;
-  readonly eos_token_id?: number | readonly number[] | null;
   readonly max_length?: number | null;
   readonly sequence_bias?: readonly SequenceBias[] | null;
   readonly encoder_repetition_penalty?: number | null;
@@ -157,7 +158,7 @@ function samplingProcessors(config: ProcessorFields): LogitsProcessor[] {
   if (isSet(config.top_h)) list.push(topHProcessor(config.top_h));
   if (isSet(config.top_k, 0)) list.push(topKProcessor(config.top_k, minKeep));
   if (isSet(config.top_p, 1)) list.push(topPProcessor(config.top_p, minKeep));
-  if (isSet(config.min_p)) list.push(minPProcessor(config.min_p, minKeep));
+  if (isSet(config.min_p, 0)) list.push(minPProcessor(config.min_p, minKeep));
   if (isSet(config.typical_p, 1)) list.push(typicalPProcessor(config.typical_p, minKeep));
   if (isSet(config.epsilon_cutoff, 0)) list.push(epsilonProcessor(config.epsilon_cutoff, minKeep));
   if (isSet(config.eta_cutoff, 0)) list.push(etaProcessor(config.eta_cutoff, minKeep));

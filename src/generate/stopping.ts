@@ -14,9 +14,9 @@ export type StoppingCriterion = (ids: Int32Array, sequence: number) => boolean;
 /** The bytes that a token adds to the text, or undefined for an id that stands for none: such an id ends every match. */
 export type TokenBytes = (id: number) => Uint8Array | undefined;
 
-/** The fields of a generation config that end a sequence. Absent or null: off. */
+/** The fields of a generation config that end a sequence. Absent, null or empty: off. */
 export type StoppingFields = {
-  readonly eos_token_id?: number | readonly number[] | null;
+  readonly eos_token_id: number | readonly number[] | null;
   readonly max_length?: number | null;
   readonly max_new_tokens?: number | null;
   readonly stop_strings?: string | readonly string[] | null;
@@ -63,11 +63,12 @@ export class Stopping {
       }
       this.#deadline = this.#now() + config.max_time * 1000;
     }
-    if (config.stop_strings !== null && config.stop_strings !== undefined) {
+    const strings = config.stop_strings ?? [];
+    if (typeof strings === "string" || strings.length > 0) {
       if (setting.bytesOf === undefined) {
         throw new InputError("stop_strings: pass the model's tokenizer as `tokenizer` to generate");
       }
-      this.#stopStrings = new StopStrings(config.stop_strings, setting.bytesOf);
+      this.#stopStrings = new StopStrings(strings, setting.bytesOf);
     }
   }
 

@@ -1,4 +1,4 @@
-// Text while it is generated: TextStreamer prints or calls back, TextIteratorStreamer is iterated or read as a ReadableStream.
+// Text while it is generated, in pieces: a TextStream hands them on, TextIteratorStreamer is iterated or read as a ReadableStream.
 // What is printed when is Transformers' rule: whole lines, Chinese characters at once, else up to the last space.
 // Know a tokenizer only as something that decodes; nothing of models.
 
@@ -42,7 +42,7 @@ export type Streamer = {
 export type TextStreamerOptions = DecodeOptions & {
   /** Leave the prompt out. Default false */
   readonly skip_prompt?: boolean;
-  /** Gets the text in place of standard output */
+  /** Gets the text; TextStreamer then prints nothing */
   readonly callback_function?: (text: string) => void;
   /** Gets the ids of each step, before their text */
   readonly token_callback_function?: (ids: number[]) => void;
@@ -56,8 +56,8 @@ const STREAMER_OPTIONS = [
   "token_callback_function",
 ];
 
-/** The text of one sequence, given piece by piece to `on_finalized_text`: to standard output, unless it is overridden. */
-export class TextStreamer implements Streamer {
+/** Gives the text of one sequence piece by piece to `on_finalized_text`. */
+export abstract class TextStream implements Streamer {
   protected readonly options: TextStreamerOptions;
   /** Sequences of the running stream; 0 before the first tokens. */
   protected sequences: number = 0;
@@ -94,12 +94,8 @@ export class TextStreamer implements Streamer {
     this.sequences = 0;
   }
 
-  /** Called with each piece of text, "" included; once with `stream_end`. */
-  on_finalized_text(text: string, stream_end: boolean = false, _index: number = 0): void {
-    const { callback_function } = this.options;
-    if (callback_function === undefined) print(stream_end ? `${text}\n` : text);
-    else if (text !== "") callback_function(text);
-  }
+  /** Called with each piece of text, "" included; once with `stream_end`. `index`: the sequence of a batch */
+  abstract on_finalized_text(text: string, stream_end: boolean, index: number): void;
 
   /** Options of a derived class. */
   protected ownOptions(): readonly string[] {
@@ -159,7 +155,7 @@ export type TextIteratorStreamerOptions = TextStreamerOptions & {
  * `new TextIteratorStreamer<IndexedText>(…)`. A reader that stops early does not stop the generation: abort its `signal`.
  */
 export class TextIteratorStreamer<Piece = string>
-  extends TextStreamer
+  extends TextStream
   implements AsyncIterable<Piece>
 {
   readonly #queue: TextQueue<Piece>;
@@ -279,11 +275,4 @@ function rowsOf(value: TokenValues): { rows: number[][]; flat: boolean } {
   );
   if (nested.length > 0) return { rows: nested.map((row) => Array.from(row, Number)), flat: false };
   return { rows: [items.map(Number)], flat: true };
-}
-
-/** To standard output where there is one, else to the console, a line a piece. */
-function print(text: string): void {
-  const { process } = globalThis as { process?: { stdout?: { write(text: string): void } } };
-  if (process?.stdout) process.stdout.write(text);
-  else if (text !== "") console.log(text);
 }

@@ -40,7 +40,7 @@ describe("golden continuations", () => {
     "$model $id stops where Transformers stops",
     ({ input_ids, kwargs, sequences }) => {
       const promptLength = input_ids[0].length;
-      const stopping = new Stopping(kwargs, { promptLength, bytesOf });
+      const stopping = new Stopping({ eos_token_id: null, ...kwargs }, { promptLength, bytesOf });
       input_ids.forEach((prompt, sequence) => {
         const { check } = stopping.start(sequence, Int32Array.from(prompt));
         const ids = sequences[sequence];
@@ -110,22 +110,29 @@ describe("stop strings", () => {
     for (const wrong of ["", [], ["a", ""]]) {
       expect(() => new StopStrings(wrong, letterBytes)).toThrow(InputError);
     }
-    expect(() => new Stopping({ stop_strings: "a" }, { promptLength: 1 })).toThrow(
-      "pass the model's tokenizer",
-    );
+    expect(
+      () => new Stopping({ eos_token_id: null, stop_strings: "a" }, { promptLength: 1 }),
+    ).toThrow("pass the model's tokenizer");
   });
 });
 
 describe("length, end of sequence, time", () => {
   test("max_new_tokens counts after the prompt, max_length with it", () => {
-    const fresh = new Stopping({ max_new_tokens: 2, max_length: 20 }, { promptLength: 3 });
+    const fresh = new Stopping(
+      { eos_token_id: null, max_new_tokens: 2, max_length: 20 },
+      { promptLength: 3 },
+    );
     expect(fresh.maxLength).toBe(5);
     expect(checkOnce(fresh, 1, 2, 3, 4)).toBeUndefined();
     expect(checkOnce(fresh, 1, 2, 3, 4, 5)).toBe("length");
-    expect(new Stopping({ max_length: 20 }, { promptLength: 3 }).maxLength).toBe(20);
-    expect(new Stopping({}, { promptLength: 3 }).maxLength).toBe(Infinity);
+    expect(
+      new Stopping({ eos_token_id: null, max_length: 20 }, { promptLength: 3 }).maxLength,
+    ).toBe(20);
+    expect(new Stopping({ eos_token_id: null }, { promptLength: 3 }).maxLength).toBe(Infinity);
     for (const wrong of [{ max_new_tokens: 0 }, { max_new_tokens: 1.5 }, { max_length: 3 }]) {
-      expect(() => new Stopping(wrong, { promptLength: 3 })).toThrow(InputError);
+      expect(() => new Stopping({ eos_token_id: null, ...wrong }, { promptLength: 3 })).toThrow(
+        InputError,
+      );
     }
   });
 
@@ -138,11 +145,16 @@ describe("length, end of sequence, time", () => {
 
   test("max_time, in seconds from the start", () => {
     let now = 500;
-    const stopping = new Stopping({ max_time: 1.5 }, { promptLength: 1, now: () => now });
+    const stopping = new Stopping(
+      { eos_token_id: null, max_time: 1.5 },
+      { promptLength: 1, now: () => now },
+    );
     expect(checkOnce(stopping, 1, 2)).toBeUndefined();
     now = 2001;
     expect(checkOnce(stopping, 1, 2)).toBe("time");
-    expect(() => new Stopping({ max_time: -1 }, { promptLength: 1 })).toThrow(InputError);
+    expect(() => new Stopping({ eos_token_id: null, max_time: -1 }, { promptLength: 1 })).toThrow(
+      InputError,
+    );
   });
 
   test("a criterion of the caller sees the ids and the sequence", () => {
@@ -151,7 +163,10 @@ describe("length, end of sequence, time", () => {
       seen.push([...ids, sequence]);
       return ids.length > 2;
     };
-    const stopping = new Stopping({}, { promptLength: 1, stopping_criteria: [criterion] });
+    const stopping = new Stopping(
+      { eos_token_id: null },
+      { promptLength: 1, stopping_criteria: [criterion] },
+    );
     const { check: next } = stopping.start(4, Int32Array.of(1));
     expect([next(Int32Array.of(1, 5)), next(Int32Array.of(1, 5, 6))]).toEqual([
       undefined,

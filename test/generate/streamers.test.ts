@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { TextStreamer } from "../../src/api/text-streamer.ts";
 import { EngineError, InputError } from "../../src/errors.ts";
 import {
   type IndexedText,
   type StreamTokenizer,
   TextIteratorStreamer,
-  TextStreamer,
   type TextStreamerOptions,
 } from "../../src/generate/streamers.ts";
 import { StreamDecoder } from "../../src/text/stream-decoder.ts";
