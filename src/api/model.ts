@@ -178,6 +178,11 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
 
 type Shared = Pick<BaseModelOutputWithPast, "past_key_values" | "hidden_states" | "attentions">;
 
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
+export interface MistralModel {
+  (inputs: ForwardInputs): Promise<BaseModelOutputWithPast>;
+}
+
 /** The decoder without a head: `await model({ input_ids })` gives hidden states. */
 export class MistralModel extends PreTrainedModel<ForwardInputs, BaseModelOutputWithPast> {
   /**
@@ -199,6 +204,11 @@ export class MistralModel extends PreTrainedModel<ForwardInputs, BaseModelOutput
     const last_hidden_state = new Tensor("float32", result.last ?? new Float32Array(), dims);
     return { last_hidden_state, ...shared };
   }
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
+export interface MistralForCausalLM {
+  (inputs: CausalLMInputs): Promise<CausalLMOutputWithPast>;
 }
 
 /** The language model: `await model({ input_ids })` gives logits, `model.generate(…)` continues texts. */

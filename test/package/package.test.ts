@@ -1,0 +1,178 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, posix } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "tsdown";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { importsOf } from "../architecture-rules.ts";
+import { sharedJson } from "../shared.ts";
+import { root, run, succeed } from "./command.ts";
+
+type Manifest = {
+  name: string;
+  version: string;
+  bin: Record<string, string>;
+  exports: Record<string, string | Record<string, string>>;
+  scripts: Record<string, string>;
+  dependencies?: object;
+  optionalDependencies?: object;
+  peerDependencies?: object;
+};
+
+const folder = mkdtempSync(join(tmpdir(), "mistral-package-"));
+const installed = join(folder, "project");
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Manifest;
+const packed = (path: string): string => join(installed, "node_modules", manifest.name, path);
+let files: string[] = [];
+
+/** What `npm pack` makes of a fresh build, installed into an empty project without a network. */
+beforeAll(async () => {
+  await succeed("npm", ["run", "--silent", "build"]);
+  const { stdout } = await succeed("npm", ["pack", "--json", "--pack-destination", folder]);
+  const [tarball] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
+  files = tarball.files.map((file) => file.path);
+  mkdirSync(installed);
+  writeFileSync(join(installed, "package.json"), '{ "name": "project", "type": "module" }\n');
+  await succeed(
+    "npm",
+    ["install", "--offline", "--no-audit", "--no-fund", join(folder, tarball.filename)],
+    {
+      cwd: installed,
+    },
+  );
+}, 120_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("what is published", () => {
+  test("is what package.json names, and nothing of the workshop", () => {
+    const targets = Object.values(manifest.exports).flatMap((target) =>
+      typeof target === "string" ? [target] : Object.values(target),
+    );
+    for (const target of [...targets, ...Object.values(manifest.bin)]) {
+      expect(files).toContain(posix.normalize(target));
+    }
+    expect(files.filter((file) => !/^(dist|models\/stories)\//.test(file)).toSorted()).toEqual([
+      "CHANGELOG.md",
+      "LICENSE",
+      "NOTICE",
+      "README.md",
+      "package.json",
+    ]);
+  });
+
+  test("has no install script and needs no other package", () => {
+    const scripts = ["preinstall", "install", "postinstall", "prepare", "prepublish"];
+    expect(Object.keys(manifest.scripts).filter((name) => scripts.includes(name))).toEqual([]);
+    const { dependencies, optionalDependencies, peerDependencies } = manifest;
+    expect({ ...dependencies, ...optionalDependencies, ...peerDependencies }).toEqual({});
+  });
+
+  test("publint has nothing to say", async () => {
+    const { stdout } = await succeed("publint", ["--strict", "--pack", "false", packed("")]);
+    expect(stdout).toContain("All good!");
+  });
+
+  test("every module that a file names is there, workers and WASM too", () => {
+    const modules = files.filter((file) => /^dist\/.*\.(js|d\.ts)$/.test(file));
+    expect(modules.length).toBeGreaterThan(100);
+    const missing = modules.flatMap((file) =>
+      importsOf(readFileSync(packed(file), "utf8"))
+        .filter((name) => !name.startsWith("node:"))
+        // A declaration names a module, of which only the declaration need be there.
+        .map((name) => (file.endsWith(".d.ts") ? name.replace(/\.js$/, ".d.ts") : name))
+        .filter((name) => !name.startsWith(".") || !existsSync(packed(join(dirname(file), name))))
+        .map((name) => `${file}: ${name}`),
+    );
+    expect(missing).toEqual([]);
+    for (const path of ["engine/worker.js", "engine/helper.js", "backends/wasm/kernels.wasm"]) {
+      expect(files).toContain(`dist/${path}`);
+    }
+  });
+
+  test("takes at most 3 MB packed, without the embedded model", () => {
+    const own = files.filter((file) => !file.startsWith("models/"));
+    const bytes = own.reduce((sum, file) => sum + gzipSync(readFileSync(packed(file))).length, 0);
+    expect(bytes).toBeLessThan(3e6);
+    expect(bytes).toBeGreaterThan(1e5);
+  });
+});
+
+describe("the public surface", () => {
+  test("is the one in surface.txt; a change of it is a decision", async () => {
+    const outDir = join(folder, "surface");
+    await build({
+      ...{ cwd: root, config: false, entry: "src/index.ts", outDir, platform: "neutral" },
+      ...{ dts: { emitDtsOnly: true }, logLevel: "error", fixedExtension: false },
+    });
+    const text = readFileSync(join(outDir, "index.d.ts"), "utf8");
+    await expect(text).toMatchFileSnapshot("surface.txt");
+  });
+
+  test("type-checks in a project that knows nothing of Node", async () => {
+    writeFileSync(join(installed, "typed.ts"), TYPED);
+    const compilerOptions = {
+      ...{ strict: true, noEmit: true, module: "nodenext", target: "es2025", types: [] },
+      ...{ lib: ["es2025", "esnext", "dom"], skipLibCheck: false },
+    };
+    writeFileSync(
+      join(installed, "tsconfig.json"),
+      JSON.stringify({ compilerOptions, files: ["typed.ts"] }),
+    );
+    await succeed("tsc", ["-p", installed]);
+    writeFileSync(join(installed, "typed.ts"), TYPED.replace("max_new_tokens: 3", "max_tokens: 3"));
+    const wrong = await run("tsc", ["-p", installed]);
+    expect(wrong.stdout).toContain("'max_tokens' does not exist");
+  });
+});
+
+const TYPED = `
+import { AutoModelForCausalLM, type Tensor } from "${manifest.name}";
+const model = await AutoModelForCausalLM.from_pretrained("folder");
+const ids: Tensor = await model.generate({ input_ids: [[1]], max_new_tokens: 3 });
+const logits: readonly number[] = (await model({ input_ids: ids })).logits.dims;
+void logits;
+`;
+
+const PROGRAM = `
+import { AutoModelForCausalLM, AutoTokenizer, defaultModel } from "${manifest.name}";
+const folder = await defaultModel();
+const tokenizer = await AutoTokenizer.from_pretrained(folder);
+const model = await AutoModelForCausalLM.from_pretrained(folder);
+const inputs = tokenizer("Once upon a time", { return_tensors: "pt" });
+const ids = await model.generate({ ...inputs, max_new_tokens: 40, do_sample: false });
+console.log(JSON.stringify({ ids: ids.tolist()[0], text: tokenizer.decode(ids.tolist()[0]) }));
+await model.dispose();
+`;
+
+describe("installed in an empty project", () => {
+  test("a program generates the embedded model's golden text", async () => {
+    writeFileSync(join(installed, "program.js"), PROGRAM);
+    const { stdout, stderr } = await succeed("node", ["program.js"], { cwd: installed });
+    const { ids, text } = JSON.parse(stdout) as { ids: number[]; text: string };
+    type Golden = { cases: { kind: string; prompt: string; sequence: number[] }[] };
+    const { cases } = sharedJson<Golden>("stories/model/golden.json");
+    const golden = cases.find(({ prompt }) => prompt === "Once upon a time");
+    expect(ids).toEqual(golden?.sequence.slice(0, 5 + 40));
+    expect(text).toMatch(/^<s> ?Once upon a time/);
+    expect(stderr).toBe("");
+  });
+
+  test("the command tells a story to standard output, the same for the same seed", async () => {
+    const bin = join(installed, "node_modules/.bin/mistral");
+    const story = async (seed: string): Promise<string> => {
+      const args = ["run", "Once upon a time", "--seed", seed, "--max-new-tokens", "30"];
+      return (await succeed(bin, args, { cwd: installed })).stdout;
+    };
+    const first = await story("1");
+    expect(first.length).toBeGreaterThan(60);
+    expect(await story("1")).toBe(first);
+    expect(await story("2")).not.toBe(first);
+  });
+
+  test("the command knows its version", async () => {
+    const bin = join(installed, "node_modules/.bin/mistral");
+    const { stdout } = await succeed(bin, ["--version"], { cwd: installed });
+    expect(stdout).toContain(manifest.version);
+  });
+});
