@@ -1,9 +1,10 @@
 // The composition root: from a folder and options to a loaded model. The only file that picks a backend and its threads.
 
+import { physicalCores } from "#platform";
+import { enableRevectorize } from "../backends/wasm/features.ts";
 import type { ModelSource } from "../engine/messages.ts";
 import { Engine } from "../engine/supervisor.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
-import { enableRevectorize, physicalCores } from "../platform/node-threads.ts";
 import { AutoConfig, GenerationConfig } from "./auto-config.ts";
 import { env } from "./env.ts";
 import { checkLoadOptions, choose, type LoadOptions } from "./load-options.ts";
@@ -58,7 +59,6 @@ function loader<Model>(
     const generation_config =
       options.generation_config ?? (await GenerationConfig.ofModel(dir, { subfolder }));
     const chosen = choose(where, options, config);
-    if (env.wasm.revectorize) enableRevectorize();
     const { dtype, attention } = chosen;
     const { engine, report } = await Engine.start(
       { dir, subfolder, variant, config: config.to_dict(), dtype, attention, head },
@@ -66,6 +66,7 @@ function loader<Model>(
         name: chosen.backend,
         threads: options.threads ?? env.wasm.threads ?? physicalCores(),
         memoryLimit,
+        wideVectors: env.wasm.revectorize && enableRevectorize(),
       },
       { signal, onProgress },
     );

@@ -12,12 +12,15 @@ import { checkWeights, type WeightMatch } from "../models/config-weights.ts";
 import { MistralConfig } from "../models/config.ts";
 import { BatchCache } from "./batch-cache.ts";
 import { forward, type ForwardEnvironment } from "./forward.ts";
+import { GenerationLoop } from "./generation.ts";
 import { type LoadProgress, loadWeights } from "./load.ts";
 import type {
   CacheRequest,
   CacheState,
   ForwardRequest,
   ForwardResult,
+  GenerateRequest,
+  GenerateResult,
   LoadReport,
   MemoryReport,
   ModelSource,
@@ -33,6 +36,10 @@ export type Call = {
 export type EngineHooks = {
   /** Clears the stop word, then lets waiting messages in: an abort that comes later finds the step, an earlier one is known now. */
   beforeStep(): Promise<void>;
+  /** Leaves were placed: what the backend shares has changed. */
+  placed(): void;
+  /** The backend was adopted with all weights in it. */
+  readonly weightsAreThere: boolean;
 };
 
 export class EngineCore {
@@ -40,7 +47,8 @@ export class EngineCore {
   readonly pool: PagePool = new PagePool(0);
   readonly #backend: Backend;
   readonly #hooks: EngineHooks;
-  readonly #eager: boolean;
+  readonly #env: Omit<ForwardEnvironment, "step">;
+  readonly #generation: GenerationLoop;
   readonly #caches = new Map<number, BatchCache>();
   #nextCache = 1;
   /** Resolves when the steps asked for so far have run. */
@@ -50,7 +58,14 @@ export class EngineCore {
     this.runner = runner;
     this.#backend = backend;
     this.#hooks = hooks;
-    this.#eager = eager;
+    this.#env = {
+      ...{ runner, pool: this.pool, eager },
+      reservePages: (count) => this.reservePages(count),
+    };
+    this.#generation = new GenerationLoop({
+      ...this.#env,
+      step: (call, run) => this.step(call, run),
+    });
   }
 
   /** Loads the model into the backend. @throws CheckpointError, MemoryError; nothing stays allocated */
@@ -74,7 +89,10 @@ export class EngineCore {
       };
       const runner = new Runner(config, backend, dtypeOf);
       const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
-      const nonFinite = await loadWeights(backend, leaves, checkpoint, stored, onProgress);
+      const nonFinite = hooks.weightsAreThere
+        ? []
+        : await loadWeights(backend, leaves, checkpoint, stored, onProgress);
+      hooks.placed();
       const core = new EngineCore(runner, backend, hooks, model.attention === "eager");
       const dtype = findFormat(dtypeOf("model.embed_tokens.weight"))?.torch ?? "float32";
       return { core, report: { info: match.info, nonFinite, dtype } };
@@ -84,16 +102,35 @@ export class EngineCore {
   }
 
   async forward(request: ForwardRequest, call: Call): Promise<ForwardResult> {
-    const env: ForwardEnvironment = {
-      runner: this.runner,
-      pool: this.pool,
-      eager: this.#eager,
-      step: (run) => this.step(call, run),
-      reservePages: (count) => this.reservePages(count),
-    };
+    const env = { ...this.#env, step: <T>(run: () => Promise<T>) => this.step(call, run) };
     const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
     const { result, cache } = await forward(env, request, old);
     if (request.cache !== undefined) {
+      this.#caches.set(request.cache, cache);
+      return { ...result, cache: this.#state(request.cache, cache) };
+    }
+    if (request.keepCache) return { ...result, cache: this.keep(cache) };
+    cache.dispose();
+    return result;
+  }
+
+  async generate(
+    request: GenerateRequest,
+    call: Call,
+    onTokens: (tokens: Int32Array) => void,
+  ): Promise<GenerateResult> {
+    const { B } = request;
+    const n = request.options.num_return_sequences;
+    // A copy of the old cache (its pages are shared), so that a call that fails leaves it as it was.
+    const work =
+      request.cache === undefined
+        ? BatchCache.empty(this.pool, B * n, this.runner.config.sliding_window)
+        : this.cacheOf(request.cache).select(
+            Array.from({ length: B * n }, (_, row) => Math.floor(row / n)),
+          );
+    const { result, cache } = await this.#generation.generate(request, work, call, onTokens);
+    if (request.cache !== undefined) {
+      this.#caches.get(request.cache)?.dispose();
       this.#caches.set(request.cache, cache);
       return { ...result, cache: this.#state(request.cache, cache) };
     }
@@ -178,6 +215,7 @@ export class EngineCore {
       await this.runner.growPool(needed);
     }
     this.pool.grow(this.runner.pages);
+    this.#hooks.placed();
   }
 
   #state(id: number, cache: BatchCache): CacheState {

@@ -1,8 +1,10 @@
 // What crosses between the API's thread and the engine worker: plain data and typed arrays, never functions.
 // B batch, S tokens given, H hidden, V vocabulary, L layers, T columns so far.
 
+import type { Adopted } from "../backends/wasm/backend.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
+import type { TeamData } from "./backends.ts";
 
 /** What the worker is started with. */
 export type EngineStart = {
@@ -29,8 +31,10 @@ export type BackendChoice = {
   readonly name: "wasm" | "reference";
   readonly threads: number;
   readonly memoryLimit?: number;
+  /** V8 was asked for 256-bit vectors. */
+  readonly wideVectors?: boolean;
   /** What an engine that died left behind: memories and the directory of leaves. */
-  readonly adopted?: unknown;
+  readonly adopted?: Adopted;
 };
 
 export type ForwardRequest = {
@@ -79,11 +83,14 @@ export type GenerateRequest = {
   readonly cache?: number;
   readonly keepCache: boolean;
   readonly options: ResolvedGeneration;
-  /** Text of each token, for stop strings. */
-  readonly vocabulary?: readonly string[];
+  /** For stop strings. */
+  readonly tokenBytes?: TokenBytesTable;
   /** Tokens are reported while they come. */
   readonly stream: boolean;
 };
+
+/** Token `id` adds the bytes from ends[id − 1] (0 for the first) to ends[id]. */
+export type TokenBytesTable = { readonly ends: Int32Array; readonly bytes: Uint8Array };
 
 export type GenerateResult = {
   /** [B · length], prompt included */
@@ -140,8 +147,7 @@ export type ToEngine =
         readonly request: Calls[N]["request"];
       };
     }[CallName]
-  | { readonly type: "abort"; readonly id: number }
-  | { readonly type: "helper"; readonly index: number };
+  | { readonly type: "abort"; readonly id: number };
 
 export type ErrorData = {
   readonly name: string;
@@ -156,7 +162,7 @@ export type FromEngine =
       readonly total: number;
       readonly tensor: string;
     }
-  | { readonly type: "team"; readonly adopted: unknown; readonly helpers: readonly unknown[] }
+  | ({ readonly type: "team" } & TeamData)
   | ({ readonly type: "ready" } & LoadReport)
   | { readonly type: "broken"; readonly error: ErrorData }
   | { readonly type: "tokens"; readonly id: number; readonly tokens: TokensReport }

@@ -2,7 +2,9 @@
 // The thread that this runs on never computes. Weights survive a dead worker, since their memory is held here too.
 
 import { InputError, EngineError } from "../errors.ts";
-import { startWorker, type WorkerHandle } from "../platform/node-workers.ts";
+import { startWorker, type WorkerHandle } from "#platform";
+import type { Adopted } from "../backends/wasm/backend.ts";
+import type { TeamData } from "./backends.ts";
 import { Control } from "./control.ts";
 import { errorFrom } from "./errors.ts";
 import type { LoadProgress } from "./load.ts";
@@ -37,10 +39,12 @@ export class Engine {
   readonly #backend: BackendChoice;
   readonly #control = new Control();
   readonly #pending = new Map<number, Pending>();
-  readonly #team = new HelperTeam((index) => this.#post({ type: "helper", index }));
+  readonly #team = new HelperTeam(workerUrl("./helper"));
   #worker: WorkerHandle | undefined;
   #starting: Promise<LoadReport> | undefined;
-  #adopted: unknown;
+  /** What a new worker goes on with; only once all weights are loaded. */
+  #adopted: Adopted | undefined;
+  #loaded = false;
   #nextId = 1;
   #disposed = false;
 
@@ -125,7 +129,7 @@ export class Engine {
     const { promise, resolve, reject } = Promise.withResolvers<LoadReport>();
     this.#starting = promise;
     this.#control.clearStop();
-    const backend = { ...this.#backend, adopted: this.#adopted };
+    const backend = { ...this.#backend, adopted: this.#loaded ? this.#adopted : undefined };
     const start: EngineStart = { control: this.#control.buffer, model: this.#model, backend };
     const worker = startWorker(workerUrl("./worker"), start);
     this.#worker = worker;
@@ -134,6 +138,7 @@ export class Engine {
       if (m.type === "progress") onProgress?.(m);
       else if (m.type === "team") this.#adopt(m);
       else if (m.type === "ready") {
+        this.#loaded = true;
         if (this.#pending.size === 0) worker.keepAlive(false);
         resolve(m);
       } else if (m.type === "broken") {
@@ -153,9 +158,9 @@ export class Engine {
     return promise;
   }
 
-  #adopt({ adopted, helpers }: { adopted: unknown; helpers: readonly unknown[] }): void {
+  #adopt({ adopted, helpers }: TeamData): void {
     this.#adopted = adopted;
-    this.#team.start(helpers, workerUrl("./helper"));
+    this.#team.update({ adopted, helpers });
   }
 
   #receive(m: Exclude<FromEngine, { type: "progress" | "team" | "ready" | "broken" }>): void {

@@ -21,7 +21,8 @@ export function startWorker(url: URL, data: unknown): WorkerHandle {
   return {
     post: (message, transfer = []) => worker.postMessage(message, [...transfer]),
     onMessage: (listener) => void worker.on("message", listener),
-    onEnd: (listener) => void worker.on("exit", (code) => listener(why ?? `it exited with code ${code}`)),
+    onEnd: (listener) =>
+      void worker.on("exit", (code) => listener(why ?? `it exited with code ${code}`)),
     terminate: async () => void (await worker.terminate()),
     keepAlive: (on) => (on ? worker.ref() : worker.unref()),
   };

@@ -17,6 +17,17 @@ import {
 import { dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 
+export { allowWideVectors, availableBytes, physicalCores, readAsset } from "./node-threads.ts";
+export { printText } from "./node-output.ts";
+export { machine, type Machine } from "./node-system.ts";
+export {
+  nextTurn,
+  parent,
+  type ParentHandle,
+  startWorker,
+  type WorkerHandle,
+} from "./node-workers.ts";
+
 /** A file opened for reading by range. */
 export type OpenFile = {
   /** Bytes in the file when it was opened. */

@@ -1,0 +1,243 @@
+// generate(): resolves the settings, checks the inputs, runs the engine's call and feeds streamers.
+// B batch, S tokens of the prompt. Computes nothing itself.
+
+import { checkOptions } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import type { GenerateRequest, GenerateResult, TokenBytesTable } from "../engine/messages.ts";
+import type { Engine } from "../engine/supervisor.ts";
+import {
+  type GenerationConfig,
+  type GenerationOptions,
+  type ResolvedGeneration,
+  resolveGeneration,
+} from "../generate/generation-config.ts";
+import { fieldNames } from "../generate/generation-fields.ts";
+import { rightPadded } from "../generate/rows.ts";
+import type { Streamer } from "../generate/streamers.ts";
+import type { MistralConfig } from "../models/config.ts";
+import { DynamicCache } from "./cache.ts";
+import { type Batch, readBatch, readMask } from "./inputs.ts";
+import type { GenerateDecoderOnlyOutput } from "./outputs.ts";
+import { type NestedInput, Tensor } from "./tensor.ts";
+import { type TokenSource, tokenBytesTable } from "./token-bytes.ts";
+
+export type GenerateInputs = {
+  /** [B, S], padded on the left where lengths differ */
+  input_ids?: NestedInput;
+  /** [B, S]: 1 token, 0 padding. Default: 0 where `input_ids` holds `pad_token_id` (and that is no eos token), else all 1 */
+  attention_mask?: NestedInput;
+  /** What an earlier call returned: the first tokens of `input_ids` are in it already. It goes on in place. */
+  past_key_values?: DynamicCache;
+};
+
+export type GenerateOptions = GenerationOptions & {
+  generation_config?: GenerationConfig;
+  /** Gets the prompt, then tokens while they come. */
+  streamer?: Streamer;
+  /** Needed for `stop_strings`. */
+  tokenizer?: TokenSource;
+  /** Stops within one op; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+};
+
+export type GenerateModel = {
+  readonly engine: Engine;
+  readonly config: MistralConfig;
+  /** The model's own settings. */
+  readonly own: GenerationConfig;
+};
+
+/** Options of the reference that are no field of GenerationConfig, and cannot be used yet. */
+const refused = [
+  ...["logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "assistant_model"],
+  ...["negative_prompt_ids", "negative_prompt_attention_mask", "custom_generate", "inputs_embeds"],
+];
+const inputNames: ReadonlySet<string> = new Set(["input_ids", "attention_mask", "past_key_values"]);
+const callNames: ReadonlySet<string> = new Set([
+  "generation_config",
+  "streamer",
+  "tokenizer",
+  "signal",
+]);
+const known: ReadonlySet<string> = new Set([
+  ...[...inputNames, ...callNames, ...fieldNames, ...refused],
+  // What tokenizers return beside the ids; of no use here.
+  ...["special_tokens_mask", "offset_mapping", "length", "token_type_ids"],
+]);
+
+/** See MistralForCausalLM.generate. */
+export async function generate(
+  model: GenerateModel,
+  inputs: (GenerateInputs & GenerateOptions) | NestedInput,
+  options: GenerateOptions,
+): Promise<Tensor | GenerateDecoderOnlyOutput> {
+  const given = isInputs(inputs) ? { ...inputs, ...options } : { input_ids: inputs, ...options };
+  checkOptions("generate", given, known);
+  for (const name of refused) {
+    if ((given as Record<string, unknown>)[name] !== undefined) {
+      throw new InputError(`generate: ${name} is not supported yet; leave it out`);
+    }
+  }
+  const { signal, streamer, past_key_values: past, tokenizer } = given;
+  const batch = readBatch("generate", given.input_ids, undefined, model.config);
+  const settings = resolveGeneration(fieldsOf(given), {
+    generation_config: given.generation_config,
+    model: model.own,
+    promptLength: batch.S,
+    max_position_embeddings: model.config.max_position_embeddings,
+  });
+  const mask =
+    readMask("generate", given.attention_mask, batch.B, batch.S) ?? guessMask(batch, settings);
+  checkPadding(mask, batch);
+  checkPast(past, batch);
+
+  const request: GenerateRequest = {
+    ...{ B: batch.B, S: batch.S, ids: batch.ids ?? new Int32Array(), mask },
+    cache: past && DynamicCache.idOf(past, model.engine),
+    keepCache: settings.return_dict_in_generate && settings.use_cache,
+    options: settings,
+    tokenBytes: stopStringBytes(settings, tokenizer),
+    stream: streamer !== undefined,
+  };
+  const feed = streamer === undefined ? undefined : new Feed(streamer, batch, settings);
+  try {
+    await feed?.prompt(batch);
+    const result = await model.engine.call("generate", request, { signal, onTokens: feed?.tokens });
+    await feed?.end();
+    return shape(model, result, settings, past);
+  } catch (error) {
+    feed?.fail(error);
+    throw error;
+  }
+}
+
+function shape(
+  { engine, config }: GenerateModel,
+  { sequences, length, scores, logits, cache }: GenerateResult,
+  settings: ResolvedGeneration,
+  past: DynamicCache | undefined,
+): Tensor | GenerateDecoderOnlyOutput {
+  const rows = sequences.length / length;
+  const ids = new Tensor("int32", sequences, [rows, length]);
+  if (past && cache) DynamicCache.update(past, cache);
+  if (!settings.return_dict_in_generate) return ids;
+  const perStep = (steps: Float32Array[]): Tensor[] =>
+    steps.map((step) => new Tensor("float32", step, [rows, config.vocab_size]));
+  return {
+    sequences: ids,
+    ...(scores && { scores: perStep(scores) }),
+    ...(logits && { logits: perStep(logits) }),
+    ...(cache && { past_key_values: past ?? new DynamicCache(engine, cache) }),
+  };
+}
+
+/** Gives a streamer what it is to see, in the order in which it happened, waiting where it asks to. */
+class Feed {
+  readonly #streamer: Streamer & { fail?(reason: unknown): void };
+  readonly #rows: number;
+  #last: Promise<void> = Promise.resolve();
+  #error: unknown;
+
+  constructor(streamer: Streamer, { B }: Batch, { num_return_sequences }: ResolvedGeneration) {
+    this.#streamer = streamer;
+    this.#rows = B * num_return_sequences;
+  }
+
+  async prompt({ ids = new Int32Array(), B, S }: Batch): Promise<void> {
+    const copies = this.#rows / B;
+    const rows = Array.from({ length: this.#rows }, (_, row) => {
+      const b = Math.floor(row / copies);
+      return ids.subarray(b * S, (b + 1) * S);
+    });
+    await this.#streamer.put(rows);
+  }
+
+  /** Pairs (row, token): each round of them becomes one put of one token a row, −1 where there is none. */
+  readonly tokens = (pairs: Int32Array): void => {
+    let step = new Int32Array(this.#rows).fill(-1);
+    let any = false;
+    for (let i = 0; i < pairs.length; i += 2) {
+      if (step[pairs[i]] >= 0) {
+        this.#put(step);
+        step = new Int32Array(this.#rows).fill(-1);
+      }
+      step[pairs[i]] = pairs[i + 1];
+      any = true;
+    }
+    if (any) this.#put(step);
+  };
+
+  async end(): Promise<void> {
+    await this.#last;
+    if (this.#error !== undefined) throw this.#error;
+    await this.#streamer.end();
+  }
+
+  fail(error: unknown): void {
+    this.#streamer.fail?.(error);
+  }
+
+  #put(step: Int32Array): void {
+    this.#last = this.#last.then(async () => {
+      if (this.#error !== undefined) return;
+      try {
+        await this.#streamer.put(step);
+      } catch (error) {
+        this.#error = error; // the streamer's own; generate rejects with it at the end
+      }
+    });
+  }
+}
+
+function isInputs(value: unknown): value is GenerateInputs & GenerateOptions {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !(value instanceof Tensor) &&
+    !Array.isArray(value) &&
+    !ArrayBuffer.isView(value)
+  );
+}
+
+function fieldsOf(given: object): GenerationOptions {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => fieldNames.has(name)));
+}
+
+/** Transformers' rule for a missing mask: padding is what equals the pad token, unless that also ends sequences. */
+function guessMask(
+  { ids }: Batch,
+  { pad_token_id: pad, eos_token_ids }: ResolvedGeneration,
+): Uint8Array | undefined {
+  if (pad === null || eos_token_ids.includes(pad) || !ids?.includes(pad)) return undefined;
+  return Uint8Array.from(ids, (id) => (id === pad ? 0 : 1));
+}
+
+function checkPadding(mask: Uint8Array | undefined, { B, S }: Batch): void {
+  const row = mask === undefined ? undefined : rightPadded(mask, B, S);
+  if (row === undefined) return;
+  throw new InputError(
+    `generate: row ${row} ends in padding; a continuation needs it on the left: set tokenizer.padding_side = "left"`,
+  );
+}
+
+function checkPast(past: DynamicCache | undefined, { B, S }: Batch): void {
+  if (past === undefined) return;
+  if (past.batch_size !== B || past.get_seq_length() >= S) {
+    throw new InputError(
+      `generate: input_ids [${B}, ${S}] must begin with the ${past.get_seq_length()} columns × ${past.batch_size} rows of past_key_values, and have new tokens`,
+    );
+  }
+}
+
+function stopStringBytes(
+  { stop_strings }: ResolvedGeneration,
+  tokenizer: TokenSource | undefined,
+): TokenBytesTable | undefined {
+  if (stop_strings.length === 0) return undefined;
+  if (tokenizer === undefined) {
+    throw new InputError(
+      "generate: stop_strings need the model's tokenizer; pass it as `tokenizer`",
+    );
+  }
+  return tokenBytesTable(tokenizer);
+}

@@ -1,0 +1,115 @@
+// The engine worker: loads the model, takes calls, answers. The only file of the engine that knows messages.
+
+import { EngineError } from "../errors.ts";
+import { nextTurn, parent } from "#platform";
+import { makeBackend } from "./backends.ts";
+import { Control } from "./control.ts";
+import { type Call, EngineCore } from "./core.ts";
+import { errorData } from "./errors.ts";
+import type { CallName, Calls, EngineStart, FromEngine, ToEngine } from "./messages.ts";
+
+/** Thrown inside an aborted call; the caller's side has rejected already and drops it. */
+class CallAborted extends Error {}
+
+const line = parent();
+const start = line.data as EngineStart;
+const control = new Control(start.control);
+const aborted = new Set<number>();
+const running = new Set<number>();
+let received = 0;
+
+const send = (message: FromEngine, transfer?: readonly ArrayBuffer[]): void =>
+  line.post(message, transfer);
+
+const { backend, team } = await makeBackend(start.backend, control);
+
+function placed(): void {
+  const data = team();
+  if (data !== undefined) send({ type: "team", ...data });
+}
+
+async function beforeStep(): Promise<void> {
+  control.clearStop();
+  while (received < control.mail) await nextTurn();
+}
+
+const loading = EngineCore.load(
+  start.model,
+  backend,
+  { beforeStep, placed, weightsAreThere: start.backend.adopted !== undefined },
+  (progress) => send({ type: "progress", ...progress }),
+);
+line.onMessage((message) => {
+  received++;
+  void take(message as ToEngine);
+});
+try {
+  send({ type: "ready", ...(await loading).report });
+} catch (error) {
+  send({ type: "broken", error: errorData(error) });
+}
+
+async function take(message: ToEngine): Promise<void> {
+  switch (message.type) {
+    case "abort":
+      if (running.has(message.id)) aborted.add(message.id);
+      return;
+    default:
+      return answer(message.type, message.id, message.request);
+  }
+}
+
+async function answer<N extends CallName>(
+  type: N,
+  id: number,
+  request: Calls[N]["request"],
+): Promise<void> {
+  running.add(id);
+  const call: Call = {
+    throwIfAborted: () => {
+      if (aborted.has(id)) throw new CallAborted();
+    },
+  };
+  try {
+    const result = await serve(type, id, request, call);
+    send({ type: "done", id, result }, buffersOf(result));
+  } catch (error) {
+    if (!(error instanceof CallAborted)) send({ type: "failed", id, error: errorData(error) });
+  } finally {
+    running.delete(id);
+    aborted.delete(id);
+  }
+}
+
+async function serve<N extends CallName>(
+  type: N,
+  id: number,
+  request: Calls[N]["request"],
+  call: Call,
+): Promise<Calls[CallName]["result"]> {
+  const { core } = await loading;
+  switch (type) {
+    case "forward":
+      return core.forward(request as Calls["forward"]["request"], call);
+    case "generate":
+      return core.generate(request as Calls["generate"]["request"], call, (tokens) =>
+        send({ type: "tokens", id, tokens }),
+      );
+    case "cache":
+      return core.cache(request as Calls["cache"]["request"]);
+    case "memory":
+      return core.memory();
+  }
+  throw new EngineError(`the engine has no call ${String(type)}`);
+}
+
+/** The buffers of a result's typed arrays, which move instead of being copied. */
+function buffersOf(result: unknown): ArrayBuffer[] {
+  if (typeof result !== "object" || result === null) return [];
+  const arrays = Object.values(result)
+    .flat()
+    .filter((value) => ArrayBuffer.isView(value));
+  return [...new Set(arrays.map((array) => array.buffer))].filter(
+    (buffer) => buffer instanceof ArrayBuffer,
+  );
+}
