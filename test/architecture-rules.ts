@@ -128,7 +128,7 @@ export const rules: readonly Rule[] = [
     name: "only the platform and the command know Node and the DOM",
     applies: (path) => path.startsWith("src/") && CODE.test(path) && !NODE_ALLOWED.test(path),
     violations({ text }) {
-      const globals = /(?<![.#\w])(process|Buffer|document|window|navigator|require)(\.|\()/;
+      const globals = /(?<![.#\w])((process|Buffer|document|navigator)\.|require\()/;
       return [
         ...importsOf(text).filter((name) => name.startsWith("node:")),
         // Looked up on globalThis, it may be missing: that is how portable code asks.
@@ -180,7 +180,7 @@ export const rules: readonly Rule[] = [
     name: "files are named after what they define",
     applies: () => true,
     violations: ({ path }) =>
-      path.split("/").filter((part) => /^(utils?|helpers?|common|misc)(\.|$)/i.test(part)),
+      path.split("/").filter((part) => /^(utils?|helpers|common|misc)(\.|$)/i.test(part)),
     broken: file("src/text/utils.ts", ""),
     sound: file("src/text/utility-pole.ts", ""),
   },

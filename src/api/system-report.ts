@@ -1,10 +1,8 @@
 // What this machine offers to the library, and what the library makes of it: for `mistral doctor` and for bug reports.
 // Nothing is loaded and nothing identifies the user. Knows nothing of how it is shown.
 
-import { exists, joinPath, openFile } from "#platform";
+import { exists, joinPath, machine, openFile, physicalCores } from "#platform";
 import { defaultThreads, detectFeatures, enableRevectorize } from "../backends/wasm/features.ts";
-import { physicalCores } from "../platform/node-threads.ts";
-import { machine } from "../platform/node-system.ts";
 import { defaultModel } from "./default-model.ts";
 
 export type SystemReport = {
