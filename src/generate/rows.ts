@@ -1,6 +1,6 @@
-// From a batch [B, S] to flat ragged rows and back. The padding left of a sequence is stripped: column 0 is its first real token, so that
-// it has the same bits as alone. Zeros of the mask behind that stay as columns without a key (holes), right padding among them.
-// Pure functions: know no cache, no model and no backend.
+// From a batch [B, S] to the rows of each sequence, and back by their places. The padding left of a sequence is stripped:
+// column 0 is its first real token, so that it has the same bits as alone. Zeros of the mask behind that stay as columns without a key
+// (holes), right padding among them. Pure functions: know no cache, no model and no backend.
 
 import { InputError } from "../errors.ts";
 
@@ -77,64 +77,6 @@ function sequenceRows(batch: Batch, b: number): SequenceRows {
 export function rightPadded(mask: ArrayLike<number>, B: number, T: number): number | undefined {
   for (let b = 0; b < B; b++) if (mask[b * T + T - 1] === 0) return b;
   return undefined;
-}
-
-/** Rows [from, to) of one sequence. */
-export type Piece = { readonly sequence: number; readonly from: number; readonly to: number };
-
-/** Cuts the sequences' rows into steps of at most `capacity` rows, in order; a step holds a sequence at most once. */
-export function chunkRows(counts: readonly number[], capacity: number): Piece[][] {
-  const steps: Piece[][] = [];
-  let room = 0;
-  counts.forEach((count, sequence) => {
-    for (let from = 0; from < count;) {
-      if (room === 0) {
-        steps.push([]);
-        room = capacity;
-      }
-      const to = Math.min(count, from + room);
-      steps[steps.length - 1].push({ sequence, from, to });
-      room -= to - from;
-      from = to;
-    }
-  });
-  return steps;
-}
-
-/** The rows of one step, flat: T of them. */
-export type FlatRows = {
-  readonly ids: Int32Array | undefined;
-  readonly positions: Int32Array;
-  /** Which piece, and so which page table, a row belongs to */
-  readonly seq: Int32Array;
-  /** Its column */
-  readonly at: Int32Array;
-  readonly places: Int32Array;
-};
-
-/** Lays the pieces one after the other. */
-export function layRows(sequences: readonly SequenceRows[], pieces: readonly Piece[]): FlatRows {
-  const T = pieces.reduce((sum, { from, to }) => sum + to - from, 0);
-  const withIds = pieces.every(({ sequence }) => sequences[sequence].ids !== undefined);
-  const ids = withIds ? new Int32Array(T) : undefined;
-  const rows = {
-    positions: new Int32Array(T),
-    seq: new Int32Array(T),
-    at: new Int32Array(T),
-    places: new Int32Array(T),
-  };
-  let t = 0;
-  pieces.forEach(({ sequence, from, to }, piece) => {
-    const source = sequences[sequence];
-    if (source.ids) ids?.set(source.ids.subarray(from, to), t);
-    rows.positions.set(source.positions.subarray(from, to), t);
-    rows.places.set(source.places.subarray(from, to), t);
-    for (let i = from; i < to; i++, t++) {
-      rows.seq[t] = piece;
-      rows.at[t] = source.first + i;
-    }
-  });
-  return { ids, ...rows };
 }
 
 function checkBatch({ B, S, past, vocabSize, ...batch }: Batch): void {

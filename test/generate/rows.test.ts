@@ -1,16 +1,8 @@
-// Batches to flat rows and back: padding on both sides, holes, pasts, chunks.
+// Batches to flat rows and back: padding on both sides, holes, pasts.
 
-import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
-import {
-  type Batch,
-  chunkRows,
-  layRows,
-  planRows,
-  rightPadded,
-  type SequenceRows,
-} from "../../src/generate/rows.ts";
+import { type Batch, planRows, rightPadded, type SequenceRows } from "../../src/generate/rows.ts";
 
 const batch = (given: Partial<Batch> & { B: number; S: number }): Batch => ({
   past: 0,
@@ -91,41 +83,6 @@ test("a sequence of nothing but padding has no rows", () => {
   expect(plain(row)).toMatchObject({ padding: 3, first: 0, ids: [] });
   expect(rightPadded([1, 1, 1, 0], 2, 2)).toBe(1);
   expect(rightPadded([0, 1, 1, 1], 2, 2)).toBeUndefined();
-});
-
-describe("chunks", () => {
-  test("every row stands once, in order, with its column and place", () => {
-    const masks = fc.array(fc.array(fc.constantFrom(0, 1, 1), { minLength: 9, maxLength: 9 }), {
-      minLength: 1,
-      maxLength: 5,
-    });
-    fc.assert(
-      fc.property(masks, fc.integer({ min: 1, max: 12 }), (mask, capacity) => {
-        const [B, S] = [mask.length, 9];
-        const input_ids = mask.flat().map((_, i) => i % 100);
-        const rows = planRows(batch({ B, S, input_ids, attention_mask: mask.flat() }));
-        const steps = chunkRows(
-          rows.map(({ present }) => present.length),
-          capacity,
-        );
-        const columns: number[][] = mask.map(() => []);
-        for (const [i, pieces] of steps.entries()) {
-          const flat = layRows(rows, pieces);
-          const rest = rows.reduce((sum, row) => sum + row.present.length, 0) - i * capacity;
-          expect(flat.at.length).toBe(Math.min(rest, capacity));
-          flat.at.forEach((column, t) => {
-            const { sequence } = pieces[flat.seq[t]];
-            columns[sequence].push(column);
-            const s = column + rows[sequence].padding;
-            expect(flat.places[t]).toBe(sequence * S + s);
-            expect(flat.ids?.[t]).toBe(input_ids[sequence * S + s]);
-            expect(flat.positions[t]).toBe(s);
-          });
-        }
-        expect(columns).toEqual(rows.map(({ places }) => [...places.keys()]));
-      }),
-    );
-  });
 });
 
 test.each([
