@@ -84,6 +84,7 @@ function encodeRows(core: TextTokenizer, rows: readonly Row[], run: Run): Encodi
     typeof text === "string"
       ? core.encodeText(text, { details, splitSpecial })
       : core.encodeWords(text, { details, splitSpecial });
+  checkStride(core, run);
   const whole = rows.map(({ first, second }) => {
     const pair = second === undefined ? undefined : encode(second);
     const [a, b] = truncated(
@@ -104,6 +105,16 @@ function encodeRows(core: TextTokenizer, rows: readonly Row[], run: Run): Encodi
   return whole.map((encoding) => [encoding, ...encoding.overflowing]);
 }
 
+// measured as Transformers does: by the special tokens of one text, also where none are added
+function checkStride(core: TextTokenizer, { lengths, stride }: Run): void {
+  if (lengths.truncation === undefined || lengths.maxLength === undefined || stride === 0) return;
+  const most = lengths.maxLength - core.addedBy(false);
+  if (stride <= most) return;
+  throw new InputError(
+    `${WHERE}: stride ${stride} is more than the ${most} tokens that max_length ${lengths.maxLength} leaves for text`,
+  );
+}
+
 function truncated(
   first: Encoding,
   second: Encoding | undefined,
@@ -116,11 +127,6 @@ function truncated(
   if (most < 0) {
     throw new InputError(
       `${WHERE}: max_length ${maxLength} leaves no room for the ${added} special tokens; use at least ${added}`,
-    );
-  }
-  if (stride > 0 && stride >= most) {
-    throw new InputError(
-      `${WHERE}: stride ${stride} must be smaller than the ${most} tokens that max_length ${maxLength} leaves for text`,
     );
   }
   return truncatePair(first, second, most, { strategy, stride, side: settings.truncation_side });
