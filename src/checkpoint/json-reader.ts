@@ -5,16 +5,16 @@
 const MAX_DEPTH = 128;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
-/** Thrown by the reader; the caller adds the file's name. */
-export class JsonSyntaxError extends Error {}
-
 export class JsonReader {
   readonly #text: string;
+  readonly #fail: (what: string) => Error;
   #at = 0;
   #depth = 0;
 
-  constructor(text: string) {
+  /** @param fail makes the error to throw, from what is wrong and where */
+  constructor(text: string, fail: (what: string) => Error) {
     this.#text = text;
+    this.#fail = fail;
   }
 
   /** Characters read so far. */
@@ -117,8 +117,9 @@ export class JsonReader {
     if (this.#at < this.#text.length) throw this.error(`more text follows: ${this.#seen()}`);
   }
 
-  error(what: string): JsonSyntaxError {
-    return new JsonSyntaxError(`${what} (character ${this.#at})`);
+  /** The error for something wrong at this place. */
+  error(what: string): Error {
+    return this.#fail(`${what} (character ${this.#at})`);
   }
 
   #enter(open: string, what: string): void {

@@ -3,7 +3,7 @@
 // https://github.com/huggingface/safetensors. Knows nothing of models.
 
 import { CheckpointError } from "../errors.ts";
-import { JsonReader, JsonSyntaxError, shown } from "./json-reader.ts";
+import { JsonReader, shown } from "./json-reader.ts";
 
 /** Where one tensor lies. */
 export type TensorEntry = {
@@ -109,21 +109,18 @@ export function parseSafetensorsHeader(
   const dataBegin = 8 + header.length;
   const found: TensorEntry[] = [];
   const metadata = new Map<string, string>();
-  const json = new JsonReader(text);
-  try {
-    json.object((key) => {
-      if (key === "__metadata__") return readMetadata(json, metadata);
-      if (found.length === MAX_TENSORS)
-        throw json.error(`more than ${MAX_TENSORS} tensors, the most that are read`);
-      found.push(readEntry(json, path, key, dataBegin));
-    });
-    json.end();
-  } catch (cause) {
-    if (!(cause instanceof JsonSyntaxError)) throw cause;
-    throw new CheckpointError(`${path}: the header is malformed: ${cause.message}; ${DOWNLOAD}`, {
-      cause,
-    });
-  }
+  const json = new JsonReader(
+    text,
+    (what) => new CheckpointError(`${path}: the header is malformed: ${what}; ${DOWNLOAD}`),
+  );
+  json.object((key) => {
+    if (key === "__metadata__") return readMetadata(json, metadata);
+    if (found.length === MAX_TENSORS) {
+      throw json.error(`more than ${MAX_TENSORS} tensors, the most that are read`);
+    }
+    found.push(readEntry(json, path, key, dataBegin));
+  });
+  json.end();
   return { tensors: checkCoverage(path, found, dataBegin, fileSize), metadata };
 }
 

@@ -3,7 +3,7 @@
 
 import { openFile } from "#platform";
 import { CheckpointError } from "../errors.ts";
-import { JsonReader, JsonSyntaxError, shown } from "./json-reader.ts";
+import { JsonReader, shown } from "./json-reader.ts";
 import { MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensors.ts";
 
 const MAX_SHARDS = 10_000;
@@ -29,26 +29,26 @@ function parseShardIndex(
   path: string,
   bytes: Uint8Array<ArrayBuffer>,
 ): ReadonlyMap<string, string> {
+  const malformed = (why: string): CheckpointError =>
+    new CheckpointError(`${path}: the index is malformed: ${why}; download it again`);
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw malformed("it is not UTF-8");
+  }
   const shardOf = new Map<string, string>();
   let seen = false;
-  try {
-    const json = new JsonReader(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    json.object((key) => {
-      if (key !== "weight_map") return json.skip();
-      seen = true;
-      json.object((tensor) => {
-        if (shardOf.size === MAX_TENSORS) throw json.error(`more than ${MAX_TENSORS} tensors`);
-        shardOf.set(tensor, plainFileName(path, tensor, json.string()));
-      });
+  const json = new JsonReader(text, malformed);
+  json.object((key) => {
+    if (key !== "weight_map") return json.skip();
+    seen = true;
+    json.object((tensor) => {
+      if (shardOf.size === MAX_TENSORS) throw json.error(`more than ${MAX_TENSORS} tensors`);
+      shardOf.set(tensor, plainFileName(path, tensor, json.string()));
     });
-    json.end();
-  } catch (cause) {
-    if (!(cause instanceof JsonSyntaxError || cause instanceof TypeError)) throw cause;
-    const why = cause instanceof TypeError ? "it is not UTF-8" : cause.message;
-    throw new CheckpointError(`${path}: the index is malformed: ${why}; download it again`, {
-      cause,
-    });
-  }
+  });
+  json.end();
   if (!seen || shardOf.size === 0) {
     throw new CheckpointError(
       `${path}: ${seen ? "weight_map is empty" : "there is no weight_map"}; download it again`,
