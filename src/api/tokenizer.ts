@@ -317,6 +317,10 @@ export class PreTrainedTokenizer extends SpecialTokens<
   ): BatchEncoding;
   apply_chat_template(
     conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
+    options?: ChatTemplateOptions,
+  ): string | string[] | Rows | BatchEncoding;
+  apply_chat_template(
+    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
     options: ChatTemplateOptions = {},
   ): string | string[] | Rows | BatchEncoding {
     return applyChatTemplate(this, conversation, options);
