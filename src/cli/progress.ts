@@ -1,4 +1,4 @@
-// Progress of loading on stderr: a bar in a terminal, a line every five seconds elsewhere, nothing for what is over in half a second.
+// Progress of loading on stderr: a bar in a terminal after half a second, elsewhere a line every five seconds.
 // Knows nothing of what is loaded.
 
 import { bytes, duration, styled, visible } from "./terminal.ts";
@@ -23,14 +23,17 @@ export function loadProgress(
   now: () => number = () => performance.now() / 1000,
 ): Progress {
   const start = now();
+  const [first, every] = stream.isTTY
+    ? [silentSeconds, barEverySeconds]
+    : [lineEverySeconds, lineEverySeconds];
   let shownAt: number | undefined;
   let last = { loaded: 0, total: 0 };
   return {
     update(step) {
       last = step;
       const time = now();
-      const wait = stream.isTTY ? barEverySeconds : lineEverySeconds;
-      if (time - start < silentSeconds || (shownAt !== undefined && time - shownAt < wait)) return;
+      const due = shownAt === undefined ? start + first : shownAt + every;
+      if (time < due) return;
       shownAt = time;
       const facts = measures(step, time - start);
       stream.write(

@@ -57,9 +57,8 @@ test("elsewhere at most a line in five seconds, without control characters, and 
   clock.seconds = 120;
   progress.done();
   expect(stream.text().split("\n")).toEqual([
-    "loading 7b: 2 % · 250 MB of 10.0 GB · 500 MB/s · 20 s left",
-    "loading 7b: 27 % · 2.8 GB of 10.0 GB · 500 MB/s · 15 s left",
-    "loading 7b: 52 % · 5.3 GB of 10.0 GB · 500 MB/s · 9.5 s left",
+    "loading 7b: 25 % · 2.5 GB of 10.0 GB · 500 MB/s · 15 s left",
+    "loading 7b: 50 % · 5.0 GB of 10.0 GB · 500 MB/s · 10 s left",
     "loading 7b: 6.0 GB in 20 s",
     "",
   ]);
