@@ -1,18 +1,23 @@
 // The engine on each backend, in the test's own thread: golden tests run the same cases on all of them.
 
+import { readFileSync } from "node:fs";
+import { onTestFinished } from "vitest";
+import { startWorker } from "../../src/platform/node.ts";
 import type { Backend } from "../../src/backends/backend.ts";
 import { ReferenceBackend } from "../../src/backends/reference/backend.ts";
+import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { EngineCore } from "../../src/engine/core.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { shared } from "../shared.ts";
 
 export const attentions = ["flash", "eager"] as const;
 
 export const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   reference: async () => new ReferenceBackend(),
+  wasm: () => WasmBackend.create({ threads: 1 }),
 };
 
 /** A call that nobody aborts. */
-export const call = { throwIfAborted: (): void => {} };
+export const call: { throwIfAborted(): void } = { throwIfAborted: (): void => {} };
 
 /** Loads a checkpoint of the goldens. */
 export async function loadGolden(
@@ -21,13 +26,39 @@ export async function loadGolden(
   attention: "flash" | "eager",
   dtype = "auto",
 ): Promise<EngineCore> {
-  const dir = shared(`goldens/models/${model}`);
-  const config = sharedJson<Record<string, unknown>>(`goldens/models/${model}/config.json`);
+  return loadFolder(shared(`goldens/models/${model}`), backend, attention, dtype);
+}
+
+/** Loads a model folder. */
+export async function loadFolder(
+  dir: string,
+  backend: Backend,
+  attention: "flash" | "eager",
+  dtype = "auto",
+): Promise<EngineCore> {
+  const config = JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Record<string, unknown>;
   const { core } = await EngineCore.load(
     { dir, config, dtype, attention, head: "causal" },
     backend,
-    { beforeStep: async () => {} },
+    { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
     () => {},
   );
   return core;
+}
+
+/** A team of that many threads, the test's own included; its helpers end with the test. */
+export async function wasmTeam(
+  threads: number,
+  shardBytes?: number,
+): Promise<{ backend: WasmBackend; start(): Promise<void> }> {
+  const backend = await WasmBackend.create({ threads, shardBytes });
+  const start = async (): Promise<void> => {
+    const url = new URL("../../src/engine/helper.ts", import.meta.url);
+    const workers = backend.helpers().map((data) => startWorker(url, data));
+    onTestFinished(async () => {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    });
+    while (backend.ready < threads) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  return { backend, start };
 }
