@@ -7,7 +7,9 @@ import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 
 const folder: string = fileURLToPath(new URL("../src/backends/wasm/", import.meta.url));
-const sources: string[] = readdirSync(join(folder, "kernels")).map((name) => join(folder, "kernels", name));
+const sources: string[] = readdirSync(join(folder, "kernels")).map((name) =>
+  join(folder, "kernels", name),
+);
 
 const builds: Readonly<Record<string, readonly string[]>> = {
   "kernels.wasm": ["--enable", "relaxed-simd"],

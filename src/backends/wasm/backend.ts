@@ -65,7 +65,9 @@ export class WasmBackend implements Backend {
     const features = options.features ?? detectFeatures();
     const { threads } = options;
     if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-      throw new EngineError(`the CPU backend was asked for ${threads} threads; expected 1 to ${MAX_THREADS}`);
+      throw new EngineError(
+        `the CPU backend was asked for ${threads} threads; expected 1 to ${MAX_THREADS}`,
+      );
     }
     if (threads > 1 && !features.threads) {
       throw new EngineError(

@@ -128,7 +128,10 @@ export function encode(node: Node, at: AddressOf): Encoded {
 }
 
 /** The first 13 arguments of both kinds of attention. */
-function attention({ ins: [q, K, V, seq, at, pages], outs: [y], attrs }: Node, address: AddressOf): number[] {
+function attention(
+  { ins: [q, K, V, seq, at, pages], outs: [y], attrs }: Node,
+  address: AddressOf,
+): number[] {
   const { heads, kvHeads, window } = attrs as AttentionAttrs;
   const D = last(q.shape) / heads;
   return [

@@ -6,10 +6,11 @@ import { EngineError } from "../../errors.ts";
 import { type Features, requireSimd } from "./features.ts";
 
 /** What a kernel instance exports: numbers in, nothing or a number out. */
-export type Kernels = { run(program: number, thread: number, threads: number): number } & Record<
-  string,
-  (...args: number[]) => number | void
->;
+export type Kernels = {
+  prepare(program: number, replay: number, threads: number): void;
+  run(program: number, thread: number, replay: number): number;
+  close(): void;
+} & Record<string, (...args: number[]) => number | void>;
 
 /** @throws EngineError when the files are missing or this engine cannot run them */
 export async function loadKernels(features: Features): Promise<WebAssembly.Module> {

@@ -68,7 +68,8 @@ export function layOut(
   }
   for (const t of plan.outputs) {
     const leaf = leaves.get(t.id);
-    if (leaf?.kind === "input" && !inputs.some((set) => set?.has(leaf))) (inputs[0] ??= new Set()).add(leaf);
+    if (leaf?.kind === "input" && !inputs.some((set) => set?.has(leaf)))
+      (inputs[0] ??= new Set()).add(leaf);
   }
   return { segments, writtenIn, slots, inputs };
 }
@@ -81,7 +82,9 @@ function shardPerNode(
 ): number[] {
   let current = 0;
   return plan.nodes.map((node) => {
-    const placed = node.ins.map((t) => leaves.get(t.id)).filter((leaf) => leaf !== undefined && leaf.kind !== "input");
+    const placed = node.ins
+      .map((t) => leaves.get(t.id))
+      .filter((leaf) => leaf !== undefined && leaf.kind !== "input");
     const [first, ...rest] = placed.map((leaf) => shardsOf(leaf as Leaf));
     const allowed = first?.filter((shard) => rest.every((shards) => shards.includes(shard)));
     if (allowed?.length === 0) {
@@ -98,7 +101,11 @@ function shardPerNode(
 }
 
 /** A node waits if it reads what was written since the last barrier, or writes what was read or written since. */
-function barriersOf(nodes: readonly Node[], plan: Plan, leaves: ReadonlyMap<number, Leaf>): boolean[] {
+function barriersOf(
+  nodes: readonly Node[],
+  plan: Plan,
+  leaves: ReadonlyMap<number, Leaf>,
+): boolean[] {
   const read = new Set<string>();
   const written = new Set<string>();
   // Outputs without a slot are not written.
@@ -110,7 +117,9 @@ function barriersOf(nodes: readonly Node[], plan: Plan, leaves: ReadonlyMap<numb
   return nodes.map(({ op, ins, outs }) => {
     const reads = ins.flatMap(keyOf);
     const writes = [...outs, ...(op.writes ?? []).map((i) => ins[i])].flatMap(keyOf);
-    const wait = reads.some((key) => written.has(key)) || writes.some((key) => read.has(key) || written.has(key));
+    const wait =
+      reads.some((key) => written.has(key)) ||
+      writes.some((key) => read.has(key) || written.has(key));
     if (wait) {
       read.clear();
       written.clear();

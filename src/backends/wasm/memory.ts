@@ -7,7 +7,7 @@ import { EngineError, MemoryError } from "../../errors.ts";
 import { formats } from "../../formats/format.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
 import type { LeafSpec } from "../backend.ts";
-import { SCRATCH, WIDE } from "./header.ts";
+import { LINE_BYTES, LINES, SCRATCH, WIDE } from "./header.ts";
 import { Shard } from "./shard.ts";
 
 export type Place = { readonly shard: number; readonly offset: number };
@@ -35,7 +35,11 @@ export type MemoryOptions = {
 
 const SHARD_BYTES = 2 * 2 ** 30;
 
-type Wanted = { readonly spec: LeafSpec; readonly bytes: number; readonly shards: readonly number[] };
+type Wanted = {
+  readonly spec: LeafSpec;
+  readonly bytes: number;
+  readonly shards: readonly number[];
+};
 
 export class ShardedMemory {
   readonly shards: Shard[] = [];
@@ -45,13 +49,15 @@ export class ShardedMemory {
   readonly #options: MemoryOptions;
   readonly #arenas: { offset: number; bytes: number }[] = [];
   readonly #scratch: { offset: number; bytes: number }[] = [];
+  readonly #lines: number[] = [];
 
   constructor(options: MemoryOptions) {
     this.#options = options;
     this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {} });
     for (const memory of options.memories ?? []) this.#addShard(memory);
     for (const { spec, places } of Object.values(this.directory.leaves)) {
-      for (const { shard, offset } of places) this.shards[shard].claim(offset, bytesOf(spec.dtype, spec.shape));
+      for (const { shard, offset } of places)
+        this.shards[shard].claim(offset, bytesOf(spec.dtype, spec.shape));
     }
   }
 
@@ -62,7 +68,11 @@ export class ShardedMemory {
       .filter((spec) => !this.#isPlaced(spec))
       .map((spec): Wanted => {
         const shards = spec.regions.map((region) => regions.get(region) ?? 0);
-        return { spec, bytes: bytesOf(spec.dtype, spec.shape), shards: [...new Set(shards.length > 0 ? shards : [0])] };
+        return {
+          spec,
+          bytes: bytesOf(spec.dtype, spec.shape),
+          shards: [...new Set(shards.length > 0 ? shards : [0])],
+        };
       });
     if (wanted.length === 0) return;
     this.#checkLimit(wanted);
@@ -74,12 +84,14 @@ export class ShardedMemory {
 
   leaf(name: string): { spec: LeafSpec; places: readonly Place[] } {
     const leaf = this.directory.leaves[name];
-    if (leaf === undefined) throw new EngineError(`leaf ${name} has not been placed in the backend's memory`);
+    if (leaf === undefined)
+      throw new EngineError(`leaf ${name} has not been placed in the backend's memory`);
     return leaf;
   }
 
   release(name: string): void {
-    for (const { shard, offset } of this.directory.leaves[name]?.places ?? []) this.shards[shard].free(offset);
+    for (const { shard, offset } of this.directory.leaves[name]?.places ?? [])
+      this.shards[shard].free(offset);
     delete this.directory.leaves[name];
   }
 
@@ -101,7 +113,20 @@ export class ShardedMemory {
     const { threads } = this.#options;
     const all = this.#grown(shard, "the threads' scratch", this.#scratch[shard], bytes * threads);
     this.#scratch[shard] = all;
-    this.shards[shard].words(SCRATCH, 2).set([all.offset, Math.floor(all.bytes / threads / 64) * 64]);
+    this.shards[shard]
+      .words(SCRATCH, 2)
+      .set([all.offset, Math.floor(all.bytes / threads / 64) * 64]);
+  }
+
+  /** Makes sure that a shard has claim lines for that many ops. Old ones are never used for anything else: see executor.ts. */
+  claimLines(shard: number, ops: number): void {
+    this.#need(shard);
+    if (ops <= (this.#lines[shard] ?? 0)) return;
+    const lines = Math.max(ops, 2 * (this.#lines[shard] ?? 256));
+    const offset = this.allocate(shard, lines * LINE_BYTES, "the claim lines");
+    this.shards[shard].words(offset, (lines * LINE_BYTES) / 4).fill(-1);
+    this.shards[shard].words(LINES, 2).set([offset, 0]);
+    this.#lines[shard] = lines;
   }
 
   /** Memory for a program in a shard. @throws MemoryError */
@@ -121,13 +146,20 @@ export class ShardedMemory {
       leaves
         .filter(({ spec }) => spec.kind === kind)
         .reduce((n, { spec, places }) => n + places.length * bytesOf(spec.dtype, spec.shape), 0);
-    const scratch = [...this.#arenas, ...this.#scratch].reduce((n, block) => n + (block?.bytes ?? 0), 0);
+    const scratch = [...this.#arenas, ...this.#scratch].reduce(
+      (n, block) => n + (block?.bytes ?? 0),
+      0,
+    );
     return { weights: sum("weight"), states: sum("state"), scratch };
   }
 
   #isPlaced(spec: LeafSpec): boolean {
     const known = this.directory.leaves[spec.name]?.spec;
-    return known !== undefined && known.dtype === spec.dtype && String(known.shape) === String(spec.shape);
+    return (
+      known !== undefined &&
+      known.dtype === spec.dtype &&
+      String(known.shape) === String(spec.shape)
+    );
   }
 
   /** Regions in their order, each whole, a new shard when the weights of one are enough. */
@@ -141,7 +173,9 @@ export class ShardedMemory {
     }
     let last = Math.max(0, ...regions.values());
     let filled = Object.values(this.directory.leaves)
-      .filter(({ spec, places }) => spec.kind === "weight" && places.some(({ shard }) => shard === last))
+      .filter(
+        ({ spec, places }) => spec.kind === "weight" && places.some(({ shard }) => shard === last),
+      )
       .reduce((n, { spec }) => n + bytesOf(spec.dtype, spec.shape), 0);
     for (const [name, bytes] of sizes) {
       if (regions.has(name)) continue;
@@ -157,7 +191,9 @@ export class ShardedMemory {
 
   #checkLimit(wanted: readonly Wanted[]): void {
     const sum = (kind: string): number =>
-      wanted.filter(({ spec }) => spec.kind === kind).reduce((n, w) => n + w.bytes * w.shards.length, 0);
+      wanted
+        .filter(({ spec }) => spec.kind === kind)
+        .reduce((n, w) => n + w.bytes * w.shards.length, 0);
     const [weights, states] = [sum("weight"), sum("state")];
     const { memoryLimit } = this.#options;
     const used = this.usage();

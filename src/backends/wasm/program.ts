@@ -2,11 +2,19 @@
 // something moved. A run writes the inputs, runs segment after segment, and copies what crosses between them.
 
 import { EngineError } from "../../errors.ts";
-import { describe, elements, type Leaf, type LiveCounts, liveShape, show, type Tensor } from "../../graph/graph.ts";
+import {
+  describe,
+  elements,
+  type Leaf,
+  type LiveCounts,
+  liveShape,
+  show,
+  type Tensor,
+} from "../../graph/graph.ts";
 import type { Plan } from "../../graph/plan.ts";
 import type { InputData, Program } from "../backend.ts";
 import { encode, type Encoded } from "./encode.ts";
-import { align, COUNTER_BYTES, LIVE, OP_WORDS, PROGRAM_HEADER } from "./header.ts";
+import { align, LIVE, OP_WORDS, PROGRAM_HEADER } from "./header.ts";
 import { type Layout, layOut, type Segment } from "./layout.ts";
 import type { ShardedMemory } from "./memory.ts";
 import type { Team } from "./threads.ts";
@@ -56,8 +64,6 @@ export class WasmProgram implements Program {
       const { shard, nodes } = segment;
       this.#copyIn(segment);
       this.#memory.shards[shard].words(LIVE, 2).set([live.rows, live.wanted]);
-      const counters = this.#programs[i] + PROGRAM_HEADER + nodes.length * OP_WORDS * 4;
-      this.#memory.shards[shard].words(counters, (nodes.length * COUNTER_BYTES) / 4).fill(0);
       this.#team.run(memories, shard, this.#programs[i], (op) => nodes[op]?.op.name ?? `op ${op}`);
     }
   }
@@ -73,13 +79,19 @@ export class WasmProgram implements Program {
   }
 
   dispose(): void {
-    this.#layout.segments.forEach(({ shard }, i) => this.#memory.shards[shard].free(this.#programs[i]));
+    this.#layout.segments.forEach(({ shard }, i) =>
+      this.#memory.shards[shard].free(this.#programs[i]),
+    );
   }
 
   #link(): void {
     const encoded = this.#encodeAll();
     for (const [i, { shard }] of this.#layout.segments.entries()) {
-      this.#memory.threadScratch(shard, Math.max(64, ...encoded[i].map(({ scratch }) => align(scratch))));
+      this.#memory.threadScratch(
+        shard,
+        Math.max(64, ...encoded[i].map(({ scratch }) => align(scratch))),
+      );
+      this.#memory.claimLines(shard, encoded[i].length);
     }
     this.#arenas = this.#arenaBytes.map((bytes, shard) => this.#memory.arena(shard, bytes));
     this.#epoch = this.#memory.epoch;
@@ -95,12 +107,14 @@ export class WasmProgram implements Program {
   #writeProgram(ops: readonly Encoded[], i: number): void {
     const { shard, barriers } = this.#layout.segments[i];
     const start = this.#programs[i];
-    const counters = start + PROGRAM_HEADER + ops.length * OP_WORDS * 4;
-    const words = this.#memory.shards[shard].words(start, (PROGRAM_HEADER + ops.length * OP_WORDS * 4) / 4);
+    const words = this.#memory.shards[shard].words(
+      start,
+      (PROGRAM_HEADER + ops.length * OP_WORDS * 4) / 4,
+    );
     words[0] = ops.length;
     for (const [n, { code, rows, args }] of ops.entries()) {
       const live = rows.live === undefined ? 0 : rows.live === "rows" ? 1 : 2;
-      const head = [code, barriers[n] ? 1 : 0, counters + n * COUNTER_BYTES, live, rows.shape[0] ?? 1];
+      const head = [code, barriers[n] ? 1 : 0, 0, live, rows.shape[0] ?? 1];
       words.set(head, PROGRAM_HEADER / 4 + n * OP_WORDS);
       words.set(args, PROGRAM_HEADER / 4 + n * OP_WORDS + ARGS);
     }
@@ -120,7 +134,8 @@ export class WasmProgram implements Program {
       this.#layout.writtenIn.get(t.id) ?? this.#offsets.findIndex((offsets) => offsets?.has(t.id));
     if (shard >= 0) return { shard, offset: this.#address(t, shard) };
     const leaf = leafOf(this.#plan, t);
-    if (leaf === undefined) throw new EngineError(`output ${describe(t)} is not computed by the plan`);
+    if (leaf === undefined)
+      throw new EngineError(`output ${describe(t)} is not computed by the plan`);
     return this.#memory.leaf(leaf.name).places[0];
   }
 
@@ -129,7 +144,9 @@ export class WasmProgram implements Program {
       if (leaf.kind !== "input") continue;
       const count = elements(liveShape(leaf, live));
       if (leaf.live !== undefined && live[leaf.live] > leaf.shape[0]) {
-        throw new EngineError(`input ${leaf.name}: ${live[leaf.live]} rows came, the plan has room for ${leaf.shape[0]}`);
+        throw new EngineError(
+          `input ${leaf.name}: ${live[leaf.live]} rows came, the plan has room for ${leaf.shape[0]}`,
+        );
       }
       const data = inputs[leaf.name];
       if (data === undefined || data.length < count) {
@@ -142,7 +159,9 @@ export class WasmProgram implements Program {
         if (offset === undefined) return;
         const at = this.#arenas[shard] + offset;
         const target = this.#memory.shards[shard];
-        (leaf.dtype === "i32" ? target.words(at, count) : target.floats(at, count)).set(data.subarray(0, count));
+        (leaf.dtype === "i32" ? target.words(at, count) : target.floats(at, count)).set(
+          data.subarray(0, count),
+        );
       });
     }
   }
@@ -157,7 +176,7 @@ export class WasmProgram implements Program {
 }
 
 function programBytes(ops: number): number {
-  return PROGRAM_HEADER + ops * (OP_WORDS * 4 + COUNTER_BYTES);
+  return PROGRAM_HEADER + ops * OP_WORDS * 4;
 }
 
 function leafOf(plan: Plan, t: Tensor): Leaf | undefined {
@@ -166,7 +185,10 @@ function leafOf(plan: Plan, t: Tensor): Leaf | undefined {
 }
 
 /** Per shard: where slots and inputs lie, from the arena's start. */
-function arenasOf(plan: Plan, { slots, inputs }: Layout): { offsets: Map<number, number>; bytes: number }[] {
+function arenasOf(
+  plan: Plan,
+  { slots, inputs }: Layout,
+): { offsets: Map<number, number>; bytes: number }[] {
   return Array.from({ length: Math.max(slots.length, inputs.length) }, (_, shard) => {
     let bytes = 0;
     const take = (count: number): number => {
@@ -174,7 +196,9 @@ function arenasOf(plan: Plan, { slots, inputs }: Layout): { offsets: Map<number,
       bytes += align(count * 4);
       return offset;
     };
-    const slotAt = new Map([...(slots[shard] ?? [])].map((slot) => [slot, take(plan.slots[slot].elements)]));
+    const slotAt = new Map(
+      [...(slots[shard] ?? [])].map((slot) => [slot, take(plan.slots[slot].elements)]),
+    );
     const offsets = new Map<number, number>();
     for (const [id, slot] of plan.slotOf) {
       const at = slotAt.get(slot);

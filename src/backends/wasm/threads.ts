@@ -1,43 +1,40 @@
-// The team that runs programs: a leader, which calls `Team.run`, and helpers, each a worker that runs `helperMain` and stays
-// in it. They meet in a few shared words. Whoever is ready takes part: a missing or dead helper makes a run slower, not wrong.
-// Any thread may stop the team; traps stop it too, and the next run works.
+// The team that runs programs: a leader, which calls `Team.run`, and helpers, each a worker that runs `helperMain` and stays in
+// it. Whoever is there takes part; a late, missing or dead helper makes a run slower, not wrong. Any thread may stop the team;
+// a kernel that traps stops it too, and the next run works.
 
 import { EngineError } from "../../errors.ts";
 import { Aborted } from "../backend.ts";
-import { ARRIVED, CURRENT, CURRENT_STRIDE, GENERATION, SLEEPERS, STOP } from "./header.ts";
+import { BUSY, STOP, THREAD, THREAD_BYTES } from "./header.ts";
 import { instantiate, type Kernels } from "./kernel-module.ts";
 
 /** What a stop word says. */
-export const StopCode = { running: 0, aborted: 1, failed: 2 } as const;
+export const StopCode = { aborted: 1, failed: 2 } as const;
 export type StopCode = (typeof StopCode)[keyof typeof StopCode];
 
-// Words of the control buffer: those of the leader, then a line a helper, then the helpers' error texts.
+// The control buffer: 16 words for all, 16 words a helper, the helpers' error texts.
 const LINE = 16;
 const STOPPED = 0;
-const SHARD = 1;
-const PROGRAM = 2;
-const THREADS = 3;
-const GO = 0;
-const DONE = 1;
-const STATE = 2;
-const THREAD = 3;
-const TEXT_BYTES = 4;
-/** Memories that the helper knows. */
-const KNOWN = 5;
+/** Counts the changes of the words after it: odd while they are being written. */
+const VERSION = 1;
+const SHARD = 2;
+const PROGRAM = 3;
+const REPLAY = 4;
+const STATE = 0;
+const TEXT_BYTES = 1;
 const TEXT_LIMIT = 2048;
 
 const READY = 1;
 const GONE = 2;
 
-/** Tries before a thread sleeps: some 100 µs, longer than what lies between two steps. */
+/** Tries before a helper sleeps: some 100 µs, longer than what lies between two steps. */
 const SPINS = 50_000;
-/** ms after which a sleeper looks around by itself. */
-const SLEEP = 100;
+
+type Memories = readonly WebAssembly.Memory[];
 
 /** What a helper worker needs; can be cloned to it. */
 export type HelperData = {
   readonly module: WebAssembly.Module;
-  readonly memories: readonly WebAssembly.Memory[];
+  readonly memories: Memories;
   readonly control: ArrayBufferLike;
   /** 1 to threads − 1: the leader is 0. */
   readonly index: number;
@@ -50,58 +47,55 @@ export function makeControl(threads: number): ArrayBufferLike {
   return threads > 1 ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
 }
 
-/** Makes the team leave its program at the next claim or barrier. From any thread, at any time; twice is harmless. */
+/**
+ * Makes the team leave the run in progress, or the next one, within one op; it then throws Aborted (or EngineError).
+ * From any thread, at any time; twice is harmless. A stop that comes when a run has just ended hits the next one.
+ */
 export function stopTeam(
-  memories: readonly WebAssembly.Memory[],
+  memories: Memories,
   control: ArrayBufferLike,
   code: StopCode = StopCode.aborted,
 ): void {
-  for (const memory of memories) {
-    const words = new Int32Array(memory.buffer);
-    Atomics.store(words, STOP / 4, code);
-    if (memory.buffer instanceof ArrayBuffer) continue;
-    Atomics.notify(words, GENERATION / 4);
-  }
+  for (const memory of memories) Atomics.store(new Int32Array(memory.buffer), STOP / 4, code);
   Atomics.store(new Int32Array(control), STOPPED, code);
 }
 
 /** To be called by whoever sees that a helper's thread has ended, before another one takes its place. */
-export function helperGone(
-  memories: readonly WebAssembly.Memory[],
-  control: ArrayBufferLike,
-  index: number,
-): void {
-  const words = new Int32Array(control);
-  const line = index * LINE;
-  const inRun = Atomics.load(words, line + GO) !== Atomics.load(words, line + DONE);
-  Atomics.store(words, line + STATE, GONE);
-  if (inRun) stopTeam(memories, control, StopCode.failed);
-  Atomics.notify(words, line + DONE);
+export function helperGone(memories: Memories, control: ArrayBufferLike, index: number): void {
+  Atomics.store(new Int32Array(control), index * LINE + STATE, GONE);
+  const inChunk = memories.some((memory) => Atomics.load(...busyWord(memory, index)) !== 0);
+  if (inChunk) stopTeam(memories, control, StopCode.failed);
 }
 
 /** The life of a helper: never returns. */
 export function helperMain({ module, memories, control, index }: HelperData): never {
   const words = new Int32Array(control);
-  const line = index * LINE;
   const instances: Kernels[] = [];
-  Atomics.store(words, line + KNOWN, memories.length);
-  Atomics.store(words, line + TEXT_BYTES, 0);
-  let done = Atomics.load(words, line + GO);
-  Atomics.store(words, line + DONE, done);
-  Atomics.store(words, line + STATE, READY);
+  let version = Atomics.load(words, VERSION);
+  for (const memory of memories) Atomics.store(...busyWord(memory, index), 0);
+  Atomics.store(words, index * LINE + TEXT_BYTES, 0);
+  Atomics.store(words, index * LINE + STATE, READY);
   for (;;) {
-    waitWhile(words, line + GO, done);
-    done = Atomics.load(words, line + GO);
+    waitWhile(words, VERSION, version);
+    version = Atomics.load(words, VERSION);
+    const [shard, program, replay] = [SHARD, PROGRAM, REPLAY].map((word) =>
+      Atomics.load(words, word),
+    );
+    // Words that were being written, or a memory made after this helper: the others do without it.
+    if (
+      version % 2 !== 0 ||
+      Atomics.load(words, VERSION) !== version ||
+      memories[shard] === undefined
+    )
+      continue;
     try {
-      const shard = words[SHARD];
       instances[shard] ??= instantiate(module, memories[shard]);
-      instances[shard].run(words[PROGRAM], words[line + THREAD], words[THREADS]);
+      instances[shard].run(program, index, replay);
     } catch (error) {
       writeText(control, index, String(error));
       stopTeam(memories, control, StopCode.failed);
+      Atomics.store(...busyWord(memories[shard], index), 0);
     }
-    Atomics.store(words, line + DONE, done);
-    Atomics.notify(words, line + DONE);
   }
 }
 
@@ -119,123 +113,127 @@ export class Team {
     this.#threads = threads;
   }
 
-  /** How many threads would take part in a run now. */
+  /** How many threads may take part in a run now. */
   get size(): number {
-    return 1 + this.#ready(1).length;
+    return 1 + this.#helpers().filter((index) => this.#stateOf(index) === READY).length;
   }
 
   /**
-   * Runs a program of a shard on all threads that are ready.
+   * Runs a program of a shard with whoever is there.
    * @param nameOf what the op of that index is called, for errors
    * @throws Aborted, EngineError; no thread is in the program then
    */
-  run(memories: readonly WebAssembly.Memory[], shard: number, program: number, nameOf: (op: number) => string): void {
+  run(memories: Memories, shard: number, program: number, nameOf: (op: number) => string): void {
     this.#takeStop(memories);
-    const header = new Int32Array(memories[shard].buffer);
-    Atomics.store(header, ARRIVED / 4, 0);
-    Atomics.store(header, SLEEPERS / 4, 0);
-    const helpers = this.#ready(shard + 1);
-    this.#send(helpers, shard, program);
-
+    const replay = (this.#words[REPLAY] + 1) | 0;
     let trap: unknown;
-    let code = 0;
+    let code: number = StopCode.failed;
     try {
-      this.#instances[shard] ??= instantiate(this.#module, memories[shard]);
-      code = this.#instances[shard].run(program, 0, helpers.length + 1);
+      const kernels = (this.#instances[shard] ??= instantiate(this.#module, memories[shard]));
+      kernels.prepare(program, replay, this.size);
+      this.#send(shard, program, replay);
+      code = kernels.run(program, 0, replay);
     } catch (error) {
       trap = error;
       stopTeam(memories, this.#control, StopCode.failed);
     }
-    const gone = helpers.filter((line) => !this.#isDone(line));
-    const opOf = (thread: number): string => nameOf(header[(CURRENT + thread * CURRENT_STRIDE) / 4]);
-    if (trap !== undefined) {
-      this.#clear(memories);
-      throw new EngineError(`${opOf(0)}: the kernel trapped (${String(trap)}); the step is void, the next call works`, {
-        cause: trap,
-      });
-    }
-    for (const [i, line] of helpers.entries()) {
-      const text = readText(this.#control, line / LINE);
-      if (text === "") continue;
-      this.#clear(memories);
-      throw new EngineError(`${opOf(i + 1)}: the kernel trapped (${text}); the step is void, the next call works`);
-    }
-    if (gone.length > 0) {
-      this.#clear(memories);
-      throw new EngineError(
-        `a helper thread of the CPU backend died in ${opOf(helpers.indexOf(gone[0]) + 1)}; the step is void, the next call works`,
-      );
-    }
-    if (code !== 0) {
-      this.#clear(memories);
-      throw new Aborted();
-    }
+    if (code !== 0) this.#fail(memories, shard, code, trap, nameOf);
   }
 
-  /** Waits until no helper is in a program: for a leader that follows one that died. */
-  settle(memories: readonly WebAssembly.Memory[]): void {
+  /** Brings a team to rest whose leader died. */
+  settle(memories: Memories): void {
     stopTeam(memories, this.#control, StopCode.failed);
-    for (let i = 1; i < this.#threads; i++) {
-      if (this.#words[i * LINE + STATE] === READY) this.#isDone(i * LINE);
-    }
+    for (const shard of memories.keys()) this.#rest(memories, shard);
     this.#clear(memories);
   }
 
-  /** The lines of the helpers that are idle and know that many memories. */
-  #ready(memories: number): number[] {
-    const lines: number[] = [];
-    for (let line = LINE; line < this.#threads * LINE; line += LINE) {
-      const idle = Atomics.load(this.#words, line + GO) === Atomics.load(this.#words, line + DONE);
-      const ready = Atomics.load(this.#words, line + STATE) === READY;
-      if (idle && ready && this.#words[line + KNOWN] >= memories) lines.push(line);
-    }
-    return lines;
+  #helpers(): number[] {
+    return Array.from({ length: this.#threads - 1 }, (_, i) => i + 1);
   }
 
-  #send(helpers: readonly number[], shard: number, program: number): void {
+  #stateOf(index: number): number {
+    return Atomics.load(this.#words, index * LINE + STATE);
+  }
+
+  #send(shard: number, program: number, replay: number): void {
     const words = this.#words;
-    words[SHARD] = shard;
-    words[PROGRAM] = program;
-    words[THREADS] = helpers.length + 1;
-    helpers.forEach((line, i) => {
-      words[line + THREAD] = i + 1;
-      words[line + TEXT_BYTES] = 0;
-      Atomics.add(words, line + GO, 1);
-      Atomics.notify(words, line + GO);
+    Atomics.add(words, VERSION, 1);
+    Atomics.store(words, SHARD, shard);
+    Atomics.store(words, PROGRAM, program);
+    Atomics.store(words, REPLAY, replay);
+    Atomics.add(words, VERSION, 1);
+    if (this.#threads > 1) Atomics.notify(words, VERSION);
+  }
+
+  /** After a stop: waits until nobody is in a chunk, then says what happened. */
+  #fail(
+    memories: Memories,
+    shard: number,
+    code: number,
+    trap: unknown,
+    nameOf: (op: number) => string,
+  ): never {
+    const gone = this.#rest(memories, shard);
+    const opOf = (thread: number): string =>
+      nameOf(new Int32Array(memories[shard].buffer)[(THREAD + thread * THREAD_BYTES) / 4]);
+    const texts = this.#helpers().map((index) => takeText(this.#control, index));
+    this.#clear(memories);
+    const end = "the step is void, the next call works";
+    if (trap !== undefined)
+      throw new EngineError(`${opOf(0)}: the kernel failed (${String(trap)}); ${end}`, {
+        cause: trap,
+      });
+    const failed = texts.findIndex((text) => text !== "");
+    if (failed >= 0)
+      throw new EngineError(`${opOf(failed + 1)}: the kernel failed (${texts[failed]}); ${end}`);
+    if (gone.length > 0)
+      throw new EngineError(`${opOf(gone[0])}: a thread of the CPU backend died in it; ${end}`);
+    if (code === StopCode.failed)
+      throw new EngineError(`the CPU backend's threads were stopped; ${end}`);
+    throw new Aborted();
+  }
+
+  /** Lets no more claims succeed and waits for the chunks in progress; returns the helpers that died in one. */
+  #rest(memories: Memories, shard: number): number[] {
+    (this.#instances[shard] ??= instantiate(this.#module, memories[shard])).close();
+    return this.#helpers().filter((index) => {
+      const [words, at] = busyWord(memories[shard], index);
+      while (Atomics.load(words, at) !== 0) {
+        if (this.#stateOf(index) !== READY) {
+          Atomics.store(words, at, 0);
+          return true;
+        }
+        Atomics.wait(words, at, 1, 1);
+      }
+      return false;
     });
   }
 
-  /** Waits for a helper. False when its thread has ended without finishing. */
-  #isDone(line: number): boolean {
-    const go = Atomics.load(this.#words, line + GO);
-    for (;;) {
-      const done = Atomics.load(this.#words, line + DONE);
-      if (done === go) return true;
-      if (Atomics.load(this.#words, line + STATE) !== READY) return false;
-      waitWhile(this.#words, line + DONE, done, SLEEP);
-    }
-  }
-
   /** A stop that came between two runs: an abort is meant for this one, a failure is over. */
-  #takeStop(memories: readonly WebAssembly.Memory[]): void {
+  #takeStop(memories: Memories): void {
     const code = Atomics.load(this.#words, STOPPED);
     if (code === 0) return;
     this.#clear(memories);
     if (code === StopCode.aborted) throw new Aborted();
   }
 
-  #clear(memories: readonly WebAssembly.Memory[]): void {
+  #clear(memories: Memories): void {
     for (const memory of memories) Atomics.store(new Int32Array(memory.buffer), STOP / 4, 0);
     Atomics.store(this.#words, STOPPED, 0);
   }
 }
 
-/** Spins, then sleeps, while the word is `value`; returns after `limit` ms at the latest. */
-function waitWhile(words: Int32Array, index: number, value: number, limit?: number): void {
+/** The word that says whether a thread may hold a chunk of the program in that memory. */
+function busyWord(memory: WebAssembly.Memory, thread: number): [words: Int32Array, at: number] {
+  return [new Int32Array(memory.buffer), (THREAD + thread * THREAD_BYTES + BUSY) / 4];
+}
+
+/** Spins, then sleeps, while the word is `value`. */
+function waitWhile(words: Int32Array, index: number, value: number): void {
   for (let spins = SPINS; spins > 0; spins--) {
     if (Atomics.load(words, index) !== value) return;
   }
-  Atomics.wait(words, index, value, limit);
+  Atomics.wait(words, index, value);
 }
 
 function textAt(control: ArrayBufferLike, index: number): number {
@@ -248,7 +246,9 @@ function writeText(control: ArrayBufferLike, index: number, text: string): void 
   Atomics.store(new Int32Array(control), index * LINE + TEXT_BYTES, bytes.length);
 }
 
-function readText(control: ArrayBufferLike, index: number): string {
-  const length = Atomics.load(new Int32Array(control), index * LINE + TEXT_BYTES);
-  return new TextDecoder().decode(Uint8Array.from(new Uint8Array(control, textAt(control, index), length)));
+function takeText(control: ArrayBufferLike, index: number): string {
+  const length = Atomics.exchange(new Int32Array(control), index * LINE + TEXT_BYTES, 0);
+  return new TextDecoder().decode(
+    Uint8Array.from(new Uint8Array(control, textAt(control, index), length)),
+  );
 }

@@ -1,5 +1,7 @@
-// The executor: every thread walks the same program; work is claimed in chunks by an atomic add, barriers stand where the
-// program says. A program is [number of ops, …] then 32 words an op, see ../words.ts. Addresses of the header: ../header.ts.
+// The executor: every thread walks the same ops; work is claimed in chunks, and an op that needs what earlier ones wrote waits
+// until their chunks are done. Nobody waits for a thread, only for chunks: one that the system has put to sleep between two
+// chunks holds up nothing, and finds, when it wakes, that its replay is over: claims carry the number of the replay.
+// A program is 64 bytes with the number of ops, then 32 words an op, see ../encode.ts. Addresses of the header: ../header.ts.
 
 import { add } from "./add";
 import { copy_pages } from "./copy-pages";
@@ -19,13 +21,20 @@ const STOP: usize = 64;
 const LIVE: usize = 80; // rows, wanted
 const SCRATCH: usize = 88; // address and bytes a thread
 const WIDE: usize = 96;
-const ARRIVED: usize = 128;
-const GENERATION: usize = 192;
-const SLEEPERS: usize = 196;
-const CURRENT: usize = 1024; // 64 bytes a thread: the op that it is in
+const LINES: usize = 100; // address of the claim lines
+const OPS: usize = 104;
+const SLEEPERS: usize = 128;
+const THREAD: usize = 1024; // 64 bytes a thread: the op that it is in, whether it may hold a chunk
+const BUSY: usize = 4;
 
 const PROGRAM_HEADER: usize = 64;
 const OP_BYTES: usize = 128;
+
+// A claim line, 64 bytes an op: number of the replay << 32 | next unit (claimed by exchange), then
+const UNITS: usize = 8;
+const CHUNK: usize = 12;
+const DONE: usize = 16; // units whose chunk is finished
+const WAITS: usize = 20; // whether all ops before it must be done
 
 const SPINS: i32 = 200000;
 const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word again
@@ -56,58 +65,93 @@ function ceilDiv(a: i32, b: i32): i32 {
   return (a + b - 1) / b;
 }
 
-/** Runs a program as one of `threads` threads. Returns 0, or the stop word when it was set. */
-export function run(program: usize, thread: i32, threads: i32): i32 {
+/** Fills the claim lines for one replay: by the leader, when nobody is in a chunk. `threads`: how many may come. */
+export function prepare(program: usize, replay: i32, threads: i32): void {
   const ops = load<i32>(program);
-  const scratch = pointer(SCRATCH, 0) + <usize>thread * pointer(SCRATCH, 1);
-  const current = CURRENT + (<usize>thread << 6);
+  store<i32>(OPS, ops);
+  let line = pointer(LINES, 0), op = program + PROGRAM_HEADER;
   for (let i = 0; i < ops; i++) {
-    const op = program + PROGRAM_HEADER + <usize>i * OP_BYTES;
-    if (word(op, 1) && !barrier(threads)) break;
-    store<i32>(current, i);
-    if (!perform(op, threads, scratch)) break;
+    const rows = rowsOf(op);
+    const units = unitsOf(op, rows);
+    store<i32>(line, units, UNITS);
+    store<i32>(line, chunkOf(op, rows, units, threads), CHUNK);
+    store<i32>(line, word(op, 1), WAITS);
+    atomic.store<i32>(line, 0, DONE);
+    atomic.store<i64>(line, <i64>replay << 32);
+    line += 64;
+    op += OP_BYTES;
   }
+}
+
+/** Ends a replay: from now on no claim succeeds. */
+export function close(): void {
+  const ops = load<i32>(OPS);
+  for (let i = 0; i < ops; i++) atomic.store<i64>(pointer(LINES, 0) + (<usize>i << 6), -1);
+}
+
+/** Takes part in a replay. Thread 0 returns when every op is done, others when nothing is left to claim; the stop word, or 0. */
+export function run(program: usize, thread: i32, replay: i32): i32 {
+  const lines = pointer(LINES, 0), own = THREAD + (<usize>thread << 6);
+  const scratch = pointer(SCRATCH, 0) + <usize>thread * pointer(SCRATCH, 1);
+  const ops = load<i32>(OPS);
+  let settled = 0; // ops before it are done
+  for (let i = 0; i < ops; i++) {
+    const line = lines + (<usize>i << 6);
+    if (load<i32>(line, WAITS)) {
+      if (!settle(lines, settled, i, line, replay)) return atomic.load<i32>(STOP);
+      settled = i;
+    }
+    store<i32>(own, i);
+    atomic.store<i32>(own, 1, BUSY);
+    const more = work(program + PROGRAM_HEADER + <usize>i * OP_BYTES, line, replay, scratch);
+    atomic.store<i32>(own, 0, BUSY);
+    if (!more) return atomic.load<i32>(STOP);
+  }
+  if (thread == 0 && ops) settle(lines, settled, ops, lines, replay);
   return atomic.load<i32>(STOP);
 }
 
-/** False when the team was stopped. */
-function barrier(threads: i32): bool {
-  if (threads > 1) {
-    const generation = atomic.load<i32>(GENERATION);
-    if (atomic.add<i32>(ARRIVED, 1) == threads - 1) {
-      atomic.store<i32>(ARRIVED, 0);
-      atomic.add<i32>(GENERATION, 1);
-      if (atomic.load<i32>(SLEEPERS)) atomic.notify(GENERATION, -1);
-    } else {
-      let spins = SPINS;
-      while (atomic.load<i32>(GENERATION) == generation) {
-        --spins;
-        if ((spins & 63) == 0 || spins < 0) {
-          if (atomic.load<i32>(STOP)) return false;
-        }
-        if (spins > 0) continue;
-        atomic.add<i32>(SLEEPERS, 1);
-        atomic.wait<i32>(GENERATION, generation, SLEEP);
-        atomic.sub<i32>(SLEEPERS, 1);
-      }
+/** Waits until ops [from, to) are done. False when the team was stopped or the replay is over, which `line` tells. */
+function settle(lines: usize, from: i32, to: i32, line: usize, replay: i32): bool {
+  for (let i = from; i < to; i++) {
+    const other = lines + (<usize>i << 6);
+    let spins = SPINS;
+    for (;;) {
+      const done = atomic.load<i32>(other, DONE);
+      if (done == load<i32>(other, UNITS)) break;
+      if (atomic.load<i32>(STOP) || <i32>(atomic.load<i64>(line) >> 32) != replay) return false;
+      if (--spins > 0) continue;
+      atomic.add<i32>(SLEEPERS, 1);
+      atomic.wait<i32>(other + DONE, done, SLEEP);
+      atomic.sub<i32>(SLEEPERS, 1);
     }
   }
   return atomic.load<i32>(STOP) == 0;
 }
 
-/** Claims and does chunks of one op until none is left. False when the team was stopped. */
-function perform(op: usize, threads: i32, scratch: usize): bool {
-  const live = word(op, 3);
-  const rows = live ? load<i32>(LIVE + (<usize>live << 2) - 4) : word(op, 4);
-  const counter = pointer(op, 2);
-  const units = unitsOf(op, rows);
-  const chunk = chunkOf(op, rows, units, threads);
+/** Claims and does chunks of one op until none is left. False when the team was stopped or the replay is over. */
+function work(op: usize, line: usize, replay: i32, scratch: usize): bool {
+  const units = load<i32>(line, UNITS), chunk = load<i32>(line, CHUNK);
   while (!atomic.load<i32>(STOP)) {
-    const begin = atomic.add<i32>(counter, chunk);
+    const ticket = atomic.load<i64>(line);
+    if (<i32>(ticket >> 32) != replay) return false;
+    const begin = <i32>ticket;
     if (begin >= units) return true;
-    call(op, rows, scratch, begin, min(begin + chunk, units));
+    const end = min(begin + chunk, units);
+    if (atomic.cmpxchg<i64>(line, ticket, ticket - begin + end) != ticket) continue;
+    call(op, scratch, begin, end);
+    const done = atomic.add<i32>(line, end - begin, DONE) + end - begin;
+    if (done == units && atomic.load<i32>(SLEEPERS)) atomic.notify(line + DONE, -1);
   }
   return false;
+}
+
+/** Live rows of an op: word 3 says which count, or 0 for the fixed one in word 4. */
+// @ts-ignore: decorator
+@inline
+function rowsOf(op: usize): i32 {
+  const live = word(op, 3);
+  return live ? load<i32>(LIVE + (<usize>live << 2) - 4) : word(op, 4);
 }
 
 function unitsOf(op: usize, rows: i32): i32 {
@@ -138,7 +182,8 @@ function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
   return min(even, max(1, CLAIM_BYTES / bytes));
 }
 
-function call(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
+function call(op: usize, scratch: usize, begin: i32, end: i32): void {
+  const rows = rowsOf(op);
   const a = pointer(op, 5), b = pointer(op, 6), c = pointer(op, 7), d = pointer(op, 8), e = pointer(op, 9);
   switch (word(op, 0)) {
     case 1:

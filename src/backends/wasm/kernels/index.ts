@@ -5,7 +5,7 @@ export { copy_pages } from "./copy-pages";
 export { cross_entropy } from "./cross-entropy";
 export { eager_attention } from "./eager-attention";
 export { embed } from "./embed";
-export { run } from "./executor";
+export { close, prepare, run } from "./executor";
 export { gather_rows } from "./gather-rows";
 export { glu } from "./glu";
 export { kv_append } from "./kv-append";
