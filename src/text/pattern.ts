@@ -33,7 +33,7 @@ export function literalPattern(literal: string): Pattern {
 
 /** @throws CheckpointError the expression cannot be read, or might take more than linear time at one place */
 export function regexPattern(source: string, where: string): Pattern {
-  if (degree(source, where) > 1) {
+  if (degree(source, where) >= 2) {
     throw new CheckpointError(
       `${where}: the expression ${quote(source)} can take quadratic time or more at one place of a text; refused`,
     );
@@ -61,7 +61,7 @@ function matches(expression: RegExp, text: string, refusal: () => Error): [numbe
   const found: [number, number][] = [];
   const limit = performance.now() + 400 + text.length / 200;
   for (let at = 0, looks = 0; at <= text.length; looks++) {
-    if (looks % 256 === 255 && performance.now() > limit) throw refusal();
+    if (looks % 8 === 7 && performance.now() > limit) throw refusal();
     expression.lastIndex = at;
     const match = expression.exec(text);
     if (match !== null && match[0] !== "") {
@@ -84,6 +84,11 @@ const quote = (source: string): string =>
 // One element of an expression, cut out from its left end: an escape, a class, a bracket or a character.
 const ELEMENT = /^(?:\\[pPxu]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]|[\s\S])/u;
 const QUANTIFIER = /^(?:[*+?]|\{\d*(?:,\d*)?\})[?+]?/u;
+
+// A repetition up to this often, or an alternative, multiplies the ways to match at one place by a small number: as
+// much as an eighth of a repetition without limit, so that there are at most 15 of them.
+const FEW = 16;
+const CHOICE = 1 / 8;
 
 /**
  * The exponent d of the O(n^d) steps that a backtracking matcher may need at one place: how many repetitions without
@@ -109,19 +114,32 @@ function degree(source: string, where: string): number {
       }
       const quantifier = QUANTIFIER.exec(rest)?.[0] ?? "";
       rest = rest.slice(quantifier.length);
-      const endless = /^(?:[*+]|\{\d*,\})/u.test(quantifier);
       const repeats = quantifier !== "" && !quantifier.startsWith("?");
+      const weight = choices(quantifier);
       branches.at(-1)?.push({
         cost: (fails) => {
           if (/^\\(?:[1-9]|k)/u.test(element) || (inner !== undefined && repeats)) return Infinity;
-          return (inner?.(fails) ?? 0) + (endless && fails ? 1 : 0);
+          return (inner?.(fails) ?? 0) + (fails ? weight : 0);
         },
         canFail: !/^(?:[*?]|\{0?,|\{0\})/u.test(quantifier),
       });
     }
-    return (after) => Math.max(...branches.map((items) => sequence(items, after)));
+    return (after) => {
+      const several = after && branches.length > 1 ? CHOICE : 0;
+      return several + Math.max(...branches.map((items) => sequence(items, after)));
+    };
   };
   return alternatives(0)(false);
+}
+
+/** What a quantifier adds to the exponent. */
+function choices(quantifier: string): number {
+  if (quantifier === "") return 0;
+  if (/^[*+]/u.test(quantifier)) return 1;
+  if (quantifier.startsWith("?")) return CHOICE;
+  const [, least = "", comma, most = ""] = /^\{(\d*)(,?)(\d*)\}/u.exec(quantifier) ?? [];
+  if (comma === "" || least === most) return 0;
+  return most !== "" && Number(most) <= FEW ? CHOICE : 1;
 }
 
 type Item = { cost: (fails: boolean) => number; canFail: boolean };

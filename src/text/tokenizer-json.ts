@@ -52,10 +52,10 @@ function parse(bytes: Uint8Array, where: string): unknown {
   }
   if (bytes.length > MAX_COMMAS) {
     let commas = 0;
-    for (const byte of bytes) if (byte === 0x2c) commas++;
+    for (let i = 0; i < bytes.length && commas <= MAX_COMMAS; i++) if (bytes[i] === 0x2c) commas++;
     if (commas > MAX_COMMAS) {
       throw new CheckpointError(
-        `${where}: about ${commas} entries; a tokenizer has at most ${MAX_TOKENS} tokens and ${MAX_MERGES} merges`,
+        `${where}: more than ${MAX_COMMAS} entries; a tokenizer has at most ${MAX_TOKENS} tokens and ${MAX_MERGES} merges`,
       );
     }
   }
