@@ -70,7 +70,7 @@ function resolve(from: string, to: string): string {
 export function bare(text: string): string {
   const token =
     /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g;
-  return text.replace(token, (found) => (found.startsWith("/") ? "" : '""'));
+  return text.replace(token, (piece) => (piece.startsWith("/") ? "" : '""'));
 }
 
 function lines(text: string): number {
@@ -191,6 +191,21 @@ export const rules: readonly Rule[] = [
       found(bare(text), /(:|\bas|[<,|&]|=>?)\s*any\b\s*([;,)>\]=|&{[]|$)/, "any"),
     broken: file("src/a.ts", "export function f(x: any): void {}"),
     sound: file("src/a.ts", '// of any kind\nconst text = "x: any";\nconst any = 1;'),
+  },
+  {
+    name: "the type checker is not silenced",
+    applies: (path) => CODE.test(path) && !KERNEL.test(path),
+    violations: ({ text }) => found(text, /@ts-(ignore|nocheck|expect-error)\b/, "silenced"),
+    broken: file("src/a.ts", `// @ts${"-"}ignore\n`),
+    sound: file("src/a.ts", "// the ts-node of old would ignore it\n"),
+  },
+  {
+    name: "no test is skipped or runs alone",
+    applies: (path) => path.startsWith("test/") && CODE.test(path),
+    violations: ({ text }) =>
+      found(bare(text), /\b(test|it|describe)\.(skip|only|todo|fails)\b/, "not run as written"),
+    broken: file("test/a.test.ts", 'test.skip("a", () => {});'),
+    sound: file("test/a.test.ts", 'test("skips", () => stream.skip(3));'),
   },
   {
     name: "nothing is left for later",

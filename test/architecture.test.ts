@@ -82,6 +82,9 @@ const TRAINING = [
   "rms_norm_grad",
 ];
 
+const dashed = (op: string): string => op.replaceAll("_", "-");
+const camel = (op: string): string => op.replace(/_(\w)/g, (_, c: string) => c.toUpperCase());
+
 describe("one op, one name", async () => {
   const folder = join(root, "src/ops");
   const ops = await Promise.all(
@@ -92,8 +95,6 @@ describe("one op, one name", async () => {
     }),
   );
   const all = ops.flat();
-  const dashed = (op: string): string => op.replaceAll("_", "-");
-  const camel = (op: string): string => op.replace(/_(\w)/g, (_, c: string) => c.toUpperCase());
 
   test("an op stands in the file of its name, a gradient with its op", () => {
     expect(all.length).toBeGreaterThan(TRAINING.length);

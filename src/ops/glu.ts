@@ -13,7 +13,8 @@ export const glu = (gate: Tensor, up: Tensor, act: Activation): Tensor =>
   gate.graph.emit(gluOp, [gate, up], { act })[0];
 
 /** Each activation with its derivative. */
-const activations: Record<Activation, { f(x: number): number; slope(x: number): number }> = {
+type Curve = (x: number) => number;
+const activations: Record<Activation, { f: Curve; slope: Curve }> = {
   silu: {
     f: (x) => x / (1 + Math.exp(-x)),
     slope: (x) => (1 + x * (1 - 1 / (1 + Math.exp(-x)))) / (1 + Math.exp(-x)),

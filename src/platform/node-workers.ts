@@ -1,6 +1,7 @@
 // Workers on Node: starting one and talking to it, and the other end. A browser build offers the same functions.
 
 import { parentPort, Worker, workerData } from "node:worker_threads";
+import { EngineError } from "../errors.ts";
 
 /** The starter's end of a worker. */
 export type WorkerHandle = {
@@ -38,7 +39,7 @@ export type ParentHandle = {
 /** Inside a worker: what it was started with, and its line to the starter. */
 export function parent(): ParentHandle {
   const port = parentPort;
-  if (port === null) throw new Error("this module runs as a worker only");
+  if (port === null) throw new EngineError("this module runs as a worker only");
   return {
     data: workerData,
     post: (message, transfer = []) => port.postMessage(message, [...transfer]),
