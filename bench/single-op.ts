@@ -1,0 +1,209 @@
+// Takes the ops of a recorded step one by one, and times them on a backend. Ops of one name and shape are one group; the
+// repetitions of a group go round its layers, so that weights come from memory as they do in a step.
+
+import type { Backend, InputData, Program } from "../src/backends/backend.ts";
+import { formats } from "../src/formats/format.ts";
+import { tableSize } from "../src/generate/pages.ts";
+import { recordStep } from "../src/generate/record.ts";
+import {
+  type DType,
+  elements,
+  Graph,
+  type Leaf,
+  type LiveCounts,
+  type Node,
+  type Tensor,
+} from "../src/graph/graph.ts";
+import { makePlan, type Plan } from "../src/graph/plan.ts";
+import type { MistralConfig } from "../src/models/config.ts";
+import { ropeAngles } from "../src/models/rope.ts";
+import type { AttentionAttrs } from "../src/ops/paged-attention.ts";
+import { firstVisible } from "../src/ops/visible.ts";
+import { median } from "./statistics.ts";
+
+export type OpTime = {
+  readonly op: string;
+  /** Shapes of its inputs. */
+  readonly shapes: string;
+  /** How often a step has it. */
+  readonly count: number;
+  /** Of one, as are the next two. */
+  readonly seconds: number;
+  readonly flops: number;
+  /** That must be read or written at least: weights, rows, and the part of the cache that is seen. */
+  readonly bytes: number;
+};
+
+export type Phase = {
+  readonly name: string;
+  readonly ops: readonly OpTime[];
+  /** The whole step as the engine runs it, inputs written and logits read. */
+  readonly stepSeconds: number;
+};
+
+type Inputs = Readonly<Record<string, InputData>>;
+
+/** Repetitions in one plan at most, and bytes of results that they may leave. */
+const REPEATS = 256;
+const RESULT_BYTES = 2 ** 28;
+/** A plan of several must take so much longer than a plan of one (seconds). */
+const ENOUGH = 0.01;
+
+/** Times a step of T rows that begin at column `start` of one sequence. @param pages of the pool; the cache holds zeros */
+export async function timePhase(
+  name: string,
+  backend: Backend,
+  c: MistralConfig,
+  dtype: DType,
+  pages: number,
+  [T, start]: readonly [T: number, start: number],
+): Promise<Phase> {
+  const P = tableSize(pages);
+  const shape = { T, N: 1, S: 1, P, pages, columns: 0, embeds: false, blind: false };
+  const { plan } = recordStep(c, { ...shape, wants: { logits: true } }, () => dtype);
+  const live = { rows: T, wanted: 1 };
+  const at = Int32Array.from({ length: T }, (_, t) => start + t);
+  const inputs = stepInputs(c, P, at);
+
+  const whole = backend.compile(plan);
+  const stepSeconds = await secondsOf(whole, inputs, live, true);
+  whole.dispose();
+  const groups = Map.groupBy(plan.nodes, ({ op, ins }) =>
+    [op.name, shapesOf(ins), ...ins.map((t) => t.live)].join(" "),
+  );
+  const ops: OpTime[] = [];
+  for (const nodes of groups.values()) {
+    const seconds = await secondsOfOne(backend, plan, nodes, inputs, live);
+    const [{ op, ins }] = nodes;
+    const work = workOf(nodes[0], plan, live, at);
+    ops.push({ op: op.name, shapes: shapesOf(ins), count: nodes.length, seconds, ...work });
+  }
+  return { name, ops, stepSeconds };
+}
+
+/** What a step of one sequence is given: its columns, and page b of the pool for block b. */
+function stepInputs(c: MistralConfig, P: number, at: Int32Array): Inputs {
+  const { cos, sin } = ropeAngles(c, at);
+  return {
+    ids: at.map((column) => (column * 7919) % c.vocab_size),
+    seq: new Int32Array(at.length),
+    at,
+    slots: at,
+    pages: Int32Array.from({ length: 2 * P }, (_, i) => (i % 2 === 0 ? i >> 1 : 0xffff)),
+    want: Int32Array.of(at.length - 1),
+    cos,
+    sin,
+  };
+}
+
+async function secondsOfOne(
+  backend: Backend,
+  plan: Plan,
+  nodes: readonly Node[],
+  inputs: Inputs,
+  live: LiveCounts,
+): Promise<number> {
+  const given = { ...inputs };
+  nodes[0].ins.forEach((t, i) => {
+    if (!isLeaf(t)) given[`x${i}`] = noise(elements(t.shape));
+  });
+  const time = async (count: number): Promise<number> => {
+    const program = backend.compile(repeated(plan, nodes, count));
+    try {
+      return await secondsOf(program, given, live, false);
+    } finally {
+      program.dispose();
+    }
+  };
+  const resultBytes = 4 * nodes[0].outs.reduce((sum, t) => sum + elements(t.shape), 1);
+  const most = Math.min(REPEATS, Math.max(4, Math.floor(RESULT_BYTES / resultBytes)));
+  const one = await time(1);
+  for (let count = 4; ; count *= 2) {
+    const several = await time(Math.min(count, most));
+    if (several - one > ENOUGH || count >= most)
+      return Math.max(0, several - one) / (Math.min(count, most) - 1);
+  }
+}
+
+/** A plan of `count` such ops that do not depend on each other. Computed inputs become the input leaves x0, x1 … */
+function repeated(plan: Plan, nodes: readonly Node[], count: number): Plan {
+  const graph = new Graph();
+  const outputs: Tensor[] = [];
+  for (let i = 0; i < count; i++) {
+    const { op, ins, outs, attrs, region } = nodes[i % nodes.length];
+    const leaves = ins.map((t, n) => {
+      const { name, kind } = isLeaf(t) ? t : { name: `x${n}`, kind: "input" as const };
+      return graph.leaf(name, kind, t.shape, t.dtype, t.live);
+    });
+    const made = graph.region(region ?? "head", () => graph.emit(op, leaves, attrs));
+    outputs.push(...made.filter((_, n) => plan.slotOf.has(outs[n].id)));
+  }
+  return makePlan(graph, outputs);
+}
+
+/** Median of several runs, after two that are not counted. */
+async function secondsOf(
+  program: Program,
+  inputs: Inputs,
+  live: LiveCounts,
+  read: boolean,
+): Promise<number> {
+  const seconds: number[] = [];
+  const begin = performance.now();
+  while (seconds.length < 5 || (seconds.length < 30 && performance.now() - begin < 200)) {
+    const start = performance.now();
+    await program.run(inputs, live);
+    if (read) await program.read(0);
+    seconds.push((performance.now() - start) / 1000);
+  }
+  return median(seconds.slice(2));
+}
+
+function workOf(
+  { op, ins, outs, attrs }: Node,
+  plan: Plan,
+  live: LiveCounts,
+  at: Int32Array,
+): { flops: number; bytes: number } {
+  const count = (t: Tensor): number =>
+    elements(t.live === undefined ? t.shape : [live[t.live], ...t.shape.slice(1)]);
+  const results = outs.filter((t) => plan.slotOf.has(t.id));
+  const rows = [...ins.filter((t) => !isLeaf(t) || t.kind === "input"), ...results];
+  const rowBytes = rows.reduce((sum, t) => sum + 4 * count(t), 0);
+  const weights = ins.filter((t): t is Leaf => isLeaf(t) && t.kind === "weight");
+  const weightBytes = weights.reduce((sum, t) => sum + bytesOf(t), 0);
+  switch (op.name) {
+    case "linear":
+      return { flops: 2 * count(ins[0]) * ins[1].shape[0], bytes: rowBytes + weightBytes };
+    case "embed": // the rows of the table that are looked up
+      return { flops: 0, bytes: rowBytes + (weightBytes / weights[0].shape[0]) * count(ins[0]) };
+    case "kv_append":
+      return { flops: 0, bytes: rowBytes + 4 * (count(ins[2]) + count(ins[3])) };
+    case "paged_attention": {
+      const { heads, window } = attrs as AttentionAttrs;
+      const D = ins[0].shape[1] / heads;
+      const seen = at.reduce((sum, column) => sum + column + 1 - firstVisible(column, window), 0);
+      const columns = at[at.length - 1] + 1 - firstVisible(at[0], window);
+      return { flops: 4 * D * heads * seen, bytes: rowBytes + 2 * 4 * columns * ins[1].shape[2] };
+    }
+    default:
+      return { flops: 0, bytes: rowBytes + weightBytes };
+  }
+}
+
+function bytesOf(weight: Leaf): number {
+  const format = [...formats.values()].find(({ name }) => name === weight.dtype);
+  return format?.bytes(elements(weight.shape)) ?? 4 * elements(weight.shape);
+}
+
+function isLeaf(t: Tensor): t is Leaf {
+  return "kind" in t;
+}
+
+function shapesOf(ins: readonly Tensor[]): string {
+  return ins.map(({ shape }) => `[${shape.join(",")}]`).join(" ");
+}
+
+function noise(length: number): Float32Array {
+  return Float32Array.from({ length }, (_, i) => ((i * 7919) % 2003) / 1001 - 1);
+}
