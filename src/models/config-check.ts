@@ -50,7 +50,8 @@ export function checkConfig(config: MistralConfig): void {
   checkLabels(config, fail);
   if (typeof config.hidden_act !== "string") throw fail("hidden_act", "the name of an activation");
   activation(config.hidden_act);
-  if (typeof config.rope_parameters !== "object" || config.rope_parameters === null) {
+  const rope: unknown = config.rope_parameters;
+  if (typeof rope !== "object" || rope === null || Array.isArray(rope)) {
     throw fail("rope_parameters", "an object with rope_type and rope_theta");
   }
   checkSize(config); // before the frequencies, whose number is head_dim / 2

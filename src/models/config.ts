@@ -2,6 +2,7 @@
 // into the new ones, unknown keys kept. Contract: what a file says is what to_dict() says again. Nothing is judged here;
 // config-check.ts does that before anything is allocated. Knows no files and no weights.
 
+import { CheckpointError, InputError } from "../errors.ts";
 import { generationDefaults } from "./config-generation.ts";
 
 /** RoPE settings; which further keys count depends on `rope_type`, see rope.ts. */
@@ -40,6 +41,8 @@ type ConfigField = Exclude<
   }[keyof MistralConfig],
   "rope_parameters" | "model_type" | "num_labels"
 >;
+
+const MAX_LABELS = 100_000;
 
 /** The version of Transformers that this config follows; written to files that name none. */
 const TRANSFORMERS_VERSION = "5.23.0";
@@ -124,20 +127,28 @@ export class MistralConfig {
     this.dtype ??= (torchDtype as string | null | undefined) ?? null;
     if (typeof this.dtype === "string") this.dtype = this.dtype.replace(/^torch\./, "");
     this.rope_parameters = ropeParameters(rope, this);
-    if (numLabels !== undefined && given.get("id2label") == null) this.num_labels = numLabels;
+    if (numLabels != null && given.get("id2label") == null) this.num_labels = numLabels;
   }
 
   get model_type(): "mistral" {
     return "mistral";
   }
 
-  /** N, outputs of a classification head: the number of labels. Assigning another number names them LABEL_0 … */
+  /**
+   * N, outputs of a classification head: the number of labels. Assigning another number names them LABEL_0 …
+   * @throws InputError (CheckpointError when it comes from a file) above 100,000: the names are made at once
+   */
   get num_labels(): number {
     return Object.keys(this.id2label).length;
   }
 
   set num_labels(count: number) {
     if (count === this.num_labels) return;
+    if (!(Number.isInteger(count) && count >= 1 && count <= MAX_LABELS)) {
+      const text = `num_labels is ${JSON.stringify(count)}, expected a whole number from 1 to ${MAX_LABELS}`;
+      if (this.name_or_path === "") throw new InputError(`MistralConfig: ${text}`);
+      throw new CheckpointError(`${this.name_or_path}: config.json: ${text}`);
+    }
     const names = Array.from({ length: count }, (_, i) => `LABEL_${i}`);
     this.id2label = { ...names };
     this.label2id = Object.fromEntries(names.map((name, i) => [name, i]));
@@ -215,6 +226,7 @@ function ropeParameters(
   config: { max_position_embeddings: number },
 ): RopeParameters {
   const from = (given.scaling || given.parameters || {}) as Partial<RopeParameters>;
+  if (typeof from !== "object" || Array.isArray(from)) return from as RopeParameters; // judged later
   const parameters: RopeParameters = {
     ...from,
     rope_type: from.rope_type ?? (from.type as string | undefined) ?? "default",

@@ -89,6 +89,17 @@ const wrong: [MistralConfigOptions, RegExp][] = [
   ],
   [JSON.parse('{"id2label":["a"]}') as MistralConfigOptions, /id2label is \["a"\]/],
   [
+    JSON.parse('{"rope_scaling":"linear"}') as MistralConfigOptions,
+    /rope_parameters is "linear", expected an object/,
+  ],
+  [
+    JSON.parse('{"rope_parameters":[1]}') as MistralConfigOptions,
+    /rope_parameters is \[1\], expected an object/,
+  ],
+  [{ num_labels: 1e9 }, /num_labels is 1000000000, expected a whole number from 1 to 100000/],
+  [{ num_labels: 0 }, /num_labels is 0/],
+  [JSON.parse('{"num_labels":"3"}') as MistralConfigOptions, /num_labels is "3"/],
+  [
     JSON.parse('{"problem_type":"guess"}') as MistralConfigOptions,
     /problem_type is "guess", expected one of/,
   ],
