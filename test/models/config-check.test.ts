@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { AutoConfig } from "../../src/api/auto-config.ts";
 import { openCheckpoint } from "../../src/checkpoint/weights.ts";
@@ -157,6 +158,65 @@ describe("A19 fields that no model can have", () => {
     expect(() => checkConfig(new MistralConfig())).not.toThrow();
   });
 });
+
+test("whatever a field holds: one of our errors, or a config that can be used, at once", () => {
+  const names = [
+    ...Object.keys(new MistralConfig()),
+    "rope_theta",
+    "rope_scaling",
+    "num_labels",
+    "torch_dtype",
+    "layer_types",
+  ];
+  const edges = fc.constantFrom<unknown>(
+    0,
+    -1,
+    1,
+    2,
+    64,
+    1e9,
+    1e12,
+    2 ** 53,
+    1e308,
+    -0.5,
+    Infinity,
+    Number.NaN,
+    null,
+    "",
+    "64",
+    true,
+    [],
+    {},
+    [1],
+    { rope_type: "yarn", factor: 1e300 },
+    { rope_type: "dynamic", factor: 1e30, rope_theta: 1e-40 },
+  );
+  const values = fc.oneof(edges, fc.integer(), fc.double(), fc.jsonValue({ maxDepth: 2 }));
+  const slowest = { ms: 0 };
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.constantFrom(...names), values, { minKeys: 1, maxKeys: 3 }),
+      (fields) => {
+        const begin = performance.now();
+        const outcome = outcomeOf(() => checkConfig(new MistralConfig({ ...tiny, ...fields })));
+        slowest.ms = Math.max(slowest.ms, performance.now() - begin);
+        return outcome === "fine" || outcome === "refused";
+      },
+    ),
+    { numRuns: 3000 },
+  );
+  expect(slowest.ms).toBeLessThan(1000);
+});
+
+function outcomeOf(attempt: () => void): string {
+  try {
+    attempt();
+    return "fine";
+  } catch (error) {
+    const ours = [InputError, CheckpointError, MemoryError].some((kind) => error instanceof kind);
+    return ours ? "refused" : String(error);
+  }
+}
 
 test("the number of weights of Mistral-7B", () => {
   expect(countParameters(new MistralConfig())).toBe(7_241_732_096);

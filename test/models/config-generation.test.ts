@@ -1,5 +1,6 @@
 // A27 and the merging of generation settings.
 
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CheckpointError, InputError } from "../../src/errors.ts";
 import {
@@ -83,6 +84,56 @@ describe("A27 values that a field cannot have", () => {
     expect([...config.extra.keys()]).toEqual(["note", "__proto__"]);
     expect(config.to_diff_dict()).toMatchObject({ note: [1], top_k: 5 });
   });
+});
+
+test("whatever a file or a call holds: an error of ours, or settings that are all in range", () => {
+  const values = fc.oneof(
+    fc.constantFrom<unknown>(
+      0,
+      -1,
+      1,
+      0.5,
+      1e12,
+      2 ** 53,
+      Infinity,
+      null,
+      "",
+      "x",
+      true,
+      [],
+      [[]],
+      {},
+      [2, 3],
+      ["x"],
+    ),
+    fc.double(),
+    fc.jsonValue({ maxDepth: 2 }),
+  );
+  const some = fc.dictionary(fc.constantFrom(...fieldNames), values, { minKeys: 1, maxKeys: 4 });
+  let passed = 0;
+  fc.assert(
+    fc.property(some, some, (options, model) => {
+      try {
+        const s = resolve(options as GenerationOptions, model);
+        passed++;
+        const inRange =
+          s.max_length > 10 &&
+          s.min_length >= 0 &&
+          s.top_p >= 0 &&
+          s.top_p <= 1 &&
+          s.repetition_penalty > 0;
+        return (
+          inRange &&
+          s.eos_token_ids.every((id) => Number.isInteger(id) && id >= 0) &&
+          s.num_return_sequences >= 1
+        );
+      } catch (error) {
+        return error instanceof InputError || error instanceof CheckpointError;
+      }
+    }),
+    { numRuns: 3000 },
+  );
+  expect(passed).toBeGreaterThan(0);
 });
 
 test("all 73 fields of Transformers, and our seed", () => {
