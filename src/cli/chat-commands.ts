@@ -54,7 +54,7 @@ const table: Readonly<Record<string, ChatCommand>> = {
   },
   set: {
     usage: "/set [name value]",
-    meaning: `change ${settable.join(", ")}; alone: show them`,
+    meaning: "change how answers are sampled; alone: show what can be set",
     run: set,
   },
   exit: { usage: "/exit", meaning: "leave (or Ctrl-D)", run: () => ({ show: "", leave: true }) },
@@ -81,7 +81,7 @@ function helpText(): string {
   const width = Math.max(...Object.values(table).map(({ usage }) => usage.length));
   return [
     ...Object.values(table).map(({ usage, meaning }) => `  ${usage.padEnd(width)}  ${meaning}`),
-    "Anything else is a message. Ctrl-C stops an answer; the arrow keys bring back earlier messages.",
+    "Anything else is a message. Ctrl-C stops an answer; arrow keys: earlier messages.",
   ].join("\n");
 }
 

@@ -11,7 +11,7 @@ import type { ChatInput } from "./chat-input.ts";
 import { samplingOptions, timingsLine } from "./continuation.ts";
 import { Conversation } from "./conversation.ts";
 import { openModel } from "./load.ts";
-import { foreign, styled, write } from "./terminal.ts";
+import { foreign, styled, textWriter, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 /** @returns the exit code */
@@ -120,22 +120,26 @@ class ChatSession {
   }
 
   async #answer(message: string): Promise<void> {
-    const { stdout, stderr, interrupt } = this.#io;
+    const { stdout, interrupt } = this.#io;
     const stop = new AbortController();
     this.#answering = stop;
     try {
       const signal = AbortSignal.any([interrupt, stop.signal]);
       const { flags, seed } = this.#state;
-      const { timings } = await this.#conversation.answer(message, flags, seed, signal, (text) =>
-        write(stdout, foreign(stdout, text)),
+      const { timings } = await this.#conversation.answer(
+        message,
+        flags,
+        seed,
+        signal,
+        textWriter(stdout),
       );
       this.#state.seed = seed + 1;
       await write(stdout, "\n");
-      if (!this.#quiet) await write(stderr, `${styled(stderr, "dim", timingsLine(timings))}\n`);
+      await this.#say(`${timingsLine(timings)}\n`);
     } catch (error) {
       if (!stop.signal.aborted) throw error;
       await write(stdout, "\n");
-      await this.#say("stopped; Ctrl-C again leaves");
+      await this.#say("stopped; Ctrl-C again leaves\n");
     } finally {
       this.#answering = undefined;
     }

@@ -9,10 +9,10 @@ import type { Continuation } from "./continuation.ts";
 import { openModel } from "./load.ts";
 import type { Opened } from "./load.ts";
 import { readPrompt } from "./prompt.ts";
-import { foreign, styled, write } from "./terminal.ts";
+import { styled, textWriter, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
-const defaultSeed = 1;
+const defaultSeed = 42;
 const defaultNewTokens = 300;
 
 /** @returns the exit code */
@@ -22,23 +22,18 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
   const prompt = await readPrompt(words, flags["stdin-wait"], io);
   const opened = await openModel(flags.model, flags, io);
   const usedSeed = options.do_sample ? seed : null;
-  let shown = false;
   try {
     const inputs = flags.chat
       ? asRequest(opened, prompt)
       : opened.tokenizer(prompt, { return_tensors: "pt" });
-    const show = async (text: string): Promise<void> => {
-      if (flags.json) return;
-      shown ||= text !== "";
-      await write(io.stdout, foreign(io.stdout, text));
-    };
-    if (!flags.chat) await show(prompt);
+    const show = flags.json ? async () => {} : textWriter(io.stdout);
+    if (!flags.chat) await show(prompt, "bold");
     const result = await streamContinuation(
       opened,
       inputs,
       flags.chat ? "answer" : "text",
       { ...options, signal: io.interrupt },
-      show,
+      (text) => show(text),
     );
     if (flags.json) {
       const { text, tokens, timings } = result;
@@ -51,7 +46,7 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
     return 0;
   } catch (error) {
     // Neither the message nor the shell's prompt should stand in the middle of the story.
-    if (io.stdout.isTTY && shown) await write(io.stdout, "\n");
+    if (io.stdout.isTTY && !flags.json) await write(io.stdout, "\n");
     throw error;
   } finally {
     await opened.model.dispose();

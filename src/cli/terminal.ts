@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import { styleText } from "node:util";
+import { WordWrap } from "./word-wrap.ts";
 
 export type OutStream = NodeJS.WriteStream;
 
@@ -35,12 +36,23 @@ export async function write(stream: OutStream, text: string): Promise<void> {
   if (text !== "" && !stream.write(text)) await once(stream, "drain");
 }
 
+/**
+ * A writer of one text that a model wrote or continues, piece by piece: on a terminal visible and broken between words,
+ * elsewhere as it is.
+ */
+export function textWriter(stream: OutStream): (piece: string, style?: Style) => Promise<void> {
+  if (!stream.isTTY) return (piece) => write(stream, piece);
+  const wrap = new WordWrap(() => stream.columns || 80);
+  return (piece, style) => {
+    const text = wrap.put(visible(piece));
+    return write(stream, style === undefined ? text : styled(stream, style, text));
+  };
+}
+
+type Style = "bold" | "dim" | "red" | "cyan";
+
 /** Styled where `stream` is a terminal with colours; NO_COLOR and FORCE_COLOR are honoured. */
-export function styled(
-  stream: OutStream,
-  style: "bold" | "dim" | "red" | "cyan",
-  text: string,
-): string {
+export function styled(stream: OutStream, style: Style, text: string): string {
   return styleText(style, text, { stream });
 }
 

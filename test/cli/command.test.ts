@@ -86,7 +86,7 @@ describe("run", () => {
     expect(JSON.parse(stdout)).toMatchObject({
       model: "stories",
       prompt: "The little boat",
-      seed: 1,
+      seed: 42,
     });
     expect(stderr).toBe("");
   });

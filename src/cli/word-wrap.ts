@@ -1,0 +1,62 @@
+// Breaks lines between words where a terminal would break them within, for text that arrives in pieces.
+// Knows nothing of streams; control characters must be gone already.
+
+const wide =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u;
+const zeroWidth = /[\p{Mn}\p{Me}\p{Cf}]/u;
+const tabStop = 8;
+
+export class WordWrap {
+  readonly #columns: () => number;
+  #column = 0;
+  /** White space that is only written when a word follows on the same line. */
+  #gap = "";
+  /** Whether the last thing written can be parted from what comes. */
+  #betweenWords = true;
+
+  /** `columns`: how wide the terminal is now. */
+  constructor(columns: () => number) {
+    this.#columns = columns;
+  }
+
+  /** What to write for the next piece of text. */
+  put(text: string): string {
+    let out = "";
+    for (const piece of text.match(/\n|[^\S\n]+|\S+/g) ?? []) {
+      if (piece === "\n") {
+        out += piece;
+        [this.#column, this.#gap, this.#betweenWords] = [0, "", true];
+      } else if (/^\s/.test(piece)) {
+        this.#gap += piece;
+        this.#betweenWords = true;
+      } else {
+        out += this.#word(piece);
+      }
+    }
+    return out;
+  }
+
+  #word(word: string): string {
+    const columns = Math.max(1, this.#columns());
+    const end = advance(advance(this.#column, this.#gap), word);
+    const breaks = this.#betweenWords && this.#column > 0 && end > columns;
+    const before = breaks ? "\n" : this.#gap;
+    const column = breaks ? advance(0, word) : end;
+    // The terminal breaks what is longer than a line.
+    this.#column = column > columns ? ((column - 1) % columns) + 1 : column;
+    this.#gap = "";
+    this.#betweenWords = false;
+    return before + word;
+  }
+}
+
+/** The column behind `text` when it begins at `column`. */
+function advance(column: number, text: string): number {
+  let at = column;
+  for (const char of text) {
+    if (char === "\t") at += tabStop - (at % tabStop);
+    else if (wide.test(char)) at += 2;
+    else if (!zeroWidth.test(char)) at += 1;
+  }
+  return at;
+}
