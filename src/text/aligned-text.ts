@@ -73,20 +73,35 @@ export class AlignedText {
   /** Each of the spans, in order and without overlap, replaced by `content`. */
   replaceSpans(spans: readonly (readonly [number, number])[], content: string): AlignedText {
     const edits = spans.map(([from, to]) => ({ from, to, content }));
-    return this.#edited(edits, "last");
+    return this.#edited(edits);
   }
 
-  /** Each match of `split` (flag g) mapped on its own; a changed piece stands for the whole of its source. */
+  /**
+   * Each match of `split` (flag g) mapped on its own. The first character of what comes out stands for the first that
+   * went in, and so on; what is left over, for the last.
+   */
   mapPieces(split: RegExp, map: (piece: string) => string): AlignedText {
-    const edits: Edit[] = [];
-    for (const { 0: piece, index: from } of this.text.matchAll(split)) {
-      const content = map(piece);
-      if (content !== piece) edits.push({ from, to: from + piece.length, content });
+    if (this.starts === undefined) {
+      return new AlignedText(this.text.replaceAll(split, map), this.first);
     }
-    return this.#edited(edits, "whole");
+    const edits: Edit[] = [];
+    for (const { 0: piece, index } of this.text.matchAll(split)) {
+      const content = map(piece);
+      if (content === piece) continue;
+      const sources = [...piece];
+      const results = [...content];
+      let from = index;
+      sources.forEach((source, i) => {
+        const last = i === sources.length - 1;
+        const own = last ? results.slice(i).join("") : (results[i] ?? "");
+        edits.push({ from, to: from + source.length, content: own });
+        from += source.length;
+      });
+    }
+    return this.#edited(edits);
   }
 
-  #edited(edits: readonly Edit[], span: "last" | "whole"): AlignedText {
+  #edited(edits: readonly Edit[]): AlignedText {
     if (edits.length === 0) return this;
     const { starts, ends } = this;
     const parts: string[] = [];
@@ -106,7 +121,7 @@ export class AlignedText {
       parts.push(content);
       const last = Math.max(to - 1, 0);
       for (let i = 0; i < content.length; i++) {
-        sources.push(starts?.[span === "whole" ? from : last] ?? 0);
+        sources.push(starts?.[last] ?? 0);
         limits.push(ends?.[last] ?? 0);
       }
       read = to;

@@ -2,7 +2,7 @@
 // name: a tokenizer that skipped one would give other tokens in silence. Knows nothing of tokens.
 
 import { CheckpointError } from "../errors.ts";
-import type { AlignedText } from "./aligned-text.ts";
+import { AlignedText } from "./aligned-text.ts";
 import { Fields } from "./json-fields.ts";
 import { readPattern } from "./pattern.ts";
 
@@ -38,11 +38,14 @@ export function readNormalizer(value: unknown, where: string): Normalizer | unde
     case "NFD":
     case "NFKC":
     case "NFKD":
-      return (text) => text.mapPieces(COMPOSED, (piece) => piece.normalize(type));
+      return (text) =>
+        text.starts === undefined
+          ? new AlignedText(text.text.normalize(type), text.first)
+          : text.mapPieces(COMPOSED, (piece) => piece.normalize(type));
     case "Lowercase":
       return (text) => text.mapPieces(CHARACTER, (piece) => piece.toLowerCase());
     case "StripAccents":
-      return (text) => text.mapPieces(/\p{Mn}/gu, () => "");
+      return (text) => text.mapPieces(/\p{M}/gu, () => "");
     case "Strip": {
       const left = fields.boolean("strip_left", true);
       const right = fields.boolean("strip_right", true);
@@ -61,9 +64,10 @@ const KINDS = ["Sequence", "Prepend", "Replace", "NFC", "NFD", "NFKC", "NFKD", "
 );
 
 const CHARACTER = /[\s\S]/gu;
-// A character with all that may compose with it: marks, and the vowels and finals of Hangul. Normalising such pieces one
-// by one gives the normal form of the whole.
-const COMPOSED = /[\s\S][\p{M}\u{ff9e}\u{ff9f}\u{1160}-\u{11ff}\u{d7b0}-\u{d7ff}]*/gu;
+// A character with all that may compose with it: marks, and the letters of Hangul in all their forms. Normalising such
+// pieces one by one gives the normal form of the whole.
+const COMPOSED =
+  /[\s\S][\p{M}\u{1100}-\u{11ff}\u{3131}-\u{318e}\u{d7b0}-\u{d7ff}\u{ff9e}-\u{ffdc}]*/gu;
 
 function strip(text: AlignedText, left: boolean, right: boolean): AlignedText {
   const whole = text.text;

@@ -34,7 +34,7 @@ export function readPreTokenizer(value: unknown, where: string): PreTokenizer | 
       return (text) => BEHAVIORS.Removed(text, spaces, false);
     }
     case "Digits": {
-      const digits = regexPattern("\\p{Nd}", where);
+      const digits = regexPattern("\\p{N}", where);
       const cut = fields.boolean("individual_digits", false)
         ? BEHAVIORS.Isolated
         : BEHAVIORS.Contiguous;
