@@ -57,8 +57,8 @@ export class GenerateCall {
     const { options, stream } = this.#request;
     const { step, index, ids, padding, promptLength } = sequence;
     if (options.output_logits) this.#keep(this.#logits, step, index, logits);
-    for (const process of this.#processors) {
-      process({ ids, padding, promptLength, step, sequence: index }, logits);
+    for (const change of this.#processors) {
+      change({ ids, padding, promptLength, step, sequence: index }, logits);
     }
     if (options.output_scores) this.#keep(this.#scores, step, index, logits);
     const token = options.do_sample
@@ -168,6 +168,7 @@ function makeSequences(
     {
       eos_token_id: options.eos_token_ids,
       max_length: options.max_length,
+      max_time: options.max_time,
       stop_strings: options.stop_strings.length > 0 ? options.stop_strings : null,
     },
     { promptLength: S, bytesOf: tokenBytes && bytesOf(tokenBytes) },

@@ -185,8 +185,28 @@ function shown(value: unknown): string {
   return text.length <= 80 ? text : `${text.slice(0, 60)}… (${text.length} characters)`;
 }
 
-/** What generate() works with: nothing is unset any more. */
-export type ResolvedGeneration = {
+/** Settings that are off when they are null. */
+const optionalFields = [
+  "max_time",
+  "top_h",
+  "typical_p",
+  "epsilon_cutoff",
+  "eta_cutoff",
+  "no_repeat_ngram_size",
+  "bad_words_ids",
+  "renormalize_logits",
+  "forced_bos_token_id",
+  "forced_eos_token_id",
+  "remove_invalid_values",
+  "exponential_decay_length_penalty",
+  "suppress_tokens",
+  "begin_suppress_tokens",
+  "sequence_bias",
+] as const;
+type OptionalField = (typeof optionalFields)[number];
+
+/** What generate() works with. */
+export type ResolvedGeneration = Pick<GenerationConfig, OptionalField> & {
   do_sample: boolean;
   temperature: number;
   /** 0: all tokens. */
@@ -269,7 +289,15 @@ export function resolveGeneration(
     output_logits: s.output_logits ?? false,
     return_dict_in_generate: s.return_dict_in_generate ?? false,
     seed: s.seed,
+    ...optionalOf(s),
   };
+}
+
+function optionalOf(s: GenerationConfig): Pick<GenerationConfig, OptionalField> {
+  return Object.fromEntries(optionalFields.map((name) => [name, s[name]])) as Pick<
+    GenerationConfig,
+    OptionalField
+  >;
 }
 
 const refusal = (text: string): InputError => new InputError(`generate: ${text}`);

@@ -53,6 +53,25 @@ const tokens: Check = (value) =>
     : `a list of at most ${MAX_LIST} token ids`;
 const tokenOrTokens: Check = (value) =>
   Array.isArray(value) ? tokens(value) : token(value) && `a token id or ${tokens(null)}`;
+const words: Check = (value) =>
+  Array.isArray(value) && value.length > 0 ? tokens(value) : "a list of token ids";
+const biased: Check = (value) =>
+  Array.isArray(value) && value.length === 2 && words(value[0]) === undefined && isNumber(value[1])
+    ? undefined
+    : "a list of token ids and a number";
+const listOf =
+  (kind: string, item: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.length <= MAX_LIST && value.every((v) => item(v) === undefined)
+      ? undefined
+      : `a list of at most ${MAX_LIST} ${kind}`;
+const pair: Check = (value) =>
+  Array.isArray(value) &&
+  value.length === 2 &&
+  count(0)(value[0]) === undefined &&
+  isNumber(value[1])
+    ? undefined
+    : "[first step, factor]";
 const text: Check = (value) =>
   typeof value === "string" && value.length > 0 && value.length <= MAX_STRING
     ? undefined
@@ -68,7 +87,6 @@ const textOrTexts: Check = (value) => {
 
 const BEAMS = "with num_beams";
 const ASSISTANT = "with assistant_model";
-const LATER = "refused: this processor of logits is not built yet";
 const HUB =
   "refused: Transformers 5 moved this strategy to code on the Hub, which is never run here";
 
@@ -79,7 +97,7 @@ const table: Record<FieldName, readonly [Check, Standing]> = {
   min_length: [count(0), "honoured"],
   min_new_tokens: [count(0), "honoured"],
   early_stopping: [oneOf(true, false, "never"), BEAMS],
-  max_time: [above0, "refused: give generate() an AbortSignal, AbortSignal.timeout(…) for example"],
+  max_time: [above0, "honoured"],
   stop_strings: [textOrTexts, "honoured"],
   // strategy
   do_sample: [flag, "honoured"],
@@ -99,25 +117,25 @@ const table: Record<FieldName, readonly [Check, Standing]> = {
   top_k: [count(0), "honoured"],
   top_p: [between(0, 1), "honoured"],
   min_p: [between(0, 1), "honoured"],
-  top_h: [between(0, 1), LATER],
-  typical_p: [between(0, 1), LATER],
-  epsilon_cutoff: [between(0, 1), LATER],
-  eta_cutoff: [between(0, 1), LATER],
+  top_h: [between(0, 1), "honoured"],
+  typical_p: [between(0, 1), "honoured"],
+  epsilon_cutoff: [between(0, 1), "honoured"],
+  eta_cutoff: [between(0, 1), "honoured"],
   repetition_penalty: [above0, "honoured"],
   encoder_repetition_penalty: [above0, "refused: Mistral has no encoder"],
   length_penalty: [finite, BEAMS],
-  no_repeat_ngram_size: [count(0), LATER],
-  bad_words_ids: [anything, LATER],
-  renormalize_logits: [flag, LATER],
-  forced_bos_token_id: [token, LATER],
-  forced_eos_token_id: [tokenOrTokens, LATER],
-  remove_invalid_values: [flag, LATER],
-  exponential_decay_length_penalty: [anything, LATER],
-  suppress_tokens: [tokens, LATER],
-  begin_suppress_tokens: [tokens, LATER],
-  sequence_bias: [anything, LATER],
+  no_repeat_ngram_size: [count(0), "honoured"],
+  bad_words_ids: [listOf("lists of token ids", words), "honoured"],
+  renormalize_logits: [flag, "honoured"],
+  forced_bos_token_id: [token, "honoured"],
+  forced_eos_token_id: [tokenOrTokens, "honoured"],
+  remove_invalid_values: [flag, "honoured"],
+  exponential_decay_length_penalty: [pair, "honoured"],
+  suppress_tokens: [tokens, "honoured"],
+  begin_suppress_tokens: [tokens, "honoured"],
+  sequence_bias: [listOf("[token ids, bias] pairs", biased), "honoured"],
   token_healing: [flag, "refused: token healing is not built yet"],
-  guidance_scale: [finite, LATER],
+  guidance_scale: [finite, "refused: guidance needs a second forward, which is not built yet"],
   watermarking_config: [anything, "refused: watermarks are not built yet"],
   // outputs
   num_return_sequences: [count(1), "honoured"],

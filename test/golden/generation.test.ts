@@ -27,7 +27,7 @@ type Case = {
 
 const models = ["base-f32", "sw8-f32", "sw5-mqa-f32", "v03-f32", "mha-gelu-f32"];
 const now =
-  /^(greedy|eos|min_|max_|repetition_penalty|stop_string|second_turn|prefill_in_chunks|error_return_greedy|error_unknown)/;
+  /^(greedy|eos|min_|max_|repetition_penalty|stop_string|second_turn|prefill_in_chunks|static_cache|no_repeat|bad_words|suppress|begin_suppress|forced|sequence_bias|exponential|renormalize|combined|error_return_greedy|error_unknown)/;
 
 /** goldens/README.md: scores to 2e-3. */
 const SCORES = 2e-3;
