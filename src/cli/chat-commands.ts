@@ -6,12 +6,12 @@ import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { FlagValues } from "./arguments.ts";
 import { parseArguments } from "./arguments.ts";
-import type { Message } from "./conversation.ts";
+import { defaultAnswerTokens } from "./conversation.ts";
+import type { Conversation } from "./conversation.ts";
 
 /** What the commands act on. */
 export type ChatState = {
-  readonly messages: readonly Message[];
-  readonly clear: () => Promise<void>;
+  readonly conversation: Pick<Conversation, "messages" | "clear" | "own">;
   /** Settings of sampling; /set replaces them. */
   flags: FlagValues;
   /** Of the next answer. */
@@ -43,7 +43,7 @@ const table: Readonly<Record<string, ChatCommand>> = {
     usage: "/clear",
     meaning: "forget the conversation",
     async run(state) {
-      await state.clear();
+      await state.conversation.clear();
       return { show: "The conversation starts anew." };
     },
   },
@@ -81,21 +81,21 @@ function helpText(): string {
   const width = Math.max(...Object.values(table).map(({ usage }) => usage.length));
   return [
     ...Object.values(table).map(({ usage, meaning }) => `  ${usage.padEnd(width)}  ${meaning}`),
-    "Anything else is a message. Ctrl-C stops an answer; arrow keys: earlier messages.",
+    "Anything else is a message. Ctrl-C stops an answer, arrow-up brings messages back.",
   ].join("\n");
 }
 
-async function save({ messages }: ChatState, file: string): Promise<Outcome> {
+async function save({ conversation }: ChatState, file: string): Promise<Outcome> {
   if (file === "") throw new InputError("/save needs a file name, such as /save chat.json");
   try {
-    const text = `${JSON.stringify(messages, undefined, 2)}\n`;
+    const text = `${JSON.stringify(conversation.messages, undefined, 2)}\n`;
     await writeFile(file, text, { flag: "wx", mode: 0o600 });
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
     const why = code === "EEXIST" ? "it exists already" : String(code ?? cause);
     throw new InputError(`/save ${file}: ${why}; give another name`, { cause });
   }
-  const count = messages.length;
+  const count = conversation.messages.length;
   return { show: `Saved ${count} message${count === 1 ? "" : "s"} to ${file}.` };
 }
 
@@ -124,9 +124,12 @@ function settings(state: ChatState): string {
   return settable.map((name) => `  ${name.padEnd(14)} ${settingText(state, name)}`).join("\n");
 }
 
-function settingText({ flags, seed }: ChatState, name: Settable): string {
+function settingText({ flags, seed, conversation }: ChatState, name: Settable): string {
   if (name === "seed") return String(seed);
   if (name === "greedy") return flags.greedy ? "on" : "off";
   if (name === "stop") return flags.stop.length === 0 ? "none" : JSON.stringify(flags.stop);
-  return String(flags[name] ?? "the model's own");
+  if (name === "max-new-tokens") return String(flags[name] ?? defaultAnswerTokens);
+  const { temperature, top_k, top_p } = conversation.own;
+  const ofModel = { temperature, "top-k": top_k, "top-p": top_p }[name];
+  return String(flags[name] ?? `${ofModel ?? "unset"} (the model's own)`);
 }

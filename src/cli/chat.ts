@@ -75,21 +75,16 @@ class ChatSession {
     this.#input = input;
     this.#io = io;
     this.#quiet = flags.quiet || !io.stdin.isTTY;
-    this.#state = {
-      flags,
-      seed,
-      get messages() {
-        return conversation.messages;
-      },
-      clear: () => conversation.clear(),
-    };
+    this.#state = { conversation, flags, seed };
     input.onInterrupt(() => this.#interrupted());
   }
 
   async greet(name: string, embedded: boolean): Promise<void> {
     const lines = [`${name} · /help lists commands, Ctrl-D leaves`];
     if (embedded)
-      lines.push("It only knows short stories. Try: Tell me a story about a little dog named Max.");
+      lines.push(
+        "It only knows short stories, one at a time. Try: Tell me a story about a dog named Max.",
+      );
     if (!this.#conversation.hasTemplate) {
       lines.push("It has no chat template: what you type is continued as plain text.");
     }

@@ -115,11 +115,11 @@ function timingsOf(
   };
 }
 
-/** `213 tokens · 412 tokens/s · first token after 18 ms` */
+/** `213 tokens · 412 tokens/s · first token 18 ms` */
 export function timingsLine({ new_tokens, tokens_per_second, first_token_ms }: Timings): string {
   const speed =
     tokens_per_second > 0
       ? ` · ${tokens_per_second.toFixed(tokens_per_second < 100 ? 1 : 0)} tokens/s`
       : "";
-  return `${new_tokens} token${new_tokens === 1 ? "" : "s"}${speed} · first token after ${duration(first_token_ms / 1000)}`;
+  return `${new_tokens} token${new_tokens === 1 ? "" : "s"}${speed} · first token ${duration(first_token_ms / 1000)}`;
 }

@@ -11,7 +11,8 @@ import type { Opened } from "./load.ts";
 
 export type Message = { readonly role: "user" | "assistant"; readonly content: string };
 
-const defaultNewTokens = 1024;
+/** The longest answer when nothing else is set. */
+export const defaultAnswerTokens = 1024;
 
 export class Conversation {
   readonly #opened: Opened;
@@ -30,6 +31,11 @@ export class Conversation {
   /** Whether the model has a chat template; without one each message is appended to the text. */
   get hasTemplate(): boolean {
     return Boolean(this.#opened.tokenizer.chat_template);
+  }
+
+  /** The model's own settings, for what is not set here. */
+  get own(): Opened["model"]["generation_config"] {
+    return this.#opened.model.generation_config;
   }
 
   async clear(): Promise<void> {
@@ -56,7 +62,7 @@ export class Conversation {
     };
     const inputs = this.#encode(asked);
     const options = {
-      max_new_tokens: defaultNewTokens,
+      max_new_tokens: defaultAnswerTokens,
       ...samplingOptions(flags, seed),
       signal,
       past_key_values: await this.#pastOf(inputs),

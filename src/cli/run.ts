@@ -66,6 +66,6 @@ function asRequest({ tokenizer, name }: Opened, prompt: string): BatchEncoding {
 }
 
 function closing({ timings }: Continuation, seed: number | null, { stderr }: Io): string {
-  const again = seed === null ? "" : ` · seed ${seed} (another text: --seed ${seed + 1})`;
+  const again = seed === null ? "" : ` · seed ${seed} (another: --seed ${seed + 1})`;
   return `${stderr.isTTY ? "\n" : ""}${styled(stderr, "dim", timingsLine(timings) + again)}\n`;
 }

@@ -9,6 +9,7 @@ import { isChatCommand, runChatCommand } from "../../src/cli/chat-commands.ts";
 import type { ChatState } from "../../src/cli/chat-commands.ts";
 import { readHistory, writeHistory } from "../../src/cli/chat-history.ts";
 import { InputError } from "../../src/errors.ts";
+import { GenerationConfig } from "../../src/index.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -16,12 +17,15 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function state(): ChatState {
-  const messages = [
-    { role: "user", content: "Hi" },
-    { role: "assistant", content: "Once\nupon" },
-  ] as const;
-  return { messages, clear: async () => {}, flags: parseArguments("chat", []).flags, seed: 5 };
+const said = [
+  { role: "user", content: "Hi" },
+  { role: "assistant", content: "Once\nupon" },
+] as const;
+
+function state(clear: () => void = () => {}): ChatState {
+  const own = new GenerationConfig({ temperature: 0.7, top_k: 40 });
+  const conversation = { messages: said, own, clear: async () => clear() };
+  return { conversation, flags: parseArguments("chat", []).flags, seed: 5 };
 }
 
 test("a slash begins a command, but not in a text of several lines", () => {
@@ -50,7 +54,10 @@ test.each([
 
 test("/clear forgets, /exit leaves", async () => {
   let cleared = 0;
-  await runChatCommand("/clear", { ...state(), clear: async () => void cleared++ });
+  await runChatCommand(
+    "/clear",
+    state(() => void cleared++),
+  );
   expect(cleared).toBe(1);
   expect(await runChatCommand("/exit", state())).toMatchObject({ leave: true });
 });
@@ -63,6 +70,9 @@ test("/set changes settings, with either spelling; greedy and temperature exclud
   expect(chat).toMatchObject({ flags: { temperature: 0.5, "max-new-tokens": 12 }, seed: 9 });
   await runChatCommand("/set greedy on", chat);
   expect(chat.flags).toMatchObject({ greedy: true, temperature: undefined });
+  expect((await runChatCommand("/set", chat)).show).toMatch(
+    /temperature +0\.7 \(the model's own\)/,
+  );
   expect((await runChatCommand("/set", chat)).show).toMatch(/greedy +on\n.*seed +9/s);
 });
 
@@ -71,7 +81,7 @@ describe("/save", () => {
     const file = join(folder, "saved.json");
     const { show } = await runChatCommand(`/save ${file}`, state());
     expect(show).toBe(`Saved 2 messages to ${file}.`);
-    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(state().messages);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(said);
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
