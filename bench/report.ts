@@ -1,0 +1,218 @@
+// Renders bench/RESULTS.md from bench/results/*.json: ratios first (ours ÷ theirs), then the figures they come from.
+// Measures nothing, and says where a figure is missing and why.
+
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Figures } from "./contestants/member.ts";
+import type { Machine } from "./machine.ts";
+import type { MemoryResult } from "./memory.ts";
+import type { ModelResult } from "./models.ts";
+import type { OpsResult } from "./ops.ts";
+import type { Phase } from "./single-op.ts";
+import type { Summary } from "./statistics.ts";
+
+const folder = join(import.meta.dirname, "results");
+const target = join(import.meta.dirname, "RESULTS.md");
+/** Load of the machine before a run (see machine.ts) from which its figures are called disturbed. */
+const QUIET = 0.5;
+
+const results = (existsSync(folder) ? readdirSync(folder).toSorted() : [])
+  .filter((name) => name.endsWith(".json"))
+  .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as { kind?: string });
+const ofKind = <T extends { kind: string }>(kind: T["kind"]): T[] =>
+  results.filter((result): result is T => result.kind === kind);
+
+const sections = [
+  head(),
+  models(ofKind<ModelResult>("models")),
+  ops(ofKind<OpsResult>("ops")),
+  memory(ofKind<MemoryResult>("memory")),
+];
+writeFileSync(target, `${sections.filter((text) => text !== "").join("\n\n")}\n`);
+process.stderr.write(`wrote ${target}\n`);
+
+function head(): string {
+  return `# Results
+
+Rendered by \`npx node bench/report.ts\` from \`bench/results/*.json\`; not written by hand. To measure again:
+
+\`\`\`
+bash bench/setup.sh            # PyTorch, Transformers and transformers.js, beside the project (7 GB)
+npx node bench/models.ts       # speed of models, side by side
+npx node bench/ops.ts          # where the time goes
+npx node bench/memory.ts       # memory over 10 windows
+npx node bench/report.ts
+\`\`\``;
+}
+
+function models(runs: readonly ModelResult[]): string {
+  if (runs.length === 0) return "";
+  const [{ settings }] = runs;
+  const ratios = runs.flatMap((run) =>
+    (["prefill", "decode"] as const).map((phase) => {
+      const [ours, plain] = ["ours", "ours-plain"].map((name) => figure(run, name, phase));
+      const theirs = ["pytorch", "transformers.js"].map((name) => figure(run, name, phase));
+      const cells = theirs.flatMap((other) => [ratio(ours, other), ratio(plain, other)]);
+      return [`${run.title}, ${run.dtype}`, phase, ...cells];
+    }),
+  );
+  const figures = runs.flatMap((run) =>
+    run.contestants.map((c) => [
+      `${run.title}, ${run.dtype}`,
+      c.title,
+      spread(c.prefill),
+      spread(c.decode),
+      c.peakBytes === undefined ? "" : `${(c.peakBytes / 1e9).toFixed(2)}`,
+      c.missing === undefined ? error(c.logitError) : `missing: ${c.missing}`,
+    ]),
+  );
+  const sides = runs.flatMap((run) => run.contestants);
+  const versions = new Map(sides.flatMap((side) => Object.entries(side.versions ?? {})));
+  const list = [...versions].map(([name, version]) => `${name} ${version.replace(/^v/, "")}`);
+  return [
+    `## Models
+
+Ours ÷ theirs in tokens/s: above 1, mistral.ts is ahead. The first number of each pair is with V8's 256-bit vectors (as the
+\`mistral\` command runs; a library user asks for it by \`env.wasm.revectorize\`), the second one without. ${settings.threads} threads everywhere.`,
+    table(
+      ["model, dtype", "phase", "÷ PyTorch", "(no flag)", "÷ transformers.js", "(no flag)"],
+      ratios,
+    ),
+    `The figures, in tokens/s: median of the turns (smallest–largest). Contestants took turns in one run, each in a process of its
+own. Prefill: one forward call with a new cache, logits of the last token. Decode: \`generate\`, greedy, first to last new token,
+after 16 tokens. "Error" is the largest difference of the last logits from PyTorch's (same dtype), divided by their largest entry.`,
+    table(["model, dtype", "contestant", "prefill", "decode", "peak memory, GB", "error"], figures),
+    runs.map((run) => `- ${run.title}, ${run.dtype}: ${describeRun(run)}`).join("\n"),
+    `Versions: ${list.join(", ")}.`,
+    `transformers.js reads ONNX: exported with the model builder of onnxruntime-genai in fp32, with grouped-query attention in one
+op; its sliding window and the empty cache's head size were filled in afterwards (\`bench/export-onnx.py\`). ONNX Runtime's CPU
+kernels have no bfloat16, so it runs fp32 in both rows. Peak memory counts pages of mapped files that were read.`,
+  ].join("\n\n");
+}
+
+function describeRun({ settings, machine, date, check }: ModelResult): string {
+  const { prompt, newTokens, rounds, repeat, reloaded } = settings;
+  const loading = reloaded
+    ? ", loaded anew for each turn (they do not fit into memory together)"
+    : "";
+  return (
+    `prefill of ${prompt}, decode of ${newTokens}, ${rounds} rounds of ${repeat}${loading}; ${place(machine, date)}. ` +
+    `All compute the same: ${check}`
+  );
+}
+
+function ops(runs: readonly OpsResult[]): string {
+  if (runs.length === 0) return "";
+  const parts = runs.flatMap((run) => {
+    const vectors = run.wideVectors ? "256-bit vectors" : "128-bit vectors";
+    const title = `${run.model}, ${run.dtype}, ${vectors}, ${run.threads} threads`;
+    return run.phases.map((phase) => `### ${phase.name}: ${title}\n\n${phaseText(phase)}`);
+  });
+  const [{ machine, date }] = runs;
+  return [
+    `## By op
+
+Each op alone, at the model's shapes (${place(machine, date)}). The share is of the sum of all ops; what the whole step takes
+beyond that sum is hand-offs, inputs and logits.`,
+    ...parts,
+  ].join("\n\n");
+}
+
+function phaseText({ ops: times, stepSeconds }: Phase): string {
+  const total = times.reduce((sum, { count, seconds }) => sum + count * seconds, 0);
+  const rows = times
+    .toSorted((a, b) => b.count * b.seconds - a.count * a.seconds)
+    .filter(({ count, seconds }) => count * seconds >= total / 500)
+    .map(({ op, shapes, count, seconds, flops, bytes }) => [
+      op,
+      shapes,
+      `${count}`,
+      (seconds * 1e6).toFixed(1),
+      `${((100 * count * seconds) / total).toFixed(1)} %`,
+      flops === 0 ? "" : (flops / seconds / 1e9).toFixed(1),
+      (bytes / seconds / 1e9).toFixed(1),
+    ]);
+  const header = ["op", "inputs", "times", "µs each", "share", "GFLOPS", "GB/s"];
+  const sum = `Sum ${(total * 1e3).toFixed(2)} ms, whole step ${(stepSeconds * 1e3).toFixed(2)} ms.`;
+  return `${sum}\n\n${table(header, rows)}`;
+}
+
+function memory(runs: readonly MemoryResult[]): string {
+  if (runs.length === 0) return "";
+  const rows = runs.map(({ model, dtype, window, newTokens, resident, weightBytes, samples }) => {
+    // The window is full, and V8 has compiled what runs often.
+    const full = samples.filter(({ tokens }) => tokens >= 2 * window);
+    const pages = full.map(({ pagesInUse }) => pagesInUse);
+    const growth = full[full.length - 1].residentBytes - full[0].residentBytes;
+    return [
+      `${model}, ${dtype}`,
+      `${window}`,
+      `${newTokens}`,
+      `${Math.min(...pages)}–${Math.max(...pages)}`,
+      megabytes(weightBytes),
+      megabytes(resident.before),
+      megabytes(resident.loaded),
+      megabytes(resident.peak),
+      megabytes(growth),
+    ];
+  });
+  const header = [
+    "model",
+    "window",
+    "new tokens",
+    "pages in use",
+    "weights",
+    "resident before",
+    "loaded",
+    "peak",
+    "growth from 2 windows to the end",
+  ];
+  return `## Memory
+
+One process, ten windows generated; MB. Pages hold 16 columns.\n\n${table(header, rows)}`;
+}
+
+function place(machine: Machine, date: string): string {
+  const { cpu, cores, instructions, memoryGiB, system, node, loadBefore } = machine;
+  const load =
+    loadBefore > QUIET ? `; **disturbed**: load ${loadBefore.toFixed(1)} before the run` : "";
+  return (
+    `${date.slice(0, 10)}, ${cpu}, ${cores} cores (${instructions.join(", ")}), ${memoryGiB} GiB, ` +
+    `${system}, Node ${node.slice(1)}${load}`
+  );
+}
+
+function figure(run: ModelResult, name: string, phase: "prefill" | "decode"): Summary | undefined {
+  return run.contestants.find((c: Figures) => c.name === name)?.[phase];
+}
+
+function ratio(ours: Summary | undefined, theirs: Summary | undefined): string {
+  return ours === undefined || theirs === undefined
+    ? "—"
+    : (ours.median / theirs.median).toFixed(2);
+}
+
+function spread(summary: Summary | undefined): string {
+  if (summary === undefined) return "—";
+  const digits = summary.median < 100 ? 1 : 0;
+  const [median, min, max] = [summary.median, summary.min, summary.max].map((x) =>
+    x.toFixed(digits),
+  );
+  return `${median} (${min}–${max})`;
+}
+
+function error(value: number | undefined): string {
+  return value === undefined ? "" : value.toExponential(1);
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [line(header), line(header.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}
