@@ -4,6 +4,7 @@ import { physicalCores } from "#platform";
 import { enableRevectorize } from "../backends/wasm/features.ts";
 import type { ModelSource } from "../engine/messages.ts";
 import { Engine } from "../engine/supervisor.ts";
+import { checkConfig } from "../models/config-check.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import { AutoConfig, GenerationConfig } from "./auto-config.ts";
 import { env } from "./env.ts";
@@ -56,6 +57,7 @@ function loader<Model>(
     checkLoadOptions(where, options);
     const { subfolder, variant, memoryLimit, signal, onProgress } = options;
     const config = options.config ?? (await AutoConfig.from_pretrained(dir, { subfolder }));
+    checkConfig(config);
     const generation_config =
       options.generation_config ?? (await GenerationConfig.ofModel(dir, { subfolder }));
     const chosen = choose(where, options, config);
