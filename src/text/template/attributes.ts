@@ -7,7 +7,7 @@ import type { Budget } from "./budget.ts";
 import { equals } from "./compare.ts";
 import { asIndex, asList, elementAt, lengthOf } from "./iteration.ts";
 import { repr } from "./python-text.ts";
-import { STRING_METHODS } from "./string-methods.ts";
+import { STRING_METHODS, WALKING_METHODS } from "./string-methods.ts";
 import {
   Callable,
   defined,
@@ -75,12 +75,11 @@ export function ownAttribute(value: Value, name: string, budget: Budget): Value 
   if (isForbidden(value, name)) return refusal(value, name);
   if (typeof value === "string") {
     const run = STRING_METHODS.get(name);
-    return (
-      run &&
-      bound(name, value, (args) =>
-        payFor(run(value, payForArguments(value, args, budget), budget), budget),
-      )
-    );
+    if (run === undefined) return undefined;
+    return bound(name, value, (args) => {
+      if (WALKING_METHODS.has(name)) budget.walk(value.length);
+      return payFor(run(value, payForArguments(value, args, budget), budget), budget);
+    });
   }
   if (value instanceof Dict) return dictMethod(value, name, budget);
   if (Array.isArray(value)) return sequenceMethod(value, value, name, budget);

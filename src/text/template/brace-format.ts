@@ -5,6 +5,7 @@ import { TemplateError } from "../../errors.ts";
 import type { Arguments } from "./arguments.ts";
 import { attributeOf, itemOf } from "./attributes.ts";
 import type { Budget } from "./budget.ts";
+import { codePointSlice } from "./code-points.ts";
 import { numeric } from "./compare.ts";
 import { floatDigits, intDigits, padded, signText } from "./number-format.ts";
 import { floatText, repr, str } from "./python-text.ts";
@@ -130,7 +131,7 @@ export function formatValue(value: Value, spec: string, budget: Budget): string 
   const number = numeric(value);
   if (typeof value === "string") {
     if (letter !== undefined && letter !== "s") throw unknownCode(letter, value);
-    const shown = precision === undefined ? value : Array.from(value).slice(0, precision).join("");
+    const shown = precision === undefined ? value : codePointSlice(value, 0, precision);
     return padded(shown, "", width, alignChar ?? "<", fill, budget);
   }
   if (number === undefined || (typeof value === "boolean" && letter === undefined)) {

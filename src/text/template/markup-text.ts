@@ -78,7 +78,7 @@ export type WrapStyle = { width: number; breakLong: boolean; hyphens: boolean };
 
 /** Lines of at most `width` characters, as textwrap.wrap makes them of one paragraph. */
 export function wrapped(paragraph: string, style: WrapStyle, budget: Budget): string[] {
-  budget.elements(paragraph.length);
+  budget.walk(2 * paragraph.length);
   const chunks = chunksOf(paragraph, style.hyphens).toReversed();
   const lines: string[] = [];
   while (chunks.length > 0) {

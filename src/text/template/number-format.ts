@@ -3,6 +3,7 @@
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
+import { codePointLength } from "./code-points.ts";
 import { fixed, scientific } from "./decimal.ts";
 import { exponentText } from "./python-text.ts";
 
@@ -71,7 +72,7 @@ export function padded(
   fill: string,
   budget: Budget,
 ): string {
-  const length = Array.from(text).length + sign.length;
+  const length = codePointLength(text) + sign.length;
   const missing = Math.max(0, width - length);
   budget.build(text.length + sign.length + missing * fill.length);
   if (missing === 0) return sign + text;

@@ -3,6 +3,7 @@
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
+import { codePointSlice } from "./code-points.ts";
 import { numeric } from "./compare.ts";
 import { floatDigits, intDigits, padded, signText } from "./number-format.ts";
 import { repr, str } from "./python-text.ts";
@@ -86,11 +87,7 @@ function directive(
     );
   if ("sra".includes(letter)) {
     const text = letter === "s" ? str(value, budget) : repr(value, budget);
-    return field(
-      precision === undefined ? text : Array.from(text).slice(0, precision).join(""),
-      "",
-      false,
-    );
+    return field(precision === undefined ? text : codePointSlice(text, 0, precision), "", false);
   }
   if (letter === "c") return field(charOf(value), "", false);
   const number = numeric(value);

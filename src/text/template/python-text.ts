@@ -92,6 +92,7 @@ export const isPrintable = (text: string): boolean => !UNPRINTABLE.test(text.rep
 function quoted(text: string, budget: Budget): string {
   budget.build(text.length + 2);
   if (!NEEDS_ESCAPE.test(text.replaceAll(" ", ""))) return `'${text}'`;
+  budget.walk(text.length);
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   let escaped = "";
   for (const char of text) {

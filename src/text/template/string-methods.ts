@@ -264,3 +264,8 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map(
     zfill: method("zfill", ["width"], zeroFilled),
   }),
 );
+
+/** Those that look at the characters one by one. */
+export const WALKING_METHODS: ReadonlySet<string> = new Set(
+  "expandtabs format istitle lstrip replace rsplit rstrip split strip swapcase title".split(" "),
+);

@@ -268,11 +268,15 @@ export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
   safe: filter("safe", [], (value, _given, { budget }) => str(value, budget)),
   string: filter("string", [], (value, _given, { budget }) => str(value, budget)),
   striptags: textFilter("striptags", stripTags),
-  title: textFilter("title", titled),
+  title: filter("title", [], (value, _given, { budget }) => {
+    const text = str(value, budget);
+    budget.walk(text.length);
+    return titled(text);
+  }),
   tojson,
   trim: filter("trim", ["chars?"], (value, [chars = null], { budget }) => {
     const text = str(value, budget);
-    budget.build(text.length);
+    budget.walk(text.length);
     return strip(text, chars === null ? null : textArgument("strip arg", chars), "both");
   }),
   truncate,

@@ -185,13 +185,18 @@ export class Dict {
   }
 }
 
+/** Whether the value can be a key, as far as that shows without looking into a tuple. */
 export const isHashable = (value: Value): boolean =>
-  value instanceof Tuple
-    ? value.items.every(isHashable)
-    : !Array.isArray(value) && !(value instanceof Dict);
+  !Array.isArray(value) && !(value instanceof Dict);
+
+const MAX_KEY_ITEMS = 256; // in a tuple that is a key, those of inner tuples included
 
 /** One key of a JavaScript Map for all values that Python finds equal. @throws TemplateError for a list or dict */
 export function keyOf(value: Value): Key {
+  return value instanceof Tuple ? tupleKey(value, { items: MAX_KEY_ITEMS }) : plainKey(value);
+}
+
+function plainKey(value: Exclude<Value, Tuple>): Key {
   if (typeof value === "string") return `s${value}`;
   if (typeof value === "boolean") return Number(value);
   if (value instanceof Float) {
@@ -199,17 +204,26 @@ export function keyOf(value: Value): Key {
     return Number.isInteger(number) && !Number.isSafeInteger(number) ? BigInt(number) : number;
   }
   if (value instanceof Undefined) return "u";
-  if (value instanceof Tuple) return `t${value.items.map(tupleKeyPart).join("")}`;
   if (Array.isArray(value) || value instanceof Dict)
     throw new TemplateError(`unhashable type: '${typeName(value)}'`);
   return value;
 }
 
-function tupleKeyPart(item: Value): string {
-  const key = keyOf(item);
-  if (key instanceof PyObject) throw new TemplateError(`unhashable type: '${key.type}' in a tuple`);
-  const text = String(key);
-  return `${typeof key === "string" ? "s" : "n"}${text.length}:${text}`;
+function tupleKey(tuple: Tuple, room: { items: number }): string {
+  room.items -= tuple.items.length + 1;
+  if (room.items < 0) {
+    throw new TemplateError(
+      `chat template: a tuple of more than ${MAX_KEY_ITEMS} items as a key; use shorter ones`,
+    );
+  }
+  const parts = tuple.items.map((item) => {
+    const key = item instanceof Tuple ? tupleKey(item, room) : plainKey(item);
+    if (key instanceof PyObject)
+      throw new TemplateError(`unhashable type: '${key.type}' in a tuple`);
+    const text = String(key);
+    return `${typeof key === "string" ? "s" : "n"}${text.length}:${text}`;
+  });
+  return `t${parts.join("")}`;
 }
 
 /** type(value).__name__ */
