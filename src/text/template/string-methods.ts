@@ -50,7 +50,11 @@ const charsOrNull = (name: string, value: Value | undefined): string | null =>
   value === undefined || value === null ? null : textArgument(`${name} arg`, value);
 
 const stripper = (name: string, ends: "both" | "left" | "right"): Method =>
-  method(name, ["chars?"], (text, [chars]) => strip(text, charsOrNull(name, chars), ends));
+  method(name, ["chars?"], (text, [chars], budget) => {
+    const kept = strip(text, charsOrNull(name, chars), ends);
+    budget.walk(text.length - kept.length);
+    return kept;
+  });
 
 const splitter = (name: string, fromRight: boolean): Method =>
   method(name, ["sep?", "maxsplit?"], (text, [separator, maxsplit], budget) => {
@@ -82,6 +86,7 @@ export function replaceText(
   budget: Budget,
 ): string {
   if (count === 0) return text;
+  if (old === "") budget.walk(text.length);
   const parts = old === "" ? ["", ...Array.from(text), ""] : text.split(old);
   budget.elements(parts.length);
   const replaced = count < 0 ? parts.length - 1 : Math.min(count, parts.length - 1);
@@ -267,5 +272,5 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map(
 
 /** Those that look at the characters one by one. */
 export const WALKING_METHODS: ReadonlySet<string> = new Set(
-  "expandtabs format istitle lstrip replace rsplit rstrip split strip swapcase title".split(" "),
+  "expandtabs format istitle rsplit split splitlines swapcase title".split(" "),
 );

@@ -79,7 +79,9 @@ const indent = filter(
   (value, [width = 4, first, blank], { budget }) => {
     const indention =
       typeof width === "string" ? width : indentionOf(intArgument(width, 4), budget);
-    const lines = splitLines(`${requireText(value)}\n`);
+    const text = requireText(value);
+    budget.walk(text.length);
+    const lines = splitLines(`${text}\n`);
     budget.elements(lines.length);
     const [head = "", ...rest] = lines;
     const shown = rest.map((line) => (line !== "" || flag(blank) ? [indention, line] : [line]));
@@ -276,8 +278,9 @@ export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
   tojson,
   trim: filter("trim", ["chars?"], (value, [chars = null], { budget }) => {
     const text = str(value, budget);
-    budget.walk(text.length);
-    return strip(text, chars === null ? null : textArgument("strip arg", chars), "both");
+    const kept = strip(text, chars === null ? null : textArgument("strip arg", chars), "both");
+    budget.walk(text.length - kept.length);
+    return kept;
   }),
   truncate,
   upper: textFilter("upper", (text) => text.toUpperCase()),
