@@ -8,7 +8,7 @@ const tokenizer = await AutoTokenizer.from_pretrained(folder, { padding_side: "l
 tokenizer.pad_token ??= tokenizer.eos_token;
 const model = await AutoModelForCausalLM.from_pretrained(folder);
 
-const prompts = ["The cat", "One day, a boy named Tim found", "It was raining. Anna"];
+const prompts = ["One day, a boy named Tim found", "It was raining. Anna", "Once there was a bear"];
 const inputs = tokenizer(prompts, { padding: true, return_tensors: "pt" });
 const ids = await model.generate({ ...inputs, max_new_tokens: 40, do_sample: false });
 

@@ -14,7 +14,7 @@ const model = await AutoModelForCausalLM.from_pretrained(folder);
 
 const requests = [
   "Tell me a story about a little dog named Max.",
-  "Write a story with the words boat, moon and key.",
+  "Tell me another story about Max and a bird.",
 ];
 const messages: { role: string; content: string }[] = [];
 
@@ -33,7 +33,7 @@ for (const content of requests) {
   const done = model.generate({
     ...inputs,
     streamer,
-    max_new_tokens: 120,
+    max_new_tokens: 200,
     do_sample: true,
     seed: 3,
   });

@@ -81,7 +81,7 @@ function checkedText(
       throw new InputError(`--${flag}: takes no value, got ${JSON.stringify(value)}`);
     return "";
   }
-  if (value === undefined || (inline !== true && value.startsWith("--"))) {
+  if (value === undefined || value === "" || (inline !== true && value.startsWith("--"))) {
     throw new InputError(`--${flag}: a value is missing; write --${flag}=<value>`);
   }
   return value;
@@ -93,11 +93,14 @@ function read(name: string, flag: Flag, texts: readonly string[] | undefined): V
   if (flag.type === "texts") return texts ?? [];
   if (text === undefined) return undefined;
   if (flag.type === "text") return among(name, flag, text);
+  const [from, to] = flag.range ?? [-Infinity, Infinity];
   const number = text.trim() === "" ? Number.NaN : Number(text);
-  const fits = flag.type === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
-  if (fits) return number;
-  const expected = flag.type === "integer" ? "a whole number" : "a number";
-  throw new InputError(`--${name}: expected ${expected}, got ${JSON.stringify(text)}`);
+  const isRight = flag.type === "integer" ? Number.isInteger(number) : Number.isFinite(number);
+  if (isRight && number >= from && number <= to) return number;
+  const kind = flag.type === "integer" ? "a whole number" : "a number";
+  throw new InputError(
+    `--${name}: expected ${kind} from ${from} to ${to}, got ${JSON.stringify(text)}`,
+  );
 }
 
 function among(name: string, flag: Flag, text: string): string {

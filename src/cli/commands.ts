@@ -12,6 +12,8 @@ export type Flag = {
   readonly help: string;
   /** The values that a text may have. */
   readonly among?: readonly string[];
+  /** The least and the greatest number. */
+  readonly range?: readonly [from: number, to: number];
 };
 
 export const flags = {
@@ -27,25 +29,43 @@ export const flags = {
     value: "<n>",
     short: "s",
     help: "same seed, same text; another seed, another",
+    range: [0, 2_147_483_647],
   },
   temperature: {
     type: "number",
     value: "<x>",
     short: "t",
     help: "more varied above 1, less below (default: model's)",
+    range: [0, 1000],
   },
-  "top-k": { type: "integer", value: "<n>", help: "sample among the n likeliest tokens" },
-  "top-p": { type: "number", value: "<x>", help: "… among the likeliest that add up to x" },
+  "top-k": {
+    type: "integer",
+    value: "<n>",
+    help: "sample among the n likeliest tokens",
+    range: [0, 2_147_483_647],
+  },
+  "top-p": {
+    type: "number",
+    value: "<x>",
+    help: "… among the likeliest that add up to x",
+    range: [0, 1],
+  },
   "max-new-tokens": {
     type: "integer",
     value: "<n>",
     short: "n",
     help: "stop after n tokens (default: 300, chat 1024)",
+    range: [1, 2_147_483_647],
   },
   stop: { type: "texts", value: "<text>", help: "stop after this text; may be given again" },
   greedy: { type: "switch", help: "take the likeliest token, do not sample" },
   json: { type: "switch", help: "print one JSON object instead of text" },
-  threads: { type: "integer", value: "<n>", help: "that compute (default: physical cores)" },
+  threads: {
+    type: "integer",
+    value: "<n>",
+    help: "that compute (default: physical cores)",
+    range: [1, 64],
+  },
   dtype: {
     type: "text",
     value: "<type>",
@@ -69,6 +89,7 @@ export const flags = {
     type: "number",
     value: "<s>",
     help: "seconds to wait for a silent pipe (default: ever)",
+    range: [0, 86_400],
   },
   quiet: { type: "switch", short: "q", help: "no progress, no timings" },
   help: { type: "switch", short: "h", help: "show this help" },

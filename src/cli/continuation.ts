@@ -109,9 +109,10 @@ function timingsOf(
   return {
     prompt_tokens,
     new_tokens,
-    first_token_ms: first - start,
-    total_ms: performance.now() - start,
-    tokens_per_second: new_tokens > 1 && decode > 0 ? ((new_tokens - 1) / decode) * 1000 : 0,
+    first_token_ms: rounded(first - start),
+    total_ms: rounded(performance.now() - start),
+    tokens_per_second:
+      new_tokens > 1 && decode > 0 ? rounded(((new_tokens - 1) / decode) * 1000) : 0,
   };
 }
 
@@ -123,3 +124,5 @@ export function timingsLine({ new_tokens, tokens_per_second, first_token_ms }: T
       : "";
   return `${new_tokens} token${new_tokens === 1 ? "" : "s"}${speed} · first token ${duration(first_token_ms / 1000)}`;
 }
+
+const rounded = (value: number): number => Math.round(value * 10) / 10;

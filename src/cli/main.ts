@@ -85,7 +85,9 @@ const oneLine = (message: string): string => message.trim().replace(/\s*\n\s*/g,
 
 function nextStep(error: unknown, command: string): string {
   if (error instanceof InputError) {
-    return command in runs ? `see: mistral ${command} --help` : "see: mistral help";
+    return command in runs && command !== "help"
+      ? `see: mistral ${command} --help`
+      : "see: mistral help";
   }
   if (error instanceof CheckpointError) {
     return "check the folder that --model names; without --model the embedded model is used";

@@ -34,8 +34,9 @@ test("values are typed, short names work, words stay", () => {
   expect(given).toMatchObject({ model: undefined, greedy: false, json: false, "top-p": undefined });
 });
 
-test("a negative value is a value, the last one given counts", () => {
-  expect(parseArguments("run", ["--seed", "-1", "--seed", "-2"]).flags.seed).toBe(-2);
+test("the last one given counts; what begins with one hyphen is a value", () => {
+  expect(parseArguments("run", ["--seed", "1", "--seed", "2"]).flags.seed).toBe(2);
+  expect(parseArguments("run", ["--stop", "-x"]).flags.stop).toEqual(["-x"]);
 });
 
 test.each([
@@ -47,10 +48,19 @@ test.each([
   ],
   ["run", ["-z"], 'run: unknown flag "-z"'],
   ["chat", ["--json"], 'chat: unknown flag "--json"'],
-  ["run", ["--seed", "1.5"], '--seed: expected a whole number, got "1.5"'],
-  ["run", ["--seed="], '--seed: expected a whole number, got ""'],
-  ["run", ["--temperature", "hot"], '--temperature: expected a number, got "hot"'],
-  ["run", ["--temperature", "Infinity"], '--temperature: expected a number, got "Infinity"'],
+  ["run", ["--seed", "1.5"], '--seed: expected a whole number from 0 to 2147483647, got "1.5"'],
+  ["run", ["--seed="], "--seed: a value is missing; write --seed=<value>"],
+  ["run", ["--seed= "], '--seed: expected a whole number from 0 to 2147483647, got " "'],
+  ["run", ["--seed", "-1"], '--seed: expected a whole number from 0 to 2147483647, got "-1"'],
+  ["run", ["--top-p", "2"], '--top-p: expected a number from 0 to 1, got "2"'],
+  ["run", ["-n", "0"], '--max-new-tokens: expected a whole number from 1 to 2147483647, got "0"'],
+  ["run", ["--stop="], "--stop: a value is missing; write --stop=<value>"],
+  ["run", ["--temperature", "hot"], '--temperature: expected a number from 0 to 1000, got "hot"'],
+  [
+    "run",
+    ["--temperature", "Infinity"],
+    '--temperature: expected a number from 0 to 1000, got "Infinity"',
+  ],
   ["run", ["--seed", "--json"], "--seed: a value is missing; write --seed=<value>"],
   ["run", ["--model"], "--model: a value is missing; write --model=<value>"],
   ["run", ["--greedy=yes"], '--greedy: takes no value, got "yes"'],

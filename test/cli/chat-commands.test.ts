@@ -44,7 +44,7 @@ test.each([
   ["/hlep", 'unknown command "/hlep"; did you mean "/help"? (/help lists all)'],
   ["/constructor", 'unknown command "/constructor" (/help lists all)'],
   ["/set temprature 3", '/set: unknown setting "temprature"; did you mean "temperature"?'],
-  ["/set temperature hot", '--temperature: expected a number, got "hot"'],
+  ["/set temperature hot", '--temperature: expected a number from 0 to 1000, got "hot"'],
   ["/set temperature", "/set temperature: a value is missing"],
   ["/set greedy perhaps", "/set greedy: expected on or off"],
   ["/save", "/save needs a file name, such as /save chat.json"],
