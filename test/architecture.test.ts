@@ -12,7 +12,7 @@ const BINARY = /\.(safetensors|wasm|png|ico|model|onnx|tgz)$/;
 /** Files that git tracks, or would: new ones count before they are committed. */
 const files: SourceFile[] = execFileSync(
   "git",
-  ["ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+  ["-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
   { cwd: root, encoding: "utf8" },
 )
   .split("\0")

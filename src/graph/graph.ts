@@ -94,7 +94,7 @@ export class Graph {
         );
       }
     }
-    this.nodes.push({ op: op as Op, ins, outs, attrs, region: this.#region });
+    this.nodes.push({ op, ins, outs, attrs, region: this.#region });
     return outs;
   }
 

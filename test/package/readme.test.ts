@@ -52,7 +52,7 @@ describe("every TypeScript snippet", () => {
       }),
     );
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    await succeed("tsc", ["-p", folder]);
+    expect((await succeed("tsc", ["-p", folder])).stdout).toBe("");
   });
 });
 
