@@ -1,7 +1,7 @@
 // A conversation: messages so far, and the next answer from the model, through its chat template or, without one, as plain text.
 // Knows nothing of terminals.
 
-import { InputError } from "../errors.ts";
+import { EngineError, InputError } from "../errors.ts";
 import { Tensor } from "../index.ts";
 import type { BatchEncoding, DynamicCache } from "../index.ts";
 import type { Continuation } from "./continuation.ts";
@@ -60,14 +60,14 @@ export class Conversation {
       said += text;
       return onText(text);
     };
-    const inputs = this.#encode(asked);
-    const options = {
-      max_new_tokens: defaultAnswerTokens,
-      ...samplingOptions(flags, seed),
-      signal,
-      past_key_values: await this.#pastOf(inputs),
-    };
     try {
+      const inputs = this.#encode(asked);
+      const options = {
+        max_new_tokens: defaultAnswerTokens,
+        ...samplingOptions(flags, seed),
+        signal,
+        past_key_values: await this.#pastOf(inputs),
+      };
       const result = await streamContinuation(
         this.#opened,
         inputs,
@@ -80,7 +80,8 @@ export class Conversation {
       this.#messages = [...asked, { role: "assistant", content: result.text }];
       return result;
     } catch (error) {
-      await this.#forget();
+      // A call that fails leaves the cache as it was, unless the engine died with it.
+      if (error instanceof EngineError) this.#last = undefined;
       if (signal.aborted && said !== "") {
         this.#messages = [...asked, { role: "assistant", content: said }];
       }
