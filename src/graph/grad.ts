@@ -20,7 +20,9 @@ export function grad(
   const nodes = seeds[0][0].graph.nodes.slice(); // what is emitted below does not count
   const towards = new Set(wrt.map((t) => t.id));
   for (const node of nodes) {
-    if (node.ins.some((t) => towards.has(t.id))) for (const out of node.outs) towards.add(out.id);
+    if (!node.ins.some((t) => towards.has(t.id))) continue;
+    const written = node.op.writes?.map((i) => node.ins[i]) ?? [];
+    for (const t of [...node.outs, ...written]) towards.add(t.id);
   }
 
   const gradients = new Map<number, Tensor>();

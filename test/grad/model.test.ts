@@ -5,6 +5,7 @@ import type { MistralConfigOptions } from "../../src/models/config.ts";
 import type { Weights } from "../../src/models/mistral.ts";
 import { add } from "../../src/ops/add.ts";
 import { linear } from "../../src/ops/linear.ts";
+import { recordStep } from "../../src/generate/record.ts";
 import { evaluator } from "../graph/evaluate.ts";
 import { packedInputs, recordPacked, seededWeights, tinyConfig } from "../tiny-model.ts";
 import { gradientErrors, TOLERANCE } from "./difference.ts";
@@ -80,6 +81,31 @@ describe("the whole model, two sequences in one plan, window 3, grouped queries"
       const ignored = rows.includes(row);
       expect(losses[row] === 0).toBe(ignored);
       expect(d.slice(row * V, (row + 1) * V).every((x) => x === 0)).toBe(ignored);
+    }
+  });
+
+  test("a plan of more capacity than live rows gives the same gradients, bit for bit", () => {
+    const gradients = (capacity: number): Float64Array[] => {
+      const { graph, nll, weights } = recordPacked(tinyConfig(), capacity);
+      const seed = graph.leaf("seed", "input", [capacity], "f32", "wanted");
+      const wrt = [...weights.keys()]
+        .map((name) => graph.leaves.get(name))
+        .filter((t) => t !== undefined);
+      return evaluator(graph, only(grad([[nll, seed]], wrt, add)))(setting().numbers, LIVE);
+    };
+    expect(gradients(T + 5)).toEqual(gradients(T));
+  });
+
+  test("a plan with a cache has no gradient, and says at which op", () => {
+    const shape = { T: 8, N: 8, S: 1, P: 1, pages: 1, columns: 0, embeds: false, blind: false };
+    const { plan } = recordStep(tinyConfig(), { ...shape, wants: { nll: true } }, () => "f32");
+    const [nll] = plan.outputs;
+    // The last layer's keys reach the output only through the cache, which no gradient follows.
+    for (const name of ["0.self_attn.q_proj", "1.self_attn.k_proj"]) {
+      const wrt = only([plan.leaves.get(`model.layers.${name}.weight`)]);
+      expect(() => grad([[nll, nll]], wrt, add)).toThrow(
+        /^grad: paged_attention has no gradient, but lies between an output and /,
+      );
     }
   });
 
