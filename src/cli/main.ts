@@ -90,7 +90,7 @@ function nextStep(error: unknown, command: string): string {
       : "see: mistral help";
   }
   if (error instanceof CheckpointError) {
-    return "check the folder that --model names; without --model the embedded model is used";
+    return "check the folder of --model; without it the embedded model is used";
   }
   if (error instanceof MemoryError) return "see what this machine has: mistral doctor";
   if (error instanceof TemplateError)

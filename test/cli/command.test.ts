@@ -32,6 +32,9 @@ function start(
 const mistral = (args: readonly string[], stdin?: string | null): Promise<Ended> =>
   start(args, stdin).ended;
 
+/** Seconds for a story: time to interrupt it. */
+const slow = ["--device", "reference"];
+
 function firstOutput(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve) => child.stdout?.once("data", resolve));
 }
@@ -113,14 +116,14 @@ describe("run", () => {
   });
 
   test("a reader that leaves ends it quietly", async () => {
-    const { child, ended } = start(["run", "-n", "2000"]);
+    const { child, ended } = start(["run", ...slow]);
     await firstOutput(child);
     child.stdout.destroy();
     expect(await ended).toMatchObject({ code: 0, stderr: "" });
   });
 
   test("Ctrl-C ends it with 130", async () => {
-    const { child, ended } = start(["run", "-n", "100000", "--stop", "never said"]);
+    const { child, ended } = start(["run", ...slow]);
     await firstOutput(child);
     child.kill("SIGINT");
     expect(await ended).toMatchObject({ code: 130, stderr: "" });
