@@ -17,7 +17,7 @@ const prints: Readonly<Record<string, RegExp>> = {
 };
 
 test("every example is checked", () => {
-  expect(readdirSync(folder)).toEqual(Object.keys(prints));
+  expect(readdirSync(folder).toSorted()).toEqual(Object.keys(prints));
 });
 
 test.each(Object.entries(prints))("%s", async (name, output) => {
