@@ -72,13 +72,29 @@ export async function generate(
   options: GenerateOptions,
 ): Promise<Tensor | GenerateDecoderOnlyOutput> {
   const given = isInputs(inputs) ? { ...inputs, ...options } : { input_ids: inputs, ...options };
+  try {
+    return await run(model, given);
+  } catch (error) {
+    given.streamer?.fail?.(error);
+    throw error;
+  }
+}
+
+async function run(
+  model: GenerateModel,
+  given: GenerateInputs & GenerateOptions,
+): Promise<Tensor | GenerateDecoderOnlyOutput> {
   checkOptions("generate", given, known);
   for (const name of refused) {
-    if ((given as Record<string, unknown>)[name] !== undefined) {
+    if (((given as Record<string, unknown>)[name] ?? undefined) !== undefined) {
       throw new InputError(`generate: ${name} is not supported yet; leave it out`);
     }
   }
-  const { signal, streamer, past_key_values: past, tokenizer } = given;
+  const { engine } = model;
+  const signal = given.signal ?? undefined;
+  signal?.throwIfAborted();
+  const past = DynamicCache.read(given.past_key_values, engine);
+  const streamer = readStreamer(given.streamer);
   const batch = readBatch("generate", given.input_ids, undefined, model.config);
   const settings = resolveGeneration(fieldsOf(given), {
     generation_config: given.generation_config,
@@ -93,22 +109,25 @@ export async function generate(
 
   const request: GenerateRequest = {
     ...{ B: batch.B, S: batch.S, ids: batch.ids ?? new Int32Array(), mask },
-    cache: past && DynamicCache.idOf(past, model.engine),
+    ...DynamicCache.request(past),
     keepCache: settings.return_dict_in_generate && settings.use_cache,
     options: settings,
-    tokenBytes: stopStringBytes(settings, tokenizer),
+    tokenBytes: stopStringBytes(settings, given.tokenizer ?? undefined),
     stream: streamer !== undefined,
   };
-  const feed = streamer === undefined ? undefined : new Feed(streamer, batch, settings);
+  if (streamer === undefined) {
+    return shape(model, await engine.call("generate", request, { signal }), settings, past);
+  }
+  const feed = new Feed(streamer, batch, settings, signal);
+  await feed.prompt(batch);
+  const result = await engine.call("generate", request, feed);
   try {
-    await feed?.prompt(batch);
-    const result = await model.engine.call("generate", request, { signal, onTokens: feed?.tokens });
-    await feed?.end();
-    return shape(model, result, settings, past);
+    await feed.end();
   } catch (error) {
-    feed?.fail(error);
+    if (result.cache !== undefined) engine.forget(result.cache.id);
     throw error;
   }
+  return shape(model, result, settings, past);
 }
 
 function shape(
@@ -131,16 +150,24 @@ function shape(
   };
 }
 
-/** Gives a streamer what it is to see, in the order in which it happened, waiting where it asks to. */
+/** Gives a streamer what it is to see, in the order in which it happened, waiting where it asks to; options of the engine's call. */
 class Feed {
-  readonly #streamer: Streamer & { fail?(reason: unknown): void };
+  /** The caller's signal, or the streamer's own failure: both end the call. */
+  readonly signal: AbortSignal;
+  readonly #failed = new AbortController();
+  readonly #streamer: Streamer;
   readonly #rows: number;
   #last: Promise<void> = Promise.resolve();
-  #error: unknown;
 
-  constructor(streamer: Streamer, { B }: Batch, { num_return_sequences }: ResolvedGeneration) {
+  constructor(
+    streamer: Streamer,
+    { B }: Batch,
+    { num_return_sequences }: ResolvedGeneration,
+    signal: AbortSignal | undefined,
+  ) {
     this.#streamer = streamer;
     this.#rows = B * num_return_sequences;
+    this.signal = AbortSignal.any([this.#failed.signal, ...(signal === undefined ? [] : [signal])]);
   }
 
   async prompt({ ids = new Int32Array(), B, S }: Batch): Promise<void> {
@@ -149,11 +176,11 @@ class Feed {
       const b = Math.floor(row / copies);
       return ids.subarray(b * S, (b + 1) * S);
     });
-    await this.#streamer.put(rows);
+    await this.#unlessAborted(this.#streamer.put(rows));
   }
 
   /** Pairs (row, token): each round of them becomes one put of one token a row, −1 where there is none. */
-  readonly tokens = (pairs: Int32Array): void => {
+  readonly onTokens = (pairs: Int32Array): void => {
     let step = new Int32Array(this.#rows).fill(-1);
     let any = false;
     for (let i = 0; i < pairs.length; i += 2) {
@@ -168,25 +195,40 @@ class Feed {
   };
 
   async end(): Promise<void> {
-    await this.#last;
-    if (this.#error !== undefined) throw this.#error;
-    await this.#streamer.end();
-  }
-
-  fail(error: unknown): void {
-    this.#streamer.fail?.(error);
+    await this.#unlessAborted(this.#last);
+    await this.#unlessAborted(this.#streamer.end());
   }
 
   #put(step: Int32Array): void {
     this.#last = this.#last.then(async () => {
-      if (this.#error !== undefined) return;
+      if (this.signal.aborted) return;
       try {
         await this.#streamer.put(step);
       } catch (error) {
-        this.#error = error; // the streamer's own; generate rejects with it at the end
+        this.#failed.abort(error);
       }
     });
   }
+
+  /** Waits for a streamer, but not longer than its call lasts: a reader may never come back. */
+  async #unlessAborted(done: void | Promise<void>): Promise<void> {
+    this.signal.throwIfAborted();
+    const { promise, reject } = Promise.withResolvers<never>();
+    const abort = (): void => reject(this.signal.reason);
+    this.signal.addEventListener("abort", abort, { once: true });
+    try {
+      await Promise.race([done, promise]);
+    } finally {
+      this.signal.removeEventListener("abort", abort);
+    }
+  }
+}
+
+/** @throws InputError something that cannot take tokens */
+function readStreamer(streamer: Streamer | undefined | null): Streamer | undefined {
+  if (streamer == null) return undefined;
+  if (typeof streamer.put === "function" && typeof streamer.end === "function") return streamer;
+  throw new InputError("generate: streamer: expected an object with put(value) and end()");
 }
 
 function isInputs(value: unknown): value is GenerateInputs & GenerateOptions {

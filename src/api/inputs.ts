@@ -91,6 +91,22 @@ export function readGrid(
   return Int32Array.from({ length: B * S }, (_, i) => data[i % S]);
 }
 
+/** Row numbers below `count`. @throws InputError */
+export function readIndices(
+  where: string,
+  name: string,
+  value: NestedInput,
+  count: number,
+): Int32Array {
+  const { dims, data } = integers(where, name, value);
+  const wrong = data.find((index) => index < 0 || index >= count);
+  if (dims.length !== 1 || data.length === 0 || wrong !== undefined) {
+    const came = wrong === undefined ? `[${dims.join(", ")}]` : String(wrong);
+    throw new InputError(`${where}: ${name}: ${came}: expected rows from 0 to ${count - 1}`);
+  }
+  return data;
+}
+
 /** The columns of S whose logits are wanted. `logits_to_keep`: 0 all, n the last n, or indices. @throws InputError */
 export function readKeep(
   where: string,
@@ -138,8 +154,10 @@ function integers(
 ): { dims: readonly number[]; data: Int32Array } {
   const tensor = Tensor.from(value);
   if (tensor.dtype === "float32" || tensor.dtype === "float64") {
-    const wrong = tensor.data.find((n) => !Number.isInteger(n));
-    if (wrong !== undefined) throw new InputError(`${where}: ${name}: ${wrong} is no integer`);
+    const wrong = tensor.data.find((n) => !Number.isInteger(n) || Math.abs(n) >= 2 ** 31);
+    if (wrong !== undefined) {
+      throw new InputError(`${where}: ${name}: ${wrong} is no integer of 32 bits`);
+    }
   }
   const data = tensor.data instanceof Int32Array ? tensor.data : Int32Array.from(tensor.data);
   return { dims: tensor.dims, data };

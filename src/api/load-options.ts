@@ -125,7 +125,7 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
   if (dtype !== "auto" && format === undefined) {
     const names = ["auto", "float32", "bfloat16", "float16"];
     throw new InputError(
-      `${where}: ${unknownName("dtype", dtype, names)} (known: ${names.join(", ")})`,
+      `${where}: ${unknownName("dtype", String(dtype), names)} (known: ${names.join(", ")})`,
     );
   }
   const attention = options.attn_implementation ?? config.attn_implementation ?? "sdpa";
@@ -137,7 +137,9 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
 }
 
 function pick<T>(where: string, kind: string, name: string, known: Readonly<Record<string, T>>): T {
-  if (Object.hasOwn(known, name)) return known[name];
+  if (typeof name === "string" && Object.hasOwn(known, name)) return known[name];
   const names = Object.keys(known);
-  throw new InputError(`${where}: ${unknownName(kind, name, names)} (known: ${names.join(", ")})`);
+  throw new InputError(
+    `${where}: ${unknownName(kind, String(name), names)} (known: ${names.join(", ")})`,
+  );
 }

@@ -125,7 +125,7 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
     wants: { logits: boolean; last: boolean },
   ): Promise<{ result: ForwardResult; shared: Shared }> {
     const { B, S } = batch;
-    const past = inputs.past_key_values;
+    const past = DynamicCache.read(inputs.past_key_values, this.engine);
     const T = (past?.get_seq_length() ?? 0) + S;
     const attentions = inputs.output_attentions ?? this.config.output_attentions;
     const hidden = inputs.output_hidden_states ?? this.config.output_hidden_states;
@@ -147,18 +147,22 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
           0,
           MAX_POSITION,
         ]),
-        cache: past && DynamicCache.idOf(past, this.engine),
+        ...DynamicCache.request(past),
         keepCache: inputs.use_cache ?? (request.labels === undefined && this.config.use_cache),
         wants: { ...wants, hidden, attentions },
       },
-      { signal: inputs.signal },
+      { signal: inputs.signal ?? undefined },
     );
-    return { result, shared: this.#shared(result, inputs, batch, T) };
+    return { result, shared: this.#shared(result, past, batch, T) };
   }
 
-  #shared(result: ForwardResult, inputs: ForwardInputs, { B, S }: Batch, T: number): Shared {
+  #shared(
+    result: ForwardResult,
+    past: DynamicCache | undefined,
+    { B, S }: Batch,
+    T: number,
+  ): Shared {
     const { hidden_size: H, num_attention_heads: Hq } = this.config;
-    const past = inputs.past_key_values;
     const { cache } = result;
     return {
       ...(cache && {
@@ -225,7 +229,7 @@ export class MistralForCausalLM extends PreTrainedModel<CausalLMInputs, CausalLM
     const V = this.config.vocab_size;
     const keep = readKeep("forward", inputs.logits_to_keep, S);
     const labels = readGrid("forward", "labels", inputs.labels, batch, [0, V - 1]);
-    const numItems = inputs.num_items_in_batch;
+    const numItems = inputs.num_items_in_batch ?? undefined;
     if (numItems !== undefined && !(numItems > 0)) {
       throw new InputError(`forward: num_items_in_batch: ${numItems}: expected a number above 0`);
     }
@@ -235,7 +239,11 @@ export class MistralForCausalLM extends PreTrainedModel<CausalLMInputs, CausalLM
       last: false,
     });
     const logits = new Tensor("float32", result.logits ?? new Float32Array(), [B, keep.length, V]);
-    return { ...(result.loss !== undefined && { loss: result.loss }), logits, ...shared };
+    const loss =
+      result.loss === undefined
+        ? undefined
+        : new Tensor("float32", Float32Array.of(result.loss), []);
+    return { ...(loss && { loss }), logits, ...shared };
   }
 
   /**

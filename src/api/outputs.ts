@@ -15,8 +15,8 @@ export type BaseModelOutputWithPast = {
 };
 
 export type CausalLMOutputWithPast = {
-  /** Mean over the labels that are not −100, or their sum divided by `num_items_in_batch`. */
-  loss?: number;
+  /** []: mean over the labels that are not −100, or their sum divided by `num_items_in_batch`; `loss.item()` is the number */
+  loss?: Tensor;
   /** [B, S, V], or the kept columns of S; 0 in padded places */
   logits: Tensor;
   past_key_values?: DynamicCache;

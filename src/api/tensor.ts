@@ -98,6 +98,14 @@ export class Tensor {
     return build(0);
   }
 
+  /** The only element, as a number. @throws InputError there are more, or none */
+  item(): number {
+    if (this.data.length === 1) return this.data[0];
+    throw new InputError(
+      `Tensor: item() of a tensor [${this.dims.join(", ")}]: expected one element; use data or tolist()`,
+    );
+  }
+
   toJSON(): NestedArray {
     return this.tolist();
   }

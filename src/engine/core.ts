@@ -30,6 +30,8 @@ import type {
 export type Call = {
   /** @throws what tells the caller's side that its call ended by its own wish */
   throwIfAborted(): void;
+  /** It may be aborted, even when it is done but its caller does not know yet: the cache that it was given must stay. */
+  readonly abortable?: boolean;
 };
 
 /** What the engine needs of the thread that it runs on. */
@@ -40,6 +42,8 @@ export type EngineHooks = {
   placed(): void;
   /** The backend was adopted with all weights in it. */
   readonly weightsAreThere: boolean;
+  /** How many engines served these callers before. */
+  readonly life?: number;
 };
 
 export class EngineCore {
@@ -50,7 +54,9 @@ export class EngineCore {
   readonly #env: Omit<ForwardEnvironment, "step">;
   readonly #generation: GenerationLoop;
   readonly #caches = new Map<number, BatchCache>();
-  #nextCache = 1;
+  /** Per cache in use: resolves when the calls on it so far are over. */
+  readonly #cacheTurns = new Map<number, Promise<void>>();
+  #nextCache: number;
   /** Resolves when the steps asked for so far have run. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -58,9 +64,10 @@ export class EngineCore {
     this.runner = runner;
     this.#backend = backend;
     this.#hooks = hooks;
+    this.#nextCache = (hooks.life ?? 0) * 2 ** 32 + 1;
     this.#env = {
       ...{ runner, pool: this.pool, eager },
-      reservePages: (count) => this.reservePages(count),
+      reservePages: (count, take) => this.reservePages(count, take),
     };
     this.#generation = new GenerationLoop({
       ...this.#env,
@@ -103,15 +110,12 @@ export class EngineCore {
 
   async forward(request: ForwardRequest, call: Call): Promise<ForwardResult> {
     const env = { ...this.#env, step: <T>(run: () => Promise<T>) => this.step(call, run) };
-    const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
-    const { result, cache } = await forward(env, request, old);
-    if (request.cache !== undefined) {
-      this.#caches.set(request.cache, cache);
-      return { ...result, cache: this.#state(request.cache, cache) };
-    }
-    if (request.keepCache) return { ...result, cache: this.keep(cache) };
-    cache.dispose();
-    return result;
+    return this.#alone(request.cache, async () => {
+      const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
+      checkPast(old, request.past);
+      const { result, cache } = await forward(env, request, old, call.abortable ?? false);
+      return { ...result, ...this.#keepResult(request, cache, call) };
+    });
   }
 
   async generate(
@@ -121,25 +125,25 @@ export class EngineCore {
   ): Promise<GenerateResult> {
     const { B } = request;
     const n = request.options.num_return_sequences;
-    // A copy of the old cache (its pages are shared), so that a call that fails leaves it as it was.
-    const work =
-      request.cache === undefined
-        ? BatchCache.empty(this.pool, B * n, this.runner.config.sliding_window)
-        : this.cacheOf(request.cache).select(
-            Array.from({ length: B * n }, (_, row) => Math.floor(row / n)),
-          );
-    const { result, cache } = await this.#generation.generate(request, work, call, onTokens);
-    if (request.cache !== undefined) {
-      this.#caches.get(request.cache)?.dispose();
-      this.#caches.set(request.cache, cache);
-      return { ...result, cache: this.#state(request.cache, cache) };
-    }
-    if (request.keepCache) return { ...result, cache: this.keep(cache) };
-    cache.dispose();
-    return result;
+    return this.#alone(request.cache, async () => {
+      // A copy of the old cache (its pages are shared), so that a call that fails leaves it as it was.
+      const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
+      checkPast(old, request.past);
+      const work =
+        old?.select(Array.from({ length: B * n }, (_, row) => Math.floor(row / n))) ??
+        BatchCache.empty(this.pool, B * n, this.runner.config.sliding_window);
+      const { result, cache } = await this.#generation.generate(request, work, call, onTokens);
+      return { ...result, ...this.#keepResult(request, cache, call) };
+    });
   }
 
-  cache(request: CacheRequest): CacheState | undefined {
+  async cache(request: CacheRequest): Promise<CacheState | undefined> {
+    return this.#alone(request.cache, async () => this.#change(request));
+  }
+
+  #change(request: CacheRequest): CacheState | undefined {
+    // Whoever gives back a cache that is lost has what they want.
+    if (request.op === "dispose" && !this.#caches.has(request.cache)) return undefined;
     const cache = this.cacheOf(request.cache);
     switch (request.op) {
       case "crop":
@@ -184,11 +188,7 @@ export class EngineCore {
 
   /** Runs one step when no other runs; one that was stopped for another call's sake runs again. @throws when `call` was aborted */
   async step<T>(call: Call, run: () => Promise<T>): Promise<T> {
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    await before;
-    try {
+    return this.#inTurn(async () => {
       for (;;) {
         await this.#hooks.beforeStep();
         call.throwIfAborted();
@@ -198,13 +198,21 @@ export class EngineCore {
           if (!(error instanceof Aborted)) throw error;
         }
       }
-    } finally {
-      resolve();
-    }
+    });
   }
 
-  /** Grows the pools until so many pages are free: by half at least, so that growth is rare, unless memory is short. @throws MemoryError */
-  async reservePages(count: number): Promise<void> {
+  /**
+   * Grows the pools until so many pages are free, between two steps.
+   * @param take takes them, before anybody else can
+   * @throws MemoryError
+   */
+  async reservePages(count: number, take: () => void = () => {}): Promise<void> {
+    if (count > this.pool.available) await this.#inTurn(() => this.#growTo(count).then(take));
+    else take();
+  }
+
+  /** Grows by half at least, so that growth is rare, unless memory is short. */
+  async #growTo(count: number): Promise<void> {
     const missing = count - this.pool.available;
     if (missing <= 0) return;
     const needed = this.pool.pages + missing;
@@ -218,9 +226,63 @@ export class EngineCore {
     this.#hooks.placed();
   }
 
+  /** Runs steps, and what moves pools, one at a time. */
+  async #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    try {
+      return await run();
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Runs calls on one cache one after the other, in the order in which they came. */
+  async #alone<T>(cache: number | undefined, run: () => Promise<T>): Promise<T> {
+    if (cache === undefined) return run();
+    const before = this.#cacheTurns.get(cache);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#cacheTurns.set(cache, promise);
+    if (before !== undefined) await before;
+    try {
+      return await run();
+    } finally {
+      resolve();
+      if (this.#cacheTurns.get(cache) === promise) this.#cacheTurns.delete(cache);
+    }
+  }
+
+  /** What becomes of a call's cache: it takes the old one's place, or a number of its own, or is given back. */
+  #keepResult(
+    { cache: id, keepCache }: Pick<ForwardRequest, "cache" | "keepCache">,
+    cache: BatchCache,
+    { abortable }: Call,
+  ): { cache?: CacheState } {
+    if (id !== undefined && !abortable) {
+      const old = this.#caches.get(id);
+      if (old !== cache) old?.dispose();
+      this.#caches.set(id, cache);
+      return { cache: this.#state(id, cache) };
+    }
+    if (id !== undefined || keepCache) return { cache: this.keep(cache) };
+    cache.dispose();
+    return {};
+  }
+
   #state(id: number, cache: BatchCache): CacheState {
     return { id, length: cache.frame, batch: cache.batch };
   }
+}
+
+/** Two calls on one cache at the same time: the second meant its state before the first. */
+function checkPast(cache: BatchCache | undefined, past: number | undefined): void {
+  if (cache === undefined || past === undefined || cache.frame === past) return;
+  throw new InputError(
+    `past_key_values: the cache had ${past} columns when this call was made, and has ${cache.frame} now: ` +
+      "another call used it meanwhile; await each call before the next, or give each its own fork()",
+  );
 }
 
 /** A tied model whose file holds two different matrices is not tied, as in Transformers. */

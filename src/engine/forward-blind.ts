@@ -34,8 +34,10 @@ export async function runBlind(
       "forward: labels that judge padded places and use_cache do not go together; set use_cache: false",
     );
   }
-  await env.reservePages(B * Math.ceil(S / PAGE));
-  const slots = cache.sequences.flatMap((sequence) => [...sequence.reserve(S).slots]);
+  const slots: number[] = [];
+  await env.reservePages(B * Math.ceil(S / PAGE), () => {
+    for (const sequence of cache.sequences) slots.push(...sequence.reserve(S).slots);
+  });
 
   // Entries of the page table: what row b sees by the mask, all of row b, and one that is empty.
   const P = tableSize(Math.ceil(S / PAGE));

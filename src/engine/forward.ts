@@ -19,8 +19,8 @@ export type ForwardEnvironment = {
   readonly eager: boolean;
   /** Runs one step when no other runs. @throws the call's reason when it was aborted */
   step<T>(run: () => Promise<T>): Promise<T>;
-  /** Makes sure that so many pages are free. @throws MemoryError */
-  reservePages(count: number): Promise<void>;
+  /** Makes sure that so many pages are free, then lets `take` take them before anybody else. @throws MemoryError */
+  reservePages(count: number, take?: () => void): Promise<void>;
 };
 
 /** Where a row of the step stands: row and column of [B, S], and its column in its sequence. */
@@ -28,13 +28,15 @@ export type RowPlace = { readonly b: number; readonly i: number; readonly at: nu
 
 /**
  * Runs a forward call.
- * @param cache an earlier cache, which is replaced by the result's; it is left as it was when the call fails
- * @returns the result, and the cache that belongs to it (the caller disposes of it)
+ * @param cache an earlier cache; it is left as it was when the call fails
+ * @param keep leave it as it was in any case
+ * @returns the result, and the cache that belongs to it: another one, or `cache` itself (the caller disposes of both)
  */
 export async function forward(
   env: ForwardEnvironment,
   request: ForwardRequest,
   cache: BatchCache | undefined,
+  keep: boolean,
 ): Promise<{ result: ForwardResult; cache: BatchCache }> {
   const { B, S, mask } = request;
   const window = env.runner.config.sliding_window;
@@ -56,8 +58,9 @@ export async function forward(
   }
 
   // Several chunks commit one after the other; a fork lets a failure in a later one leave the old cache whole.
+  const copy = keep || B * S > CHUNK;
   const work =
-    cache === undefined ? BatchCache.empty(env.pool, B, window) : S > CHUNK ? cache.fork() : cache;
+    cache === undefined ? BatchCache.empty(env.pool, B, window) : copy ? cache.fork() : cache;
   try {
     const queue = work.sequences.map((_, b) => ({ b, ...work.columns(b, mask, S), done: 0 }));
     while (queue.some(({ present, done }) => done < present.length)) {
@@ -69,7 +72,6 @@ export async function forward(
     else work.dispose();
     throw error;
   }
-  if (cache !== undefined && work !== cache) cache.dispose();
   return { result: placement.result(), cache: work };
 }
 
@@ -103,17 +105,17 @@ async function runChunk(
     parts.push({ sequence, count, entry });
   }
 
-  await env.reservePages(parts.reduce((sum, { count }) => sum + Math.ceil(count / PAGE) + 2, 0));
   const slots: number[] = [];
   const copies: (readonly [number, number])[] = [];
-  for (const { sequence, count, entry } of parts) {
-    const reserved = sequence.reserve(
-      count,
-      entry.present.subarray(entry.done, entry.done + count),
-    );
-    slots.push(...reserved.slots.filter((slot) => slot >= 0));
-    copies.push(...reserved.copies);
-  }
+  const pages = parts.reduce((sum, { count }) => sum + Math.ceil(count / PAGE) + 2, 0);
+  await env.reservePages(pages, () => {
+    for (const { sequence, count, entry } of parts) {
+      const present = entry.present.subarray(entry.done, entry.done + count);
+      const reserved = sequence.reserve(count, present);
+      slots.push(...reserved.slots.filter((slot) => slot >= 0));
+      copies.push(...reserved.copies);
+    }
+  });
   if (rows.length > 0) {
     const result = await env.step(async () => {
       await env.runner.copyPages(copies);

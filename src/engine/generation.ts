@@ -73,14 +73,19 @@ export class GenerationLoop {
   /** Pages for all sequences of the call at once; when they do not fit, for the longest: the others wait for their turn. */
   async #makeRoom(group: GenerateCall): Promise<void> {
     const window = this.#env.runner.config.sliding_window;
-    const needs = group.sequences.map(
-      ({ job }) => pagesFor(job.maxLength, window, CHUNK) + job.pages.sharedPages - job.pages.pages,
-    );
+    const needs = group.sequences.map(({ job: { pages, maxLength } }) => {
+      const all = pagesFor(maxLength, window, CHUNK) + pages.sharedPages;
+      return { pages, all, missing: Math.max(0, all - pages.pages) };
+    });
+    const sum = needs.reduce((total, { missing }) => total + missing, 0);
     try {
-      await this.#env.reservePages(needs.reduce((a, b) => a + b, 0));
+      // Promised at once, so that calls that come before the first step do not take them.
+      await this.#env.reservePages(sum, () => {
+        for (const { pages, all } of needs) pages.promise(all);
+      });
     } catch (error) {
       if (!(error instanceof MemoryError)) throw error;
-      await this.#env.reservePages(Math.max(...needs));
+      await this.#env.reservePages(Math.max(...needs.map(({ missing }) => missing)));
     }
   }
 

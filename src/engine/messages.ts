@@ -10,6 +10,8 @@ import type { TeamData } from "./backends.ts";
 export type EngineStart = {
   /** Two shared words: see engine/control.ts */
   readonly control: SharedArrayBuffer;
+  /** How many workers this engine had before. */
+  readonly life: number;
   readonly model: ModelSource;
   readonly backend: BackendChoice;
 };
@@ -48,8 +50,9 @@ export type ForwardRequest = {
   readonly mask?: Uint8Array;
   /** [B · S] */
   readonly positions?: Int32Array;
-  /** A cache of earlier calls. */
+  /** A cache of earlier calls, and how many columns it has as far as the caller knows. */
   readonly cache?: number;
+  readonly past?: number;
   readonly keepCache: boolean;
   /** Columns of S whose logits are wanted. */
   readonly keep: Int32Array;
@@ -80,7 +83,9 @@ export type GenerateRequest = {
   readonly S: number;
   readonly ids: Int32Array;
   readonly mask?: Uint8Array;
+  /** A cache of earlier calls, and how many columns it has as far as the caller knows. */
   readonly cache?: number;
+  readonly past?: number;
   readonly keepCache: boolean;
   readonly options: ResolvedGeneration;
   /** For stop strings. */
@@ -145,6 +150,8 @@ export type ToEngine =
         readonly type: N;
         readonly id: number;
         readonly request: Calls[N]["request"];
+        /** An abort may follow: its caches must be as before then. */
+        readonly abortable?: boolean;
       };
     }[CallName]
   | { readonly type: "abort"; readonly id: number };

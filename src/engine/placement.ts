@@ -1,6 +1,7 @@
 // Between the places of [B, S] and the rows of steps: gathers each chunk's inputs and scatters its results.
 // B batch, S tokens given, T frame columns so far, H hidden, V vocabulary, Hq heads. Knows no pages and no plans.
 
+import { MemoryError } from "../errors.ts";
 import { capacity, type StepResult, type StepRows } from "../generate/runner.ts";
 import type { Wants } from "../generate/record.ts";
 import type { MistralConfig } from "../models/config.ts";
@@ -36,12 +37,11 @@ export class Placement {
     this.#config = config;
     this.#past = T - S;
     request.keep.forEach((i, n) => this.#kept.set(i, [...(this.#kept.get(i) ?? []), n]));
-    const of = (count: number, size: number): Float32Array[] =>
-      Array.from({ length: count }, () => new Float32Array(size));
-    if (wants.logits) this.#logits = new Float32Array(B * request.keep.length * V);
-    if (wants.last || wants.hidden) this.#last = new Float32Array(B * S * H);
-    if (wants.hidden) this.#hidden = of(L, B * S * H);
-    if (wants.attentions) this.#attentions = of(L, B * Hq * S * T);
+    const kept = request.keep.length;
+    if (wants.logits) [this.#logits] = results("logits", 1, [B, kept, V]);
+    if (wants.last || wants.hidden) [this.#last] = results("last_hidden_state", 1, [B, S, H]);
+    if (wants.hidden) this.#hidden = results("hidden_states", L, [B, S, H]);
+    if (wants.attentions) this.#attentions = results("attentions", L, [B, Hq, S, T]);
     this.wants = {
       logits: wants.logits,
       last: this.#last !== undefined,
@@ -137,6 +137,21 @@ export class Placement {
   #label({ b, i }: RowPlace): number {
     const { labels, S } = this.#request;
     return labels === undefined || i + 1 >= S ? IGNORED_LABEL : labels[b * S + i + 1];
+  }
+}
+
+/** @throws MemoryError with the arithmetic */
+function results(name: string, count: number, dims: readonly number[]): Float32Array[] {
+  const size = dims.reduce((a, b) => a * b, 1);
+  try {
+    return Array.from({ length: count }, () => new Float32Array(size));
+  } catch (cause) {
+    const gigabytes = ((count * size * 4) / 1e9).toFixed(2);
+    throw new MemoryError(
+      `forward: ${name} [${dims.join(", ")}] × ${count} in float32 take ${gigabytes} GB, which the system does not give; ` +
+        "use a shorter input or a smaller batch, or logits_to_keep: 1 when the last logits are enough",
+      { cause },
+    );
   }
 }
 

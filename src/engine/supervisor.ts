@@ -10,6 +10,7 @@ import { errorFrom } from "./errors.ts";
 import type { LoadProgress } from "./load.ts";
 import type {
   BackendChoice,
+  CacheState,
   CallName,
   Calls,
   EngineStart,
@@ -19,6 +20,15 @@ import type {
   ToEngine,
 } from "./messages.ts";
 import { HelperTeam } from "./team.ts";
+
+/** How workers are started; tests put a wrapper here. */
+export type StartWorker = (url: URL, data: unknown) => WorkerHandle;
+
+export type StartOptions = {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly start?: StartWorker;
+};
 
 export type CallOptions = {
   /** Stops the call within one op; the promise then rejects with the signal's reason. */
@@ -37,10 +47,14 @@ type Pending = {
 export class Engine {
   readonly #model: ModelSource;
   readonly #backend: BackendChoice;
-  readonly #control = new Control();
+  readonly #startWorker: StartWorker;
   readonly #pending = new Map<number, Pending>();
-  readonly #team = new HelperTeam(workerUrl("./helper"));
+  readonly #team: HelperTeam;
+  /** One a worker: its mail is counted from the start. */
+  #control = new Control();
   #worker: WorkerHandle | undefined;
+  /** Workers so far: caches of a dead one must not be taken for those of its successor. */
+  #lives = 0;
   #starting: Promise<LoadReport> | undefined;
   /** What a new worker goes on with; only once all weights are loaded. */
   #adopted: Adopted | undefined;
@@ -48,9 +62,11 @@ export class Engine {
   #nextId = 1;
   #disposed = false;
 
-  private constructor(model: ModelSource, backend: BackendChoice) {
+  private constructor(model: ModelSource, backend: BackendChoice, start: StartWorker) {
     this.#model = model;
     this.#backend = backend;
+    this.#startWorker = start;
+    this.#team = new HelperTeam(workerUrl("./helper"), start);
   }
 
   /**
@@ -61,13 +77,10 @@ export class Engine {
   static async start(
     model: ModelSource,
     backend: BackendChoice,
-    {
-      signal,
-      onProgress,
-    }: { signal?: AbortSignal; onProgress?: (progress: LoadProgress) => void } = {},
+    { signal, onProgress, start = startWorker }: StartOptions = {},
   ): Promise<{ engine: Engine; report: LoadReport }> {
     signal?.throwIfAborted();
-    const engine = new Engine(model, backend);
+    const engine = new Engine(model, backend, start);
     const aborted = Promise.withResolvers<never>();
     const abort = (): void => aborted.reject(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
@@ -82,6 +95,11 @@ export class Engine {
     }
   }
 
+  /** Whether it has not been disposed of. */
+  get alive(): boolean {
+    return !this.#disposed;
+  }
+
   /** Makes one call. @throws the typed errors of the call; EngineError when a worker died: the next call works */
   async call<N extends CallName>(
     type: N,
@@ -89,10 +107,10 @@ export class Engine {
     { signal, onTokens, transfer }: CallOptions = {},
   ): Promise<Calls[N]["result"]> {
     signal?.throwIfAborted();
-    if (this.#disposed)
-      throw new InputError("the model has been disposed of; load it again with from_pretrained");
+    if (this.#disposed) throw disposed();
     await (this.#starting ??= this.#start());
     signal?.throwIfAborted();
+    if (this.#disposed) throw disposed();
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Calls[N]["result"]>();
     this.#pending.set(id, { resolve: resolve as (result: never) => void, reject, onTokens });
@@ -106,7 +124,7 @@ export class Engine {
     };
     signal?.addEventListener("abort", abort, { once: true });
     this.#worker?.keepAlive(true);
-    this.#post({ type, id, request } as ToEngine, transfer);
+    this.#post({ type, id, request, abortable: signal !== undefined } as ToEngine, transfer);
     try {
       return await promise;
     } finally {
@@ -114,6 +132,11 @@ export class Engine {
       this.#pending.delete(id);
       if (this.#pending.size === 0) this.#worker?.keepAlive(false);
     }
+  }
+
+  /** Gives the memory of a cache back, without waiting; one that is gone already is no error. */
+  forget(cache: number): void {
+    this.#post({ type: "cache", id: this.#nextId++, request: { op: "dispose", cache } });
   }
 
   /** Ends all workers and gives the memory back. Calls in progress reject. Twice is harmless. */
@@ -128,21 +151,34 @@ export class Engine {
   #start(onProgress?: (progress: LoadProgress) => void): Promise<LoadReport> {
     const { promise, resolve, reject } = Promise.withResolvers<LoadReport>();
     this.#starting = promise;
-    this.#control.clearStop();
-    const backend = { ...this.#backend, adopted: this.#loaded ? this.#adopted : undefined };
-    const start: EngineStart = { control: this.#control.buffer, model: this.#model, backend };
-    const worker = startWorker(workerUrl("./worker"), start);
+    this.#control = new Control();
+    const start: EngineStart = {
+      control: this.#control.buffer,
+      life: this.#lives++,
+      model: this.#model,
+      backend: { ...this.#backend, adopted: this.#loaded ? this.#adopted : undefined },
+    };
+    const worker = this.#startWorker(workerUrl("./worker"), start);
     this.#worker = worker;
+    const giveUp = (error: unknown): void => {
+      reject(error);
+      void worker.terminate();
+    };
     worker.onMessage((message) => {
       const m = message as FromEngine;
-      if (m.type === "progress") onProgress?.(m);
-      else if (m.type === "team") this.#adopt(m);
+      if (m.type === "progress") {
+        try {
+          onProgress?.(m);
+        } catch (error) {
+          giveUp(error);
+        }
+      } else if (m.type === "team") this.#adopt(m);
       else if (m.type === "ready") {
         this.#loaded = true;
         if (this.#pending.size === 0) worker.keepAlive(false);
         resolve(m);
       } else if (m.type === "broken") {
-        reject(errorFrom(m.error));
+        giveUp(errorFrom(m.error));
       } else this.#receive(m);
     });
     worker.onEnd((why) => {
@@ -165,7 +201,11 @@ export class Engine {
 
   #receive(m: Exclude<FromEngine, { type: "progress" | "team" | "ready" | "broken" }>): void {
     const call = this.#pending.get(m.id);
-    if (call === undefined) return; // aborted in the meantime
+    if (call === undefined) {
+      // Aborted when it was done already: nobody will ever ask for what it left.
+      if (m.type === "done" && isCache(m.result)) this.forget(m.result.cache.id);
+      return;
+    }
     if (m.type === "tokens") call.onTokens?.(m.tokens);
     else if (m.type === "done") call.resolve(m.result as never);
     else call.reject(errorFrom(m.error));
@@ -180,6 +220,14 @@ export class Engine {
     this.#worker?.post(message, transfer);
     this.#control.countMail();
   }
+}
+
+function disposed(): InputError {
+  return new InputError("the model has been disposed of; load it again with from_pretrained");
+}
+
+function isCache(result: unknown): result is { cache: CacheState } {
+  return (result as { cache?: CacheState } | undefined)?.cache !== undefined;
 }
 
 /** A sibling module, as source or as built. */

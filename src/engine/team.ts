@@ -12,13 +12,15 @@ const DEATHS = 5;
 
 export class HelperTeam {
   readonly #url: URL;
+  readonly #startWorker: typeof startWorker;
   readonly #workers = new Map<number, WorkerHandle>();
   #team: TeamData | undefined;
   #disposed = false;
 
   /** @param url the module that helpers run */
-  constructor(url: URL) {
+  constructor(url: URL, start: typeof startWorker = startWorker) {
     this.#url = url;
+    this.#startWorker = start;
   }
 
   /** The memories may have grown in number; helpers that run already stay. */
@@ -43,7 +45,7 @@ export class HelperTeam {
     const data = this.#team?.helpers.find((helper) => helper.index === index);
     if (data === undefined || this.#disposed) return;
     const born = performance.now();
-    const worker = startWorker(this.#url, data);
+    const worker = this.#startWorker(this.#url, data);
     worker.keepAlive(false);
     this.#workers.set(index, worker);
     worker.onEnd(() => {

@@ -11,6 +11,8 @@ import type { CallName, Calls, EngineStart, FromEngine, ToEngine } from "./messa
 /** Thrown inside an aborted call; the caller's side has rejected already and drops it. */
 class CallAborted extends Error {}
 
+type Request = Exclude<ToEngine, { type: "abort" }>;
+
 const line = parent();
 const start = line.data as EngineStart;
 const control = new Control(start.control);
@@ -36,7 +38,7 @@ async function beforeStep(): Promise<void> {
 const loading = EngineCore.load(
   start.model,
   backend,
-  { beforeStep, placed, weightsAreThere: start.backend.adopted !== undefined },
+  { beforeStep, placed, weightsAreThere: start.backend.adopted !== undefined, life: start.life },
   (progress) => send({ type: "progress", ...progress }),
 );
 line.onMessage((message) => {
@@ -55,17 +57,14 @@ async function take(message: ToEngine): Promise<void> {
       if (running.has(message.id)) aborted.add(message.id);
       return;
     default:
-      return answer(message.type, message.id, message.request);
+      return answer(message);
   }
 }
 
-async function answer<N extends CallName>(
-  type: N,
-  id: number,
-  request: Calls[N]["request"],
-): Promise<void> {
+async function answer({ type, id, request, abortable = false }: Request): Promise<void> {
   running.add(id);
   const call: Call = {
+    abortable,
     throwIfAborted: () => {
       if (aborted.has(id)) throw new CallAborted();
     },

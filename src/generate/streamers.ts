@@ -37,6 +37,8 @@ export type Streamer = {
   /** A promise: the reader is behind, and asks to wait */
   put(value: TokenValues): void | Promise<void>;
   end(): void | Promise<void>;
+  /** `generate` failed, or was aborted: no end will come */
+  fail?(reason: unknown): void;
 };
 
 export type TextStreamerOptions = DecodeOptions & {
@@ -91,6 +93,12 @@ export abstract class TextStream implements Streamer {
     decoders.forEach((decoder, index) => {
       this.on_finalized_text(decoder.end(), index === decoders.length - 1, index);
     });
+    this.sequences = 0;
+  }
+
+  /** Ends the stream without what was held back. The streamer can be used again afterwards. */
+  fail(_reason: unknown): void {
+    this.#decoders = [];
     this.sequences = 0;
   }
 
@@ -184,7 +192,8 @@ export class TextIteratorStreamer<Piece = string>
   }
 
   /** Ends the stream with an error that the reader gets. */
-  fail(reason: unknown): void {
+  override fail(reason: unknown): void {
+    super.fail(reason);
     this.#queue.fail(reason);
   }
 
