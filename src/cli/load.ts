@@ -30,7 +30,7 @@ export async function openModel(
   env.wasm.revectorize = !flags["no-revectorize"];
   const path = folder === undefined ? await defaultModel() : resolve(folder);
   const name = basename(path);
-  const progress = flags.quiet ? undefined : loadProgress(io.stderr, `loading ${name}`);
+  const progress = flags.quiet ? undefined : loadProgress(io.stderr, name);
   try {
     const tokenizer = await AutoTokenizer.from_pretrained(path);
     const model = await AutoModelForCausalLM.from_pretrained(path, {

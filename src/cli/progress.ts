@@ -19,7 +19,7 @@ export type Progress = {
 /** `now` is in seconds. */
 export function loadProgress(
   stream: OutStream,
-  what: string,
+  name: string,
   now: () => number = () => performance.now() / 1000,
 ): Progress {
   const start = now();
@@ -38,13 +38,13 @@ export function loadProgress(
       const facts = measures(step, time - start);
       stream.write(
         stream.isTTY
-          ? clearLine + bar(stream, what, step, facts)
-          : `${visible(what)}: ${percent(step)} · ${facts}\n`,
+          ? clearLine + bar(stream, visible(name), step, facts)
+          : `loading ${name}: ${percent(step)} · ${facts}\n`,
       );
     },
     done() {
       if (shownAt === undefined) return;
-      const took = `${visible(what)}: ${bytes(last.loaded)} in ${duration(now() - start)}\n`;
+      const took = `loading ${name}: ${bytes(last.loaded)} in ${duration(now() - start)}\n`;
       stream.write(stream.isTTY ? clearLine : took);
     },
   };
@@ -56,18 +56,26 @@ const share = ({ loaded, total }: Step): number => (total > 0 ? Math.min(1, load
 const percent = (step: Step): string => `${Math.floor(share(step) * 100)} %`;
 
 function measures({ loaded, total }: Step, seconds: number): string {
+  const [amount, unit] = bytes(total).split(" ");
+  // In the unit of the total, as "1.5 of 14.5 GB".
+  const done = ((loaded / total) * Number(amount) || 0).toFixed(amount.includes(".") ? 1 : 0);
   const speed = loaded / seconds;
-  const left = speed > 0 ? ` · ${duration((total - loaded) / speed)} left` : "";
-  return `${bytes(loaded)} of ${bytes(total)} · ${bytes(speed)}/s${left}`;
+  const left = speed > 0 ? ` · ${duration(Math.ceil((total - loaded) / speed))} left` : "";
+  return `${done} of ${amount} ${unit} · ${bytes(speed)}/s${left}`;
 }
 
-function bar(stream: OutStream, what: string, step: Step, facts: string): string {
+const leastBar = 10;
+const greatestBar = 30;
+
+function bar(stream: OutStream, name: string, step: Step, facts: string): string {
   const columns = (stream.columns || 80) - 1;
   const tail = ` ${percent(step).padStart(5)}  ${facts}`;
-  const room = columns - tail.length;
-  const name = visible(what).slice(0, Math.max(0, room - 12));
-  const width = Math.min(30, room - name.length - 1);
-  if (width < 4) return tail.trim().slice(0, columns);
+  const room = columns - tail.length - leastBar - 1;
+  if (room < 1) return tail.trim().slice(0, columns);
+  const label = name.length > room ? `${name.slice(0, room - 1)}…` : name;
+  const width = Math.min(greatestBar, leastBar + room - label.length);
   const full = Math.round(share(step) * width);
-  return `${name} ${styled(stream, "cyan", "█".repeat(full))}${styled(stream, "dim", "░".repeat(width - full))}${tail}`;
+  const drawn =
+    styled(stream, "cyan", "█".repeat(full)) + styled(stream, "dim", "░".repeat(width - full));
+  return `${label} ${drawn}${tail}`;
 }

@@ -8,7 +8,7 @@ import { fakeStream } from "./fake-stream.ts";
 function watched(isTTY: boolean, columns = 80) {
   const stream = fakeStream({ isTTY, columns });
   const clock = { seconds: 100 };
-  const progress = loadProgress(stream, "loading 7b", () => clock.seconds);
+  const progress = loadProgress(stream, "7b", () => clock.seconds);
   const at = (seconds: number, loaded: number): void => {
     clock.seconds = 100 + seconds;
     progress.update({ loaded, total: 10e9 });
@@ -34,10 +34,10 @@ test("a terminal gets one bar, redrawn in place and taken away, with bytes, spee
   const [first, second, ...more] = stream.text().split("\r\u001b[2K").slice(1);
   expect(more).toEqual([]);
   expect(stripVTControlCharacters(first)).toMatch(
-    /^loading 7b █{2,3}░+ {2}10 % {2}1\.0 GB of 10\.0 GB · 1\.0 GB\/s · 9\.0 s left$/,
+    /^7b █{3}░+ {2}10 % {2}1\.0 of 10\.0 GB · 1\.0 GB\/s · 9\.0 s left$/,
   );
   expect(stripVTControlCharacters(second)).toMatch(
-    /25 % {2}2\.5 GB of 10\.0 GB · 1\.3 GB\/s · 6\.0 s left$/,
+    /25 % {2}2\.5 of 10\.0 GB · 1\.3 GB\/s · 6\.0 s left$/,
   );
   progress.done();
   expect(stream.text().endsWith("\r\u001b[2K")).toBe(true);
@@ -57,8 +57,8 @@ test("elsewhere at most a line in five seconds, without control characters, and 
   clock.seconds = 120;
   progress.done();
   expect(stream.text().split("\n")).toEqual([
-    "loading 7b: 25 % · 2.5 GB of 10.0 GB · 500 MB/s · 15 s left",
-    "loading 7b: 50 % · 5.0 GB of 10.0 GB · 500 MB/s · 10 s left",
+    "loading 7b: 25 % · 2.5 of 10.0 GB · 500 MB/s · 15 s left",
+    "loading 7b: 50 % · 5.0 of 10.0 GB · 500 MB/s · 10 s left",
     "loading 7b: 6.0 GB in 20 s",
     "",
   ]);
