@@ -16,10 +16,32 @@ const target = join(import.meta.dirname, "RESULTS.md");
 /** Load of the machine before a run (see machine.ts) from which its figures are called disturbed. */
 const QUIET = 0.5;
 
+/** What tokenizer.ts writes: million tokens a second. `ratio` is ours on documents by the fastest of theirs. */
+type TokenizerResult = {
+  readonly what: string;
+  readonly date: string;
+  readonly machine: Machine;
+  readonly text: { readonly bytes: number; readonly documents: number; readonly tokens: number };
+  readonly tokenizers: string;
+  readonly rounds: number;
+  readonly figures: Readonly<Record<string, Summary>>;
+  readonly loadSeconds: Summary;
+  readonly ratio: number;
+};
+
+type Run = { readonly kind: string; readonly machine: Machine };
+
 const results = (existsSync(folder) ? readdirSync(folder).toSorted() : [])
-  .filter((name) => name.endsWith(".json"))
-  .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as { kind?: string });
-const ofKind = <T extends { kind: string }>(kind: T["kind"]): T[] =>
+  .filter((name) => /^(models|ops|memory)-.*\.json$/.test(name))
+  .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Run);
+const tokenizerFile = join(folder, "tokenizer.json");
+const tokenizerRun = existsSync(tokenizerFile)
+  ? (JSON.parse(readFileSync(tokenizerFile, "utf8")) as TokenizerResult)
+  : undefined;
+const machines = [
+  ...new Set([...results, tokenizerRun].flatMap((run) => (run ? [describe(run.machine)] : []))),
+];
+const ofKind = <T extends Run>(kind: T["kind"]): T[] =>
   results.filter((result): result is T => result.kind === kind);
 
 const sections = [
@@ -27,6 +49,7 @@ const sections = [
   models(ofKind<ModelResult>("models")),
   ops(ofKind<OpsResult>("ops")),
   memory(ofKind<MemoryResult>("memory")),
+  tokenizer(tokenizerRun),
 ];
 writeFileSync(target, `${sections.filter((text) => text !== "").join("\n\n")}\n`);
 process.stderr.write(`wrote ${target}\n`);
@@ -41,8 +64,11 @@ bash bench/setup.sh            # PyTorch, Transformers and transformers.js, besi
 npx node bench/models.ts       # speed of models, side by side
 npx node bench/ops.ts          # where the time goes
 npx node bench/memory.ts       # memory over 10 windows
+npx node bench/tokenizer.ts    # speed of the tokenizer
 npx node bench/report.ts
-\`\`\``;
+\`\`\`
+
+Measured on ${machines.map((name) => `**${name}**`).join(" and ") || "no machine yet"}.`;
 }
 
 function models(runs: readonly ModelResult[]): string {
@@ -72,8 +98,8 @@ function models(runs: readonly ModelResult[]): string {
   return [
     `## Models
 
-Ours ÷ theirs in tokens/s: above 1, mistral.ts is ahead. The first number of each pair is with V8's 256-bit vectors (as the
-\`mistral\` command runs; a library user asks for it by \`env.wasm.revectorize\`), the second one without. ${settings.threads} threads everywhere.`,
+Ours ÷ theirs in tokens/s: above 1, mistral.ts is ahead. Columns are with V8's 256-bit vectors (as the \`mistral\` command
+runs; a library user asks for it by \`env.wasm.revectorize\`) and, "(no flag)", without. ${settings.threads} threads everywhere.`,
     table(
       ["model, dtype", "phase", "÷ PyTorch", "(no flag)", "÷ transformers.js", "(no flag)"],
       ratios,
@@ -172,14 +198,33 @@ function memory(runs: readonly MemoryResult[]): string {
 One process, ten windows generated; MB. Pages hold 16 columns.\n\n${table(header, rows)}`;
 }
 
+function tokenizer(run: TokenizerResult | undefined): string {
+  if (run === undefined) return "";
+  const { bytes, documents, tokens } = run.text;
+  const rows = Object.entries(run.figures).map(([name, { median, min, max }]) => [
+    name,
+    `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`,
+  ]);
+  return `## Tokenizer
+
+Ours ÷ the fastest of Rust \`tokenizers\` ${run.tokenizers}, documents: **${run.ratio.toFixed(2)}**. Figures: ${run.what};
+the same ids; ${(bytes / 1e6).toFixed(1)} MB of mixed text, ${documents} documents, ${tokens} tokens; medians of ${run.rounds} rounds in turns
+(smallest–largest); loading takes ${run.loadSeconds.median.toFixed(2)} s. A ${place(run.machine, run.date)}.
+
+${table(["side", "million tokens/s"], rows)}`;
+}
+
+function describe({ cpu, cores, instructions, memoryGiB, system, node }: Machine): string {
+  return `${cpu}, ${cores} cores (${instructions.join(", ")}), ${memoryGiB} GiB, ${system}, Node ${node.slice(1)}`;
+}
+
+/** The day of a run, its machine where there are several, and whether something else ran beside it. */
 function place(machine: Machine, date: string): string {
-  const { cpu, cores, instructions, memoryGiB, system, node, loadBefore } = machine;
+  const { loadBefore } = machine;
+  const where = machines.length > 1 ? `, ${describe(machine)}` : "";
   const load =
-    loadBefore > QUIET ? `; **disturbed**: load ${loadBefore.toFixed(1)} before the run` : "";
-  return (
-    `${date.slice(0, 10)}, ${cpu}, ${cores} cores (${instructions.join(", ")}), ${memoryGiB} GiB, ` +
-    `${system}, Node ${node.slice(1)}${load}`
-  );
+    loadBefore > QUIET ? `, **disturbed** (load ${loadBefore.toFixed(1)} before it)` : "";
+  return `run of ${date.slice(0, 10)}${where}${load}`;
 }
 
 function figure(run: ModelResult, name: string, phase: "prefill" | "decode"): Summary | undefined {
