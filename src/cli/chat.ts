@@ -14,10 +14,13 @@ import { openModel } from "./load.ts";
 import { foreign, styled, textWriter, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
+/** Seeds are below this. */
+const seeds = 2 ** 31;
+
 /** @returns the exit code */
 export async function chat({ flags, words }: Arguments, io: Io): Promise<number> {
   const folder = words[0] ?? flags.model;
-  const seed = flags.seed ?? Math.floor(Math.random() * 2 ** 31);
+  const seed = flags.seed ?? Math.floor(Math.random() * seeds);
   samplingOptions(flags, seed); // contradictory flags are told before anything is loaded
   const opened = await openModel(folder, flags, io);
   const input = io.stdin.isTTY ? personAt(io, flags["no-history"]) : pipeInput(io);
@@ -82,9 +85,7 @@ class ChatSession {
   async greet(name: string, embedded: boolean): Promise<void> {
     const lines = [`${name} · /help lists commands, Ctrl-D leaves`];
     if (embedded)
-      lines.push(
-        "It only knows short stories, one at a time. Try: Tell me a story about a dog named Max.",
-      );
+      lines.push("It only knows short stories. Try: Tell me a story about a little dog named Max.");
     if (!this.#conversation.hasTemplate) {
       lines.push("It has no chat template: what you type is continued as plain text.");
     }
@@ -128,7 +129,7 @@ class ChatSession {
         signal,
         textWriter(stdout),
       );
-      this.#state.seed = seed + 1;
+      this.#state.seed = (seed + 1) % seeds;
       await write(stdout, "\n");
       await this.#say(`${timingsLine(timings)}\n`);
     } catch (error) {

@@ -85,7 +85,7 @@ const oneLine = (message: string): string => message.trim().replace(/\s*\n\s*/g,
 
 function nextStep(error: unknown, command: string): string {
   if (error instanceof InputError) {
-    return command in runs && command !== "help"
+    return Object.hasOwn(runs, command) && command !== "help"
       ? `see: mistral ${command} --help`
       : "see: mistral help";
   }

@@ -1,4 +1,4 @@
-// Where the prompt of `run` comes from: words on the command line, else a pipe, else the first words of a story.
+// Where the prompt of `run` comes from: words on the command line, else a pipe, else a default.
 // Knows nothing of models.
 
 import { addAbortSignal } from "node:stream";
@@ -6,17 +6,16 @@ import { InputError } from "../errors.ts";
 import { bytes } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
-const defaultPrompt = "Once upon a time";
-
 /** The longest prompt taken from a pipe, in bytes: far beyond any context, and short enough to hold. */
 const longest = 64 * 2 ** 20;
 
 /**
- * The prompt for these words; without words, what stdin holds when it is no terminal.
+ * The prompt for these words; without words, what stdin holds when it is no terminal; when that is empty, `otherwise`.
  * @param waitSeconds how long to wait for the first byte of a pipe that nobody closes; undefined: for ever
  */
 export async function readPrompt(
   words: readonly string[],
+  otherwise: string,
   waitSeconds: number | undefined,
   io: Io,
 ): Promise<string> {
@@ -24,7 +23,7 @@ export async function readPrompt(
   if (given.trim() !== "") return given;
   const piped = io.stdin.isTTY ? "" : await readPipe(waitSeconds, io);
   const prompt = piped.replace(/\r?\n$/, "");
-  return prompt.trim() === "" ? defaultPrompt : prompt;
+  return prompt.trim() === "" ? otherwise : prompt;
 }
 
 async function readPipe(

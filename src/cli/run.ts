@@ -2,9 +2,9 @@
 // Knows nothing of how text is generated.
 
 import { InputError } from "../errors.ts";
+import type { BatchEncoding } from "../index.ts";
 import type { Arguments } from "./arguments.ts";
 import { samplingOptions, streamContinuation, timingsLine } from "./continuation.ts";
-import type { BatchEncoding } from "../index.ts";
 import type { Continuation } from "./continuation.ts";
 import { openModel } from "./load.ts";
 import type { Opened } from "./load.ts";
@@ -12,6 +12,8 @@ import { readPrompt } from "./prompt.ts";
 import { styled, textWriter, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
+const defaultPrompt = "Once upon a time";
+const defaultRequest = "Tell me a story.";
 const defaultSeed = 42;
 const defaultNewTokens = 300;
 
@@ -19,7 +21,12 @@ const defaultNewTokens = 300;
 export async function run({ flags, words }: Arguments, io: Io): Promise<number> {
   const seed = flags.seed ?? defaultSeed;
   const options = { max_new_tokens: defaultNewTokens, ...samplingOptions(flags, seed) };
-  const prompt = await readPrompt(words, flags["stdin-wait"], io);
+  const prompt = await readPrompt(
+    words,
+    flags.chat ? defaultRequest : defaultPrompt,
+    flags["stdin-wait"],
+    io,
+  );
   const opened = await openModel(flags.model, flags, io);
   const usedSeed = options.do_sample ? seed : null;
   try {
