@@ -32,6 +32,15 @@ function start(
 const mistral = (args: readonly string[], stdin?: string | null): Promise<Ended> =>
   start(args, stdin).ended;
 
+type Golden = {
+  kind: string;
+  prompt: string;
+  sequence: number[];
+  input_ids: number[];
+  text: string;
+  complete: boolean;
+};
+
 /** Seconds for a story: time to interrupt it. */
 const slow = ["--device", "reference"];
 
@@ -47,25 +56,17 @@ describe("run", () => {
     expect(code).toBe(0);
   });
 
-  test("greedy continuations are those of Transformers", async () => {
-    type Golden = {
-      cases: {
-        kind: string;
-        prompt: string;
-        sequence: number[];
-        input_ids: number[];
-        text: string;
-        complete: boolean;
-      }[];
-    };
-    const golden = sharedJson<Golden>("stories/model/golden.json").cases.find(
-      ({ kind, complete }) => kind === "text" && complete,
-    );
-    if (golden === undefined) throw new Error("golden.json has no complete continuation of a text");
-    const { stdout } = await mistral(["run", "--greedy", "--json", golden.prompt]);
-    const { prompt, text, tokens, seed } = JSON.parse(stdout);
+  test.each([
+    ["text", []],
+    ["chat", ["--chat"]],
+  ])("greedy continuations are those of Transformers: %s", async (kind, flags) => {
+    const { cases } = sharedJson<{ cases: Golden[] }>("stories/model/golden.json");
+    const golden = cases.find((each) => each.kind === kind && each.complete);
+    if (golden === undefined) throw new Error(`golden.json has no complete case of kind ${kind}`);
+    const { stdout } = await mistral(["run", "--greedy", "--json", ...flags, golden.prompt]);
+    const { text, tokens, seed } = JSON.parse(stdout);
     expect(tokens).toEqual(golden.sequence.slice(golden.input_ids.length));
-    expect(prompt + text).toBe(golden.text);
+    expect(`${golden.prompt}${kind === "chat" ? " " : ""}${text}`).toBe(golden.text);
     expect(seed).toBeNull();
   });
 
