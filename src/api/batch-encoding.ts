@@ -72,7 +72,7 @@ export class BatchEncoding<R extends Rows = Rows> {
   tokens(batch_index = 0): string[] {
     const encoding = this.#row("tokens", batch_index);
     return Array.from(
-      encoding.arrays.ids,
+      encoding.ids,
       (id, i) => encoding.texts.get(i) ?? this.#source?.idToToken(id) ?? "",
     );
   }
@@ -84,14 +84,13 @@ export class BatchEncoding<R extends Rows = Rows> {
 
   /** Which text each token is of (0, or 1 for the pair), null for special tokens and padding. */
   sequence_ids(batch_index = 0): (number | null)[] {
-    return Array.from(this.#row("sequence_ids", batch_index).arrays.sequences, orNull);
+    return this.#row("sequence_ids", batch_index).column("sequence").map(orNull);
   }
 
   /** Called with a row and a token, or with a token of row 0; so are the next five. */
   token_to_sequence(batch_or_token_index: number, token_index?: number): number | null {
     const [row, token] = place(batch_or_token_index, token_index);
-    const { sequences } = this.#row("token_to_sequence", row).arrays;
-    return orNull(at(sequences, token));
+    return orNull(at(this.#row("token_to_sequence", row).column("sequence"), token));
   }
 
   token_to_word(batch_or_token_index: number, token_index?: number): number | null {
@@ -101,16 +100,17 @@ export class BatchEncoding<R extends Rows = Rows> {
 
   token_to_chars(batch_or_token_index: number, token_index?: number): Span | null {
     const [row, token] = place(batch_or_token_index, token_index);
-    const { arrays, length } = this.#row("token_to_chars", row);
-    const index = token < 0 ? token + length : token;
-    if (!(at(arrays.sequences, index) >= 0) || arrays.offsets === undefined) return null;
-    return { start: arrays.offsets[2 * index], end: arrays.offsets[2 * index + 1] };
+    const encoding = this.#row("token_to_chars", row);
+    const index = token < 0 ? token + encoding.length : token;
+    const offsets = encoding.details?.offsets;
+    if (offsets === undefined || at(encoding.column("sequence"), index) < 0) return null;
+    return { start: offsets[2 * index], end: offsets[2 * index + 1] };
   }
 
   word_to_tokens(batch_or_word: number, word_index?: number, sequence_index = 0): Span | null {
     const [row, word] = place(batch_or_word, word_index);
     const words = this.#words("word_to_tokens", row);
-    const { sequences } = this.#row("word_to_tokens", row).arrays;
+    const sequences = this.#row("word_to_tokens", row).column("sequence");
     const inside = (w: number, i: number): boolean => w === word && sequences[i] === sequence_index;
     const start = words.findIndex(inside);
     return start < 0 ? null : { start, end: words.findLastIndex(inside) + 1 };
@@ -128,14 +128,17 @@ export class BatchEncoding<R extends Rows = Rows> {
   /** The token that holds a character (code point), null when none does. */
   char_to_token(batch_or_char: number, char_index?: number, sequence_index = 0): number | null {
     const [row, character] = place(batch_or_char, char_index);
-    const { sequences, offsets } = this.#row("char_to_token", row).arrays;
+    const encoding = this.#row("char_to_token", row);
+    const offsets = encoding.details?.offsets;
     if (offsets === undefined) return null;
-    const token = sequences.findIndex(
-      (sequence, i) =>
-        sequence === sequence_index &&
-        offsets[2 * i] <= character &&
-        character < offsets[2 * i + 1],
-    );
+    const token = encoding
+      .column("sequence")
+      .findIndex(
+        (sequence, i) =>
+          sequence === sequence_index &&
+          offsets[2 * i] <= character &&
+          character < offsets[2 * i + 1],
+      );
     return orNull(token);
   }
 
@@ -146,7 +149,7 @@ export class BatchEncoding<R extends Rows = Rows> {
   }
 
   #words(method: string, row: number): Int32Array {
-    return this.#row(method, row).arrays.words ?? new Int32Array(0);
+    return this.#row(method, row).details?.words ?? new Int32Array(0);
   }
 
   #row(method: string, row: number): Encoding {
@@ -166,7 +169,7 @@ function place(first: number, second: number | undefined): [row: number, index: 
   return second === undefined ? [0, first] : [first, second];
 }
 
-function at(values: Int32Array, index: number): number {
+function at(values: Int32Array | number[], index: number): number {
   return values.at(index) ?? -1;
 }
 

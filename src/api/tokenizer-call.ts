@@ -143,14 +143,12 @@ function fields(
   };
   const types = options.return_token_type_ids ?? names.includes("token_type_ids");
   const mask = options.return_attention_mask ?? names.includes("attention_mask");
-  put("input_ids", true, (e) => Array.from(e.arrays.ids));
-  put("token_type_ids", types, (e) => Array.from(e.arrays.typeIds));
-  put("attention_mask", mask, (e) => Array.from(e.arrays.attention));
-  put("special_tokens_mask", options.return_special_tokens_mask, (e) =>
-    Array.from(e.arrays.special),
-  );
-  put("offset_mapping", options.return_offsets_mapping, ({ arrays: { offsets }, length }) =>
-    Array.from({ length }, (_, i) => [offsets?.[2 * i], offsets?.[2 * i + 1]]),
+  put("input_ids", true, (e) => Array.from(e.ids));
+  put("token_type_ids", types, (e) => e.column("typeId"));
+  put("attention_mask", mask, (e) => e.column("attention"));
+  put("special_tokens_mask", options.return_special_tokens_mask, (e) => e.column("special"));
+  put("offset_mapping", options.return_offsets_mapping, ({ details, length }) =>
+    Array.from({ length }, (_, i) => [details?.offsets[2 * i], details?.offsets[2 * i + 1]]),
   );
   put("length", options.return_length, (e) => e.length);
   return data;

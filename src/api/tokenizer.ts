@@ -13,6 +13,7 @@ import {
 } from "./apply-chat-template.ts";
 import { BatchEncoding, type Rows } from "./batch-encoding.ts";
 import { padRows, type PadInput } from "./pad.ts";
+import { saveTokenizer } from "./save-tokenizer.ts";
 import { SpecialTokens } from "./special-tokens.ts";
 import { Tensor } from "./tensor.ts";
 import { callTokenizer, type TextInput } from "./tokenizer-call.ts";
@@ -324,6 +325,17 @@ export class PreTrainedTokenizer extends SpecialTokens<
     options: ChatTemplateOptions = {},
   ): string | string[] | Rows | BatchEncoding {
     return applyChatTemplate(this, conversation, options);
+  }
+
+  /**
+   * Writes tokenizer.json, tokenizer_config.json and chat_template.jinja, for this library and for Transformers 5.
+   *
+   * @param dir the folder; made when there is none
+   * @returns the paths written
+   * @throws CheckpointError a file cannot be written
+   */
+  save_pretrained(dir: string): Promise<string[]> {
+    return saveTokenizer(this, dir);
   }
 
   #around(at: 0 | -1): number | undefined {

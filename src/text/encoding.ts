@@ -3,87 +3,91 @@
 
 import { InputError } from "../errors.ts";
 
-/** `offsets` and `words` are there when details were asked for; −1 in `words` and `sequences` means none. */
-export type EncodingArrays = {
-  ids: Int32Array;
-  typeIds: Int32Array;
+/** Tokens in a row that have the same flags. */
+export type Run = {
+  length: number;
+  typeId: number;
   /** 1 for tokens that the post-processor put in, and for padding. */
-  special: Int32Array;
+  special: 0 | 1;
   /** 1 for tokens, 0 for padding. */
-  attention: Int32Array;
-  /** Which of the two texts a token comes from. */
-  sequences: Int32Array;
-  /** Which word of the text. */
-  words: Int32Array | undefined;
+  attention: 0 | 1;
+  /** Which of the two texts, −1 for none. */
+  sequence: -1 | 0 | 1;
+};
+
+/** There when details were asked for. */
+export type Details = {
+  /** Which word of the text, −1 for none. */
+  words: Int32Array;
   /** (start, end) a token, in code points of its text. */
-  offsets: Int32Array | undefined;
+  offsets: Int32Array;
 };
 
 export type Side = "left" | "right";
 export type Strategy = "longest_first" | "only_first" | "only_second";
 
+const NO_TEXTS: ReadonlyMap<number, string> = new Map();
+
 export class Encoding {
-  readonly arrays: EncodingArrays;
+  readonly ids: Int32Array;
+  readonly runs: readonly Run[];
+  readonly details: Details | undefined;
   readonly overflowing: readonly Encoding[];
   /** Tokens whose text in this place is not the vocabulary's: added ones that swallowed spaces beside them. */
   readonly texts: ReadonlyMap<number, string>;
 
   constructor(
-    arrays: EncodingArrays,
+    ids: Int32Array,
+    runs: readonly Run[],
+    details: Details | undefined,
     overflowing: readonly Encoding[] = [],
-    texts: ReadonlyMap<number, string> = new Map(),
+    texts: ReadonlyMap<number, string> = NO_TEXTS,
   ) {
-    this.arrays = arrays;
+    this.ids = ids;
+    this.runs = runs;
+    this.details = details;
     this.overflowing = overflowing;
     this.texts = texts;
   }
 
-  /** The tokens of one text; `words` and `offsets` make the details. */
-  static of(
-    ids: Int32Array,
-    details?: { words: Int32Array; offsets: Int32Array },
-    texts?: ReadonlyMap<number, string>,
-  ): Encoding {
-    const zeros = (): Int32Array => new Int32Array(ids.length);
-    const arrays = {
-      ids,
-      typeIds: zeros(),
-      special: zeros(),
-      attention: new Int32Array(ids.length).fill(1),
-      sequences: zeros(),
-      words: details?.words,
-      offsets: details?.offsets,
-    };
-    return new Encoding(arrays, [], texts);
+  /** The tokens of one text. */
+  static of(ids: Int32Array, details?: Details, texts?: ReadonlyMap<number, string>): Encoding {
+    const run: Run = { length: ids.length, typeId: 0, special: 0, attention: 1, sequence: 0 };
+    return new Encoding(ids, [run], details, [], texts);
   }
 
-  /** Tokens that the post-processor puts in. */
-  static special(ids: readonly number[], typeId: number, details: boolean): Encoding {
-    const filled = (value: number): Int32Array => new Int32Array(ids.length).fill(value);
-    return new Encoding({
-      ids: Int32Array.from(ids),
-      typeIds: filled(typeId),
-      special: filled(1),
-      attention: filled(1),
-      sequences: filled(-1),
-      words: details ? filled(-1) : undefined,
-      offsets: details ? new Int32Array(ids.length * 2) : undefined,
-    });
+  /** Tokens that stand for no text: what the post-processor puts in, or padding. */
+  static special(
+    ids: ArrayLike<number>,
+    flags: { typeId: number; attention: 0 | 1 },
+    details: boolean,
+  ): Encoding {
+    const { length } = ids;
+    return new Encoding(
+      Int32Array.from(ids),
+      [{ length, special: 1, sequence: -1, ...flags }],
+      details
+        ? { words: new Int32Array(length).fill(-1), offsets: new Int32Array(length * 2) }
+        : undefined,
+    );
   }
 
   get length(): number {
-    return this.arrays.ids.length;
+    return this.ids.length;
+  }
+
+  /** One flag of every token. */
+  column(flag: Exclude<keyof Run, "length">): number[] {
+    const values: number[] = [];
+    for (const run of this.runs) for (let i = 0; i < run.length; i++) values.push(run[flag]);
+    return values;
   }
 
   /** The same tokens as text number `sequence` with another type, overflow included. */
-  as(sequence: number, typeId: number): Encoding {
-    const arrays = {
-      ...this.arrays,
-      typeIds: new Int32Array(this.length).fill(typeId),
-      sequences: new Int32Array(this.length).fill(sequence),
-    };
+  as(sequence: 0 | 1, typeId: number): Encoding {
+    const runs = this.runs.map((run): Run => ({ ...run, sequence, typeId }));
     const overflowing = this.overflowing.map((part) => part.as(sequence, typeId));
-    return new Encoding(arrays, overflowing, this.texts);
+    return new Encoding(this.ids, runs, this.details, overflowing, this.texts);
   }
 
   /** This and then `other`; what is cut off from either is combined with all of the other. */
@@ -95,18 +99,27 @@ export class Encoding {
       ]),
       ...other.overflowing.map((more) => this.joined(more)),
     ];
-    return new Encoding(joinedArrays(this.arrays, other.arrays), overflowing, this.#texts(other));
+    const { ids, runs, details, texts } = this.joined(other);
+    return new Encoding(ids, runs, details, overflowing, texts);
   }
 
   /** This and then `other`, without what was cut off. */
   joined(other: Encoding): Encoding {
-    return new Encoding(joinedArrays(this.arrays, other.arrays), [], this.#texts(other));
+    const { details: a } = this;
+    const { details: b } = other;
+    return new Encoding(
+      concat(this.ids, other.ids),
+      [...this.runs, ...other.runs],
+      a && b && { words: concat(a.words, b.words), offsets: concat(a.offsets, b.offsets) },
+      [],
+      this.#texts(other),
+    );
   }
 
   /** The first (or last) `most` tokens; the others hang below, in parts of `most` that share `stride` tokens. */
   truncated(most: number, stride: number, side: Side): Encoding {
     if (most >= this.length) return this;
-    if (most === 0) return new Encoding(this.#slice(0, 0).arrays, [this]);
+    if (most === 0) return this.#slice(0, 0).#over([this]);
     if (stride >= most) {
       throw new InputError(
         `tokenizer: stride ${stride} must be smaller than the ${most} tokens that max_length leaves for the text`,
@@ -126,40 +139,42 @@ export class Encoding {
         if (from === 0) break;
       }
     }
-    return new Encoding(parts[0].arrays, parts.slice(1), parts[0].texts);
+    return parts[0].#over(parts.slice(1));
   }
 
   /** Filled to `length` on one side, overflow included. */
   padded(length: number, side: Side, padId: number, padTypeId: number): Encoding {
     const overflowing = this.overflowing.map((p) => p.padded(length, side, padId, padTypeId));
     const missing = length - this.length;
-    if (missing <= 0) return new Encoding(this.arrays, overflowing, this.texts);
-    const filled = (value: number): Int32Array => new Int32Array(missing).fill(value);
-    const pad = new Encoding({
-      ids: filled(padId),
-      typeIds: filled(padTypeId),
-      special: filled(1),
-      attention: filled(0),
-      sequences: filled(-1),
-      words: this.arrays.words && filled(-1),
-      offsets: this.arrays.offsets && new Int32Array(missing * 2),
-    });
-    const whole = side === "left" ? pad.joined(this) : this.joined(pad);
-    return new Encoding(whole.arrays, overflowing, whole.texts);
+    if (missing <= 0) return this.#over(overflowing);
+    const ids = new Int32Array(missing).fill(padId);
+    const flags = { typeId: padTypeId, attention: 0 } as const;
+    const pad = Encoding.special(ids, flags, this.details !== undefined);
+    return (side === "left" ? pad.joined(this) : this.joined(pad)).#over(overflowing);
+  }
+
+  /** The same with other parts below it. */
+  #over(overflowing: readonly Encoding[]): Encoding {
+    return new Encoding(this.ids, this.runs, this.details, overflowing, this.texts);
   }
 
   #slice(from: number, to: number): Encoding {
-    const { arrays } = this;
+    const { details } = this;
+    const runs: Run[] = [];
+    let begin = 0;
+    for (const run of this.runs) {
+      const end = begin + run.length;
+      const length = Math.min(end, to) - Math.max(begin, from);
+      if (length > 0) runs.push({ ...run, length });
+      begin = end;
+    }
     const texts = [...this.texts].filter(([at]) => at >= from && at < to);
     return new Encoding(
-      {
-        ids: arrays.ids.subarray(from, to),
-        typeIds: arrays.typeIds.subarray(from, to),
-        special: arrays.special.subarray(from, to),
-        attention: arrays.attention.subarray(from, to),
-        sequences: arrays.sequences.subarray(from, to),
-        words: arrays.words?.subarray(from, to),
-        offsets: arrays.offsets?.subarray(from * 2, to * 2),
+      this.ids.subarray(from, to),
+      runs,
+      details && {
+        words: details.words.subarray(from, to),
+        offsets: details.offsets.subarray(from * 2, to * 2),
       },
       [],
       new Map(texts.map(([at, text]) => [at - from, text])),
@@ -208,18 +223,6 @@ function longestFirst(first: number, second: number, most: number): [number, num
   const long = short > most ? short : Math.max(short, most - short);
   const [a, b] = short + long > most ? [most >> 1, (most >> 1) + (most % 2)] : [short, long];
   return first > second ? [b, a] : [a, b];
-}
-
-function joinedArrays(a: EncodingArrays, b: EncodingArrays): EncodingArrays {
-  return {
-    ids: concat(a.ids, b.ids),
-    typeIds: concat(a.typeIds, b.typeIds),
-    special: concat(a.special, b.special),
-    attention: concat(a.attention, b.attention),
-    sequences: concat(a.sequences, b.sequences),
-    words: a.words && b.words && concat(a.words, b.words),
-    offsets: a.offsets && b.offsets && concat(a.offsets, b.offsets),
-  };
 }
 
 function concat(a: Int32Array, b: Int32Array): Int32Array {

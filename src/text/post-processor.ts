@@ -40,11 +40,12 @@ export function fillTemplate(
   texts: readonly Encoding[],
   special: boolean,
 ): Encoding {
-  const details = texts[0].arrays.offsets !== undefined;
+  const details = texts[0].details !== undefined;
   const parts: Encoding[] = [];
   for (const piece of template) {
     if (!("ids" in piece)) parts.push(texts[piece.sequence].as(piece.sequence, piece.typeId));
-    else if (special) parts.push(Encoding.special(piece.ids, piece.typeId, details));
+    else if (special)
+      parts.push(Encoding.special(piece.ids, { typeId: piece.typeId, attention: 1 }, details));
   }
   return parts.reduce((whole, part) => whole.followedBy(part));
 }

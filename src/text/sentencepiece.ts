@@ -10,7 +10,7 @@ import { bosEosTemplate } from "./post-processor.ts";
 import { readPreTokenizer } from "./pre-tokenizer.ts";
 import { fieldText, lastField, readFields, type Field } from "./protobuf.ts";
 import { MAX_TOKENS } from "./tokenizer-json.ts";
-import type { TokenizerParts } from "./tokenizer.ts";
+import type { SourceSpecs, TokenizerParts } from "./tokenizer.ts";
 
 /** Settings of tokenizer_config.json that change what a model file means. */
 export type SentencePieceOptions = {
@@ -55,7 +55,6 @@ export function readSentencePiece(
   if (integer(normalizer, 4, 1) !== 0) {
     throw new CheckpointError(`${where}: removing extra white space is not supported`);
   }
-  const prefix = integer(normalizer, 3, 1) !== 0;
   const vocab = new Map<string, number>();
   pieces.forEach(({ text }, id) => {
     const other = vocab.get(text);
@@ -65,15 +64,7 @@ export function readSentencePiece(
     vocab.set(text, id);
   });
   const unk = pieces.findIndex((piece) => piece.type === UNKNOWN);
-  const replace = { type: "Replace", pattern: { String: " " }, content: "▁" };
-  const steps = prefix ? [{ type: "Prepend", prepend: "▁" }, replace] : [replace];
-  const scheme = prefix ? "first" : "never";
-  const metaspace = {
-    type: "Metaspace",
-    replacement: "▁",
-    prepend_scheme: scheme,
-    split: false,
-  };
+  const source = specs(integer(normalizer, 3, 1) !== 0, legacy);
   return {
     model: {
       vocab,
@@ -88,23 +79,34 @@ export function readSentencePiece(
         ? [{ id, token: addedToken(text, kind !== USER_DEFINED) }]
         : [],
     ),
-    normalizer: legacy
-      ? readNormalizer({ type: "Sequence", normalizers: steps }, where)
-      : undefined,
-    preTokenizer: legacy ? undefined : readPreTokenizer(metaspace, where),
+    normalizer: readNormalizer(source.normalizer, where),
+    preTokenizer: readPreTokenizer(source.pre_tokenizer, where),
     template: bosEosTemplate(bos(pieces, integer(trainer, 41, 1)), undefined),
-    decoder: readDecoder(
-      {
-        type: "Sequence",
-        decoders: [
-          { type: "Replace", pattern: { String: "▁" }, content: " " },
-          { type: "ByteFallback" },
-          { type: "Fuse" },
-          ...(prefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : []),
-        ],
-      },
-      where,
-    ),
+    decoder: readDecoder(source.decoder, where),
+    source,
+  };
+}
+
+/** What the published tokenizer.json says; `prefix`: a space is put before the text, and dropped again. */
+function specs(prefix: boolean, legacy: boolean): SourceSpecs {
+  const replace = { type: "Replace", pattern: { String: " " }, content: "▁" };
+  const metaspace = { type: "Metaspace", replacement: "▁" };
+  const prepend = prefix ? [{ type: "Prepend", prepend: "▁" }] : [];
+  const strip = prefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : [];
+  return {
+    normalizer: legacy ? { type: "Sequence", normalizers: [...prepend, replace] } : null,
+    pre_tokenizer: legacy
+      ? null
+      : { ...metaspace, prepend_scheme: prefix ? "first" : "never", split: false },
+    decoder: {
+      type: "Sequence",
+      decoders: [
+        { type: "Replace", pattern: { String: "▁" }, content: " " },
+        { type: "ByteFallback" },
+        { type: "Fuse" },
+        ...strip,
+      ],
+    },
   };
 }
 

@@ -37,6 +37,11 @@ export function readTokenizerJson(bytes: Uint8Array, where: string): TokenizerPa
       preTokenizer: readPreTokenizer(...at("pre_tokenizer")),
       template: readTemplate(...at("post_processor")),
       decoder: readDecoder(...at("decoder")),
+      source: {
+        normalizer: root.get("normalizer") ?? null,
+        pre_tokenizer: root.get("pre_tokenizer") ?? null,
+        decoder: root.get("decoder") ?? null,
+      },
     };
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;

@@ -21,7 +21,11 @@ export type TokenizerParts = {
   preTokenizer: PreTokenizer | undefined;
   template: Template;
   decoder: Decoder;
+  /** What the parts were read from, as tokenizer.json writes it. */
+  source: SourceSpecs;
 };
+
+export type SourceSpecs = { normalizer: unknown; pre_tokenizer: unknown; decoder: unknown };
 
 export type EncodeOptions = {
   /** Compute offsets and words. */
@@ -32,6 +36,8 @@ export type EncodeOptions = {
 
 export class TextTokenizer {
   readonly decoder: Decoder;
+  readonly model: BpeModel;
+  readonly source: SourceSpecs;
   /** Which special tokens stand around texts; can be replaced. */
   template: Template;
   readonly #vocab: ReadonlyMap<string, number>;
@@ -46,6 +52,8 @@ export class TextTokenizer {
     const { vocab } = parts.model;
     const tokens: (string | undefined)[] = [];
     for (const [token, id] of vocab) tokens[id] = token;
+    this.model = parts.model;
+    this.source = parts.source;
     this.#vocab = vocab;
     this.#tokens = tokens;
     this.#added = new AddedTokens(vocab, parts.normalizer);

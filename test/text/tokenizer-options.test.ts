@@ -1,6 +1,9 @@
 // Options and methods of the tokenizer beside what the goldens hold: BatchEncoding's ways between tokens, words and
 // characters, tensors, pad, names of special tokens, unknown options. Values were taken from Transformers 5.23.
 
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import { Tensor } from "../../src/api/tensor.ts";
@@ -12,6 +15,18 @@ const load = (name: string): Promise<PreTrainedTokenizer> =>
 
 const v1 = await load("mistral-v1");
 const v3 = await load("mistral-v3");
+/** What a tokenizer is set to. */
+const state = (x: PreTrainedTokenizer): unknown[] => [
+  x.get_vocab(),
+  x.special_tokens_map,
+  x.all_special_tokens,
+  x.padding_side,
+  x.chat_template,
+  x.model_max_length,
+  x.add_bos_token,
+  x.add_eos_token,
+];
+
 beforeEach(() => {
   v1.pad_token = "<unk>";
   v3.pad_token = "<unk>";
@@ -182,6 +197,22 @@ describe("special tokens", () => {
     expect(t.convert_ids_to_tokens(32000)).toBe("▁new_token");
     expect(t.convert_tokens_to_ids("new_token")).toBe(32000);
   });
+});
+
+test.each(["mistral-v1", "mistral-v1-prepend", "tiny"])("%s saved and loaded", async (name) => {
+  const dir = await mkdtemp(join(tmpdir(), "tokenizer-saved-"));
+  const t = await load(name);
+  t.add_tokens(["new_token", { content: "<x>", lstrip: true }]);
+  t.add_special_tokens({ pad_token: "[PAD]", extra_special_tokens: ["[E]"] });
+  Object.assign(t, { padding_side: "left", add_eos_token: true, model_max_length: 77 });
+  const paths = await t.save_pretrained(join(dir, "new"));
+  const again = await AutoTokenizer.from_pretrained(join(dir, "new"));
+  await rm(dir, { recursive: true });
+  expect(paths.map((path) => path.slice(dir.length + 5))).toContain("tokenizer.json");
+  const texts = ["a new_token  <x>b[E]", "x</s> 한 ▁▁", "", "😀"];
+  const call = { padding: true, return_offsets_mapping: true } as const;
+  expect({ ...again(texts, call) }).toEqual({ ...t(texts, call) });
+  expect(state(again)).toEqual(state(t));
 });
 
 test("tokens and ids", () => {

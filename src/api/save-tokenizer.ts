@@ -1,0 +1,43 @@
+// save_pretrained of a tokenizer: tokenizer.json, tokenizer_config.json and its chat template, as Transformers 5 reads
+// them. Knows nothing of how they are read.
+
+import { joinPath, writeText } from "#platform";
+import { writeTokenizerJson } from "../text/write-tokenizer-json.ts";
+import type { PreTrainedTokenizer } from "./tokenizer.ts";
+
+/** Writes the files into a folder, and gives their paths. @throws CheckpointError a file cannot be written */
+export async function saveTokenizer(
+  tokenizer: PreTrainedTokenizer,
+  dir: string,
+): Promise<string[]> {
+  const { chat_template: templates } = tokenizer;
+  const named = typeof templates === "object" && templates !== null;
+  const declared = [...tokenizer.backend_tokenizer.added].map(([id, token]) => [id, token]);
+  const config = {
+    added_tokens_decoder: Object.fromEntries(declared) as object,
+    ...tokenizer.special_tokens_map,
+    extra_special_tokens: tokenizer.extra_special_tokens,
+    model_max_length: tokenizer.model_max_length,
+    model_input_names: tokenizer.model_input_names,
+    padding_side: tokenizer.padding_side,
+    truncation_side: tokenizer.truncation_side,
+    split_special_tokens: tokenizer.split_special_tokens,
+    clean_up_tokenization_spaces: false,
+    tokenizer_class: "TokenizersBackend",
+    ...(named && {
+      chat_template: Object.entries(templates).map(([name, template]) => ({ name, template })),
+    }),
+  };
+  const files: [string, string][] = [
+    ["tokenizer.json", writeTokenizerJson(tokenizer.backend_tokenizer)],
+    ["tokenizer_config.json", `${JSON.stringify(config, undefined, 2)}\n`],
+  ];
+  if (typeof templates === "string") files.push(["chat_template.jinja", templates]);
+  const paths: string[] = [];
+  for (const [name, text] of files) {
+    const path = joinPath(dir, name);
+    await writeText(path, text);
+    paths.push(path);
+  }
+  return paths;
+}
