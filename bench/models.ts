@@ -192,6 +192,7 @@ async function measure(model: string, dtype: Dtype): Promise<ModelResult> {
   const reloaded = flags.reload || 1.1 * bytes * running.length > 0.85 * totalmem();
   const machine = thisMachine();
   const prompt = promptOf(promptTokens, models[model].vocab);
+  const context = prompt.slice(0, 16);
   const team = running.map((side) => new Member(side, model, dtype, threads));
   say(
     `${title}, ${dtype}: ${rounds} rounds${reloaded ? ", loaded anew for each turn (memory)" : ""}`,
@@ -206,10 +207,13 @@ async function measure(model: string, dtype: Dtype): Promise<ModelResult> {
           // Unmeasured: caches warm again after the others' turns; a process that is new sees the whole prompt once.
           await contestant.prefill(reloaded ? prompt : prompt.slice(0, 32), 1, false);
           const prefill = await contestant.prefill(prompt, repeat, false);
-          const decode = await contestant.generate(prompt.slice(0, 16), newTokens, repeat, true);
+          // The difference of two calls is decode alone: streamed tokens come in bursts when all cores compute.
+          const first = await contestant.generate(context, 1, repeat, true);
+          const all = await contestant.generate(context, newTokens, repeat, true);
+          const decode = median(all.seconds) - median(first.seconds);
           const turn = {
             prefill: promptTokens / median(prefill.seconds),
-            decode: (newTokens - 1) / median(decode.seconds),
+            decode: (newTokens - 1) / decode,
             peakBytes: residentBytes(contestant.pid).peak,
           };
           turns.get(member)?.push(turn);

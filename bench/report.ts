@@ -105,8 +105,8 @@ runs; a library user asks for it by \`env.wasm.revectorize\`) and, "(no flag)", 
       ratios,
     ),
     `The figures, in tokens/s: median of the turns (smallest–largest). Contestants took turns in one run, each in a process of its
-own. Prefill: one forward call with a new cache, logits of the last token. Decode: \`generate\`, greedy, first to last new token,
-after 16 tokens. "Error" is the largest difference of the last logits from PyTorch's (same dtype), divided by their largest entry.`,
+own. Prefill: one forward call with a new cache, logits of the last token. Decode: \`generate\`, greedy, after 16 tokens; the time
+of a call for one token is taken off. "Error" is the largest difference of the last logits from PyTorch's (same dtype), divided by their largest entry.`,
     table(["model, dtype", "contestant", "prefill", "decode", "peak memory, GB", "error"], figures),
     runs.map((run) => `- ${run.title}, ${run.dtype}: ${describeRun(run)}`).join("\n"),
     `Versions: ${list.join(", ")}.`,

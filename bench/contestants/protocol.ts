@@ -22,7 +22,7 @@ export type Prefilled = {
 export type Generated = {
   /** New tokens only. */
   readonly ids: readonly number[];
-  /** Of each repetition: from the first new token to the last one, as the caller of `generate` sees them. */
+  /** Of each repetition: the whole call of `generate`. */
   readonly seconds: readonly number[];
 };
 
