@@ -130,6 +130,33 @@ export function applyChatTemplate(
   return return_dict ? out : out.input_ids;
 }
 
+/**
+ * The ids of one message behind others: what is different in the ids with and without it, from the first difference on.
+ *
+ * @throws InputError `add_generation_prompt`, which belongs to no message
+ */
+export function encodeMessage(
+  tokenizer: PreTrainedTokenizer,
+  message: ChatMessage,
+  history: readonly ChatMessage[],
+  options: ChatTemplateOptions,
+): number[] {
+  if (options.add_generation_prompt !== undefined) {
+    throw new InputError(
+      "encode_message_with_chat_template: add_generation_prompt belongs to no message; add it behind the last one",
+    );
+  }
+  const encode = (messages: readonly ChatMessage[]): number[] =>
+    applyChatTemplate(tokenizer, messages, { ...options, return_dict: false }) as number[];
+  const whole = encode([...history, message]);
+  if (history.length === 0) return whole;
+  const before = encode(history);
+  const shorter = Math.min(before.length, whole.length);
+  let same = 0;
+  while (same < shorter && before[same] === whole[same]) same++;
+  return whole.slice(same);
+}
+
 function readConversations(conversation: readonly unknown[]): {
   chats: Message[][];
   batched: boolean;

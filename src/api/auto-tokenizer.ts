@@ -165,9 +165,10 @@ function apply(tokenizer: PreTrainedTokenizer, settings: Fields): void {
     );
     tokenizer.add_special_tokens({ extra_special_tokens: tokens });
   }
-  if (settings.has("padding_side")) tokenizer.padding_side = settings.get("padding_side") as Side;
-  if (settings.has("truncation_side")) {
-    tokenizer.truncation_side = settings.get("truncation_side") as Side;
+  for (const name of ["padding_side", "truncation_side"] as const) {
+    const side = settings.get(name) ?? "right";
+    if (side !== "left" && side !== "right") throw settings.wrong(name, '"left" or "right"');
+    tokenizer[name] = side;
   }
   tokenizer.split_special_tokens = settings.boolean("split_special_tokens", false);
   const limit = settings.get("model_max_length") ?? 1e30;

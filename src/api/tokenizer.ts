@@ -8,6 +8,7 @@ import { bosEosTemplate } from "../text/post-processor.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import {
   applyChatTemplate,
+  encodeMessage,
   type ChatMessage,
   type ChatTemplateOptions,
 } from "./apply-chat-template.ts";
@@ -325,6 +326,15 @@ export class PreTrainedTokenizer extends SpecialTokens<
     options: ChatTemplateOptions = {},
   ): string | string[] | Rows | BatchEncoding {
     return applyChatTemplate(this, conversation, options);
+  }
+
+  /** The ids that a message adds behind a conversation. Not every template can be taken apart exactly. @throws InputError */
+  encode_message_with_chat_template(
+    message: ChatMessage,
+    conversation_history: readonly ChatMessage[] = [],
+    options: ChatTemplateOptions = {},
+  ): number[] {
+    return encodeMessage(this, message, conversation_history, options);
   }
 
   /**

@@ -290,6 +290,22 @@ test("control tokens that users write can be taken as text", () => {
   ]);
 });
 
+test("the ids of one message behind others", async () => {
+  const t = await load("mistral-v3");
+  const history = [
+    { role: "user", content: "hi" },
+    { role: "assistant", content: "x" },
+  ];
+  const message = { role: "user", content: "y" };
+  const ids = (messages: object[]): unknown =>
+    t.apply_chat_template(messages as typeof history, { return_dict: false });
+  const before = ids(history) as number[];
+  expect(before.concat(t.encode_message_with_chat_template(message, history))).toEqual(
+    ids([...history, message]),
+  );
+  expect(t.encode_message_with_chat_template(message)).toEqual(ids([message]));
+});
+
 test("several templates by name", async () => {
   const t = await load("tiny");
   const talk = [{ role: "user", content: "a" }];
