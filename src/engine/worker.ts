@@ -19,6 +19,8 @@ const control = new Control(start.control);
 const aborted = new Set<number>();
 const running = new Set<number>();
 let received = 0;
+/** Resolves when the aborted calls have given back what they held. */
+let settled = Promise.withResolvers<void>();
 
 const send = (message: FromEngine, transfer?: readonly ArrayBuffer[]): void =>
   line.post(message, transfer);
@@ -76,7 +78,10 @@ async function answer({ type, id, request, abortable = false }: Request): Promis
     if (!(error instanceof CallAborted)) send({ type: "failed", id, error: errorData(error) });
   } finally {
     running.delete(id);
-    aborted.delete(id);
+    if (aborted.delete(id) && aborted.size === 0) {
+      settled.resolve();
+      settled = Promise.withResolvers();
+    }
   }
 }
 
@@ -97,6 +102,7 @@ async function serve<N extends CallName>(
     case "cache":
       return core.cache(request as Calls["cache"]["request"]);
     case "memory":
+      if (aborted.size > 0) await settled.promise;
       return core.memory();
   }
   throw new EngineError(`the engine has no call ${String(type)}`);

@@ -1,0 +1,75 @@
+// A model whose worker threads a test can see and end: the engine takes its way to start workers as an argument.
+
+import { AutoConfig, GenerationConfig, MistralForCausalLM } from "../../src/index.ts";
+import { Engine } from "../../src/engine/supervisor.ts";
+import { startWorker } from "../../src/platform/node.ts";
+
+export type SpiedWorker = {
+  /** "worker" or "helper" */
+  readonly kind: string;
+  /** Types of the messages that came from it. */
+  readonly messages: string[];
+  /** Ends the thread, wherever it is. */
+  kill(): Promise<void>;
+  /** Resolves when the engine has been told that it ended. */
+  readonly ended: Promise<void>;
+};
+
+export type SpiedModel = {
+  readonly model: MistralForCausalLM;
+  readonly engine: Engine;
+  /** In the order in which they were started. */
+  readonly workers: readonly SpiedWorker[];
+  /** The latest of a kind. */
+  latest(kind: "worker" | "helper"): SpiedWorker;
+};
+
+/** Loads a folder as AutoModelForCausalLM does. */
+export async function spiedModel(
+  dir: string,
+  { threads = 1, memoryLimit }: { threads?: number; memoryLimit?: number } = {},
+): Promise<SpiedModel> {
+  const workers: SpiedWorker[] = [];
+  const config = await AutoConfig.from_pretrained(dir);
+  const generation_config = await GenerationConfig.ofModel(dir);
+  const { engine, report } = await Engine.start(
+    { dir, config: config.to_dict(), dtype: "auto", attention: "flash", head: "causal" },
+    { name: "wasm", threads, memoryLimit },
+    {
+      start: (url, data) => {
+        const handle = startWorker(url, data);
+        const messages: string[] = [];
+        const { promise: ended, resolve } = Promise.withResolvers<void>();
+        workers.push({
+          kind: url.pathname.includes("helper") ? "helper" : "worker",
+          messages,
+          kill: () => handle.terminate(),
+          ended,
+        });
+        handle.onMessage((message) => messages.push((message as { type: string }).type));
+        return {
+          ...handle,
+          onEnd: (listener) =>
+            handle.onEnd((why) => {
+              listener(why);
+              resolve();
+            }),
+        };
+      },
+    },
+  );
+  const model = new MistralForCausalLM({
+    ...{ engine, config, generation_config },
+    ...{ device: "cpu", dtype: report.dtype, attention: "flash" },
+  });
+  const latest = (kind: string): SpiedWorker => {
+    const found = workers.findLast((worker) => worker.kind === kind);
+    if (found === undefined) throw new Error(`no ${kind} was started`);
+    return found;
+  };
+  return { model, engine, workers, latest };
+}
+
+/** Waits so many milliseconds. */
+export const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
