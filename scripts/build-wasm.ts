@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import asc from "assemblyscript/asc";
+import { main } from "assemblyscript/asc";
 
 const folder: string = fileURLToPath(new URL("../src/backends/wasm/", import.meta.url));
 const sources: string[] = readdirSync(join(folder, "kernels")).map((name) =>
@@ -19,7 +19,7 @@ const builds: Readonly<Record<string, readonly string[]>> = {
 for (const [name, features] of Object.entries(builds)) {
   const target = join(folder, name);
   if (isNewer(target, [...sources, fileURLToPath(import.meta.url)])) continue;
-  const { error, stderr } = await asc.main([
+  const { error, stderr } = await main([
     ...[join(folder, "kernels/index.ts"), "--outFile", target, "-O1"],
     ...["--enable", "simd", "--enable", "threads", ...features],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
