@@ -5,7 +5,7 @@ import { exists, isDirectory, joinPath, listFiles, readBytes, readText } from "#
 import { readJsonObject } from "../checkpoint/json-file.ts";
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
-import type { AddedToken } from "../text/added-tokens.ts";
+import { checkAmount, type AddedToken } from "../text/added-tokens.ts";
 import type { Side } from "../text/encoding.ts";
 import { Fields } from "../text/json-fields.ts";
 import { readSentencePiece } from "../text/sentencepiece.ts";
@@ -149,6 +149,7 @@ function apply(tokenizer: PreTrainedTokenizer, settings: Fields): void {
     byContent.set(token.content, token);
     if (!known.has(token.content)) missing.push(token);
   }
+  checkAmount(missing, settings.where);
   backend.addTokens(missing);
   for (const name of SPECIAL_TOKEN_NAMES) {
     const value = settings.get(name);

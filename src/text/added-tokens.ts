@@ -73,6 +73,10 @@ export class AddedTokens {
 
   /** Adds tokens with the ids of a file. @throws CheckpointError an id that another token has, or out of range */
   restore(tokens: readonly { id: number; token: AddedToken }[], where: string): void {
+    checkAmount(
+      tokens.map(({ token }) => token),
+      where,
+    );
     const owners = new Map<number, string>();
     for (const [content, id] of this.#vocab) owners.set(id, content);
     for (const { id, token } of tokens) {
@@ -153,6 +157,18 @@ export class AddedTokens {
     plain(text.length);
     return out;
   }
+}
+
+// each character may cost a node of the tries; published files have some ten thousand
+const MAX_UNITS = 2 ** 20;
+
+/** @throws CheckpointError a file adds more text than anyone would look for */
+export function checkAmount(tokens: readonly AddedToken[], where: string): void {
+  const units = tokens.reduce((sum, { content }) => sum + content.length, 0);
+  if (units <= MAX_UNITS) return;
+  throw new CheckpointError(
+    `${where}: the added tokens have ${units} characters together; at most ${MAX_UNITS} are read`,
+  );
 }
 
 const WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;

@@ -40,8 +40,11 @@ export function readDecoder(value: unknown, where: string): Decoder {
 
 /** The byte that a token like `<0x0A>` stands for, or −1. */
 export function byteOfToken(token: string): number {
-  return /^<0x[0-9A-Fa-f]{2}>$/.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
+  // most tokens are turned away by their length
+  return token.length === 6 && BYTE_TOKEN.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
 }
+
+const BYTE_TOKEN = /^<0x[0-9A-Fa-f]{2}>$/;
 
 function flatten(fields: Fields): Fields[] {
   return fields.string("type") === "Sequence"
@@ -55,7 +58,7 @@ function readStep(fields: Fields): Step {
     case "Replace": {
       const pattern = readPattern(fields);
       const content = fields.string("content");
-      return (tokens) => tokens.map((token) => replaceAll(token, pattern.find(token), content));
+      return (tokens) => tokens.map((token) => pattern.replace(token, content));
     }
     case "ByteFallback":
       return byteFallback;
@@ -102,17 +105,6 @@ function readStreamable(fields: readonly Fields[], steps: readonly Step[]): Stre
     replaced: (token) => first.reduce((list, step) => step(list), [token]).join(""),
     stripped,
   };
-}
-
-function replaceAll(token: string, spans: readonly [number, number][], content: string): string {
-  if (spans.length === 0) return token;
-  let out = "";
-  let read = 0;
-  for (const [from, to] of spans) {
-    out += token.slice(read, from) + content;
-    read = to;
-  }
-  return out + token.slice(read);
 }
 
 /** Runs of byte tokens become their text; a run that is not UTF-8 becomes one U+FFFD a byte, all of it. */

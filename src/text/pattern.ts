@@ -8,6 +8,8 @@ import type { Fields } from "./json-fields.ts";
 /** Where a pattern matches: [from, to) pairs in order, without overlap, in UTF-16 units. */
 export type Pattern = {
   find(text: string): [from: number, to: number][];
+  /** The text with every match replaced by `content`. */
+  replace(text: string, content: string): string;
 };
 
 /** `{"String": …}` or `{"Regex": …}`. @throws CheckpointError */
@@ -28,6 +30,8 @@ export function literalPattern(literal: string): Pattern {
       }
       return found;
     },
+    replace: (text, content) =>
+      literal !== "" && text.includes(literal) ? text.replaceAll(literal, () => content) : text,
   };
 }
 
@@ -39,7 +43,23 @@ export function regexPattern(source: string, where: string): Pattern {
     );
   }
   const expression = compile(source, where);
-  return { find: (text) => matches(expression, text, () => tooSlow(source, where)) };
+  const find = (text: string): [number, number][] =>
+    matches(expression, text, () => tooSlow(source, where));
+  return { find, replace: (text, content) => replaceSpans(text, find(text), content) };
+}
+
+function replaceSpans(
+  text: string,
+  spans: readonly (readonly [number, number])[],
+  content: string,
+): string {
+  let out = "";
+  let read = 0;
+  for (const [from, to] of spans) {
+    out += text.slice(read, from) + content;
+    read = to;
+  }
+  return out + text.slice(read);
 }
 
 function compile(source: string, where: string): RegExp {
