@@ -84,6 +84,7 @@ describe("tokenizer.json", () => {
       /"x" has id 1, but the file also says "b"/,
     ],
     ["an added token far out", added(2 ** 31, "x"), {}, /too large/],
+    ["an added token of 2 MB", added(5, "x".repeat(2e6)), {}, /2000000 characters together/],
     [
       "an unknown normalizer",
       { normalizer: { type: "Nmt" } },
