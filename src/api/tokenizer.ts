@@ -5,6 +5,7 @@ import { checkOptions } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Side } from "../text/encoding.ts";
 import { bosEosTemplate } from "../text/post-processor.ts";
+import { StreamDecoder } from "../text/stream-decoder.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import {
   applyChatTemplate,
@@ -189,6 +190,13 @@ export class PreTrainedTokenizer extends SpecialTokens<
   batch_decode(sequences: IdsInput, options: DecodeOptions = {}): string[] {
     const texts = this.decode(sequences, options);
     return typeof texts === "string" ? [texts] : texts;
+  }
+
+  /** Decodes a stream of ids: each `put` gives the text that will not change any more, as TextStreamer prints it. */
+  stream_decoder(options: DecodeOptions = {}): StreamDecoder {
+    checkOptions("tokenizer.stream_decoder", options, DECODE_OPTIONS);
+    const skipSpecial = options.skip_special_tokens ?? false;
+    return new StreamDecoder(this.backend_tokenizer, { skipSpecial });
   }
 
   /** The tokens of a text, without special tokens around it unless asked for. */
