@@ -70,7 +70,7 @@ export class GenerationLoop {
     }
   }
 
-  /** Pages for all sequences of the call at once; when they do not fit, for the longest: the others wait for their turn. */
+  /** Pages for all sequences of the call at once; when they do not fit, a pool that has room for the longest: they wait for their turn. */
   async #makeRoom(group: GenerateCall): Promise<void> {
     const window = this.#env.runner.config.sliding_window;
     const needs = group.sequences.map(({ job: { pages, maxLength } }) => {
@@ -85,7 +85,8 @@ export class GenerationLoop {
       });
     } catch (error) {
       if (!(error instanceof MemoryError)) throw error;
-      await this.#env.reservePages(Math.max(...needs.map(({ missing }) => missing)));
+      const { pages, available } = this.#env.pool;
+      await this.#env.reservePages(available + Math.max(...needs.map(({ all }) => all)) - pages);
     }
   }
 

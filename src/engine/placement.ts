@@ -1,6 +1,7 @@
 // Between the places of [B, S] and the rows of steps: gathers each chunk's inputs and scatters its results.
 // B batch, S tokens given, T frame columns so far, H hidden, V vocabulary, Hq heads. Knows no pages and no plans.
 
+import { availableBytes } from "#platform";
 import { MemoryError } from "../errors.ts";
 import { capacity, type StepResult, type StepRows } from "../generate/runner.ts";
 import type { Wants } from "../generate/record.ts";
@@ -140,19 +141,18 @@ export class Placement {
   }
 }
 
-/** @throws MemoryError with the arithmetic */
+/** Zeros for results. @throws MemoryError with the arithmetic: a worker that asks for more than there is would end */
 function results(name: string, count: number, dims: readonly number[]): Float32Array[] {
   const size = dims.reduce((a, b) => a * b, 1);
-  try {
-    return Array.from({ length: count }, () => new Float32Array(size));
-  } catch (cause) {
-    const gigabytes = ((count * size * 4) / 1e9).toFixed(2);
+  const [bytes, free] = [count * size * 4, availableBytes()];
+  if (bytes > free) {
+    const show = (n: number): string => `${(n / 1e9).toFixed(2)} GB`;
     throw new MemoryError(
-      `forward: ${name} [${dims.join(", ")}] × ${count} in float32 take ${gigabytes} GB, which the system does not give; ` +
+      `forward: ${name} ${count} × [${dims.join(", ")}] in float32 take ${show(bytes)}, but ${show(free)} are available; ` +
         "use a shorter input or a smaller batch, or logits_to_keep: 1 when the last logits are enough",
-      { cause },
     );
   }
+  return Array.from({ length: count }, () => new Float32Array(size));
 }
 
 function rowOf(values: Float32Array | undefined, row: number, width: number): Float32Array {
