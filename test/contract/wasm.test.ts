@@ -138,6 +138,43 @@ for (const build of builds) {
       }
     });
 
+    test("a row's bits are the same alone and among others", () => {
+      for (const name of [
+        "linear",
+        "rms_norm",
+        "log_softmax",
+        "paged_attention",
+        "eager_attention",
+      ]) {
+        for (const c of cases.filter(({ op }) => op.name === name)) {
+          for (const sizes of c.sizes.filter((s) => (s.T ?? s.N) > 1)) {
+            for (const [dtype, ins] of variants(c.inputs(sizes, seeded(5)))) {
+              const together = runKernel(bench, c, sizes, ins, 1, false)[0];
+              const T = sizes.T ?? sizes.N;
+              for (const t of new Set([0, 1, T >> 1, T - 1])) {
+                const alone = runKernel(
+                  bench,
+                  c,
+                  { ...sizes, T: 1, N: 1 },
+                  oneRow(name, ins, t),
+                  1,
+                  false,
+                )[0];
+                const row = together.slice(
+                  (t * together.length) / T,
+                  ((t + 1) * together.length) / T,
+                );
+                expect(
+                  bits([alone]),
+                  `${name} ${JSON.stringify(sizes)} ${dtype}, row ${t}`,
+                ).toEqual(bits([row]));
+              }
+            }
+          }
+        }
+      }
+    });
+
     test("a result that is off, and a kernel that misses one number, do not pass", () => {
       for (const c of cases) {
         const noticed = c.sizes.filter((sizes) => {
@@ -166,4 +203,18 @@ function oneNumberOff(ins: readonly TestTensor[]): TestTensor[] {
 function scaleLargest(values: Float32Array, factor: number): void {
   const at = values.reduce((best, x, i) => (Math.abs(x) > Math.abs(values[best]) ? i : best), 0);
   values[at] *= factor;
+}
+
+/** The inputs with row `t` alone: of x, and of seq and at. */
+function oneRow(name: string, ins: readonly TestTensor[], t: number): TestTensor[] {
+  const perRow = name.endsWith("attention") ? [0, 3, 4] : [0];
+  return ins.map((tensor, i) => {
+    if (!perRow.includes(i)) return tensor;
+    const length = tensor.values.length / tensor.shape[0];
+    return {
+      ...tensor,
+      shape: [1, ...tensor.shape.slice(1)],
+      values: tensor.values.slice(t * length, (t + 1) * length),
+    };
+  });
 }

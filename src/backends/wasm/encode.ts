@@ -19,9 +19,6 @@ export type Encoded = {
 /** Address of a tensor in the op's shard; 0 for an output that nobody reads. */
 export type AddressOf = (t: Tensor) => number;
 
-/** No plan has it: a program with this op traps in its kernel. For tests. */
-export const TRAP = 255;
-
 /** Scratch of linear, as kernels/linear.ts lays it out: 1 KiB, then six rows of a block of 1024 k. */
 const LINEAR_SCRATCH = 1024 + 6 * 1024 * 4;
 /** Queries that share a page while it is in the cache. */
@@ -112,6 +109,9 @@ const encoders: Readonly<Record<string, Encode>> = {
     rows: logits,
     args: [at(nll), at(lse), at(logits), at(labels), last(logits.shape)],
   }),
+
+  // No model records it: tests make an op of this name, whose kernel traps.
+  trap: ({ ins: [x] }) => ({ code: 255, rows: x, args: [] }),
 };
 
 const activations: readonly Activation[] = ["silu", "gelu", "gelu_tanh", "relu"];
