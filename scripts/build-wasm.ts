@@ -22,7 +22,16 @@ for (const [name, features] of Object.entries(builds)) {
   const { error, stderr } = await main([
     ...[join(folder, "kernels/index.ts"), "--outFile", target, "-O1"],
     ...["--enable", "simd", "--enable", "threads", ...features],
-    ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
+    ...[
+      "--importMemory",
+      "--sharedMemory",
+      "--memoryBase",
+      "256",
+      "--initialMemory",
+      "1",
+      "--maximumMemory",
+      "65536",
+    ],
     ...["--runtime", "stub", "--noAssert", "--use", "abort="],
   ]);
   if (error !== null) {

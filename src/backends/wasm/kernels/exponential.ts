@@ -1,29 +1,50 @@
-// exp and log to a few units in the last place, four lanes at a time; erfc for the exact GELU.
+// exp and log to a few units in the last place.
+// Constants lie in memory: V8 builds a vector constant anew at every use, which costs more than loading it.
 
 import { madd } from "./lanes";
 
+const LOG2_E: usize = memory.data<f32>([
+  1.44269504, 12582912, -0.693359375, 2.1219444e-4, 89, -104,
+  0.00019841270, 0.0013888889, 0.0083333333, 0.041666667, 0.16666667, 0.5, 1,
+]);
+const ROUNDER: usize = LOG2_E + 4; // 1.5 · 2²³: what is added to it loses its fraction
+const LN2: usize = LOG2_E + 8; // ln 2, negative, in two parts, so that n · (first part) is exact
+const LN2_REST: usize = LOG2_E + 12;
+const MOST: usize = LOG2_E + 16; // beyond these two, the result is infinity or 0 anyway
+const LEAST: usize = LOG2_E + 20;
+const TAYLOR: usize = LOG2_E + 24; // 1/7! … 1/2!, 1
+const BIAS: usize = memory.data<i32>([127]);
+
+// @ts-ignore: decorator
+@inline
+function constant(at: usize): v128 {
+  return v128.load_splat<f32>(at);
+}
+
 // exp(x) = 2ⁿ · exp(r), n = round(x / ln 2), |r| ≤ ln 2 / 2: the Taylor series to r⁷ is within 5e-9 of exp(r).
-// ln 2 in two parts, so that n · (first part) is exact.
+// NaN stays NaN, as min and max hand it on.
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  // Beyond these, the result is 0 or infinity anyway; NaN stays NaN, as min and max hand it on.
-  const bounded = f32x4.max(f32x4.min(x, f32x4.splat(89)), f32x4.splat(-104));
-  const n = f32x4.nearest(f32x4.mul(bounded, f32x4.splat(1.44269504)));
-  let r = madd(n, f32x4.splat(-0.693359375), bounded);
-  r = madd(n, f32x4.splat(2.12194440e-4), r);
-  let p = madd(r, f32x4.splat(1.0 / 5040.0), f32x4.splat(1.0 / 720.0));
-  p = madd(p, r, f32x4.splat(1.0 / 120.0));
-  p = madd(p, r, f32x4.splat(1.0 / 24.0));
-  p = madd(p, r, f32x4.splat(1.0 / 6.0));
-  p = madd(p, r, f32x4.splat(0.5));
+  const bounded = f32x4.max(f32x4.min(x, constant(MOST)), constant(LEAST));
+  const rounder = constant(ROUNDER);
+  const shifted = f32x4.add(f32x4.mul(bounded, constant(LOG2_E)), rounder);
+  const n = f32x4.sub(shifted, rounder);
+  let r = madd(n, constant(LN2), bounded);
+  r = madd(n, constant(LN2_REST), r);
+  let p = madd(r, constant(TAYLOR), constant(TAYLOR + 4));
+  p = madd(p, r, constant(TAYLOR + 8));
+  p = madd(p, r, constant(TAYLOR + 12));
+  p = madd(p, r, constant(TAYLOR + 16));
+  p = madd(p, r, constant(TAYLOR + 20));
   p = madd(f32x4.mul(p, r), r, r);
-  p = f32x4.add(p, f32x4.splat(1));
+  p = f32x4.add(p, constant(TAYLOR + 24));
   // 2ⁿ in two factors: n reaches from -150 to 128, an exponent only from -126 to 127.
-  const whole = i32x4.trunc_sat_f32x4_s(n);
+  const whole = i32x4.sub(shifted, rounder);
   const half = i32x4.shr_s(whole, 1);
-  const first = i32x4.shl(i32x4.add(half, i32x4.splat(127)), 23);
-  const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), i32x4.splat(127)), 23);
+  const bias = v128.load_splat<i32>(BIAS);
+  const first = i32x4.shl(i32x4.add(half, bias), 23);
+  const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), bias), 23);
   return f32x4.mul(f32x4.mul(p, first), second);
 }
 

@@ -3,7 +3,7 @@
 // k padded with zeros), lane i + lane i + 4, then lanes::fold. Few rows read the weights as they lie; many rows unpack six
 // (or three) of them at a time into `scratch`, where they stay in the first-level cache while all rows of x pass by.
 
-import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, fold, fold4, high, low, madd, pairSum } from "./lanes";
+import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, fold4, high, low, madd, pairSum } from "./lanes";
 import { tail, threeByTwo, unpackedSixByTwo, unpackedThreeByTwo, W_TAILS, X_TAILS } from "./linear-tiles";
 
 const BLOCK: i32 = 1024;
@@ -78,16 +78,34 @@ function fourByOne<F>(
 
 /** Folds the sums of `count` rows of w (w-major pairs, two rows of x each) into y0, and into y1 when there is one. */
 function foldInto(y0: usize, y1: usize, sums: usize, count: i32, first: bool): void {
-  for (let r = 0; r < count; r++) {
-    const at = <usize>r << 2;
-    const p = fold(pairSum(sums));
-    store<f32>(y0 + at, first ? p : load<f32>(y0 + at) + p);
-    if (y1) {
-      const q = fold(pairSum(sums + 32));
-      store<f32>(y1 + at, first ? q : load<f32>(y1 + at) + q);
-    }
-    sums += 64;
+  for (; count > 0; count -= 4) {
+    foldRow(y0, sums, count, first);
+    if (y1) foldRow(y1, sums + 32, count, first);
+    sums += 256;
+    y0 += 16;
+    if (y1) y1 += 16;
   }
+}
+
+/** Up to four sums, 64 bytes apart; what lies beyond the last one is not stored. */
+// @ts-ignore: decorator
+@inline
+function foldRow(y: usize, sums: usize, count: i32, first: bool): void {
+  let total = fold4(pairSum(sums), pairSum(sums + 64), pairSum(sums + 128), pairSum(sums + 192));
+  if (count >= 4) {
+    if (!first) total = f32x4.add(v128.load(y), total);
+    v128.store(y, total);
+    return;
+  }
+  addLane(y, f32x4.extract_lane(total, 0), first);
+  if (count > 1) addLane(y + 4, f32x4.extract_lane(total, 1), first);
+  if (count > 2) addLane(y + 8, f32x4.extract_lane(total, 2), first);
+}
+
+// @ts-ignore: decorator
+@inline
+function addLane(y: usize, value: f32, first: bool): void {
+  store<f32>(y, first ? value : load<f32>(y) + value);
 }
 
 /** `count` rows of w, `length` of k each, as f32 in groups of 8 k with `width` rows side by side; zeros where none are. */
