@@ -6,7 +6,7 @@ import { InputError } from "../errors.ts";
 import type { GenerateRequest, GenerateResult, TokenBytesTable } from "../engine/messages.ts";
 import type { Engine } from "../engine/supervisor.ts";
 import {
-  type GenerationConfig,
+  GenerationConfig,
   type GenerationOptions,
   type ResolvedGeneration,
   resolveGeneration,
@@ -24,7 +24,10 @@ import { type TokenSource, tokenBytesTable } from "./token-bytes.ts";
 export type GenerateInputs = {
   /** [B, S], padded on the left where lengths differ */
   input_ids?: NestedInput;
-  /** [B, S]: 1 token, 0 padding. Default: 0 where `input_ids` holds `pad_token_id` (and that is no eos token), else all 1 */
+  /**
+   * [B, S]: 1 token, 0 padding. Default: 0 where `input_ids` holds `pad_token_id` (and that is no eos token), else all 1;
+   * with `past_key_values` as those were made, then all 1
+   */
   attention_mask?: NestedInput;
   /** What an earlier call returned: the first tokens of `input_ids` are in it already. It goes on in place. */
   past_key_values?: DynamicCache;
@@ -69,7 +72,7 @@ const known: ReadonlySet<string> = new Set([
 export async function generate(
   model: GenerateModel,
   inputs: (GenerateInputs & GenerateOptions) | NestedInput,
-  options: GenerateOptions,
+  options: GenerateInputs & GenerateOptions,
 ): Promise<Tensor | GenerateDecoderOnlyOutput> {
   const given = isInputs(inputs) ? { ...inputs, ...options } : { input_ids: inputs, ...options };
   try {
@@ -93,17 +96,25 @@ async function run(
   const { engine } = model;
   const signal = given.signal ?? undefined;
   signal?.throwIfAborted();
+  const generation_config = given.generation_config ?? undefined;
+  if (generation_config !== undefined && !(generation_config instanceof GenerationConfig)) {
+    throw new InputError(
+      "generate: generation_config: expected a GenerationConfig; pass plain settings as options of generate",
+    );
+  }
   const past = DynamicCache.read(given.past_key_values, engine);
   const streamer = readStreamer(given.streamer);
   const batch = readBatch("generate", given.input_ids, undefined, model.config);
   const settings = resolveGeneration(fieldsOf(given), {
-    generation_config: given.generation_config,
+    generation_config,
     model: model.own,
     promptLength: batch.S,
     max_position_embeddings: model.config.max_position_embeddings,
   });
+  // With a cache it is known which columns are padding.
   const mask =
-    readMask("generate", given.attention_mask, batch.B, batch.S) ?? guessMask(batch, settings);
+    readMask("generate", given.attention_mask, batch.B, batch.S) ??
+    (past === undefined ? guessMask(batch, settings) : undefined);
   checkPadding(mask, batch);
   checkPast(past, batch);
 

@@ -4,7 +4,7 @@ import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { LoadProgress } from "../engine/load.ts";
 import { findFormat } from "../formats/format.ts";
-import type { GenerationConfig } from "../generate/generation-config.ts";
+import { GenerationConfig } from "../generate/generation-config.ts";
 import { MistralConfig } from "../models/config.ts";
 
 export type LoadOptions = {
@@ -109,7 +109,17 @@ export function checkLoadOptions(where: string, options: LoadOptions): void {
       throw new InputError(`${where}: ${name}: ${reason}`);
     }
   }
-  const { threads, memoryLimit } = options;
+  const { config, generation_config, threads, memoryLimit } = options;
+  if (config !== undefined && !(config instanceof MistralConfig)) {
+    throw new InputError(
+      `${where}: config: expected a MistralConfig, such as new MistralConfig({ … })`,
+    );
+  }
+  if (generation_config !== undefined && !(generation_config instanceof GenerationConfig)) {
+    throw new InputError(
+      `${where}: generation_config: expected a GenerationConfig, such as new GenerationConfig({ … })`,
+    );
+  }
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 64)) {
     throw new InputError(`${where}: threads: ${threads}: expected an integer from 1 to 64`);
   }

@@ -261,18 +261,18 @@ export class MistralForCausalLM extends PreTrainedModel<CausalLMInputs, CausalLM
    */
   generate(
     inputs: (GenerateInputs & GenerateOptions) | NestedInput,
-    options: GenerateOptions & { return_dict_in_generate: true },
+    options: GenerateInputs & GenerateOptions & { return_dict_in_generate: true },
   ): Promise<GenerateDecoderOnlyOutput>;
   generate(
     inputs: GenerateInputs & GenerateOptions & { return_dict_in_generate: true },
   ): Promise<GenerateDecoderOnlyOutput>;
   generate(
     inputs: (GenerateInputs & GenerateOptions) | NestedInput,
-    options?: GenerateOptions,
+    options?: GenerateInputs & GenerateOptions,
   ): Promise<Tensor>;
   generate(
     inputs: (GenerateInputs & GenerateOptions) | NestedInput,
-    options: GenerateOptions = {},
+    options: GenerateInputs & GenerateOptions = {},
   ): Promise<Tensor | GenerateDecoderOnlyOutput> {
     return generate(
       { engine: this.engine, config: this.config, own: this.generation_config },

@@ -44,6 +44,15 @@ export class BatchCache {
     return this.#starts[b];
   }
 
+  /** The mask [B, frame + S] of what is known and `S` new tokens; undefined when nothing is known. */
+  mask(S: number): Uint8Array | undefined {
+    if (this.frame === 0) return undefined;
+    const T = this.frame + S;
+    const mask = new Uint8Array(this.batch * T);
+    this.sequences.forEach((_, b) => mask.set(this.#knownMask(b, S), b * T));
+    return mask;
+  }
+
   /** Row `b` of a mask as a sequence's columns: where they start, and per new column whether it holds a key. */
   columns(
     b: number,

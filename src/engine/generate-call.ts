@@ -43,7 +43,9 @@ export class GenerateCall {
     this.#seed = seedOf(options.seed);
     const fields = { ...options, eos_token_id: options.eos_token_ids };
     this.#processors = buildProcessors(fields, { vocabSize: config.vocab_size, promptLength: S });
-    const { prompts, mask } = repeatRows(request);
+    const { prompts, mask = cache.mask(S - cache.frame) } = repeatRows(request);
+    // Whatever contradicts the cache is found now, not when the result is put together.
+    for (let row = 0; row < cache.batch; row++) cache.columns(row, mask, S - cache.frame);
     this.#mask = mask;
     this.sequences = makeSequences(request, prompts, mask, cache, config);
   }
