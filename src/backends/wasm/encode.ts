@@ -12,6 +12,8 @@ export type Encoded = {
   /** Its first dimension, and its live count, are the op's rows. */
   readonly rows: Tensor;
   readonly args: readonly number[];
+  /** Work of one row, in numbers moved: an op of little work stays on one thread. */
+  readonly work: number;
   /** Bytes of scratch that each thread needs. */
   readonly scratch: number;
 };
@@ -24,18 +26,22 @@ const LINEAR_SCRATCH = 1024 + 6 * 1024 * 4;
 /** Queries that share a page while it is in the cache. */
 const QUERIES = 64;
 const MOST_ROWS = 16;
+/** Work of ops that are always shared out. */
+const LARGE = 2 ** 20;
 
 type Encode = (node: Node, at: AddressOf) => Omit<Encoded, "scratch"> & { scratch?: number };
 
 const encoders: Readonly<Record<string, Encode>> = {
   embed: ({ ins: [ids, table], outs: [y] }, at) => ({
     code: 1,
+    work: table.shape[1],
     rows: ids,
     args: [at(y), at(ids), at(table), ...table.shape, formatCode(table)],
   }),
 
   linear: ({ ins: [x, w], outs: [y] }, at) => ({
     code: 2,
+    work: (w.shape[0] * w.shape[1]) / 4,
     rows: x,
     args: [at(y), at(x), at(w), w.shape[1], w.shape[0], formatCode(w)],
     scratch: LINEAR_SCRATCH,
@@ -43,6 +49,7 @@ const encoders: Readonly<Record<string, Encode>> = {
 
   rms_norm: ({ ins: [x, w], outs: [y, rstd], attrs }, at) => ({
     code: 3,
+    work: last(x.shape),
     rows: x,
     args: [at(y), at(rstd), at(x), at(w), last(x.shape), floatBits(attrs, "eps"), formatCode(w)],
     scratch: 64,
@@ -51,17 +58,24 @@ const encoders: Readonly<Record<string, Encode>> = {
   rope: ({ ins: [x, cos, sin], outs: [y], attrs }, at) => {
     const { heads, inverse } = attrs as { heads: number; inverse: boolean };
     const args = [at(y), at(x), at(cos), at(sin), heads, last(cos.shape), inverse ? 1 : 0];
-    return { code: 4, rows: x, args };
+    return {
+      code: 4,
+      work: last(x.shape),
+      rows: x,
+      args,
+    };
   },
 
   kv_append: ({ ins: [K, V, k, v, slots] }, at) => ({
     code: 5,
+    work: 4 * last(k.shape),
     rows: k,
     args: [at(K), at(V), at(k), at(v), at(slots), last(k.shape)],
   }),
 
   copy_pages: ({ ins: [K, V, from, to] }, at) => ({
     code: 6,
+    work: K.shape[1] * K.shape[2],
     rows: from,
     args: [at(K), at(V), at(from), at(to), K.shape[1] * K.shape[2] * 4],
   }),
@@ -72,46 +86,67 @@ const encoders: Readonly<Record<string, Encode>> = {
     const group = heads / kvHeads;
     const blockRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(QUERIES / group)));
     const scratch = 128 + blockRows * group * (12 + 4 * D);
-    return { code: 7, rows: node.ins[0], args: [...attention(node, at), blockRows], scratch };
+    return {
+      code: 7,
+      work: LARGE,
+      rows: node.ins[0],
+      args: [...attention(node, at), blockRows],
+      scratch,
+    };
   },
 
   eager_attention: (node, at) => {
     const { columns } = node.attrs as EagerAttrs;
     const args = [...attention(node, at), at(node.outs[1]), columns];
-    return { code: 8, rows: node.ins[0], args, scratch: 64 + 64 * Math.ceil(columns / 16) };
+    return {
+      code: 8,
+      work: LARGE,
+      rows: node.ins[0],
+      args,
+      scratch: 64 + 64 * Math.ceil(columns / 16),
+    };
   },
 
   glu: ({ ins: [gate, up], outs: [y], attrs }, at) => {
     const act = activations.indexOf((attrs as { act: Activation }).act);
-    return { code: 9, rows: gate, args: [at(y), at(gate), at(up), rowLength(gate), act] };
+    return {
+      code: 9,
+      work: 4 * rowLength(gate),
+      rows: gate,
+      args: [at(y), at(gate), at(up), rowLength(gate), act],
+    };
   },
 
   add: ({ ins: [a, b], outs: [y] }, at) => ({
     code: 10,
+    work: rowLength(a),
     rows: a,
     args: [at(y), at(a), at(b), rowLength(a)],
   }),
 
   gather_rows: ({ ins: [x, want], outs: [y] }, at) => ({
     code: 11,
+    work: rowLength(x),
     rows: want,
     args: [at(y), at(x), at(want), rowLength(x)],
   }),
 
   log_softmax: ({ ins: [x], outs: [y] }, at) => ({
     code: 12,
+    work: 4 * last(x.shape),
     rows: x,
     args: [at(y), at(x), last(x.shape)],
   }),
 
   cross_entropy: ({ ins: [logits, labels], outs: [nll, lse] }, at) => ({
     code: 13,
+    work: 4 * last(logits.shape),
     rows: logits,
     args: [at(nll), at(lse), at(logits), at(labels), last(logits.shape)],
   }),
 
   // No model records it: tests make an op of this name, whose kernel traps.
-  trap: ({ ins: [x] }) => ({ code: 255, rows: x, args: [] }),
+  trap: ({ ins: [x] }) => ({ code: 255, work: LARGE, rows: x, args: [] }),
 };
 
 const activations: readonly Activation[] = ["silu", "gelu", "gelu_tanh", "relu"];

@@ -112,9 +112,15 @@ export class WasmProgram implements Program {
       (PROGRAM_HEADER + ops.length * OP_WORDS * 4) / 4,
     );
     words[0] = ops.length;
-    for (const [n, { code, rows, args }] of ops.entries()) {
+    for (const [n, { code, rows, args, work }] of ops.entries()) {
       const live = rows.live === undefined ? 0 : rows.live === "rows" ? 1 : 2;
-      const head = [code, barriers[n] ? 1 : 0, 0, live, rows.shape[0] ?? 1];
+      const head = [
+        code,
+        barriers[n] ? 1 : 0,
+        Math.min(work, 2 ** 31 - 1),
+        live,
+        rows.shape[0] ?? 1,
+      ];
       words.set(head, PROGRAM_HEADER / 4 + n * OP_WORDS);
       words.set(args, PROGRAM_HEADER / 4 + n * OP_WORDS + ARGS);
     }

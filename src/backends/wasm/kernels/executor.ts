@@ -35,10 +35,13 @@ const UNITS: usize = 8;
 const CHUNK: usize = 12;
 const DONE: usize = 16; // units whose chunk is finished
 const WAITS: usize = 20; // whether all ops before it must be done
+const SOLO: usize = 24; // whether thread 0 does it alone
 
 const SPINS: i32 = 200000;
 const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word again
 
+/** An op of less work than this (numbers moved) is done sooner by one thread than shared out. */
+const SMALL: i64 = 8192;
 /** Elements of one unit of an elementwise op. */
 const PIECE: i32 = 1024;
 /** Columns of one unit of linear, with few rows and with many (multiples of every tile); rows of one unit; bytes of weights of a claim. */
@@ -74,8 +77,10 @@ export function prepare(program: usize, replay: i32, threads: i32): void {
     const rows = rowsOf(op);
     const units = unitsOf(op, rows);
     store<i32>(line, units, UNITS);
-    store<i32>(line, chunkOf(op, rows, units, threads), CHUNK);
+    const small = <i64>rows * <i64>word(op, 2) < SMALL;
+    store<i32>(line, small ? max(units, 1) : chunkOf(op, rows, units, threads), CHUNK);
     store<i32>(line, word(op, 1), WAITS);
+    store<i32>(line, small, SOLO);
     atomic.store<i32>(line, 0, DONE);
     atomic.store<i64>(line, <i64>replay << 32);
     line += 64;
@@ -101,6 +106,7 @@ export function run(program: usize, thread: i32, replay: i32): i32 {
       if (!settle(lines, settled, i, line, replay)) return atomic.load<i32>(STOP);
       settled = i;
     }
+    if (thread && load<i32>(line, SOLO)) continue;
     store<i32>(own, i);
     atomic.store<i32>(own, 1, BUSY);
     const more = work(program + PROGRAM_HEADER + <usize>i * OP_BYTES, line, replay, scratch);
