@@ -2,6 +2,7 @@
 
 import { physicalCores } from "#platform";
 import { enableRevectorize } from "../backends/wasm/features.ts";
+import { InputError } from "../errors.ts";
 import type { ModelSource } from "../engine/messages.ts";
 import { Engine } from "../engine/supervisor.ts";
 import { checkConfig } from "../models/config-check.ts";
@@ -54,6 +55,11 @@ function loader<Model>(
     dir: string,
     options: LoadOptions = {},
   ): Promise<Model & WithLoadingInfo<Model>> {
+    if (typeof dir !== "string" || dir === "") {
+      throw new InputError(
+        `${where}: got ${JSON.stringify(dir)}; expected the path of a model's folder`,
+      );
+    }
     checkLoadOptions(where, options);
     const { subfolder, variant, memoryLimit, signal, onProgress } = options;
     const config = options.config ?? (await AutoConfig.from_pretrained(dir, { subfolder }));

@@ -135,7 +135,7 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
   if (dtype !== "auto" && format === undefined) {
     const names = ["auto", "float32", "bfloat16", "float16"];
     throw new InputError(
-      `${where}: ${unknownName("dtype", String(dtype), names)} (known: ${names.join(", ")})`,
+      `${where}: ${unknownName("dtype", dtype, names)} (known: ${names.join(", ")})`,
     );
   }
   const attention = options.attn_implementation ?? config.attn_implementation ?? "sdpa";
@@ -146,10 +146,8 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
   };
 }
 
-function pick<T>(where: string, kind: string, name: string, known: Readonly<Record<string, T>>): T {
-  if (typeof name === "string" && Object.hasOwn(known, name)) return known[name];
-  const names = Object.keys(known);
-  throw new InputError(
-    `${where}: ${unknownName(kind, String(name), names)} (known: ${names.join(", ")})`,
-  );
+function pick<T>(where: string, kind: string, name: unknown, from: Readonly<Record<string, T>>): T {
+  if (typeof name === "string" && Object.hasOwn(from, name)) return from[name];
+  const names = Object.keys(from);
+  throw new InputError(`${where}: ${unknownName(kind, name, names)} (known: ${names.join(", ")})`);
 }

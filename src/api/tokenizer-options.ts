@@ -178,6 +178,6 @@ function choice(
   if (value === true) return yes;
   if (typeof value === "string" && known.includes(value)) return value;
   throw new InputError(
-    `${where}: ${unknownName(`value of ${name}`, String(value), known)} (known: true, false, ${known.join(", ")})`,
+    `${where}: ${unknownName(`value of ${name}`, value, known)} (known: true, false, ${known.join(", ")})`,
   );
 }
