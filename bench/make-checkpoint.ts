@@ -101,11 +101,11 @@ function readFlags(): string | undefined {
     const { name, value, rawName } = token;
     if (!TEXTS.includes(name) && !SWITCHES.includes(name))
       throw new Error(
-        `${unknownName(
+        unknownName(
           "flag",
           rawName,
           [...TEXTS, ...SWITCHES].map((known) => `--${known}`),
-        )}`,
+        ),
       );
     if (TEXTS.includes(name) && value === undefined)
       throw new Error(`${rawName}: a value is missing`);
@@ -120,7 +120,7 @@ async function make(folder: string): Promise<void> {
   const dtype = text("dtype") ?? "bfloat16";
   const format = findFormat(dtype);
   if (format === undefined)
-    throw new Error(`${unknownName("dtype", dtype, ["float32", "bfloat16", "float16"])}`);
+    throw new Error(unknownName("dtype", dtype, ["float32", "bfloat16", "float16"]));
   const config = configOf(format);
   checkConfig(config);
   await mkdir(folder, { recursive: true });

@@ -88,7 +88,7 @@ function models(runs: readonly ModelResult[]): string {
       c.title,
       spread(c.prefill),
       spread(c.decode),
-      c.peakBytes === undefined ? "" : `${(c.peakBytes / 1e9).toFixed(2)}`,
+      c.peakBytes === undefined ? "" : (c.peakBytes / 1e9).toFixed(2),
       c.missing === undefined ? error(c.logitError) : `missing: ${c.missing}`,
     ]),
   );

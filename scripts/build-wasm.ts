@@ -19,7 +19,7 @@ const builds: Readonly<Record<string, readonly string[]>> = {
 for (const [name, features] of Object.entries(builds)) {
   const target = join(folder, name);
   if (isNewer(target, [...sources, fileURLToPath(import.meta.url)])) continue;
-  const { error, stderr } = await main([
+  const args = [
     ...[join(folder, "kernels/index.ts"), "--outFile", target, "-O1"],
     ...["--enable", "simd", "--enable", "threads", ...features],
     ...[
@@ -33,9 +33,10 @@ for (const [name, features] of Object.entries(builds)) {
       "65536",
     ],
     ...["--runtime", "stub", "--noAssert", "--use", "abort="],
-  ]);
+  ];
+  const { error } = await main(args, { stderr: process.stderr });
   if (error !== null) {
-    process.stderr.write(`${stderr.toString()}\n${error.message}\n`);
+    process.stderr.write(`${error.message}\n`);
     process.exit(1);
   }
 }

@@ -14,8 +14,8 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 }
 
 /** `unknown option "max_new_token"; did you mean "max_new_tokens"?`: the tail of such a message, with its question when there is one. */
-export function unknownName(kind: string, name: string, known: Iterable<string>): string {
-  const meant = nearest(name, known);
+export function unknownName(kind: string, name: unknown, known: Iterable<string>): string {
+  const meant = typeof name === "string" ? nearest(name, known) : undefined;
   return `unknown ${kind} ${JSON.stringify(name)}${meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`}`;
 }
 

@@ -7,7 +7,8 @@ const root = resolve(process.env.MISTRAL_SHARED ?? join(import.meta.dirname, "..
 
 /** The absolute path of a file or folder of the reference data. @throws Error in one line when the data is not there */
 export function shared(path: string): string {
-  if (!existsSync(root)) throw new Error(`the tests need the reference data: put it at ${root} or set MISTRAL_SHARED`);
+  if (!existsSync(root))
+    throw new Error(`the tests need the reference data: put it at ${root} or set MISTRAL_SHARED`);
   return join(root, path);
 }
 

@@ -197,7 +197,8 @@ export function checkWeights(
 function quantMethod(config: MistralConfig): string | undefined {
   const settings = (config as { quantization_config?: { quant_method?: unknown } | null })
     .quantization_config;
-  return settings == null ? undefined : String(settings.quant_method ?? "an unnamed method");
+  if (settings == null) return undefined;
+  return typeof settings.quant_method === "string" ? settings.quant_method : "an unnamed method";
 }
 
 function more(count: number, what: string): string {

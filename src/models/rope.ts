@@ -111,7 +111,7 @@ function readParameters(config: RopeConfig): Parameters {
   const type = given.rope_type ?? "default";
   if (typeof type !== "string" || !Object.hasOwn(types, type)) {
     throw new CheckpointError(
-      `config.json: rope_parameters.rope_type: ${unknownName("rope type", String(type), Object.keys(types))} (known: ${Object.keys(types).join(", ")})`,
+      `config.json: rope_parameters.rope_type: ${unknownName("rope type", type, Object.keys(types))} (known: ${Object.keys(types).join(", ")})`,
     );
   }
   if (!(headDim >= 2 && headDim % 2 === 0)) {

@@ -137,7 +137,7 @@ for (const [backendName, makeBackend] of Object.entries(backends)) {
                 cache = out.cache?.id;
                 expect(out.cache?.length).toBe(c.after_each_chunk?.[n].seen);
               }
-              core.cache({ op: "dispose", cache: cache ?? -1 });
+              await core.cache({ op: "dispose", cache: cache ?? -1 });
             });
           } else if (c.forced_ids !== undefined) {
             test(c.id, async () =>
@@ -197,7 +197,7 @@ async function decodeForced(
     });
     got.push(out.logits ?? new Float32Array());
   }
-  core.cache({ op: "dispose", cache: out.cache?.id ?? -1 });
+  await core.cache({ op: "dispose", cache: out.cache?.id ?? -1 });
   const V = got[0].length / B;
   const actual = new Float32Array(B * got.length * V);
   got.forEach((logits, step) => {

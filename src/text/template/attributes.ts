@@ -56,7 +56,7 @@ const FUNCTION_ATTRIBUTES: ReadonlySet<string> = new Set([
 ]);
 
 function isForbidden(value: Value, name: string): boolean {
-  if (MUTATORS[typeName(value)]?.has(name) === true) return true;
+  if (MUTATORS[typeName(value)]?.has(name)) return true;
   if (!name.startsWith("__")) return false;
   if (OBJECT_ATTRIBUTES.has(name)) return true;
   if (value instanceof PyObject) return FUNCTION_ATTRIBUTES.has(name);
