@@ -71,6 +71,19 @@ describe.each(Object.keys(calls))("%s", (name) => {
   });
 });
 
+test.each([{ threads: 1 }, { device: "reference" }])("with %o", async (options) => {
+  const small = await AutoModelForCausalLM.from_pretrained(folder.dir, options);
+  for (const ms of [20, 100]) {
+    const begin = performance.now();
+    const call = small({ input_ids: long.subarray(0, 600), signal: AbortSignal.timeout(ms) });
+    expect(((await rejection(call)) as Error).name).toBe("TimeoutError");
+    await small.memory();
+    expect(performance.now() - begin).toBeLessThan(5000);
+    expect((await small.memory()).pagesInUse).toBe(0);
+  }
+  await small.dispose();
+});
+
 test("AbortSignal.timeout ends a call with its TimeoutError", async () => {
   const error = await rejection(calls.generate(AbortSignal.timeout(50)));
   expect((error as Error).name).toBe("TimeoutError");

@@ -160,6 +160,22 @@ describe("a prompt that takes seconds", () => {
     },
   );
 
+  test("a helper dies in a prefill: it is right, or an EngineError in time", async () => {
+    const { model } = spied;
+    const input_ids = long.subarray(0, 1500);
+    const options = { input_ids, logits_to_keep: 1, use_cache: false };
+    const whole = await model(options);
+    for (let i = 0; i < 3; i++) {
+      const going = model(options).catch((error: unknown) => error);
+      await pause(40 + 30 * i);
+      await spied.latest("helper").kill();
+      const result = await going;
+      if (result instanceof Error) expect(result).toBeInstanceOf(EngineError);
+      else expect((result as typeof whole).logits.data).toEqual(whole.logits.data);
+    }
+    expect((await model(options)).logits.data).toEqual(whole.logits.data);
+  });
+
   test("the files are gone when a worker is to be replaced: a CheckpointError, and no hang", async () => {
     const { dir, remove } = temporaryFolder();
     await writeModel(dir);
