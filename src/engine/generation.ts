@@ -57,10 +57,14 @@ export class GenerationLoop {
       }>();
       const running: Running = { group, call, resolve, reject };
       this.#running.add(running);
-      for (const sequence of group.sequences) {
-        const id = this.#nextId++;
-        this.#sequences.set(id, { running, sequence });
-        this.#scheduler.add({ id, ...sequence.job, keep: true });
+      try {
+        for (const sequence of group.sequences) {
+          const id = this.#nextId++;
+          this.#sequences.set(id, { running, sequence });
+          this.#scheduler.add({ id, ...sequence.job, keep: true });
+        }
+      } catch (error) {
+        this.#fail(running, error);
       }
       if (!this.#active) void this.#loop();
       return await promise;

@@ -182,9 +182,9 @@ export class Engine {
       } else this.#receive(m);
     });
     worker.onEnd((why) => {
-      const error = new EngineError(
-        `the engine's worker died (${why}); the next call starts a new one`,
-      );
+      const error = this.#disposed
+        ? new EngineError("the model was disposed of while the call ran")
+        : new EngineError(`the engine's worker died (${why}); the next call starts a new one`);
       reject(error);
       if (this.#worker !== worker) return;
       this.#worker = undefined;

@@ -6,7 +6,7 @@ import { makeBackend } from "./backends.ts";
 import { Control } from "./control.ts";
 import { type Call, EngineCore } from "./core.ts";
 import { errorData } from "./errors.ts";
-import type { CallName, Calls, EngineStart, FromEngine, ToEngine } from "./messages.ts";
+import type { CallName, Calls, EngineStart, FromEngine, LoadReport, ToEngine } from "./messages.ts";
 
 /** Thrown inside an aborted call; the caller's side has rejected already and drops it. */
 class CallAborted extends Error {}
@@ -25,24 +25,26 @@ let settled = Promise.withResolvers<void>();
 const send = (message: FromEngine, transfer?: readonly ArrayBuffer[]): void =>
   line.post(message, transfer);
 
-const { backend, team } = await makeBackend(start.backend, control);
-
-function placed(): void {
-  const data = team();
-  if (data !== undefined) send({ type: "team", ...data });
-}
-
 async function beforeStep(): Promise<void> {
   control.clearStop();
   while (received < control.mail) await nextTurn();
 }
 
-const loading = EngineCore.load(
-  start.model,
-  backend,
-  { beforeStep, placed, weightsAreThere: start.backend.adopted !== undefined, life: start.life },
-  (progress) => send({ type: "progress", ...progress }),
-);
+async function load(): Promise<{ core: EngineCore; report: LoadReport }> {
+  const { backend, team } = await makeBackend(start.backend, control);
+  const placed = (): void => {
+    const data = team();
+    if (data !== undefined) send({ type: "team", ...data });
+  };
+  return EngineCore.load(
+    start.model,
+    backend,
+    { beforeStep, placed, weightsAreThere: start.backend.adopted !== undefined, life: start.life },
+    (progress) => send({ type: "progress", ...progress }),
+  );
+}
+
+const loading = load();
 line.onMessage((message) => {
   received++;
   void take(message as ToEngine);
