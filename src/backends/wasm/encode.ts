@@ -6,6 +6,22 @@ import type { Node, Shape, Tensor } from "../../graph/graph.ts";
 import type { Activation } from "../../ops/glu.ts";
 import type { EagerAttrs } from "../../ops/eager-attention.ts";
 import type { AttentionAttrs } from "../../ops/paged-attention.ts";
+import {
+  ADD,
+  COPY_PAGES,
+  CROSS_ENTROPY,
+  EAGER_ATTENTION,
+  EMBED,
+  GATHER_ROWS,
+  GLU,
+  KV_APPEND,
+  LINEAR,
+  LOG_SOFTMAX,
+  PAGED_ATTENTION,
+  RMS_NORM,
+  ROPE,
+  TRAP,
+} from "./kernels/header.ts";
 
 export type Encoded = {
   readonly code: number;
@@ -33,14 +49,14 @@ type Encode = (node: Node, at: AddressOf) => Omit<Encoded, "scratch"> & { scratc
 
 const encoders: Readonly<Record<string, Encode>> = {
   embed: ({ ins: [ids, table], outs: [y] }, at) => ({
-    code: 1,
+    code: EMBED,
     work: table.shape[1],
     rows: ids,
     args: [at(y), at(ids), at(table), ...table.shape, formatCode(table)],
   }),
 
   linear: ({ ins: [x, w], outs: [y] }, at) => ({
-    code: 2,
+    code: LINEAR,
     work: (w.shape[0] * w.shape[1]) / 4,
     rows: x,
     args: [at(y), at(x), at(w), w.shape[1], w.shape[0], formatCode(w)],
@@ -48,7 +64,7 @@ const encoders: Readonly<Record<string, Encode>> = {
   }),
 
   rms_norm: ({ ins: [x, w], outs: [y, rstd], attrs }, at) => ({
-    code: 3,
+    code: RMS_NORM,
     work: last(x.shape),
     rows: x,
     args: [at(y), at(rstd), at(x), at(w), last(x.shape), floatBits(attrs, "eps"), formatCode(w)],
@@ -59,7 +75,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     const { heads, inverse } = attrs as { heads: number; inverse: boolean };
     const args = [at(y), at(x), at(cos), at(sin), heads, last(cos.shape), inverse ? 1 : 0];
     return {
-      code: 4,
+      code: ROPE,
       work: last(x.shape),
       rows: x,
       args,
@@ -67,14 +83,14 @@ const encoders: Readonly<Record<string, Encode>> = {
   },
 
   kv_append: ({ ins: [K, V, k, v, slots] }, at) => ({
-    code: 5,
+    code: KV_APPEND,
     work: 4 * last(k.shape),
     rows: k,
     args: [at(K), at(V), at(k), at(v), at(slots), last(k.shape)],
   }),
 
   copy_pages: ({ ins: [K, V, from, to] }, at) => ({
-    code: 6,
+    code: COPY_PAGES,
     work: K.shape[1] * K.shape[2],
     rows: from,
     args: [at(K), at(V), at(from), at(to), K.shape[1] * K.shape[2] * 4],
@@ -87,7 +103,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     const blockRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(QUERIES / group)));
     const scratch = 128 + blockRows * group * (12 + 4 * D);
     return {
-      code: 7,
+      code: PAGED_ATTENTION,
       work: LARGE,
       rows: node.ins[0],
       args: [...attention(node, at), blockRows],
@@ -99,7 +115,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     const { columns } = node.attrs as EagerAttrs;
     const args = [...attention(node, at), at(node.outs[1]), columns];
     return {
-      code: 8,
+      code: EAGER_ATTENTION,
       work: LARGE,
       rows: node.ins[0],
       args,
@@ -110,7 +126,7 @@ const encoders: Readonly<Record<string, Encode>> = {
   glu: ({ ins: [gate, up], outs: [y], attrs }, at) => {
     const act = activations.indexOf((attrs as { act: Activation }).act);
     return {
-      code: 9,
+      code: GLU,
       work: 4 * rowLength(gate),
       rows: gate,
       args: [at(y), at(gate), at(up), rowLength(gate), act],
@@ -118,35 +134,35 @@ const encoders: Readonly<Record<string, Encode>> = {
   },
 
   add: ({ ins: [a, b], outs: [y] }, at) => ({
-    code: 10,
+    code: ADD,
     work: rowLength(a),
     rows: a,
     args: [at(y), at(a), at(b), rowLength(a)],
   }),
 
   gather_rows: ({ ins: [x, want], outs: [y] }, at) => ({
-    code: 11,
+    code: GATHER_ROWS,
     work: rowLength(x),
     rows: want,
     args: [at(y), at(x), at(want), rowLength(x)],
   }),
 
   log_softmax: ({ ins: [x], outs: [y] }, at) => ({
-    code: 12,
+    code: LOG_SOFTMAX,
     work: 4 * last(x.shape),
     rows: x,
     args: [at(y), at(x), last(x.shape)],
   }),
 
   cross_entropy: ({ ins: [logits, labels], outs: [nll, lse] }, at) => ({
-    code: 13,
+    code: CROSS_ENTROPY,
     work: 4 * last(logits.shape),
     rows: logits,
     args: [at(nll), at(lse), at(logits), at(labels), last(logits.shape)],
   }),
 
   // No model records it: tests make an op of this name, whose kernel traps.
-  trap: ({ ins: [x] }) => ({ code: 255, work: LARGE, rows: x, args: [] }),
+  trap: ({ ins: [x] }) => ({ code: TRAP, work: LARGE, rows: x, args: [] }),
 };
 
 const activations: readonly Activation[] = ["silu", "gelu", "gelu_tanh", "relu"];

@@ -7,7 +7,7 @@ import { EngineError, MemoryError } from "../../errors.ts";
 import { formats } from "../../formats/format.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
 import type { LeafSpec } from "../backend.ts";
-import { LINE_BYTES, LINES, SCRATCH, WIDE } from "./header.ts";
+import { LINE_BYTES, LINES, SCRATCH, WIDE } from "./kernels/header.ts";
 import { Shard } from "./shard.ts";
 
 export type Place = { readonly shard: number; readonly offset: number };

@@ -14,13 +14,11 @@ import {
 import type { Plan } from "../../graph/plan.ts";
 import type { InputData, Program } from "../backend.ts";
 import { encode, type Encoded } from "./encode.ts";
-import { align, LIVE, OP_WORDS, PROGRAM_HEADER } from "./header.ts";
+import { align } from "./header.ts";
+import { ARGS_WORD, LIVE, OP_BYTES, PROGRAM_HEADER } from "./kernels/header.ts";
 import { type Layout, layOut, type Segment } from "./layout.ts";
 import type { ShardedMemory } from "./memory.ts";
 import type { Team } from "./threads.ts";
-
-/** Arguments begin at this word of an op. */
-const ARGS = 5;
 
 export class WasmProgram implements Program {
   readonly #plan: Plan;
@@ -109,7 +107,7 @@ export class WasmProgram implements Program {
     const start = this.#programs[i];
     const words = this.#memory.shards[shard].words(
       start,
-      (PROGRAM_HEADER + ops.length * OP_WORDS * 4) / 4,
+      (PROGRAM_HEADER + ops.length * OP_BYTES) / 4,
     );
     words[0] = ops.length;
     for (const [n, { code, rows, args, work }] of ops.entries()) {
@@ -121,8 +119,8 @@ export class WasmProgram implements Program {
         live,
         rows.shape[0] ?? 1,
       ];
-      words.set(head, PROGRAM_HEADER / 4 + n * OP_WORDS);
-      words.set(args, PROGRAM_HEADER / 4 + n * OP_WORDS + ARGS);
+      words.set(head, PROGRAM_HEADER / 4 + (n * OP_BYTES) / 4);
+      words.set(args, PROGRAM_HEADER / 4 + (n * OP_BYTES) / 4 + ARGS_WORD);
     }
   }
 
@@ -182,7 +180,7 @@ export class WasmProgram implements Program {
 }
 
 function programBytes(ops: number): number {
-  return PROGRAM_HEADER + ops * OP_WORDS * 4;
+  return PROGRAM_HEADER + ops * OP_BYTES;
 }
 
 function leafOf(plan: Plan, t: Tensor): Leaf | undefined {

@@ -1,6 +1,7 @@
 // One WASM memory of up to 4 GiB, and a first-fit allocator over it. Knows nothing of what is kept there.
 
-import { align, HEAP } from "./header.ts";
+import { align } from "./header.ts";
+import { HEAP } from "./kernels/header.ts";
 
 const PAGE = 65536;
 /** What 32-bit addresses reach. */

@@ -4,7 +4,7 @@
 
 import { EngineError } from "../../errors.ts";
 import { Aborted } from "../backend.ts";
-import { BUSY, STOP, THREAD, THREAD_BYTES } from "./header.ts";
+import { BUSY, STOP, THREAD, THREAD_BYTES } from "./kernels/header.ts";
 import { instantiate, type Kernels } from "./kernel-module.ts";
 
 /** What a stop word says. */

@@ -1,7 +1,7 @@
 // The executor: every thread walks the same ops; work is claimed in chunks, and an op that needs what earlier ones wrote waits
 // until their chunks are done. Nobody waits for a thread, only for chunks: one that the system has put to sleep between two
 // chunks holds up nothing, and finds, when it wakes, that its replay is over: claims carry the number of the replay.
-// A program is 64 bytes with the number of ops, then 32 words an op, see ../encode.ts. Addresses of the header: ../header.ts.
+// The arguments of each op stand in the order of ../encode.ts.
 
 import { add } from "./add";
 import { copy_pages } from "./copy-pages";
@@ -10,32 +10,17 @@ import { eager_attention } from "./eager-attention";
 import { embed } from "./embed";
 import { gather_rows } from "./gather-rows";
 import { glu } from "./glu";
+import {
+  ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND,
+  LINE_BYTES, LINEAR, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
+  ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
+} from "./header";
 import { kv_append } from "./kv-append";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { log_softmax } from "./log-softmax";
 import { paged_attention } from "./paged-attention";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
-
-const STOP: usize = 64;
-const LIVE: usize = 80; // rows, wanted
-const SCRATCH: usize = 88; // address and bytes a thread
-const WIDE: usize = 96;
-const LINES: usize = 100; // address of the claim lines
-const OPS: usize = 104;
-const SLEEPERS: usize = 128;
-const THREAD: usize = 1024; // 64 bytes a thread: the op that it is in, whether it may hold a chunk
-const BUSY: usize = 4;
-
-const PROGRAM_HEADER: usize = 64;
-const OP_BYTES: usize = 128;
-
-// A claim line, 64 bytes an op: number of the replay << 32 | next unit (claimed by exchange), then
-const UNITS: usize = 8;
-const CHUNK: usize = 12;
-const DONE: usize = 16; // units whose chunk is finished
-const WAITS: usize = 20; // whether all ops before it must be done
-const SOLO: usize = 24; // whether thread 0 does it alone
 
 const SPINS: i32 = 200000;
 const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word again
@@ -52,14 +37,27 @@ const CLAIM_BYTES: i32 = 65536;
 
 // @ts-ignore: decorator
 @inline
-function word(op: usize, n: usize): i32 {
-  return load<i32>(op + (n << 2));
+function word(op: usize, n: i32): i32 {
+  return load<i32>(op + (<usize>n << 2));
 }
 
 // @ts-ignore: decorator
 @inline
-function pointer(op: usize, n: usize): usize {
-  return <usize>load<u32>(op + (n << 2));
+function pointer(op: usize, n: i32): usize {
+  return <usize>load<u32>(op + (<usize>n << 2));
+}
+
+/** The nth argument of an op, as a number or an address. */
+// @ts-ignore: decorator
+@inline
+function arg(op: usize, n: i32): i32 {
+  return word(op, ARGS_WORD + n);
+}
+
+// @ts-ignore: decorator
+@inline
+function address(op: usize, n: i32): usize {
+  return pointer(op, ARGS_WORD + n);
 }
 
 // @ts-ignore: decorator
@@ -77,13 +75,13 @@ export function prepare(program: usize, replay: i32, threads: i32): void {
     const rows = rowsOf(op);
     const units = unitsOf(op, rows);
     store<i32>(line, units, UNITS);
-    const small = <i64>rows * <i64>word(op, 2) < SMALL;
+    const small = <i64>rows * <i64>word(op, WORK_WORD) < SMALL;
     store<i32>(line, small ? max(units, 1) : chunkOf(op, rows, units, threads), CHUNK);
-    store<i32>(line, word(op, 1), WAITS);
+    store<i32>(line, word(op, WAITS_WORD), WAITS);
     store<i32>(line, small, SOLO);
     atomic.store<i32>(line, 0, DONE);
     atomic.store<i64>(line, <i64>replay << 32);
-    line += 64;
+    line += LINE_BYTES;
     op += OP_BYTES;
   }
 }
@@ -91,17 +89,17 @@ export function prepare(program: usize, replay: i32, threads: i32): void {
 /** Ends a replay: from now on no claim succeeds. */
 export function close(): void {
   const ops = load<i32>(OPS);
-  for (let i = 0; i < ops; i++) atomic.store<i64>(pointer(LINES, 0) + (<usize>i << 6), -1);
+  for (let i = 0; i < ops; i++) atomic.store<i64>(pointer(LINES, 0) + <usize>i * LINE_BYTES, -1);
 }
 
 /** Takes part in a replay. Thread 0 returns when every op is done, others when nothing is left to claim; the stop word, or 0. */
 export function run(program: usize, thread: i32, replay: i32): i32 {
-  const lines = pointer(LINES, 0), own = THREAD + (<usize>thread << 6);
+  const lines = pointer(LINES, 0), own = <usize>THREAD + <usize>thread * THREAD_BYTES;
   const scratch = pointer(SCRATCH, 0) + <usize>thread * pointer(SCRATCH, 1);
   const ops = load<i32>(OPS);
   let settled = 0; // ops before it are done
   for (let i = 0; i < ops; i++) {
-    const line = lines + (<usize>i << 6);
+    const line = lines + <usize>i * LINE_BYTES;
     if (load<i32>(line, WAITS)) {
       if (!settle(lines, settled, i, line, replay)) return atomic.load<i32>(STOP);
       settled = i;
@@ -120,7 +118,7 @@ export function run(program: usize, thread: i32, replay: i32): i32 {
 /** Waits until ops [from, to) are done. False when the team was stopped or the replay is over, which `line` tells. */
 function settle(lines: usize, from: i32, to: i32, line: usize, replay: i32): bool {
   for (let i = from; i < to; i++) {
-    const other = lines + (<usize>i << 6);
+    const other = lines + <usize>i * LINE_BYTES;
     let spins = SPINS;
     for (;;) {
       const done = atomic.load<i32>(other, DONE);
@@ -156,24 +154,24 @@ function work(op: usize, line: usize, replay: i32, scratch: usize): bool {
 // @ts-ignore: decorator
 @inline
 function rowsOf(op: usize): i32 {
-  const live = word(op, 3);
-  return live ? load<i32>(LIVE + (<usize>live << 2) - 4) : word(op, 4);
+  const live = word(op, LIVE_WORD);
+  return live ? load<i32>(<usize>LIVE + (<usize>live << 2) - 4) : word(op, ROWS_WORD);
 }
 
 function unitsOf(op: usize, rows: i32): i32 {
-  switch (word(op, 0)) {
-    case 2: {
-      const O = word(op, 9);
-      if (rows < manyFrom(word(op, 10))) return rows ? ceilDiv(O, FEW_COLUMNS) : 0;
+  switch (word(op, CODE_WORD)) {
+    case LINEAR: {
+      const O = arg(op, 4);
+      if (rows < manyFrom(arg(op, 5))) return rows ? ceilDiv(O, FEW_COLUMNS) : 0;
       return ceilDiv(O, MANY_COLUMNS) * ceilDiv(rows, MANY_ROWS);
     }
-    case 7:
-      return ceilDiv(rows, word(op, 18)) * word(op, 13);
-    case 8:
-      return rows * word(op, 12);
-    case 9:
-    case 10:
-      return ceilDiv(rows * word(op, 8), PIECE);
+    case PAGED_ATTENTION:
+      return ceilDiv(rows, arg(op, 13)) * arg(op, 8);
+    case EAGER_ATTENTION:
+      return rows * arg(op, 7);
+    case GLU:
+    case ADD:
+      return ceilDiv(rows * arg(op, 3), PIECE);
     default:
       return rows;
   }
@@ -181,51 +179,51 @@ function unitsOf(op: usize, rows: i32): i32 {
 
 function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
   const even = max(1, units / (threads * 4));
-  if (word(op, 0) != 2) return word(op, 0) == 7 ? 1 : even;
-  const format = word(op, 10);
+  if (word(op, CODE_WORD) != LINEAR) return word(op, CODE_WORD) == PAGED_ATTENTION ? 1 : even;
+  const format = arg(op, 5);
   if (rows >= manyFrom(format)) return 1;
-  const bytes = FEW_COLUMNS * word(op, 8) * (format ? 2 : 4);
+  const bytes = FEW_COLUMNS * arg(op, 3) * (format ? 2 : 4);
   return min(even, max(1, CLAIM_BYTES / bytes));
 }
 
 function call(op: usize, scratch: usize, begin: i32, end: i32): void {
   const rows = rowsOf(op);
-  const a = pointer(op, 5), b = pointer(op, 6), c = pointer(op, 7), d = pointer(op, 8), e = pointer(op, 9);
-  switch (word(op, 0)) {
-    case 1:
-      return embed(a, b, c, word(op, 8), word(op, 9), word(op, 10), begin, end);
-    case 2:
+  const a = address(op, 0), b = address(op, 1), c = address(op, 2), d = address(op, 3), e = address(op, 4);
+  switch (word(op, CODE_WORD)) {
+    case EMBED:
+      return embed(a, b, c, arg(op, 3), arg(op, 4), arg(op, 5), begin, end);
+    case LINEAR:
       return callLinear(op, rows, scratch, begin, end);
-    case 3:
-      return rms_norm(a, b, c, d, word(op, 9), load<f32>(op, 40), word(op, 11), scratch, begin, end);
-    case 4:
-      return rope(a, b, c, d, word(op, 9), word(op, 10), word(op, 11), begin, end);
-    case 5:
-      return kv_append(a, b, c, d, e, word(op, 10), begin, end);
-    case 6:
-      return copy_pages(a, b, c, d, word(op, 9), begin, end);
-    case 7:
+    case RMS_NORM:
+      return rms_norm(a, b, c, d, arg(op, 4), load<f32>(op, (ARGS_WORD + 5) << 2), arg(op, 6), scratch, begin, end);
+    case ROPE:
+      return rope(a, b, c, d, arg(op, 4), arg(op, 5), arg(op, 6), begin, end);
+    case KV_APPEND:
+      return kv_append(a, b, c, d, e, arg(op, 5), begin, end);
+    case COPY_PAGES:
+      return copy_pages(a, b, c, d, arg(op, 4), begin, end);
+    case PAGED_ATTENTION:
       return paged_attention(
-        a, b, c, d, e, pointer(op, 10), pointer(op, 11),
-        word(op, 12), word(op, 13), word(op, 14), word(op, 15), word(op, 16), load<f32>(op, 68),
-        rows, word(op, 18), scratch, begin, end,
+        a, b, c, d, e, address(op, 5), address(op, 6),
+        arg(op, 7), arg(op, 8), arg(op, 9), arg(op, 10), arg(op, 11), load<f32>(op, (ARGS_WORD + 12) << 2),
+        rows, arg(op, 13), scratch, begin, end,
       );
-    case 8:
+    case EAGER_ATTENTION:
       return eager_attention(
-        a, pointer(op, 18), b, c, d, e, pointer(op, 10), pointer(op, 11),
-        word(op, 12), word(op, 13), word(op, 14), word(op, 15), word(op, 16), load<f32>(op, 68), word(op, 19),
+        a, address(op, 13), b, c, d, e, address(op, 5), address(op, 6),
+        arg(op, 7), arg(op, 8), arg(op, 9), arg(op, 10), arg(op, 11), load<f32>(op, (ARGS_WORD + 12) << 2), arg(op, 14),
         scratch, begin, end,
       );
-    case 9:
-      return glu(a, b, c, word(op, 9), begin * PIECE, min(end * PIECE, rows * word(op, 8)));
-    case 10:
-      return add(a, b, c, begin * PIECE, min(end * PIECE, rows * word(op, 8)));
-    case 11:
-      return gather_rows(a, b, c, word(op, 8), begin, end);
-    case 12:
-      return log_softmax(a, b, word(op, 7), begin, end);
-    case 13:
-      return cross_entropy(a, b, c, d, word(op, 9), begin, end);
+    case GLU:
+      return glu(a, b, c, arg(op, 4), begin * PIECE, min(end * PIECE, rows * arg(op, 3)));
+    case ADD:
+      return add(a, b, c, begin * PIECE, min(end * PIECE, rows * arg(op, 3)));
+    case GATHER_ROWS:
+      return gather_rows(a, b, c, arg(op, 3), begin, end);
+    case LOG_SOFTMAX:
+      return log_softmax(a, b, arg(op, 2), begin, end);
+    case CROSS_ENTROPY:
+      return cross_entropy(a, b, c, d, arg(op, 4), begin, end);
     default:
       // Also how tests make a kernel trap: no plan holds such a code.
       unreachable();
@@ -233,8 +231,8 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
 }
 
 function callLinear(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
-  const O = word(op, 9);
-  if (rows < manyFrom(word(op, 10))) {
+  const O = arg(op, 4);
+  if (rows < manyFrom(arg(op, 5))) {
     columns(op, scratch, 0, rows, begin * FEW_COLUMNS, min(end * FEW_COLUMNS, O));
     return;
   }
@@ -248,8 +246,8 @@ function callLinear(op: usize, rows: i32, scratch: usize, begin: i32, end: i32):
 }
 
 function columns(op: usize, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32): void {
-  const y = pointer(op, 5), x = pointer(op, 6), w = pointer(op, 7);
-  const K = word(op, 8), O = word(op, 9), format = word(op, 10), wide = load<i32>(WIDE);
+  const y = address(op, 0), x = address(op, 1), w = address(op, 2);
+  const K = arg(op, 3), O = arg(op, 4), format = arg(op, 5), wide = load<i32>(WIDE);
   if (format == 0) linear_f32(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
   else if (format == 1) linear_bf16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
   else linear_f16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
