@@ -1,14 +1,17 @@
 // Puts a case of the table into a WASM memory, tensors between guard zones, and calls the kernel of its op on ranges.
 // Knows how each kernel is called, and that a page of K lies turned.
 
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { formats } from "../../src/formats/format.ts";
 import type { DType, Shape, Values } from "../../src/graph/graph.ts";
 import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module.ts";
-import type { TestTensor } from "./table.ts";
+import type { Case, Sizes, TestTensor } from "./table.ts";
 
 export type Build = "kernels.wasm" | "kernels-plain.wasm";
+
+export function kernelPath(build: Build): string {
+  return fileURLToPath(new URL(`../../src/backends/wasm/${build}`, import.meta.url));
+}
 
 /** Bytes before and after each tensor; all ones, so that reading there gives NaN. */
 const GUARD = 80;
@@ -24,9 +27,8 @@ export class KernelBench {
   readonly #tensors: { offset: number; bytes: number }[] = [];
   #end = 1 << 16;
 
-  constructor(build: Build) {
-    const path = fileURLToPath(new URL(`../../src/backends/wasm/${build}`, import.meta.url));
-    this.kernels = instantiate(new WebAssembly.Module(readFileSync(path)), this.#memory);
+  constructor(module: WebAssembly.Module) {
+    this.kernels = instantiate(module, this.#memory);
   }
 
   /** Forgets all tensors and makes everything a guard. */
@@ -245,4 +247,59 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
 function attention({ tensors, attrs }: Placed): number[] {
   const { heads, kvHeads, window, scale } = attrs as Record<string, number>;
   return [heads, kvHeads, tensors[0].shape[1] / heads, window, tensors[5].shape[1], scale];
+}
+
+/** Of the results, the written states of an op first. */
+export type Result = Float32Array[];
+
+/** Runs a case on ranges of units, last range first when there are several. */
+export function runCase(
+  bench: KernelBench,
+  c: Case,
+  sizes: Sizes,
+  ins: readonly TestTensor[],
+  cuts: number,
+  wide: boolean,
+): Result {
+  bench.clear();
+  const keys = keysAt[c.op.name] ?? -1;
+  const pointers = ins.map((t, i) =>
+    bench.put(i === keys ? { ...t, values: turned(t.values, t.shape) } : t),
+  );
+  const shapes = c.outputs(sizes);
+  const outs = shapes.map((shape) => bench.reserve(4 * shape.reduce((n, dim) => n * dim, 1)));
+  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const placed: Placed = {
+    ins: pointers,
+    outs,
+    tensors: ins,
+    attrs: c.attrs(sizes),
+    scratch,
+    wide,
+  };
+  const { units, range } = callOf(bench.kernels, c.op.name, placed);
+  const borders = Array.from({ length: cuts + 1 }, (_, i) => Math.floor((i * units) / cuts));
+  for (let i = cuts; i > 0; i--) range(borders[i - 1], borders[i]);
+  const damaged = bench.damaged();
+  if (damaged !== undefined)
+    throw new Error(`${c.op.name} wrote to byte ${damaged}, beside all tensors`);
+  const states = (c.op.writes ?? []).map((i) => {
+    const values = bench.floats(pointers[i], ins[i].values.length);
+    return i === keys ? turned(values, ins[i].shape, true) : values;
+  });
+  return [
+    ...states,
+    ...outs.map((offset, i) =>
+      bench.floats(
+        offset,
+        shapes[i].reduce((n, dim) => n * dim, 1),
+      ),
+    ),
+  ];
+}
+
+/** The inputs in every weight format, if there is a weight among them. */
+export function variants(ins: readonly TestTensor[]): [DType, TestTensor[]][] {
+  const dtypes: DType[] = ins.some((t) => t.weight) ? ["f32", "bf16", "f16"] : ["f32"];
+  return dtypes.map((dtype) => [dtype, ins.map((t) => (t.weight ? rounded(t, dtype) : t))]);
 }

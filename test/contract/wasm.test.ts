@@ -1,71 +1,22 @@
 // The table's cases on the WASM kernels: within the bound, nothing written beside a tensor, the same bits for any ranges in any
 // order, in both builds and every weight format; and that a result which is off does not pass.
 
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { DType } from "../../src/graph/graph.ts";
 import { seeded } from "../random.ts";
 import { attentionTable } from "./table-attention.ts";
 import { type Bound, type Case, type Sizes, table, type TestTensor } from "./table.ts";
 import {
   type Build,
-  callOf,
   KernelBench,
-  keysAt,
-  type Placed,
-  rounded,
-  SCRATCH_BYTES,
-  turned,
+  kernelPath,
+  type Result,
+  runCase,
+  variants,
 } from "./wasm-kernels.ts";
 
 const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];
 const cases: readonly Case[] = [...table, ...attentionTable];
-/** Of the results, the written states of an op first. */
-type Result = Float32Array[];
-
-/** Runs a case on ranges of units, last range first when there are several. */
-function runKernel(
-  bench: KernelBench,
-  c: Case,
-  sizes: Sizes,
-  ins: readonly TestTensor[],
-  cuts: number,
-  wide: boolean,
-): Result {
-  bench.clear();
-  const keys = keysAt[c.op.name] ?? -1;
-  const pointers = ins.map((t, i) =>
-    bench.put(i === keys ? { ...t, values: turned(t.values, t.shape) } : t),
-  );
-  const shapes = c.outputs(sizes);
-  const outs = shapes.map((shape) => bench.reserve(4 * shape.reduce((n, dim) => n * dim, 1)));
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
-  const placed: Placed = {
-    ins: pointers,
-    outs,
-    tensors: ins,
-    attrs: c.attrs(sizes),
-    scratch,
-    wide,
-  };
-  const { units, range } = callOf(bench.kernels, c.op.name, placed);
-  const borders = Array.from({ length: cuts + 1 }, (_, i) => Math.floor((i * units) / cuts));
-  for (let i = cuts; i > 0; i--) range(borders[i - 1], borders[i]);
-  expect(bench.damaged(), "a byte beside a tensor").toBeUndefined();
-  const states = (c.op.writes ?? []).map((i) => {
-    const values = bench.floats(pointers[i], ins[i].values.length);
-    return i === keys ? turned(values, ins[i].shape, true) : values;
-  });
-  return [
-    ...states,
-    ...outs.map((offset, i) =>
-      bench.floats(
-        offset,
-        shapes[i].reduce((n, dim) => n * dim, 1),
-      ),
-    ),
-  ];
-}
-
 /** The op's own loops on the same numbers. */
 function runReference(
   c: Case,
@@ -109,27 +60,22 @@ function worst(
   return found;
 }
 
-function variants(ins: readonly TestTensor[]): [DType, TestTensor[]][] {
-  const dtypes: DType[] = ins.some((t) => t.weight) ? ["f32", "bf16", "f16"] : ["f32"];
-  return dtypes.map((dtype) => [dtype, ins.map((t) => (t.weight ? rounded(t, dtype) : t))]);
-}
-
 const bits = (result: Result): Uint32Array[] =>
   result.map((values) => new Uint32Array(values.buffer));
 
 for (const build of builds) {
-  const bench = new KernelBench(build);
+  const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
   describe(`${build}`, () => {
     test.for(cases)("$op.name", (c) => {
       for (const sizes of c.sizes) {
         const random = seeded(JSON.stringify(sizes).length * 7919 + 1);
         for (const [dtype, ins] of variants(c.inputs(sizes, random))) {
           const { expected, bound } = runReference(c, sizes, ins);
-          const result = runKernel(bench, c, sizes, ins, 1, false);
+          const result = runCase(bench, c, sizes, ins, 1, false);
           const { ratio, at } = worst(result, expected, bound);
           expect(ratio, `${JSON.stringify(sizes)} ${dtype}: ${at}`).toBeLessThanOrEqual(1);
           for (const cuts of [2, 3]) {
-            const other = runKernel(bench, c, sizes, ins, cuts, cuts === 3);
+            const other = runCase(bench, c, sizes, ins, cuts, cuts === 3);
             expect(bits(other), `${JSON.stringify(sizes)} ${dtype} in ${cuts} ranges`).toEqual(
               bits(result),
             );
@@ -149,10 +95,10 @@ for (const build of builds) {
         for (const c of cases.filter(({ op }) => op.name === name)) {
           for (const sizes of c.sizes.filter((s) => (s.T ?? s.N) > 1)) {
             for (const [dtype, ins] of variants(c.inputs(sizes, seeded(5)))) {
-              const together = runKernel(bench, c, sizes, ins, 1, false)[0];
+              const together = runCase(bench, c, sizes, ins, 1, false)[0];
               const T = sizes.T ?? sizes.N;
               for (const t of new Set([0, 1, T >> 1, T - 1])) {
-                const alone = runKernel(
+                const alone = runCase(
                   bench,
                   c,
                   { ...sizes, T: 1, N: 1 },
@@ -180,8 +126,8 @@ for (const build of builds) {
         const noticed = c.sizes.filter((sizes) => {
           const ins = c.inputs(sizes, seeded(3));
           const { expected, bound } = runReference(c, sizes, ins);
-          const result = runKernel(bench, c, sizes, ins, 1, false);
-          const changed = runKernel(bench, c, sizes, oneNumberOff(ins), 1, false);
+          const result = runCase(bench, c, sizes, ins, 1, false);
+          const changed = runCase(bench, c, sizes, oneNumberOff(ins), 1, false);
           const misses = worst(changed, expected, bound).ratio > 1; // not so where this case does not use that number
           scaleLargest(result[0], 1 + 2 ** -8);
           return misses && worst(result, expected, bound).ratio > 1;
@@ -195,9 +141,9 @@ for (const build of builds) {
 /** The last number of the first tensor of numbers is 1 larger. */
 function oneNumberOff(ins: readonly TestTensor[]): TestTensor[] {
   const at = ins.findIndex(({ dtype }) => dtype === "f32");
-  return ins.map((t, i) =>
-    i === at ? { ...t, values: t.values.with(-1, (t.values.at(-1) ?? 0) + 1) } : t,
-  );
+  const values = ins[at].values.slice();
+  values[values.length - 1] += 1;
+  return ins.with(at, { ...ins[at], values });
 }
 
 function scaleLargest(values: Float32Array, factor: number): void {

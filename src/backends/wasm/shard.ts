@@ -1,5 +1,6 @@
 // One WASM memory of up to 4 GiB, and a first-fit allocator over it. Knows nothing of what is kept there.
 
+import { MemoryError } from "../../errors.ts";
 import { align } from "./header.ts";
 import { HEAP } from "./kernels/header.ts";
 
@@ -18,7 +19,7 @@ export class Shard {
 
   /** @param memory one that is in use already: what is kept there is then claimed by `claim` */
   constructor(shared: boolean, memory?: WebAssembly.Memory) {
-    this.memory = memory ?? new WebAssembly.Memory({ initial: 1, maximum: 65536, shared });
+    this.memory = memory ?? makeMemory(shared);
     if (memory !== undefined) this.#touched = memory.buffer.byteLength;
   }
 
@@ -79,5 +80,18 @@ export class Shard {
     } catch {
       return false; // the system gives no more; the caller says so with the arithmetic
     }
+  }
+}
+
+/** @throws MemoryError the system does not reserve that many addresses (no memory is used yet) */
+function makeMemory(shared: boolean): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 1, maximum: SHARD_LIMIT / PAGE, shared });
+  } catch (cause) {
+    throw new MemoryError(
+      `the system refused 4 GiB of addresses for a WebAssembly memory (${String(cause)}); ` +
+        "raise the limit of virtual memory (ulimit -v unlimited), or close other models",
+      { cause },
+    );
   }
 }
