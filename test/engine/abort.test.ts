@@ -118,10 +118,10 @@ test("calls in progress beside an aborted one give what they give alone", async 
 
 test("many aborts in a row do not hold up others for ever", async () => {
   const alone = await model.generate(short, { max_new_tokens: 20 });
-  let done = false;
+  const done = new AbortController();
   let aborts = 0;
-  const going = model.generate(short, { max_new_tokens: 20 }).finally(() => (done = true));
-  while (!done) {
+  const going = model.generate(short, { max_new_tokens: 20 }).finally(() => done.abort());
+  while (!done.signal.aborted) {
     const abort = new AbortController();
     const call = model({ input_ids: short, use_cache: false, signal: abort.signal });
     const ended = call.then(

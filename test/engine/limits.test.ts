@@ -105,7 +105,7 @@ describe("memory", () => {
     const options = { max_new_tokens: 60, eos_token_id: null };
     const alone = await model.generate(prompt, options);
     const calls = Array.from({ length: 8 }, (_, i) => [
-      model({ input_ids: Array.from({ length: 40 + i }, (_, n) => n), use_cache: true }),
+      model({ input_ids: [...Array(40 + i).keys()], use_cache: true }),
       model.generate(prompt, options),
     ]).flat();
     for (const out of await Promise.all(calls)) {
