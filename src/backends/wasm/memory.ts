@@ -8,7 +8,7 @@ import { formats } from "../../formats/format.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
 import type { LeafSpec } from "../backend.ts";
 import { LINE_BYTES, LINES, SCRATCH, WIDE } from "./kernels/header.ts";
-import { Shard } from "./shard.ts";
+import { Shard, SHARD_LIMIT } from "./shard.ts";
 
 export type Place = { readonly shard: number; readonly offset: number };
 
@@ -134,8 +134,13 @@ export class ShardedMemory {
     this.#need(shard);
     const offset = this.shards[shard].allocate(bytes);
     if (offset !== undefined) return offset;
+    const { unused } = this.shards[shard];
+    const why =
+      unused < bytes
+        ? `it has ${show(unused)} of ${show(SHARD_LIMIT)} left`
+        : `the system gives no piece of that size, though ${show(unused)} of ${show(SHARD_LIMIT)} addresses are free`;
     throw new MemoryError(
-      `${what} needs ${show(bytes)} in memory ${shard}, which has ${show(this.shards[shard].unused)} of 4 GiB left; ` +
+      `${what} needs ${show(bytes)} in memory ${shard}, but ${why}; ` +
         "use a smaller batch, a shorter max_length or fewer pages, or close other programs",
     );
   }
