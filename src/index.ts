@@ -4,7 +4,7 @@ export { AutoConfig, GenerationConfig, MistralConfig } from "./api/auto-config.t
 export { AutoTokenizer } from "./api/auto-tokenizer.ts";
 export { AutoModel, AutoModelForCausalLM, type WithLoadingInfo } from "./api/auto.ts";
 export { BatchEncoding } from "./api/batch-encoding.ts";
-export { DynamicCache } from "./api/cache.ts";
+export { type CacheOptions, DynamicCache } from "./api/cache.ts";
 export { defaultModel } from "./api/default-model.ts";
 export { env } from "./api/env.ts";
 export type { GenerateInputs, GenerateOptions } from "./api/generate.ts";

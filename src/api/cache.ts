@@ -1,32 +1,44 @@
 // `past_key_values`: the user's handle of a cache that lives in the engine. Holds no keys and no values.
 
+import { checkOptions } from "../did-you-mean.ts";
 import { EngineError, InputError } from "../errors.ts";
-import type { CacheState } from "../engine/messages.ts";
+import type { CacheRequest, CacheState } from "../engine/messages.ts";
 import type { Engine } from "../engine/supervisor.ts";
 import { readIndices } from "./inputs.ts";
 import type { NestedInput } from "./tensor.ts";
 
+/** What a cache is made with. */
+export type CacheOptions = {
+  /** Taken and not needed: the model that fills the cache knows its own. */
+  config?: unknown;
+};
+
+type Held = { readonly engine: Engine; readonly state: CacheState };
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof CacheOptions>(["config"]);
+
 /**
  * The keys and values of a batch of sequences, as `forward` and `generate` leave them. With a sliding window it is a rolling
  * cache of fixed size; without one it grows. It holds memory in the engine until `dispose()`.
+ *
+ * `forward` and `generate` return one; a new one is empty, and the first model that it is given to fills it.
  */
 export class DynamicCache {
-  readonly #engine: Engine;
-  #state: CacheState | undefined;
+  #held: Held | undefined;
+  #disposed = false;
 
-  /** For the library: caches come from `forward` and `generate`. */
-  constructor(engine: Engine, state: CacheState) {
-    this.#engine = engine;
-    this.#state = state;
+  /** @throws InputError an unknown option */
+  constructor(options: CacheOptions = {}) {
+    checkOptions("DynamicCache", options, OPTIONS);
   }
 
   /** Columns so far, padding included. */
   get_seq_length(): number {
-    return this.#state?.length ?? 0;
+    return this.#held?.state.length ?? 0;
   }
 
   get batch_size(): number {
-    return this.#state?.batch ?? 0;
+    return this.#held?.state.batch ?? 0;
   }
 
   /**
@@ -35,17 +47,17 @@ export class DynamicCache {
    * @throws InputError with a window, when what the next token sees was already released
    */
   async crop(length: number): Promise<void> {
-    const cache = this.#id();
     const columns = this.get_seq_length();
     const to = length < 0 ? columns + length : Math.min(length, columns);
-    this.#state = await this.#engine.call("cache", { op: "crop", cache, length: to });
+    await this.#change((cache) => ({ op: "crop", cache, length: to }));
   }
 
   /** Keeps row `indices[i]` as row i; a row may come several times (they share pages until they part). */
   async batch_select_indices(indices: NestedInput): Promise<void> {
-    const cache = this.#id();
-    const rows = readIndices("past_key_values", "indices", indices, this.batch_size);
-    this.#state = await this.#engine.call("cache", { op: "select", cache, rows });
+    await this.#change((cache) => {
+      const rows = readIndices("past_key_values", "indices", indices, this.batch_size);
+      return { op: "select", cache, rows };
+    });
   }
 
   /** As `batch_select_indices`: beam search's name for it. */
@@ -66,59 +78,87 @@ export class DynamicCache {
 
   /** A second cache with the same content, in the same memory until one of them changes. */
   async fork(): Promise<DynamicCache> {
-    const state = await this.#engine.call("cache", { op: "fork", cache: this.#id() });
-    if (state === undefined) throw new EngineError("the engine gave no cache back");
-    return new DynamicCache(this.#engine, state);
+    const { engine, state } = this.#filled();
+    const forked = await engine.call("cache", { op: "fork", cache: state.id });
+    if (forked === undefined) throw new EngineError("the engine gave no cache back");
+    return DynamicCache.of(engine, forked);
   }
 
   /** Gives the memory back. Twice is harmless, and so is a cache whose model has been disposed of. */
   async dispose(): Promise<void> {
-    const id = this.#state?.id;
-    this.#state = undefined;
-    if (id === undefined || !this.#engine.alive) return;
-    await this.#engine.call("cache", { op: "dispose", cache: id });
+    const held = this.#held;
+    this.#held = undefined;
+    this.#disposed = true;
+    if (held === undefined || !held.engine.alive) return;
+    await held.engine.call("cache", { op: "dispose", cache: held.state.id });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
 
-  /** For the library: what an option holds, if it is a cache of that engine. @throws InputError it is something else */
+  /** For the library: the handle of what a call left in its engine. */
+  static of(engine: Engine, state: CacheState): DynamicCache {
+    const cache = new DynamicCache();
+    cache.#held = { engine, state };
+    return cache;
+  }
+
+  /** For the library: what an option holds, if that engine can go on with it. @throws InputError it is something else */
   static read(value: unknown, engine: Engine): DynamicCache | undefined {
     if (value === undefined || value === null) return undefined;
     if (!(value instanceof DynamicCache)) {
       throw new InputError(
-        "past_key_values: expected the DynamicCache that forward or generate returned",
+        "past_key_values: expected a DynamicCache, such as forward and generate return",
       );
     }
-    if (value.#engine !== engine) {
+    value.#checkAlive();
+    if (value.#held !== undefined && value.#held.engine !== engine) {
       throw new InputError(
         "past_key_values: the cache belongs to another model; pass one that this model returned",
       );
     }
-    value.#id();
     return value;
   }
 
-  /** For the library: how a request names a cache. */
-  static request(cache: DynamicCache | undefined): { cache?: number; past?: number } {
-    return cache === undefined ? {} : { cache: cache.#id(), past: cache.get_seq_length() };
+  /** For the library: how a request names a cache; an empty one has no name yet, and must be kept. */
+  static request(
+    cache: DynamicCache | undefined,
+    keepCache: boolean,
+  ): { cache?: number; past?: number; keepCache: boolean } {
+    const state = cache === undefined ? undefined : cache.#held?.state;
+    return {
+      ...(state && { cache: state.id, past: state.length }),
+      keepCache: keepCache || cache !== undefined,
+    };
   }
 
-  /** For the library: what a call made of this cache. */
-  static update(cache: DynamicCache, state: CacheState): DynamicCache {
-    const old = cache.#state?.id;
-    // Disposed of while the call ran: what it left has no owner.
-    if (old === undefined) cache.#engine.forget(state.id);
-    else cache.#state = state;
+  /** For the library: what a call of that engine made of this cache. */
+  static update(cache: DynamicCache, engine: Engine, state: CacheState): DynamicCache {
+    const old = cache.#held?.state.id;
     // Of a call that could be aborted the engine keeps what was before it until its result has come here.
-    if (old !== undefined && old !== state.id) cache.#engine.forget(old);
+    if (old !== undefined && old !== state.id) engine.forget(old);
+    // Disposed of while the call ran: what it left has no owner.
+    if (cache.#disposed) engine.forget(state.id);
+    else cache.#held = { engine, state };
     return cache;
   }
 
-  #id(): number {
-    if (this.#state === undefined)
-      throw new InputError("past_key_values: the cache has been disposed of");
-    return this.#state.id;
+  async #change(request: (cache: number) => CacheRequest): Promise<void> {
+    const { engine, state } = this.#filled();
+    const changed = await engine.call("cache", request(state.id));
+    if (changed !== undefined && !this.#disposed) this.#held = { engine, state: changed };
+  }
+
+  #filled(): Held {
+    this.#checkAlive();
+    if (this.#held !== undefined) return this.#held;
+    throw new InputError(
+      "past_key_values: the cache is empty; give it to forward or generate first",
+    );
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) throw new InputError("past_key_values: the cache has been disposed of");
   }
 }

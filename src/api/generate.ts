@@ -114,14 +114,13 @@ async function run(
   // With a cache it is known which columns are padding.
   const mask =
     readMask("generate", given.attention_mask, batch.B, batch.S) ??
-    (past === undefined ? guessMask(batch, settings) : undefined);
+    (past === undefined || past.get_seq_length() === 0 ? guessMask(batch, settings) : undefined);
   checkPadding(mask, batch);
   checkPast(past, batch);
 
   const request: GenerateRequest = {
     ...{ B: batch.B, S: batch.S, ids: batch.ids ?? new Int32Array(), mask },
-    ...DynamicCache.request(past),
-    keepCache: settings.return_dict_in_generate && settings.use_cache,
+    ...DynamicCache.request(past, settings.return_dict_in_generate && settings.use_cache),
     options: settings,
     tokenBytes: stopStringBytes(settings, given.tokenizer ?? undefined),
     stream: streamer !== undefined,
@@ -149,7 +148,7 @@ function shape(
 ): Tensor | GenerateDecoderOnlyOutput {
   const rows = sequences.length / length;
   const ids = new Tensor("int32", sequences, [rows, length]);
-  if (past && cache) DynamicCache.update(past, cache);
+  if (past && cache) DynamicCache.update(past, engine, cache);
   if (!settings.return_dict_in_generate) return ids;
   const perStep = (steps: Float32Array[]): Tensor[] =>
     steps.map((step) => new Tensor("float32", step, [rows, config.vocab_size]));
@@ -157,7 +156,7 @@ function shape(
     sequences: ids,
     ...(scores && { scores: perStep(scores) }),
     ...(logits && { logits: perStep(logits) }),
-    ...(cache && { past_key_values: past ?? new DynamicCache(engine, cache) }),
+    ...(cache && { past_key_values: past ?? DynamicCache.of(engine, cache) }),
   };
 }
 
@@ -274,7 +273,7 @@ function checkPadding(mask: Uint8Array | undefined, { B, S }: Batch): void {
 }
 
 function checkPast(past: DynamicCache | undefined, { B, S }: Batch): void {
-  if (past === undefined) return;
+  if (past === undefined || past.batch_size === 0) return;
   if (past.batch_size !== B || past.get_seq_length() >= S) {
     throw new InputError(
       `generate: input_ids [${B}, ${S}] must begin with the ${past.get_seq_length()} columns × ${past.batch_size} rows of past_key_values, and have new tokens`,

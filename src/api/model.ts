@@ -134,7 +134,7 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
         'forward: output_attentions needs the matrix of probabilities; load the model with attn_implementation: "eager"',
       );
     }
-    if (past !== undefined && past.batch_size !== B) {
+    if (past !== undefined && past.batch_size > 0 && past.batch_size !== B) {
       throw new InputError(`forward: ${B} rows came, past_key_values has ${past.batch_size}`);
     }
     const result = await this.engine.call(
@@ -147,8 +147,10 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
           0,
           MAX_POSITION,
         ]),
-        ...DynamicCache.request(past),
-        keepCache: inputs.use_cache ?? (request.labels === undefined && this.config.use_cache),
+        ...DynamicCache.request(
+          past,
+          inputs.use_cache ?? (request.labels === undefined && this.config.use_cache),
+        ),
         wants: { ...wants, hidden, attentions },
       },
       { signal: inputs.signal ?? undefined },
@@ -167,8 +169,8 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
     return {
       ...(cache && {
         past_key_values: past
-          ? DynamicCache.update(past, cache)
-          : new DynamicCache(this.engine, cache),
+          ? DynamicCache.update(past, this.engine, cache)
+          : DynamicCache.of(this.engine, cache),
       }),
       ...(result.hidden && {
         hidden_states: result.hidden.map((x) => new Tensor("float32", x, [B, S, H])),

@@ -69,6 +69,8 @@ describe.each(["base-f32", "sw8-f32"])("%s", (name) => {
     await cache.crop(100);
     expect(cache.get_seq_length()).toBe(2);
     await cache.crop(0);
+    await expect(model({ input_ids: [1], past_key_values: cache })).rejects.toThrow(/has 2/);
+    await expect(model.generate([1], { past_key_values: cache })).rejects.toThrow(/× 2 rows/);
     expect(await next(cache, rows)).toEqual(await whole(rows));
     await expect(cache.crop(-6)).rejects.toThrow(InputError);
     await expect(cache.crop(1.5)).rejects.toThrow(InputError);
@@ -198,6 +200,31 @@ describe.each(["base-f32", "sw8-f32"])("%s", (name) => {
       expect(error).toBeInstanceOf(InputError);
       expect((error as Error).message).toMatch(/has been disposed of/);
     }
+  });
+
+  test("a new one is empty, and filled by the first call that it is given to", async () => {
+    const cache = new DynamicCache({ config: model.config });
+    expect([cache.get_seq_length(), cache.batch_size]).toEqual([0, 0]);
+    await expect(cache.crop(1)).rejects.toThrow(/the cache is empty/);
+    const first = await model({ input_ids: rows, past_key_values: cache, logits_to_keep: 1 });
+    expect(first.logits.data).toEqual(await whole(rows));
+    expect(first.past_key_values).toBe(cache);
+    expect([cache.get_seq_length(), cache.batch_size]).toEqual([5, 2]);
+    await cache.dispose();
+
+    const chat = new DynamicCache();
+    let ids = rows[0];
+    for (let turn = 0; turn < 3; turn++) {
+      const options = { max_new_tokens: 7, eos_token_id: null };
+      const plain = await model.generate(ids, options);
+      const out = await model.generate({ input_ids: ids, past_key_values: chat }, options);
+      expect(out.tolist()).toEqual(plain.tolist());
+      ids = [...(out.tolist() as number[][])[0], 9, 4 + turn];
+    }
+    expect(chat.get_seq_length()).toBe(5 + 3 * 7 + 2 * 2 - 1);
+    await chat.dispose();
+    await new DynamicCache().dispose();
+    expect(() => new DynamicCache({ confg: 1 } as never)).toThrow(/did you mean "config"/);
   });
 
   test("await using", async () => {

@@ -166,7 +166,7 @@ describe("inputs", () => {
     [{ input_ids: [1], logits_to_keep: 1.5 }, /logits_to_keep/],
     [{ input_ids: [1], logits_to_keep: [1] }, /within \[-1, 1\), got 1/],
     [{ input_ids: [1], output_attentions: true }, /attn_implementation: "eager"/],
-    [{ input_ids: [1], past_key_values: {} }, /DynamicCache that forward or generate returned/],
+    [{ input_ids: [1], past_key_values: {} }, /expected a DynamicCache/],
     [{ input_id: [1] }, /unknown option "input_id"; did you mean "input_ids"\?/],
     [{ input_ids: [1], output_hidden_state: true }, /did you mean "output_hidden_states"/],
   ])("%o is refused", async (inputs, message) => {
