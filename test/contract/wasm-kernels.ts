@@ -229,6 +229,7 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
             ...attention(placed),
             rows,
             blockRows,
+            wide ? 1 : 0,
             scratch,
             b,
             e,

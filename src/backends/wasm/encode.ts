@@ -101,7 +101,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     const D = last(node.ins[0].shape) / heads;
     const group = heads / kvHeads;
     const blockRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(QUERIES / group)));
-    const scratch = 128 + blockRows * group * (12 + 4 * D);
+    const scratch = 320 + blockRows * group * (12 + 4 * D);
     return {
       code: PAGED_ATTENTION,
       work: LARGE,

@@ -206,7 +206,7 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       return paged_attention(
         a, b, c, d, e, address(op, 5), address(op, 6),
         arg(op, 7), arg(op, 8), arg(op, 9), arg(op, 10), arg(op, 11), load<f32>(op, (ARGS_WORD + 12) << 2),
-        rows, arg(op, 13), scratch, begin, end,
+        rows, arg(op, 13), load<i32>(WIDE), scratch, begin, end,
       );
     case EAGER_ATTENTION:
       return eager_attention(

@@ -1,11 +1,14 @@
 // paged_attention: y [T, Hq·D] of q over cache pages with an online softmax, page after page of 16 columns.
 // A row sees column j of its sequence if the page's mask has it and at − window < j ≤ at. A unit of work is a block of rows
-// of one key-value head: the page stays in the first-level cache while all its queries pass by, two at a time.
+// of one key-value head: the page stays in the first-level cache while all its queries pass by, a few at a time.
 // A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
 
-import { accumulateOne, accumulateTwo, scoreOne, scoreTwo } from "./attend";
+import { accumulateFour, accumulateOne, accumulateTwo, scoreFour, scoreOne, scoreTwo } from "./attend";
 import { exp4 } from "./exponential";
 import { fold } from "./lanes";
+
+const SHRINKS: usize = 256;
+const STATES: usize = 320;
 
 /** Of the columns 16·block … + 15, those that the page holds and that a row at column `at` sees, as bits. */
 export function visible(mask: i32, block: i32, at: i32, window: i32): i32 {
@@ -77,12 +80,13 @@ function weigh(p: usize, state: usize, seen: i32, scale: f32): f32 {
 
 /**
  * Units [begin, end): unit = block of `blockRows` rows · kvHeads + key-value head.
- * `scratch`: 128 bytes, then 12 bytes and D floats for each of blockRows · heads / kvHeads queries.
+ * `scratch`: 320 bytes, then 12 bytes and D floats for each of blockRows · heads / kvHeads queries.
+ * `wide`: four queries at a time, for 256 bits; the same bits come out.
  */
 export function paged_attention(
   y: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize,
   heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32,
-  rows: i32, blockRows: i32, scratch: usize, begin: i32, end: i32,
+  rows: i32, blockRows: i32, wide: i32, scratch: usize, begin: i32, end: i32,
 ): void {
   for (let unit = begin; unit < end; unit++) {
     const head = unit % kvHeads;
@@ -94,7 +98,7 @@ export function paged_attention(
       while (next < last && load<i32>(seq + (<usize>next << 2)) == sequence) next++;
       run(
         y, q, K, V, at, pages + (<usize>sequence * <usize>P << 3),
-        heads, kvHeads, head, D, window, P, scale, row, next, scratch,
+        heads, kvHeads, head, D, window, P, scale, row, next, wide, scratch,
       );
       row = next;
     }
@@ -105,15 +109,15 @@ export function paged_attention(
 function run(
   y: usize, q: usize, K: usize, V: usize, at: usize, pages: usize,
   heads: i32, kvHeads: i32, head: i32, D: i32, window: i32, P: i32, scale: f32,
-  begin: i32, end: i32, scratch: usize,
+  begin: i32, end: i32, wide: i32, scratch: usize,
 ): void {
   const group = heads / kvHeads;
   const queries = (end - begin) * group;
   const bytes = <usize>D << 2;
   const rowBytes = <usize>heads * bytes, KVBytes = <usize>kvHeads * bytes;
   const headAt = <usize>head * bytes;
-  // Per query: [largest score, sum, seen], and what is accumulated.
-  const states = scratch + 128, sums = states + <usize>queries * 12;
+  // At scratch, weights of a page for up to four queries, then by what their sums shrink. Per query: [largest score, sum, seen], and what is accumulated.
+  const states = scratch + STATES, sums = states + <usize>queries * 12;
   let low = i32.MAX_VALUE, high = -1;
   for (let r = begin; r < end; r++) {
     const column = load<i32>(at + (<usize>r << 2));
@@ -141,16 +145,27 @@ function run(
       const seen = load<i32>(state, 8);
       if (!seen) continue;
       const q0 = queryAt(q, begin, i, group, head, rowBytes, bytes);
-      if (i + 1 < queries && load<i32>(state, 20) == seen) {
-        scoreTwo(q0, queryAt(q, begin, i + 1, group, head, rowBytes, bytes), keys, D, scratch);
-        const s0 = weigh(scratch, state, seen, scale), s1 = weigh(scratch + 64, state + 12, seen, scale);
-        accumulateTwo(sum, sum + bytes, scratch, seen, s0, s1, values, KVBytes, D);
-        i++;
-      } else {
+      const pair = i + 1 < queries && load<i32>(state, 20) == seen;
+      if (!pair) {
         scoreOne(q0, keys, D, scratch);
-        const s0 = weigh(scratch, state, seen, scale);
-        accumulateOne(sum, scratch, seen, s0, values, KVBytes, 0, D);
+        accumulateOne(sum, scratch, seen, weigh(scratch, state, seen, scale), values, KVBytes, 0, D);
+        continue;
       }
+      const q1 = queryAt(q, begin, i + 1, group, head, rowBytes, bytes);
+      if (wide && i + 3 < queries && load<i32>(state, 32) == seen && load<i32>(state, 44) == seen) {
+        const q2 = queryAt(q, begin, i + 2, group, head, rowBytes, bytes);
+        const q3 = queryAt(q, begin, i + 3, group, head, rowBytes, bytes);
+        scoreFour(q0, q1, q2, q3, keys, D, scratch);
+        for (let n: usize = 0; n < 4; n++)
+          store<f32>(scratch + SHRINKS + (n << 2), weigh(scratch + (n << 6), state + n * 12, seen, scale));
+        accumulateFour(sum, scratch, seen, scratch + SHRINKS, values, KVBytes, D);
+        i += 3;
+        continue;
+      }
+      scoreTwo(q0, q1, keys, D, scratch);
+      const s0 = weigh(scratch, state, seen, scale), s1 = weigh(scratch + 64, state + 12, seen, scale);
+      accumulateTwo(sum, sum + bytes, scratch, seen, s0, s1, values, KVBytes, D);
+      i++;
     }
   }
 
