@@ -111,6 +111,7 @@ async function run(
     promptLength: batch.S,
     max_position_embeddings: model.config.max_position_embeddings,
   });
+  checkFilling(settings, batch);
   // With a cache it is known which columns are padding.
   const mask =
     readMask("generate", given.attention_mask, batch.B, batch.S) ??
@@ -262,6 +263,17 @@ function guessMask(
 ): Uint8Array | undefined {
   if (pad === null || eos_token_ids.includes(pad) || !ids?.includes(pad)) return undefined;
   return Uint8Array.from(ids, (id) => (id === pad ? 0 : 1));
+}
+
+/** Rows that end at a stop string before others do are filled up. */
+function checkFilling(
+  { stop_strings, pad_token_id, num_return_sequences }: ResolvedGeneration,
+  { B }: Batch,
+): void {
+  if (pad_token_id !== null || stop_strings.length === 0 || B * num_return_sequences === 1) return;
+  throw new InputError(
+    "generate: rows may end at different lengths, and no pad_token_id (nor eos_token_id) is known to fill them; set pad_token_id",
+  );
 }
 
 function checkPadding(mask: Uint8Array | undefined, { B, S }: Batch): void {

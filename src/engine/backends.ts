@@ -19,7 +19,10 @@ export type MadeBackend = {
 
 export async function makeBackend(choice: BackendChoice, control: Control): Promise<MadeBackend> {
   if (choice.name === "reference") {
-    return { backend: new ReferenceBackend(control.stop), team: () => undefined };
+    return {
+      backend: new ReferenceBackend(control.stop, choice.memoryLimit),
+      team: () => undefined,
+    };
   }
   const backend = await WasmBackend.create({
     threads: choice.threads,

@@ -121,6 +121,16 @@ describe("refused before anything runs", () => {
     [[1], { num_return_sequences: 2 }, /greedy decoding has one answer/],
     [[1], { do_sample: "yes" }, /do_sample is "yes", expected true or false/],
     [[1], { stop_strings: ["a"] }, /stop_strings need the model's tokenizer/],
+    [
+      [[1], [2]],
+      {
+        stop_strings: ["a"],
+        tokenizer: { get_vocab: () => new Map() },
+        eos_token_id: null,
+        pad_token_id: null,
+      },
+      /set pad_token_id/,
+    ],
     [[1], { streamer: {} }, /put\(value\) and end\(\)/],
     [[1], { generation_config: { max_new_tokens: 3 } }, /expected a GenerationConfig/],
     [[1], { past_key_values: {} }, /DynamicCache/],

@@ -59,6 +59,20 @@ describe("memory", () => {
     expect((error as Error).message).toMatch(/needs [\d.]+ MB .*limit of 0\.10 MB/);
   });
 
+  test("on the reference backend", async () => {
+    const options = { device: "reference", memoryLimit: 4e6 };
+    const dir = shared("goldens/models/v03-f32");
+    const small = AutoModelForCausalLM.from_pretrained(dir, { ...options, memoryLimit: 1e6 });
+    await expect(small).rejects.toThrow(MemoryError);
+    const model = await AutoModelForCausalLM.from_pretrained(dir, options);
+    const error = await model
+      .generate(prompt, { max_new_tokens: 10_000_000 })
+      .catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(MemoryError);
+    expect((await model.generate(prompt, { max_new_tokens: 2 })).dims).toEqual([1, 6]);
+    await model.dispose();
+  });
+
   test("a cache that does not fit: the arithmetic, and nothing is lost", async () => {
     const model = await load(6e6);
     const before = await model.generate(prompt, { max_new_tokens: 8 });

@@ -1,7 +1,8 @@
 // The reference backend: every op's own loops in float64. Slow and plain, the oracle of all others.
 // Knows no kernels, no threads; a stop is looked at between two ops.
 
-import { EngineError, InputError } from "../../errors.ts";
+import { availableBytes } from "#platform";
+import { EngineError, InputError, MemoryError } from "../../errors.ts";
 import { formats } from "../../formats/format.ts";
 import {
   elements,
@@ -17,13 +18,19 @@ export class ReferenceBackend implements Backend {
   readonly name = "reference";
   readonly #leaves = new Map<string, { spec: LeafSpec; values: Values }>();
   readonly #stop: Int32Array;
+  readonly #memoryLimit: number | undefined;
 
-  /** @param stop one shared word: not 0 asks the running program to stop */
-  constructor(stop: Int32Array = new Int32Array(1)) {
+  /**
+   * @param stop one shared word: not 0 asks the running program to stop
+   * @param memoryLimit bytes that leaves may take; not given: what the system has available
+   */
+  constructor(stop: Int32Array = new Int32Array(1), memoryLimit?: number) {
     this.#stop = stop;
+    this.#memoryLimit = memoryLimit;
   }
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {
+    this.#checkRoom(leaves.reduce((sum, { shape }) => sum + elements(shape) * 8, 0));
     for (const spec of leaves) {
       const values = new Float64Array(elements(spec.shape));
       const old = this.#leaves.get(spec.name)?.values;
@@ -63,6 +70,17 @@ export class ReferenceBackend implements Backend {
 
   async dispose(): Promise<void> {
     this.#leaves.clear();
+  }
+
+  #checkRoom(bytes: number): void {
+    const { weights, states } = this.memory();
+    const limit = this.#memoryLimit;
+    const free = limit === undefined ? availableBytes() : limit - weights - states;
+    if (bytes <= free) return;
+    throw new MemoryError(
+      `the reference backend needs ${bytes} bytes more in float64, but has ${Math.max(0, free)} of ` +
+        `${limit ?? "what is available"}; use device "cpu", a shorter max_length or a smaller batch`,
+    );
   }
 
   #leaf(name: string): { spec: LeafSpec; values: Values } {
