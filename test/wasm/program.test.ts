@@ -117,6 +117,30 @@ describe("memory", () => {
     expect(backend.memory().weights).toBe(0);
   });
 
+  test("a program that needs more scratch moves that of all; one that does not fit is refused, and the others run on", async () => {
+    const sums = (rows: number) => {
+      const graph = new Graph();
+      const x = graph.leaf("x", "input", [rows, 8], "f32", "rows");
+      return planned(graph, [add(add(x, x), x)]).plan;
+    };
+    const backend = await WasmBackend.create({ threads: 1, memoryLimit: 200_000 });
+    const x = Float32Array.from({ length: 16 }, (_, i) => i);
+    const small = backend.compile(sums(2));
+    const large = backend.compile(sums(1000));
+    const { scratch } = backend.memory();
+    expect(() => backend.compile(sums(4000))).toThrow(
+      /^scratch of a program needs 0\.38 MB, but the limit of 0\.20 MB less 0\.\d+ MB in use leaves/,
+    );
+    expect(backend.memory().scratch).toBe(scratch);
+    for (const program of [small, large, small]) {
+      await program.run({ x }, { rows: 2, wanted: 0 });
+      expect(await program.read(0)).toEqual(x.map((value) => 3 * value));
+    }
+    large.dispose();
+    await small.run({ x }, { rows: 1, wanted: 0 });
+    expect(await small.read(0)).toEqual(x.subarray(0, 8).map((value) => 3 * value));
+  });
+
   test("a tensor of more than a memory's 4 GiB is refused, and nothing is taken", async () => {
     const backend = await WasmBackend.create({ threads: 1, memoryLimit: 1e12 });
     const huge = {

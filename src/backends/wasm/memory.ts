@@ -200,18 +200,25 @@ export class ShardedMemory {
         .filter(({ spec }) => spec.kind === kind)
         .reduce((n, w) => n + w.bytes * w.shards.length, 0);
     const [weights, states] = [sum("weight"), sum("state")];
+    this.#checkFree(
+      weights + states,
+      `placing ${wanted.length} tensors needs ${show(weights + states)} (weights ${show(weights)}, states ${show(states)})`,
+    );
+  }
+
+  /** @throws MemoryError less than `bytes` may still be taken; `need` says what for */
+  #checkFree(bytes: number, need: string): void {
     const { memoryLimit } = this.#options;
     const used = this.usage();
     const taken = used.weights + used.states + used.scratch;
     const free = memoryLimit === undefined ? availableBytes() : memoryLimit - taken;
-    if (weights + states <= free) return;
+    if (bytes <= free) return;
     const limit =
       memoryLimit === undefined
         ? `${show(free)} are available on this machine`
         : `the limit of ${show(memoryLimit)} less ${show(taken)} in use leaves ${show(Math.max(0, free))}`;
     throw new MemoryError(
-      `placing ${wanted.length} tensors needs ${show(weights + states)} (weights ${show(weights)}, states ${show(states)}), ` +
-        `but ${limit}; use a smaller dtype, a shorter max_length or a smaller batch`,
+      `${need}, but ${limit}; use a smaller dtype, a shorter max_length or a smaller batch`,
     );
   }
 
@@ -253,6 +260,7 @@ export class ShardedMemory {
     bytes: number,
   ): { offset: number; bytes: number } {
     if (block !== undefined && block.bytes >= bytes) return block;
+    this.#checkFree(bytes - (block?.bytes ?? 0), `${what} of a program needs ${show(bytes)}`);
     const offset = this.allocate(shard, bytes, what);
     if (block !== undefined) this.shards[shard].free(block.offset);
     this.epoch++;

@@ -51,6 +51,12 @@ export class WasmProgram implements Program {
     this.#programs = this.#layout.segments.map(({ shard, nodes }) =>
       memory.allocate(shard, programBytes(nodes.length), "a program"),
     );
+    try {
+      this.#link();
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   async run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void> {
