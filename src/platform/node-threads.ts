@@ -41,12 +41,13 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Lets V8 join pairs of 128-bit operations into 256-bit ones, for the whole process and for modules compiled from now on.
+ * Lets V8 join pairs of 128-bit operations into 256-bit ones, for the whole process and for modules compiled from now on;
+ * `allow` false: no more.
  * @returns whether this V8 takes the flag
  */
-export function allowWideVectors(): boolean {
+export function allowWideVectors(allow = true): boolean {
   try {
-    setFlagsFromString("--experimental-wasm-revectorize");
+    setFlagsFromString(`--${allow ? "" : "no-"}experimental-wasm-revectorize`);
     return process.arch === "x64";
   } catch {
     return false;

@@ -3,7 +3,13 @@
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { expect, test } from "vitest";
-import { enableRevectorize } from "../../src/backends/wasm/features.ts";
+import {
+  checkedKernels,
+  instantiate,
+  type Kernels,
+} from "../../src/backends/wasm/kernel-module.ts";
+import { checkMemory, wideVectorsAgree } from "../../src/backends/wasm/wide-check.ts";
+import { detectFeatures, enableRevectorize } from "../../src/backends/wasm/features.ts";
 import { seeded } from "../random.ts";
 import { attentionTable } from "./table-attention.ts";
 import { type Case, table } from "./table.ts";
@@ -36,4 +42,25 @@ test.for([...table, ...attentionTable])("$op.name", async (c) => {
     await new Promise((resolve) => setTimeout(resolve, 30)); // optimised code arrives in the background
   }
   expect(typeof taken).toBe("boolean");
+});
+
+test("the check at the start passes; one wrong sum of many, late, does not", async () => {
+  const features = detectFeatures(true);
+  const { module, features: kept } = await checkedKernels(features);
+  expect(kept.wideVectors).toBe(true);
+  const memory = checkMemory(true);
+  const kernels = instantiate(module, memory);
+  expect(wideVectorsAgree(kernels, memory)).toBe(true);
+  let calls = 0;
+  const spoiled = (y: number, ...rest: number[]): void => {
+    kernels.linear_bf16(y, ...rest);
+    if (++calls === 100) new Float32Array(memory.buffer, y, 1)[0] += 1;
+  };
+  expect(wideVectorsAgree({ ...kernels, linear_bf16: spoiled } as Kernels, memory)).toBe(false);
+});
+
+test("kernels that fail it are compiled again without wide vectors", async () => {
+  const { module, features } = await checkedKernels(detectFeatures(true), () => false);
+  expect(features.wideVectors).toBe(false);
+  expect(WebAssembly.Module.customSections(module, "w")).toHaveLength(1);
 });

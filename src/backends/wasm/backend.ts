@@ -7,7 +7,7 @@ import { EngineError } from "../../errors.ts";
 import type { Backend, LeafSpec, Program } from "../backend.ts";
 import { detectFeatures, type Features } from "./features.ts";
 import { MAX_THREADS } from "./header.ts";
-import { loadKernels } from "./kernel-module.ts";
+import { checkedKernels } from "./kernel-module.ts";
 import { type Directory, ShardedMemory } from "./memory.ts";
 import { WasmProgram } from "./program.ts";
 import { type HelperData, makeControl, stopTeam, StopCode, Team } from "./threads.ts";
@@ -75,7 +75,8 @@ export class WasmBackend implements Backend {
           "headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
       );
     }
-    return new WasmBackend(await loadKernels(features), features, options);
+    const checked = await checkedKernels(features);
+    return new WasmBackend(checked.module, checked.features, options);
   }
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {

@@ -1,0 +1,110 @@
+// Tries the kernels that V8 has joined into 256-bit vectors: the pass is experimental, and a wrong bit must not go unseen.
+// Sums of small integers are exact in f32 in any order, so that linear has one right answer on every tier of the compiler;
+// attention and the activation are compared with what they gave before they were optimised.
+
+import type { Kernels } from "./kernel-module.ts";
+
+/** K spans two blocks and a tail; 16 rows are enough for the tiles. */
+const [T, K, O] = [16, 1043, 13];
+/** Long enough for V8 to optimise the kernels and to swap the code in. */
+const ROUNDS = 40;
+const LEAST_MS = 25;
+
+// Byte addresses.
+const [SCRATCH, X, W, W16, Y, ROWS, Q] = [
+  65_536, 131_072, 262_144, 327_680, 393_216, 458_752, 475_136,
+];
+
+/** A memory for the check. */
+export function checkMemory(shared: boolean): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: 8, maximum: 65536, shared });
+}
+
+/** Whether linear, glu and paged_attention of an instance over `memory` give the right bits. Takes some 40 ms. */
+export function wideVectorsAgree(kernels: Kernels, memory: WebAssembly.Memory): boolean {
+  const expected = exactSums();
+  fill(memory);
+  const first = attend(kernels, memory);
+  const begin = performance.now();
+  let agree = sumsAgree(kernels, memory, expected);
+  for (let round = 0; agree && (round < ROUNDS || performance.now() - begin < LEAST_MS); round++) {
+    agree =
+      sumsAgree(kernels, memory, expected) &&
+      attend(kernels, memory).every((bits, i) => bits === first[i]);
+  }
+  return agree;
+}
+
+const integer = (i: number): number => ((i * 37) % 17) - 8;
+
+/** [T, O] sums of integer(row · K + k) · integer(column · K + k + 5) */
+function exactSums(): Float32Array {
+  return Float32Array.from({ length: T * O }, (_, i) => {
+    const [x, w] = [Math.floor(i / O) * K, (i % O) * K + 5];
+    let sum = 0;
+    for (let k = 0; k < K; k++) sum += integer(x + k) * integer(w + k);
+    return sum;
+  });
+}
+
+function fill(memory: WebAssembly.Memory): void {
+  new Float32Array(memory.buffer, X, T * K).set(
+    Float32Array.from({ length: T * K }, (_, i) => integer(i)),
+  );
+  const weights = Float32Array.from({ length: O * K }, (_, i) => integer(i + 5));
+  new Float32Array(memory.buffer, W, O * K).set(weights);
+  const halves = new Uint16Array(weights.buffer).filter((_, i) => i % 2 === 1);
+  new Uint16Array(memory.buffer, W16, O * K).set(halves);
+}
+
+/** linear with f32 and bf16 weights, of many rows, two and one. */
+function sumsAgree(
+  { linear_f32, linear_bf16 }: Kernels,
+  memory: WebAssembly.Memory,
+  expected: Float32Array,
+): boolean {
+  const y = new Float32Array(memory.buffer, Y, T * O);
+  return [T, 2, 1].every((rows) =>
+    [
+      () => linear_f32(Y, X, W, K, O, SCRATCH, 1, 0, rows, 0, O),
+      () => linear_bf16(Y, X, W16, K, O, SCRATCH, 1, 0, rows, 0, O),
+    ].every((multiply) => {
+      y.fill(NaN);
+      multiply();
+      return y.subarray(0, rows * O).every((sum, i) => sum === expected[i]);
+    }),
+  );
+}
+
+/** The bits of glu and of paged attention: 4 rows, 4 heads of size 32 on one key-value head, a page of 16 columns. */
+function attend({ glu, paged_attention }: Kernels, memory: WebAssembly.Memory): Uint32Array {
+  const [heads, D, rows] = [4, 32, 4];
+  const numbers = new Float32Array(memory.buffer, Q, 4096);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = Math.sin(i);
+  // seq [4], at [4], then the page table: page 0, all columns.
+  new Int32Array(memory.buffer, ROWS, 10).set([0, 0, 0, 0, 15, 15, 15, 9, 0, 0xffff]);
+  const [keys, values] = [Q + 2048, Q + 4096];
+  paged_attention(
+    Y,
+    Q,
+    keys,
+    values,
+    ROWS,
+    ROWS + 16,
+    ROWS + 32,
+    heads,
+    1,
+    D,
+    0,
+    1,
+    0.2,
+    rows,
+    rows,
+    1,
+    SCRATCH,
+    0,
+    1,
+  );
+  glu(Y + rows * heads * D * 4, Q, Q + 8192, 0, 0, 1000);
+  return new Uint32Array(memory.buffer.slice(Y, Y + (rows * heads * D + 1000) * 4));
+}
