@@ -15,11 +15,14 @@ export type CacheOptions = {
 
 type Held = { readonly engine: Engine; readonly state: CacheState };
 
+/** A handle that is lost takes what it held with it, as in Python; until then, or `dispose()`, its pages are taken. */
+const lost = new FinalizationRegistry<Held>(({ engine, state }) => engine.forget(state.id));
+
 const OPTIONS: ReadonlySet<string> = new Set<keyof CacheOptions>(["config"]);
 
 /**
  * The keys and values of a batch of sequences, as `forward` and `generate` leave them. With a sliding window it is a rolling
- * cache of fixed size; without one it grows. It holds memory in the engine until `dispose()`.
+ * cache of fixed size; without one it grows. It holds memory in the engine until `dispose()`, or until it is garbage.
  *
  * `forward` and `generate` return one; a new one is empty, and the first model that it is given to fills it.
  */
@@ -87,7 +90,7 @@ export class DynamicCache {
   /** Gives the memory back. Twice is harmless, and so is a cache whose model has been disposed of. */
   async dispose(): Promise<void> {
     const held = this.#held;
-    this.#held = undefined;
+    this.#hold(undefined);
     this.#disposed = true;
     if (held === undefined || !held.engine.alive) return;
     await held.engine.call("cache", { op: "dispose", cache: held.state.id });
@@ -100,7 +103,7 @@ export class DynamicCache {
   /** For the library: the handle of what a call left in its engine. */
   static of(engine: Engine, state: CacheState): DynamicCache {
     const cache = new DynamicCache();
-    cache.#held = { engine, state };
+    cache.#hold({ engine, state });
     return cache;
   }
 
@@ -140,14 +143,20 @@ export class DynamicCache {
     if (old !== undefined && old !== state.id) engine.forget(old);
     // Disposed of while the call ran: what it left has no owner.
     if (cache.#disposed) engine.forget(state.id);
-    else cache.#held = { engine, state };
+    else cache.#hold({ engine, state });
     return cache;
   }
 
   async #change(request: (cache: number) => CacheRequest): Promise<void> {
     const { engine, state } = this.#filled();
     const changed = await engine.call("cache", request(state.id));
-    if (changed !== undefined && !this.#disposed) this.#held = { engine, state: changed };
+    if (changed !== undefined && !this.#disposed) this.#hold({ engine, state: changed });
+  }
+
+  #hold(held: Held | undefined): void {
+    lost.unregister(this);
+    this.#held = held;
+    if (held !== undefined) lost.register(this, held, this);
   }
 
   #filled(): Held {

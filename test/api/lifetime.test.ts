@@ -90,6 +90,21 @@ describe("a process", () => {
     expect(out).toBe("1,7 3\n");
   });
 
+  test("that loses caches gets their pages back", async () => {
+    const out = await run(`
+      const { setFlagsFromString } = await import("node:v8");
+      setFlagsFromString("--expose-gc");
+      const gc = (await import("node:vm")).runInNewContext("gc");
+      for (let i = 0; i < 5; i++) await model({ input_ids: [1, 2, 3] });
+      const before = (await model.memory()).pagesInUse;
+      for (let i = 0; i < 100 && (await model.memory()).pagesInUse > 0; i++) {
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      console.log(before > 0, (await model.memory()).pagesInUse);`);
+    expect(out).toBe("true 0\n");
+  });
+
   test("waits for a call that nobody awaits yet", async () => {
     const out = await run(
       `model.generate([1, 2, 3], { max_new_tokens: 300, eos_token_id: null }).then((ids) => console.log(ids.dims.join()));`,
