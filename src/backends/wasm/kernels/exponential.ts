@@ -13,6 +13,7 @@ const LN2_REST: usize = LOG2_E + 12;
 const MOST: usize = LOG2_E + 16; // beyond these two, the result is infinity or 0 anyway
 const LEAST: usize = LOG2_E + 20;
 const TAYLOR: usize = LOG2_E + 24; // 1/7! … 1/2!, 1
+const LEAST_NORMAL: usize = memory.data<f32>([-87.3]);
 const BIAS: usize = memory.data<i32>([127]);
 
 // @ts-ignore: decorator
@@ -46,6 +47,30 @@ export function exp4(x: v128): v128 {
   const first = i32x4.shl(i32x4.add(half, bias), 23);
   const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), bias), 23);
   return f32x4.mul(f32x4.mul(p, first), second);
+}
+
+/**
+ * exp(x) of x ≤ 0, in half the work; 0 below −87.3, where the result would have no leading bit left.
+ * The integer n of the exponent stands in the low bits of `shifted`, from where it is added to the exponent of p.
+ */
+// @ts-ignore: decorator
+@inline
+export function expNegative4(x: v128): v128 {
+  const bounded = f32x4.max(x, constant(LEAST_NORMAL));
+  const rounder = constant(ROUNDER);
+  const shifted = madd(bounded, constant(LOG2_E), rounder);
+  const n = f32x4.sub(shifted, rounder);
+  let r = madd(n, constant(LN2), bounded);
+  r = madd(n, constant(LN2_REST), r);
+  let p = madd(r, constant(TAYLOR), constant(TAYLOR + 4));
+  p = madd(p, r, constant(TAYLOR + 8));
+  p = madd(p, r, constant(TAYLOR + 12));
+  p = madd(p, r, constant(TAYLOR + 16));
+  p = madd(p, r, constant(TAYLOR + 20));
+  p = madd(f32x4.mul(p, r), r, r);
+  p = f32x4.add(p, constant(TAYLOR + 24));
+  const result = i32x4.add(p, i32x4.shl(shifted, 23));
+  return v128.bitselect(f32x4.splat(0), result, f32x4.lt(x, constant(LEAST_NORMAL)));
 }
 
 /** log(x) of a positive x in f64: x = 2ᵉ·m, log m = 2·artanh((m − 1) / (m + 1)), whose argument is below 0.1716. */

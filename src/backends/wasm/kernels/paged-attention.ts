@@ -4,7 +4,7 @@
 // A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
 
 import { accumulateFour, accumulateOne, accumulateTwo, scoreFour, scoreOne, scoreTwo } from "./attend";
-import { exp4 } from "./exponential";
+import { expNegative4 } from "./exponential";
 import { fold } from "./lanes";
 
 const SHRINKS: usize = 256;
@@ -41,10 +41,10 @@ export function prepare(p: usize, seen: i32, scale: f32): f32 {
     c = masked(c, seen, i32x4(256, 512, 1024, 2048));
     d = masked(d, seen, i32x4(4096, 8192, 16384, 32768));
   }
-  v128.store(p, a);
   v128.store(p, b, 16);
-  v128.store(p, c, 32);
+  v128.store(p, a);
   v128.store(p, d, 48);
+  v128.store(p, c, 32);
   let m = f32x4.max(f32x4.max(a, b), f32x4.max(c, d));
   m = f32x4.max(m, i8x16.shuffle(m, m, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
   return max<f32>(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1));
@@ -53,14 +53,14 @@ export function prepare(p: usize, seen: i32, scale: f32): f32 {
 /** Scores at p become exp(score − m); returns their sum. */
 export function exponentials(p: usize, m: f32): f32 {
   const s = f32x4.splat(m);
-  const a = exp4(f32x4.sub(v128.load(p), s));
-  const b = exp4(f32x4.sub(v128.load(p, 16), s));
-  const c = exp4(f32x4.sub(v128.load(p, 32), s));
-  const d = exp4(f32x4.sub(v128.load(p, 48), s));
-  v128.store(p, a);
+  const a = expNegative4(f32x4.sub(v128.load(p), s));
+  const b = expNegative4(f32x4.sub(v128.load(p, 16), s));
+  const c = expNegative4(f32x4.sub(v128.load(p, 32), s));
+  const d = expNegative4(f32x4.sub(v128.load(p, 48), s));
   v128.store(p, b, 16);
-  v128.store(p, c, 32);
+  v128.store(p, a);
   v128.store(p, d, 48);
+  v128.store(p, c, 32);
   return fold(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
 }
 
@@ -72,7 +72,7 @@ function weigh(p: usize, state: usize, seen: i32, scale: f32): f32 {
   const old = load<f32>(state);
   const m = max<f32>(old, prepare(p, seen, scale));
   const sum = exponentials(p, m);
-  const shrink: f32 = m == old ? 1 : f32x4.extract_lane(exp4(f32x4.splat(old - m)), 0);
+  const shrink: f32 = m == old ? 1 : f32x4.extract_lane(expNegative4(f32x4.splat(old - m)), 0);
   store<f32>(state, m);
   store<f32>(state, load<f32>(state, 4) * shrink + sum, 4);
   return shrink;
