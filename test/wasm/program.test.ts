@@ -95,6 +95,29 @@ describe("memory", () => {
     expect(after.subarray(before.length).every((x) => x === 0)).toBe(true);
   });
 
+  test("memory that grows after the helpers have started is theirs too", async () => {
+    const tiny = {
+      name: "tiny",
+      kind: "weight",
+      shape: [4],
+      dtype: "f32",
+      regions: ["embed"],
+    } as const;
+    const { plan, leaves } = chain(64, 700, 4);
+    const inputs = { ids: Int32Array.from({ length: 64 }, (_, t) => t % 10) };
+    const results: Float32Array[] = [];
+    for (const threads of [1, 3]) {
+      const team = await startTeam({ threads }, [tiny]);
+      await team.backend.place(leaves);
+      await loadSeeded(team.backend, leaves);
+      const program = team.backend.compile(plan);
+      for (let run = 0; run < 5; run++) await program.run(inputs, { rows: 64, wanted: 0 });
+      results.push(await program.read(0));
+      await team.close();
+    }
+    expect(results[1]).toEqual(results[0]);
+  });
+
   test("what does not fit is refused with the arithmetic, and nothing is taken", async () => {
     const backend = await WasmBackend.create({ threads: 1, memoryLimit: 100_000 });
     await backend.place([state(10)]);
