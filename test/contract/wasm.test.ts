@@ -65,7 +65,7 @@ const bits = (result: Result): Uint32Array[] =>
 
 for (const build of builds) {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
-  describe(`${build}`, () => {
+  describe(`the kernels of ${build}`, () => {
     test.for(cases)("$op.name", (c) => {
       for (const sizes of c.sizes) {
         const random = seeded(JSON.stringify(sizes).length * 7919 + 1);

@@ -126,7 +126,7 @@ export class Team {
   run(memories: Memories, shard: number, program: number, nameOf: (op: number) => string): void {
     this.#takeStop(memories);
     const replay = (this.#words[REPLAY] + 1) | 0;
-    let trap: unknown;
+    let trap: Error | undefined;
     let code: number = StopCode.failed;
     try {
       const kernels = (this.#instances[shard] ??= instantiate(this.#module, memories[shard]));
@@ -134,7 +134,7 @@ export class Team {
       this.#send(shard, program, replay);
       code = kernels.run(program, 0, replay);
     } catch (error) {
-      trap = error;
+      trap = error as Error; // instances throw nothing else
       stopTeam(memories, this.#control, StopCode.failed);
     }
     if (code !== 0) this.#fail(memories, shard, code, trap, nameOf);
@@ -170,7 +170,7 @@ export class Team {
     memories: Memories,
     shard: number,
     code: number,
-    trap: unknown,
+    trap: Error | undefined,
     nameOf: (op: number) => string,
   ): never {
     const gone = this.#rest(memories, shard);
