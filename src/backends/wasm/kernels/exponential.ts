@@ -1,76 +1,83 @@
 // exp and log to a few units in the last place.
-// Constants lie in memory: V8 builds a vector constant anew at every use, which costs more than loading it.
+// Constants lie in memory, since V8 builds a vector constant anew at every use, and at an address that V8 does not know:
+// it joins pairs of vectors into one of 256 bits only where the addresses are variables.
 
 import { madd } from "./lanes";
 
-const LOG2_E: usize = memory.data<f32>([
+// log₂ e · 1.5 · 2²³, what is added to it loses its fraction · −ln 2 in two parts, so that n · (first part) is exact ·
+// bounds beyond which exp is infinity or 0 · 1/7! … 1/2!, 1 · bounds within which exp is neither, nor subnormal
+const TABLE: usize = memory.data<f32>([
   1.44269504, 12582912, -0.693359375, 2.1219444e-4, 89, -104,
   0.00019841270, 0.0013888889, 0.0083333333, 0.041666667, 0.16666667, 0.5, 1,
+  -87.3, 88,
 ]);
-const ROUNDER: usize = LOG2_E + 4; // 1.5 · 2²³: what is added to it loses its fraction
-const LN2: usize = LOG2_E + 8; // ln 2, negative, in two parts, so that n · (first part) is exact
-const LN2_REST: usize = LOG2_E + 12;
-const MOST: usize = LOG2_E + 16; // beyond these two, the result is infinity or 0 anyway
-const LEAST: usize = LOG2_E + 20;
-const TAYLOR: usize = LOG2_E + 24; // 1/7! … 1/2!, 1
-const LEAST_NORMAL: usize = memory.data<f32>([-87.3]);
+const TABLE_AT: usize = memory.data<usize>([TABLE]);
 const BIAS: usize = memory.data<i32>([127]);
 
+/** What the functions below take as `c`. */
 // @ts-ignore: decorator
 @inline
-function constant(at: usize): v128 {
-  return v128.load_splat<f32>(at);
+export function constants(): usize {
+  return load<usize>(TABLE_AT);
 }
 
-// exp(x) = 2ⁿ · exp(r), n = round(x / ln 2), |r| ≤ ln 2 / 2: the Taylor series to r⁷ is within 5e-9 of exp(r).
-// NaN stays NaN, as min and max hand it on.
+// exp(r) of |r| ≤ ln 2 / 2: the Taylor series to r⁷ is within 5e-9.
 // @ts-ignore: decorator
 @inline
-export function exp4(x: v128): v128 {
-  const bounded = f32x4.max(f32x4.min(x, constant(MOST)), constant(LEAST));
-  const rounder = constant(ROUNDER);
-  const shifted = f32x4.add(f32x4.mul(bounded, constant(LOG2_E)), rounder);
-  const n = f32x4.sub(shifted, rounder);
-  let r = madd(n, constant(LN2), bounded);
-  r = madd(n, constant(LN2_REST), r);
-  let p = madd(r, constant(TAYLOR), constant(TAYLOR + 4));
-  p = madd(p, r, constant(TAYLOR + 8));
-  p = madd(p, r, constant(TAYLOR + 12));
-  p = madd(p, r, constant(TAYLOR + 16));
-  p = madd(p, r, constant(TAYLOR + 20));
+function series(r: v128, c: usize): v128 {
+  let p = madd(r, v128.load_splat<f32>(c, 24), v128.load_splat<f32>(c, 28));
+  p = madd(p, r, v128.load_splat<f32>(c, 32));
+  p = madd(p, r, v128.load_splat<f32>(c, 36));
+  p = madd(p, r, v128.load_splat<f32>(c, 40));
+  p = madd(p, r, v128.load_splat<f32>(c, 44));
   p = madd(f32x4.mul(p, r), r, r);
-  p = f32x4.add(p, constant(TAYLOR + 24));
+  return f32x4.add(p, v128.load_splat<f32>(c, 48));
+}
+
+// exp(x) = 2ⁿ · exp(r), n = round(x / ln 2).
+// NaN stays NaN: pmin and pmax give their first operand unless the second is smaller or larger, in one instruction.
+// @ts-ignore: decorator
+@inline
+export function exp4(x: v128, c: usize): v128 {
+  const bounded = f32x4.pmax(f32x4.pmin(x, v128.load_splat<f32>(c, 16)), v128.load_splat<f32>(c, 20));
+  const rounder = v128.load_splat<f32>(c, 4);
+  const shifted = madd(bounded, v128.load_splat<f32>(c), rounder);
+  const n = f32x4.sub(shifted, rounder);
+  const r = madd(n, v128.load_splat<f32>(c, 12), madd(n, v128.load_splat<f32>(c, 8), bounded));
   // 2ⁿ in two factors: n reaches from -150 to 128, an exponent only from -126 to 127.
   const whole = i32x4.sub(shifted, rounder);
   const half = i32x4.shr_s(whole, 1);
   const bias = v128.load_splat<i32>(BIAS);
   const first = i32x4.shl(i32x4.add(half, bias), 23);
   const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), bias), 23);
-  return f32x4.mul(f32x4.mul(p, first), second);
+  return f32x4.mul(f32x4.mul(series(r, c), first), second);
 }
 
-/**
- * exp(x) of x ≤ 0, in half the work; 0 below −87.3, where the result would have no leading bit left.
- * The integer n of the exponent stands in the low bits of `shifted`, from where it is added to the exponent of p.
- */
+// exp(x) of x from −87.3 to 88, in half the work: n stands in the low bits of `shifted`, from where it is added to the
+// exponent of exp(r).
 // @ts-ignore: decorator
 @inline
-export function expNegative4(x: v128): v128 {
-  const bounded = f32x4.max(x, constant(LEAST_NORMAL));
-  const rounder = constant(ROUNDER);
-  const shifted = madd(bounded, constant(LOG2_E), rounder);
+function expWithin(x: v128, c: usize): v128 {
+  const rounder = v128.load_splat<f32>(c, 4);
+  const shifted = madd(x, v128.load_splat<f32>(c), rounder);
   const n = f32x4.sub(shifted, rounder);
-  let r = madd(n, constant(LN2), bounded);
-  r = madd(n, constant(LN2_REST), r);
-  let p = madd(r, constant(TAYLOR), constant(TAYLOR + 4));
-  p = madd(p, r, constant(TAYLOR + 8));
-  p = madd(p, r, constant(TAYLOR + 12));
-  p = madd(p, r, constant(TAYLOR + 16));
-  p = madd(p, r, constant(TAYLOR + 20));
-  p = madd(f32x4.mul(p, r), r, r);
-  p = f32x4.add(p, constant(TAYLOR + 24));
-  const result = i32x4.add(p, i32x4.shl(shifted, 23));
-  return v128.bitselect(f32x4.splat(0), result, f32x4.lt(x, constant(LEAST_NORMAL)));
+  const r = madd(n, v128.load_splat<f32>(c, 12), madd(n, v128.load_splat<f32>(c, 8), x));
+  return i32x4.add(series(r, c), i32x4.shl(shifted, 23));
+}
+
+/** exp(x) of x ≤ 0; 0 below −87.3. */
+// @ts-ignore: decorator
+@inline
+export function expNegative4(x: v128, c: usize): v128 {
+  const least = v128.load_splat<f32>(c, 52);
+  return v128.andnot(expWithin(f32x4.pmax(x, least), c), f32x4.lt(x, least));
+}
+
+/** exp(x) for what is added to 1: beyond −87.3 and 88 it stays as it is there. */
+// @ts-ignore: decorator
+@inline
+export function expBounded4(x: v128, c: usize): v128 {
+  return expWithin(f32x4.pmax(f32x4.pmin(x, v128.load_splat<f32>(c, 56)), v128.load_splat<f32>(c, 52)), c);
 }
 
 /** log(x) of a positive x in f64: x = 2ᵉ·m, log m = 2·artanh((m − 1) / (m + 1)), whose argument is below 0.1716. */

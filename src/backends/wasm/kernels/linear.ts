@@ -97,9 +97,14 @@ function foldRow(y: usize, sums: usize, count: i32, first: bool): void {
     v128.store(y, total);
     return;
   }
+  // A tile of six leaves two.
+  if (count > 1) {
+    if (!first) v128.store64_lane(y, f32x4.add(v128.load64_zero(y), total), 0);
+    else v128.store64_lane(y, total, 0);
+    if (count > 2) addLane(y + 8, f32x4.extract_lane(total, 2), first);
+    return;
+  }
   addLane(y, f32x4.extract_lane(total, 0), first);
-  if (count > 1) addLane(y + 4, f32x4.extract_lane(total, 1), first);
-  if (count > 2) addLane(y + 8, f32x4.extract_lane(total, 2), first);
 }
 
 // @ts-ignore: decorator

@@ -1,6 +1,6 @@
 // log_softmax: y [N, V] = x − log Σ exp(x), row by row. Sum order: four lanes over v, the last v padded with −∞, then lanes::fold.
 
-import { exp4, logarithm } from "./exponential";
+import { constants, expNegative4, logarithm } from "./exponential";
 import { fold } from "./lanes";
 
 export function largest(x: usize, count: i32): f32 {
@@ -23,10 +23,10 @@ export function largest(x: usize, count: i32): f32 {
 /** log Σ exp(x − shift); −∞ when every x is. */
 export function logSum(x: usize, count: i32, shift: f32): f64 {
   if (shift == -Infinity) return -Infinity;
-  const s = f32x4.splat(shift);
+  const s = f32x4.splat(shift), c = constants();
   let sum = i32x4.splat(0);
   for (; count >= 4; count -= 4) {
-    sum = f32x4.add(sum, exp4(f32x4.sub(v128.load(x), s)));
+    sum = f32x4.add(sum, expNegative4(f32x4.sub(v128.load(x), s), c));
     x += 16;
   }
   if (count) {
@@ -34,7 +34,7 @@ export function logSum(x: usize, count: i32, shift: f32): f64 {
     last = f32x4.replace_lane(last, 0, load<f32>(x));
     if (count > 1) last = f32x4.replace_lane(last, 1, load<f32>(x, 4));
     if (count > 2) last = f32x4.replace_lane(last, 2, load<f32>(x, 8));
-    sum = f32x4.add(sum, exp4(f32x4.sub(last, s)));
+    sum = f32x4.add(sum, expNegative4(f32x4.sub(last, s), c));
   }
   return logarithm(<f64>fold(sum));
 }

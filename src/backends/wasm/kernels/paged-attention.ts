@@ -4,7 +4,7 @@
 // A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
 
 import { accumulateFour, accumulateOne, accumulateTwo, scoreFour, scoreOne, scoreTwo } from "./attend";
-import { expNegative4 } from "./exponential";
+import { constants, expNegative4 } from "./exponential";
 import { fold } from "./lanes";
 
 const SHRINKS: usize = 256;
@@ -45,18 +45,20 @@ export function prepare(p: usize, seen: i32, scale: f32): f32 {
   v128.store(p, a);
   v128.store(p, d, 48);
   v128.store(p, c, 32);
-  let m = f32x4.max(f32x4.max(a, b), f32x4.max(c, d));
-  m = f32x4.max(m, i8x16.shuffle(m, m, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
-  return max<f32>(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1));
+  // pmax is one instruction; that a NaN may get lost here does not hide it, since its own weight is NaN.
+  let m = f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d));
+  m = f32x4.pmax(m, i8x16.shuffle(m, m, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  const l = f32x4.extract_lane(m, 0), r = f32x4.extract_lane(m, 1);
+  return l > r ? l : r;
 }
 
 /** Scores at p become exp(score − m); returns their sum. */
 export function exponentials(p: usize, m: f32): f32 {
-  const s = f32x4.splat(m);
-  const a = expNegative4(f32x4.sub(v128.load(p), s));
-  const b = expNegative4(f32x4.sub(v128.load(p, 16), s));
-  const c = expNegative4(f32x4.sub(v128.load(p, 32), s));
-  const d = expNegative4(f32x4.sub(v128.load(p, 48), s));
+  const s = f32x4.splat(m), t = constants();
+  const a = expNegative4(f32x4.sub(v128.load(p), s), t);
+  const b = expNegative4(f32x4.sub(v128.load(p, 16), s), t);
+  const c = expNegative4(f32x4.sub(v128.load(p, 32), s), t);
+  const d = expNegative4(f32x4.sub(v128.load(p, 48), s), t);
   v128.store(p, b, 16);
   v128.store(p, a);
   v128.store(p, d, 48);
@@ -70,9 +72,9 @@ export function exponentials(p: usize, m: f32): f32 {
  */
 function weigh(p: usize, state: usize, seen: i32, scale: f32): f32 {
   const old = load<f32>(state);
-  const m = max<f32>(old, prepare(p, seen, scale));
+  const most = prepare(p, seen, scale), m = most > old ? most : old;
   const sum = exponentials(p, m);
-  const shrink: f32 = m == old ? 1 : f32x4.extract_lane(expNegative4(f32x4.splat(old - m)), 0);
+  const shrink: f32 = m == old ? 1 : f32x4.extract_lane(expNegative4(f32x4.splat(old - m), constants()), 0);
   store<f32>(state, m);
   store<f32>(state, load<f32>(state, 4) * shrink + sum, 4);
   return shrink;
