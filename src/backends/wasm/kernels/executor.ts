@@ -22,7 +22,7 @@ import { paged_attention } from "./paged-attention";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
 
-const SPINS: i32 = 200000;
+const SPINS: i32 = 4000;
 const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word again
 
 /** An op of less work than this (numbers moved) is done sooner by one thread than shared out. */
