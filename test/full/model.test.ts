@@ -32,12 +32,15 @@ describe.each([1, 2])("seed %i", (seed) => {
     const folder = mkdtempSync(join(tmpdir(), "mistral-models-"));
     try {
       const script = join(import.meta.dirname, "model_cases.py");
-      execFileSync(python, [script, folder, String(seed), String(COUNT)], { stdio: ["ignore", "ignore", "pipe"] });
+      execFileSync(python, [script, folder, String(seed), String(COUNT)], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
       const cases = JSON.parse(readFileSync(join(folder, "cases.json"), "utf8")) as Case[];
       expect(cases).toHaveLength(COUNT);
       expect(cases.filter(({ sequences }) => sequences !== null).length).toBeGreaterThan(COUNT / 2);
       for (const c of cases) {
-        for (const attn_implementation of ["sdpa", "eager"]) await compare(join(folder, String(c.n)), c, attn_implementation);
+        for (const attn_implementation of ["sdpa", "eager"])
+          await compare(join(folder, String(c.n)), c, attn_implementation);
       }
     } finally {
       rmSync(folder, { recursive: true });
@@ -48,7 +51,12 @@ describe.each([1, 2])("seed %i", (seed) => {
 async function compare(dir: string, c: Case, attn_implementation: string): Promise<void> {
   await using model = await AutoModelForCausalLM.from_pretrained(dir, { attn_implementation });
   const { input_ids, attention_mask } = c;
-  const out = await model({ input_ids, attention_mask, output_hidden_states: true, use_cache: false });
+  const out = await model({
+    input_ids,
+    attention_mask,
+    output_hidden_states: true,
+    use_cache: false,
+  });
   const label = `case ${c.n} (${c.side}, ${attn_implementation}) ${readFileSync(join(dir, "config.json"), "utf8")}`;
   expectClose(out.logits.tolist() as number[][][], c.logits, attention_mask, label);
   expectClose(out.hidden_states?.at(-1)?.tolist() as number[][][], c.last, attention_mask, label);
@@ -62,7 +70,8 @@ function expectClose(got: number[][][], want: number[][][], mask: number[][], la
   let worst = 0;
   want.forEach((row, b) =>
     row.forEach((values, s) => {
-      if (mask[b][s] === 1) values.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - got[b][s][i]))));
+      if (mask[b][s] === 1)
+        values.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - got[b][s][i]))));
     }),
   );
   expect(worst, label).toBeLessThanOrEqual(TOLERANCE);
