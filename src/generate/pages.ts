@@ -4,8 +4,10 @@
 // Paging after vLLM (Kwon et al. 2023, arXiv:2309.06180). Knows no backend, no model and no scheduler.
 
 import { InputError, MemoryError } from "../errors.ts";
+import { PAGE } from "../ops/kv-append.ts";
 
-export const PAGE_COLUMNS = 16;
+/** Columns a page: the ops decide. */
+export const PAGE_COLUMNS: number = PAGE;
 
 /** Which pages of the backend's pools are in use, how often, and how many are promised to sequences. */
 export class PagePool {
