@@ -76,7 +76,7 @@ export async function runBlind(
         },
       },
       placement.wants,
-      env.eager ? Math.max(PAGE, S) : 0,
+      env.eager,
     ),
   );
   placement.take(rows, result, () => 0);

@@ -2,7 +2,7 @@
 // Padded places are not computed and stay 0. Knows no backend.
 
 import { InputError } from "../errors.ts";
-import { type PagePool, type SequencePages, tableSize } from "../generate/pages.ts";
+import { type PagePool, type SequencePages, pageTables } from "../generate/pages.ts";
 import type { Runner, StepResult } from "../generate/runner.ts";
 import { PAGE } from "../ops/kv-append.ts";
 import { BatchCache } from "./batch-cache.ts";
@@ -136,19 +136,15 @@ function runRows(
   sequences: readonly SequencePages[],
   placement: Placement,
 ): Promise<StepResult> {
-  const P = tableSize(Math.max(...sequences.map((sequence) => sequence.pages)));
-  const pages = new Int32Array(sequences.length * P * 2);
-  sequences.forEach((sequence, b) => sequence.writeTable(pages, b * P * 2, P));
   return env.runner.step(
     {
       ...placement.inputs(rows),
       seq: Int32Array.from(rows, ({ b }) => b),
       at: Int32Array.from(rows, ({ at }) => at),
       slots: Int32Array.from(slots),
-      pages,
-      tables: { S: sequences.length, P },
+      ...pageTables(sequences),
     },
     placement.wants,
-    env.eager ? Math.max(PAGE, ...rows.map(({ at }) => at + 1)) : 0,
+    env.eager,
   );
 }

@@ -3,7 +3,7 @@
 
 import { Aborted } from "../backends/backend.ts";
 import { EngineError, MemoryError } from "../errors.ts";
-import { PAGE_COLUMNS, pagesFor, tableSize } from "../generate/pages.ts";
+import { pageTables, pagesFor } from "../generate/pages.ts";
 import { type RowBatch, Scheduler } from "../generate/scheduler.ts";
 import type { BatchCache } from "./batch-cache.ts";
 import type { Call } from "./core.ts";
@@ -125,14 +125,11 @@ export class GenerationLoop {
   }
 
   async #logits({ rows: T, sequences }: RowBatch): Promise<Float32Array> {
-    const P = tableSize(Math.max(...sequences.map(({ pages }) => pages.pages)));
-    const pages = new Int32Array(sequences.length * P * 2);
     const [ids, positions, seq, at, slots] = Array.from({ length: 5 }, () => new Int32Array(T));
     const want: number[] = [];
     let t = 0;
     let longest = 0;
     sequences.forEach((rows, s) => {
-      rows.pages.writeTable(pages, s * P * 2, P);
       const { sequence } = this.#of(rows.id);
       for (let i = 0; i < rows.count; i++, t++) {
         [ids[t], positions[t]] = sequence.row(rows.from + i);
@@ -143,18 +140,15 @@ export class GenerationLoop {
       }
       if (rows.wanted) want.push(t - 1);
     });
-    const columns = this.#env.eager
-      ? Math.max(PAGE_COLUMNS, at.reduce((m, c) => Math.max(m, c), 0) + 1)
-      : 0;
     const { logits } = await this.#env.runner.step(
       {
-        ...{ ids, positions, seq, at, slots, pages },
+        ...{ ids, positions, seq, at, slots },
+        ...pageTables(sequences.map(({ pages }) => pages)),
         sequenceLength: longest,
         want: Int32Array.from(want),
-        tables: { S: sequences.length, P },
       },
       { logits: true },
-      columns,
+      this.#env.eager,
     );
     return logits ?? new Float32Array();
   }

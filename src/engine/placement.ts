@@ -3,11 +3,10 @@
 
 import { availableBytes } from "#platform";
 import { MemoryError } from "../errors.ts";
-import { capacity, type StepResult, type StepRows } from "../generate/runner.ts";
+import type { StepResult, StepRows } from "../generate/runner.ts";
 import type { Wants } from "../generate/record.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { IGNORED_LABEL } from "../ops/cross-entropy.ts";
-import { PAGE } from "../ops/kv-append.ts";
 import type { RowPlace } from "./forward.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
 
@@ -91,7 +90,7 @@ export class Placement {
         layer.set(rowOf(result.hidden[l], t, H), (row.b * S + row.i) * H);
       });
     });
-    this.#takeAttentions(rows, result.attentions, startOf);
+    this.#takeAttentions(rows, result, startOf);
   }
 
   result(): ForwardResult {
@@ -107,14 +106,13 @@ export class Placement {
 
   #takeAttentions(
     rows: readonly RowPlace[],
-    layers: readonly Float32Array[],
+    { attentions, columns: C }: StepResult,
     startOf: (b: number) => number,
   ): void {
     const { S } = this.#request;
     const Hq = this.#config.num_attention_heads;
     const T = this.#past + S;
-    const C = capacity(Math.max(PAGE, ...rows.map(({ at }) => at + 1)));
-    layers.forEach((probs, l) => {
+    attentions.forEach((probs, l) => {
       rows.forEach(({ b, i, at }, t) => {
         for (let head = 0; head < Hq; head++) {
           const from = (t * Hq + head) * C;

@@ -98,6 +98,18 @@ export function tableSize(pages: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(1, pages)));
 }
 
+/** The page tables [S, P, 2] of sequences, side by side, as narrow as the one with most pages allows. */
+export function pageTables(sequences: readonly SequencePages[]): {
+  pages: Int32Array;
+  tables: { S: number; P: number };
+} {
+  const S = sequences.length;
+  const P = tableSize(Math.max(...sequences.map((sequence) => sequence.pages)));
+  const pages = new Int32Array(S * P * 2);
+  sequences.forEach((sequence, s) => sequence.writeTable(pages, s * P * 2, P));
+  return { pages, tables: { S, P } };
+}
+
 /** What a reservation asks of the step. */
 export type Reservation = {
   /** Per new column page · 16 + offset, or −1 for a hole: where its key and value go */

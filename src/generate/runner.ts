@@ -44,6 +44,8 @@ export type StepResult = {
   readonly last?: Float32Array;
   readonly hidden: readonly Float32Array[];
   readonly attentions: readonly Float32Array[];
+  /** C, the width of `attentions`; 0 without them */
+  readonly columns: number;
   readonly nll?: Float32Array;
 };
 
@@ -119,10 +121,10 @@ export class Runner {
 
   /**
    * Runs one step. The keys and values of its rows stand in their slots afterwards; whether they count is the caller's business.
-   * @param columns width of eager attention's matrices (a multiple of 16); 0: flash attention
+   * @param eager the plain road of attention, with its matrices; default flash attention
    * @throws EngineError, Aborted the step is void
    */
-  async step(rows: StepRows, wants: Wants, columns = 0): Promise<StepResult> {
+  async step(rows: StepRows, wants: Wants, eager = false): Promise<StepResult> {
     const T = rows.seq.length;
     const shape: StepShape = {
       T: capacity(T),
@@ -130,7 +132,7 @@ export class Runner {
       ...rows.tables,
       pages: this.#pages,
       embeds: rows.embeds !== undefined,
-      columns: columns === 0 ? 0 : capacity(columns),
+      columns: eager ? capacity(columnsOf(rows)) : 0,
       blind: rows.blind !== undefined,
       wants,
     };
@@ -145,6 +147,7 @@ export class Runner {
       last: (await read("last"))[0],
       hidden: await read("hidden"),
       attentions: await read("attentions"),
+      columns: shape.columns,
       nll: (await read("nll"))[0],
     };
   }
@@ -198,4 +201,9 @@ export class Runner {
 /** The capacity that a plan is recorded for: the next power of two, so that few plans serve all sizes. */
 export function capacity(count: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(1, count)));
+}
+
+/** Columns up to the last one that a row stands at; at least a page. */
+function columnsOf({ at }: StepRows): number {
+  return at.reduce((columns, column) => Math.max(columns, column + 1), PAGE);
 }

@@ -76,7 +76,7 @@ async function run(
           want: Int32Array.from(rows.keys()),
         },
         { logits: true },
-        eager ? Math.max(16, ...rows.map(({ at }) => at + 1)) : 0,
+        eager,
       ),
     );
     rows.forEach(({ s, at }, t) =>
