@@ -1,0 +1,33 @@
+// A weight as a checkpoint holds it, whatever tensors of the file it is made of: its shape in the model, the format that
+// keeps it without loss, and two ways to read it. Knows no model, no backend.
+
+import type { WeightFormat } from "../formats/weight-format.ts";
+
+export type StoredWeight = {
+  /** Its name in the checkpoint, such as "model.layers.0.mlp.up_proj.weight". */
+  readonly name: string;
+  /** Its shape in the model: [out, in], [n]. */
+  readonly shape: readonly number[];
+  /** What files call its encoding: "F32", "nf4", "Q4_K", "gptq". */
+  readonly encoding: string;
+  /** Holds it exactly, in the least memory. */
+  readonly format: WeightFormat;
+  /** Bytes that it takes in the file. */
+  readonly bytes: number;
+  /**
+   * Fills the parts of `format`, which may be views on shared memory; peak memory besides them is one small buffer.
+   * @param onBytes how many bytes of the file were read since the last call
+   * @throws CheckpointError values that the format does not allow, such as a scale that is NaN
+   */
+  fill(parts: readonly Uint8Array[], onBytes: (bytes: number) => void): Promise<void>;
+  /** Rows [from, to) as f32; `out` has (to − from) · columns numbers. */
+  readRows(from: number, to: number, out: Float32Array): Promise<void>;
+};
+
+/** The weights of an opened checkpoint. */
+export type WeightSource = {
+  /** Folder or file, for messages. */
+  readonly dir: string;
+  readonly weights: ReadonlyMap<string, StoredWeight>;
+  close(): Promise<void>;
+};

@@ -1,0 +1,27 @@
+// Every format of weights by its name, parameters included: plain numbers, and the families of quantised ones.
+
+import { formats } from "./format.ts";
+import { plainFormat } from "./plain.ts";
+import type { WeightFormat } from "./weight-format.ts";
+
+/** A family finds the formats of its kind in a name: "nf4-64" → nf4 with blocks of 64. */
+type Family = (name: string) => WeightFormat | undefined;
+
+const families: readonly Family[] = [];
+
+const known = new Map<string, WeightFormat>(
+  [...formats.values()].map((format) => [format.name, plainFormat(format)]),
+);
+
+/** The format of that name ("f32", "nf4-64-dq", "Q4_K" …), or undefined. */
+export function findWeightFormat(name: string): WeightFormat | undefined {
+  const found = known.get(name);
+  if (found !== undefined) return found;
+  for (const family of families) {
+    const made = family(name);
+    if (made === undefined) continue;
+    known.set(name, made);
+    return made;
+  }
+  return undefined;
+}
