@@ -8,6 +8,7 @@ export { type CacheOptions, DynamicCache } from "./api/cache.ts";
 export { defaultModel } from "./api/default-model.ts";
 export { env } from "./api/env.ts";
 export type { GenerateInputs, GenerateOptions } from "./api/generate.ts";
+export { type KlDivergence, klDivergence } from "./api/kl-divergence.ts";
 export type { LoadOptions } from "./api/load-options.ts";
 export {
   type CausalLMInputs,
@@ -20,6 +21,8 @@ export type {
   CausalLMOutputWithPast,
   GenerateDecoderOnlyOutput,
 } from "./api/outputs.ts";
+export { type Perplexity, perplexity } from "./api/perplexity.ts";
+export type { EvaluationOptions } from "./api/sliding-windows.ts";
 export { TextStreamer } from "./api/text-streamer.ts";
 export {
   type NestedArray,
