@@ -1,0 +1,55 @@
+// quant/gguf.*: every GGUF type's blocks of bytes → f32, exact, from TypeScript and from the WASM unpackers; Q4_0 and Q8_0
+// also the other way.
+
+import { expect, test } from "vitest";
+import { findWeightFormat } from "../../src/formats/registry.ts";
+import { shared, sharedJson } from "../shared.ts";
+import { readSafetensors } from "../safetensors-file.ts";
+
+type Case = { type: string; shape?: [number, number]; blocks?: number; source?: string };
+const { cases } = sharedJson<{ cases: (Case & { block_size: number })[] }>(
+  "goldens/quant/gguf.json",
+);
+const tensors = readSafetensors(shared("goldens/quant/gguf.safetensors"));
+
+function tensor(name: string): Float32Array | Uint8Array {
+  const data = tensors.get(name)?.data;
+  if (data instanceof Float32Array || data instanceof Uint8Array) return data;
+  throw new Error(`quant/gguf.safetensors holds no f32 or u8 tensor ${name}`);
+}
+
+const formatOf = (type: string): NonNullable<ReturnType<typeof findWeightFormat>> => {
+  const format = findWeightFormat({ F16: "f16", BF16: "bf16" }[type] ?? type);
+  if (format === undefined) throw new Error(`no format ${type}`);
+  return format;
+};
+
+const rowsOf = ({ shape, blocks, block_size: columns }: (typeof cases)[number]) =>
+  shape === undefined ? { rows: blocks ?? 0, columns } : { rows: shape[0], columns: shape[1] };
+
+test.each(cases)("$type: blocks stand for exactly these numbers", (golden) => {
+  const { rows, columns } = rowsOf(golden);
+  const format = formatOf(golden.type);
+  const bytes = tensor(`${golden.type}.bytes`) as Uint8Array;
+  expect(format.parts(rows, columns)).toEqual([bytes.length]);
+  const expected = tensor(`${golden.type}.dequantized`);
+  const out = new Float32Array(rows * columns);
+  format.unpack([bytes], { rows, columns }, 0, rows, out);
+  expect(out.findIndex((value, i) => !Object.is(value, expected[i]))).toBe(-1);
+  // a range of rows is the same numbers
+  const middle = new Float32Array(2 * columns);
+  format.unpack([bytes], { rows, columns }, 3, 5, middle);
+  expect(middle).toEqual(expected.subarray(3 * columns, 5 * columns));
+});
+
+test.each(["Q4_0", "Q8_0"])("%s: quantising gives the reference's bytes", (type) => {
+  const shape = { rows: 6, columns: 512 };
+  const source = tensor("source") as Float32Array;
+  const format = formatOf(type);
+  const bytes = new Uint8Array(format.parts(6, 512)[0]);
+  const packer = format.packer?.([bytes], shape);
+  packer?.rows(source.subarray(0, 4 * 512), 0, 4);
+  packer?.rows(source.subarray(4 * 512), 4, 6);
+  packer?.finish();
+  expect(bytes).toEqual(tensor(`${type}.bytes`));
+});
