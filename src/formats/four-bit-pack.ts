@@ -1,0 +1,121 @@
+// Quantises a matrix to nf4 or fp4, block by block as its rows come. Bits as bitsandbytes computes them on the CPU: each block
+// is scaled by 1 / its largest number, except a short last block, which is divided by it.
+
+import { CheckpointError } from "../errors.ts";
+import { CELLS, type Ranks } from "./four-bit-codes.ts";
+import { floats32, packNestedScales, storeFloats } from "./four-bit-scales.ts";
+import type { MatrixShape, Packer, Parts } from "./weight-format.ts";
+
+/** Smaller largest numbers count as this one. */
+const SMALLEST = Math.fround(1e-38);
+const INFINITE = 0x7f800000;
+
+export type FourBitPacking = {
+  readonly name: string;
+  readonly block: number;
+  readonly nested: boolean;
+  readonly ranks: Ranks;
+};
+
+/** @throws CheckpointError from rows(): a number is NaN or infinite */
+export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixShape): Packer {
+  const { name, block, nested, ranks } = how;
+  const [codes] = parts;
+  const blocks = Math.ceil((shape.rows * shape.columns) / block);
+  const scales = nested ? new Float32Array(blocks) : floats32(parts[1]);
+  // What has come of a block whose end comes with later rows.
+  const held = new Float32Array(block);
+  const heldBits = new Int32Array(held.buffer);
+  let holding = 0;
+  let done = 0;
+
+  const packBlock = (values: Float32Array, bits: Int32Array, from: number): void => {
+    const largest = largestBits(bits, from, from + block);
+    if (largest >= INFINITE) throw notFinite(name, done, block, shape.columns);
+    const scale = fromBits(largest);
+    scales[done] = scale;
+    const inverse = Math.fround(1 / Math.max(scale, SMALLEST));
+    encode(values, from, from + block, inverse, ranks, codes, (done * block) / 2);
+    done++;
+  };
+
+  return {
+    rows(values) {
+      const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+      let at = 0;
+      if (holding > 0) {
+        at = Math.min(block - holding, values.length);
+        held.set(values.subarray(0, at), holding);
+        holding += at;
+        if (holding < block) return;
+        packBlock(held, heldBits, 0);
+        holding = 0;
+      }
+      for (; at + block <= values.length; at += block) packBlock(values, bits, at);
+      held.set(values.subarray(at));
+      holding = values.length - at;
+    },
+
+    finish() {
+      if (holding > 0) {
+        const largest = largestBits(heldBits, 0, holding);
+        if (largest >= INFINITE) throw notFinite(name, done, holding, shape.columns);
+        const scale = Math.max(fromBits(largest), SMALLEST);
+        scales[done] = scale;
+        for (let i = 0; i < holding; i++) held[i] /= scale;
+        // An odd number of codes is filled up with that of 0.
+        held.fill(0, holding);
+        encode(held, 0, holding + (holding % 2), 1, ranks, codes, (done * block) / 2);
+      }
+      if (nested) packNestedScales(scales, parts);
+      else if (scales.buffer !== parts[1].buffer) storeFloats(parts[1], scales);
+    },
+  };
+}
+
+/** The bits of the largest magnitude; those of NaN and infinity are above all others. */
+function largestBits(bits: Int32Array, from: number, to: number): number {
+  let largest = 0;
+  for (let i = from; i < to; i++) {
+    const magnitude = bits[i] & 0x7fffffff;
+    if (magnitude > largest) largest = magnitude;
+  }
+  return largest;
+}
+
+const oneFloat = new Float32Array(1);
+const oneWord = new Int32Array(oneFloat.buffer);
+
+function fromBits(bits: number): number {
+  oneWord[0] = bits;
+  return oneFloat[0];
+}
+
+/** The codes of an even number of values, each times `inverse`, two to a byte from byte `at` on. */
+function encode(
+  values: Float32Array,
+  from: number,
+  to: number,
+  inverse: number,
+  { cells, bounds, codes }: Ranks,
+  target: Uint8Array,
+  at: number,
+): void {
+  for (let i = from; i < to; i += 2) {
+    const first = Math.fround(values[i] * inverse);
+    const second = Math.fround(values[i + 1] * inverse);
+    let high = cells[((first + 1) * CELLS) | 0];
+    let low = cells[((second + 1) * CELLS) | 0];
+    high += first > bounds[high] ? 1 : 0;
+    low += second > bounds[low] ? 1 : 0;
+    target[at++] = (codes[high] << 4) | codes[low];
+  }
+}
+
+function notFinite(name: string, block: number, size: number, columns: number): CheckpointError {
+  const from = block * size;
+  return new CheckpointError(
+    `quantising to ${name}: row ${Math.floor(from / columns)} holds NaN or an infinity at or after column ${from % columns}; ` +
+      "a block takes its scale from its largest number, so every weight must be finite: the checkpoint is damaged",
+  );
+}

@@ -1,0 +1,87 @@
+// The scales of 4-bit blocks: f32, or quantised once more (double quantisation: Dettmers et al. 2023, "QLoRA", section 3):
+// the mean is taken off, and what is left is kept in blocks of 256 of the dynamic 8-bit type.
+// Bits as bitsandbytes computes them on a CPU with AVX2 and one thread, the order of PyTorch's sum included.
+
+import { dynamicMap, quantizeDynamic8 } from "./dynamic-map.ts";
+import type { Parts } from "./weight-format.ts";
+import { bytesOf } from "./words.ts";
+
+/** Scales that share a scale of their own. */
+export const NESTED_BLOCK = 256;
+/** Numbers in the last part: the map, then the mean. */
+export const NESTED_VALUES = 257;
+
+/** The bytes as f32: a view when they are aligned, else a copy of them. */
+export function floats32(bytes: Uint8Array): Float32Array {
+  const { buffer, byteOffset } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(buffer, byteOffset, bytes.length >>> 2);
+}
+
+/** Writes f32 numbers to bytes at any address. */
+export function storeFloats(bytes: Uint8Array, values: Float32Array): void {
+  bytes.set(bytesOf(values));
+}
+
+/** Scales [from, to) of a doubly quantised matrix. */
+export function nestedScales(parts: Parts, from: number, to: number): Float32Array {
+  const [, codes, nested, tail] = parts;
+  const scales = floats32(nested);
+  const map = floats32(tail);
+  const mean = map[NESTED_VALUES - 1];
+  const out = new Float32Array(to - from);
+  for (let i = from; i < to; i++) {
+    out[i - from] = Math.fround(map[codes[i]] * scales[Math.floor(i / NESTED_BLOCK)]) + mean;
+  }
+  return out;
+}
+
+/** Quantises all scales of a matrix into parts 1, 2 and 3; `scales` is overwritten. */
+export function packNestedScales(scales: Float32Array, parts: Parts): void {
+  const [, codes, nested, tail] = parts;
+  const mean = Math.fround(sum(scales) / scales.length);
+  for (let i = 0; i < scales.length; i++) scales[i] -= mean;
+  const outer = new Float32Array(Math.ceil(scales.length / NESTED_BLOCK));
+  quantizeDynamic8(scales, NESTED_BLOCK, codes, outer);
+  storeFloats(nested, outer);
+  storeFloats(tail, Float32Array.of(...dynamicMap, mean));
+}
+
+const LANES = 8;
+const STREAMS = 4;
+const LEVELS = 4;
+
+/** The f32 sum in PyTorch's order: eight lanes, four streams of vectors, partial sums that cascade over four levels. */
+function sum(values: Float32Array): number {
+  const width = LANES * STREAMS;
+  const vectors = Math.floor(values.length / LANES);
+  const groups = Math.floor(vectors / STREAMS);
+  const levels = Array.from({ length: LEVELS }, () => new Float32Array(width));
+  const power = Math.max(4, Math.floor(Math.ceil(Math.log2(Math.max(groups, 1))) / LEVELS));
+  const group = 2 ** power;
+  const whole = groups - (groups % group);
+  for (let g = 0; g < groups; g++) {
+    for (let i = 0; i < width; i++) levels[0][i] += values[g * width + i];
+    if (g >= whole || (g + 1) % group !== 0) continue;
+    for (let level = 1; level < LEVELS; level++) {
+      addInto(levels[level], levels[level - 1]);
+      levels[level - 1].fill(0);
+      if (Math.floor((g + 1) / group ** level) % group !== 0) break;
+    }
+  }
+  const [total, ...higher] = levels;
+  for (const level of higher) addInto(total, level);
+  for (let v = groups * STREAMS; v < vectors; v++) {
+    for (let i = 0; i < LANES; i++) total[i] += values[v * LANES + i];
+  }
+  for (let stream = 1; stream < STREAMS; stream++) {
+    addInto(total, total.subarray(stream * LANES, (stream + 1) * LANES));
+  }
+  let rest = 0;
+  for (let i = vectors * LANES; i < values.length; i++) rest = Math.fround(rest + values[i]);
+  for (let i = 0; i < LANES; i++) rest = Math.fround(rest + total[i]);
+  return rest;
+}
+
+function addInto(to: Float32Array, from: Float32Array): void {
+  for (let i = 0; i < from.length; i++) to[i] += from[i];
+}

@@ -1,0 +1,90 @@
+// nf4 and fp4 in bitsandbytes' own bytes: blocks of 32 to 4096 numbers along the flattened matrix, so that a block may begin
+// in one row and end in the next. Names: "nf4-64", "fp4-128-dq" (scales quantised once more).
+// Parts: codes, two a byte, the first in the high half · scales · with -dq also the scales' scales, and their map and mean.
+
+import { fourBitRanks, fourBitValues, type FourBitType } from "./four-bit-codes.ts";
+import { fourBitPacker } from "./four-bit-pack.ts";
+import { floats32, NESTED_BLOCK, NESTED_VALUES, nestedScales } from "./four-bit-scales.ts";
+import type { Parts, WeightFormat } from "./weight-format.ts";
+
+/** The sizes of block that bitsandbytes has. */
+export const FOUR_BIT_BLOCKS: readonly number[] = [32, 64, 128, 256, 512, 1024, 2048, 4096];
+
+/** What a 4-bit format is made of. */
+export type FourBitSettings = { type: FourBitType; block: number; nested: boolean };
+
+/** The name of a 4-bit format. */
+export function fourBitName({ type, block, nested }: FourBitSettings): string {
+  return `${type}-${block}${nested ? "-dq" : ""}`;
+}
+
+/** What the name of a 4-bit format says, or undefined for another name. */
+export function fourBitSettings(name: string): FourBitSettings | undefined {
+  const [, type, size, nested] = /^(nf4|fp4)-(\d+)(-dq)?$/.exec(name) ?? [];
+  const block = Number(size);
+  if (!FOUR_BIT_BLOCKS.includes(block)) return undefined;
+  return { type: type as FourBitType, block, nested: nested !== undefined };
+}
+
+/** The family of nf4 and fp4; its formats' families are "nf4", "nf4-dq", "fp4", "fp4-dq", their number is the block. */
+export function fourBitFormat(name: string): WeightFormat | undefined {
+  const settings = fourBitSettings(name);
+  if (settings === undefined || fourBitName(settings) !== name) return undefined;
+  const { type, block, nested } = settings;
+  const values = fourBitValues[type];
+  return {
+    name,
+    family: nested ? `${type}-dq` : type,
+    param: block,
+
+    parts(rows, columns) {
+      const numbers = rows * columns;
+      const blocks = Math.ceil(numbers / block);
+      const codes = Math.ceil(numbers / 2);
+      if (!nested) return [codes, blocks * 4];
+      return [codes, blocks, Math.ceil(blocks / NESTED_BLOCK) * 4, NESTED_VALUES * 4];
+    },
+
+    step: () => 1,
+
+    unpack(parts, { columns }, from, to, out) {
+      const [begin, end] = [from * columns, to * columns];
+      const firstBlock = Math.floor(begin / block);
+      const scales = blockScales(parts, nested, firstBlock, Math.ceil(end / block));
+      const scaled = new Float32Array(16);
+      for (let i = begin, b = 0; i < end; b++) {
+        const stop = Math.min(end, (firstBlock + b + 1) * block);
+        for (let code = 0; code < 16; code++) scaled[code] = values[code] * scales[b];
+        unpackRun(parts[0], i, stop, scaled, out, i - begin);
+        i = stop;
+      }
+    },
+
+    packer: (parts, shape) =>
+      fourBitPacker({ name, block, nested, ranks: fourBitRanks[type] }, parts, shape),
+  };
+}
+
+function blockScales(parts: Parts, nested: boolean, from: number, to: number): Float32Array {
+  return nested ? nestedScales(parts, from, to) : floats32(parts[1]).subarray(from, to);
+}
+
+/** Numbers [from, to) of the flattened matrix, all of one block. */
+function unpackRun(
+  codes: Uint8Array,
+  from: number,
+  to: number,
+  scaled: Float32Array,
+  out: Float32Array,
+  at: number,
+): void {
+  let i = from;
+  if (i % 2 === 1 && i < to) out[at++] = scaled[codes[i++ >>> 1] & 15];
+  let byte = i >>> 1;
+  for (; i + 1 < to; i += 2) {
+    const pair = codes[byte++];
+    out[at++] = scaled[pair >>> 4];
+    out[at++] = scaled[pair & 15];
+  }
+  if (i < to) out[at] = scaled[codes[byte] >>> 4];
+}
