@@ -43,10 +43,10 @@ export interface Backend {
    */
   place(leaves: readonly LeafSpec[]): Promise<void>;
   /**
-   * Lets `fill` write a weight's bytes in its own format, straight into the place where kernels read them.
-   * The view is valid until `fill` resolves.
+   * Lets `fill` write a weight's bytes in its own format, part by part, straight into the place where kernels read them.
+   * The views are valid until `fill` resolves.
    */
-  load(name: string, fill: (target: Uint8Array) => Promise<void>): Promise<void>;
+  load(name: string, fill: (parts: readonly Uint8Array[]) => Promise<void>): Promise<void>;
   /** Frees leaves. Programs that use them must be disposed of first. */
   release(names: readonly string[]): void;
   compile(plan: Plan): Program;

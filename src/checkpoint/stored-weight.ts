@@ -20,8 +20,25 @@ export type StoredWeight = {
    * @throws CheckpointError values that the format does not allow, such as a scale that is NaN
    */
   fill(parts: readonly Uint8Array[], onBytes: (bytes: number) => void): Promise<void>;
+  /**
+   * The same numbers regrouped for the road of int8 activations, when there is such a format.
+   * GGUF's Q4_0 blocks, for example, become those of q4.
+   */
+  readonly regrouped?: {
+    readonly format: WeightFormat;
+    fill(parts: readonly Uint8Array[], onBytes: (bytes: number) => void): Promise<void>;
+  };
   /** Rows [from, to) as f32; `out` has (to − from) · columns numbers. */
   readRows(from: number, to: number, out: Float32Array): Promise<void>;
+};
+
+/** A row of the table of a checkpoint. */
+export type TableEntry = {
+  readonly name: string;
+  /** The file's dtype; of a quantised weight, the method's name for it. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly quantised?: boolean;
 };
 
 /** The weights of an opened checkpoint. */
@@ -29,5 +46,7 @@ export type WeightSource = {
   /** Folder or file, for messages. */
   readonly dir: string;
   readonly weights: ReadonlyMap<string, StoredWeight>;
+  /** The weights, and what else is in the file, as a table: packed tensors appear as the weights that they make. */
+  readonly tensors: ReadonlyMap<string, TableEntry>;
   close(): Promise<void>;
 };

@@ -2,10 +2,11 @@
 // knows no threads and no messages. Steps run one at a time, whatever calls they belong to.
 
 import { Aborted, type Backend } from "../backends/backend.ts";
-import { type Checkpoint, openCheckpoint } from "../checkpoint/weights.ts";
-import { InputError, MemoryError } from "../errors.ts";
+import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts";
+import { openWeights } from "../checkpoint/weight-source.ts";
+import { CheckpointError, InputError, MemoryError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
-import type { DType } from "../graph/graph.ts";
+import type { DTypeOf } from "../generate/record.ts";
 import { PagePool } from "../generate/pages.ts";
 import { Runner } from "../generate/runner.ts";
 import { checkWeights, type WeightMatch } from "../models/config-weights.ts";
@@ -13,6 +14,7 @@ import { MistralConfig } from "../models/config.ts";
 import { BatchCache } from "./batch-cache.ts";
 import { forward, type ForwardEnvironment } from "./forward.ts";
 import { GenerationLoop } from "./generation.ts";
+import { keptAs } from "./kept-formats.ts";
 import { type LoadProgress, loadWeights } from "./load.ts";
 import type {
   CacheRequest,
@@ -82,29 +84,25 @@ export class EngineCore {
     hooks: EngineHooks,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<{ core: EngineCore; report: LoadReport }> {
-    const { dir, subfolder, variant, head } = model;
-    const checkpoint = await openCheckpoint(dir, { subfolder, variant });
+    const { head } = model;
+    const config = new MistralConfig(model.config);
+    const source = await openSource(model, config);
     try {
-      const config = new MistralConfig(model.config);
       const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
-      const match = await untie(config, checkpoint, checkWeights(config, checkpoint, kind), kind);
-      const stored = (leaf: string): string => match.names.get(leaf) ?? leaf;
-      const dtypeOf = (leaf: string): DType => {
-        const chosen =
-          model.dtype === "auto" ? checkpoint.tensors.get(stored(leaf))?.dtype : model.dtype;
-        return findFormat(chosen ?? "")?.name ?? "f32";
-      };
+      const match = await untie(config, source, checkWeights(config, source, kind), kind);
+      const stored = (leaf: string): StoredWeight => storedWeight(source, match, leaf);
+      const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
       const runner = new Runner(config, backend, dtypeOf);
       const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
       const nonFinite = hooks.weightsAreThere
         ? []
-        : await loadWeights(backend, leaves, checkpoint, stored, onProgress);
+        : await loadWeights(backend, leaves, stored, onProgress);
       hooks.placed();
       const core = new EngineCore(runner, backend, hooks, model.attention === "eager");
-      const dtype = findFormat(dtypeOf("model.embed_tokens.weight"))?.torch ?? "float32";
+      const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
       return { core, report: { info: match.info, nonFinite, dtype } };
     } finally {
-      await checkpoint.close();
+      await source.close();
     }
   }
 
@@ -288,22 +286,44 @@ function checkPast(cache: BatchCache | undefined, past: number | undefined): voi
 /** A tied model whose file holds two different matrices is not tied, as in Transformers. */
 async function untie(
   config: MistralConfig,
-  checkpoint: Checkpoint,
+  source: WeightSource,
   match: WeightMatch,
   kind: "MistralForCausalLM" | "MistralModel",
 ): Promise<WeightMatch> {
   if (!match.bothTiedStored) return match;
-  const embedding = match.names.get("model.embed_tokens.weight") ?? "model.embed_tokens.weight";
-  const bytes = checkpoint.tensors.get(embedding)?.bytes ?? 0;
-  const PIECE = 1 << 24;
-  for (let from = 0; from < bytes; from += PIECE) {
-    const to = Math.min(from + PIECE, bytes);
-    const [a, b] = [new Uint8Array(to - from), new Uint8Array(to - from)];
-    await checkpoint.read(embedding, a, from, to);
-    await checkpoint.read("lm_head.weight", b, from, to);
-    if (a.every((byte, i) => byte === b[i])) continue;
+  const embedding = storedWeight(source, match, "model.embed_tokens.weight");
+  const head = storedWeight(source, match, "lm_head.weight");
+  const [rows, columns] = embedding.shape;
+  const step = Math.max(1, Math.floor(2 ** 22 / columns));
+  for (let from = 0; from < rows; from += step) {
+    const to = Math.min(from + step, rows);
+    const [a, b] = [embedding, head].map(() => new Float32Array((to - from) * columns));
+    await embedding.readRows(from, to, a);
+    await head.readRows(from, to, b);
+    if (a.every((value, i) => Object.is(value, b[i]))) continue;
     config.tie_word_embeddings = false;
-    return checkWeights(config, checkpoint, kind);
+    return checkWeights(config, source, kind);
   }
   return match;
+}
+
+type Settings = Record<string, unknown> | undefined;
+
+/** The weights of a model's folder, or of its GGUF file. */
+function openSource(
+  { dir, subfolder, variant }: ModelSource,
+  config: MistralConfig,
+): Promise<WeightSource> {
+  const { quantization_config: settings } = config as { quantization_config?: object | null };
+  return openWeights(dir, { subfolder, variant }, (settings ?? undefined) as Settings);
+}
+
+function storedWeight(
+  { dir, weights }: WeightSource,
+  match: WeightMatch,
+  leaf: string,
+): StoredWeight {
+  const stored = weights.get(match.names.get(leaf) ?? leaf);
+  if (stored === undefined) throw new CheckpointError(`${dir}: tensor ${leaf} is missing`);
+  return stored;
 }

@@ -1,11 +1,12 @@
-// Brings the weights of a checkpoint into a backend: each tensor is read by range, straight into its place where the format
-// is kept, else through one small buffer. Peak memory is the placed model plus one buffer. Knows no model.
+// Brings the weights of a checkpoint into a backend: each is read by range, straight into its place where the file's format is
+// kept, else row by row through one small buffer. Peak memory is the placed model plus one buffer. Knows no model.
 
 import type { Backend, LeafSpec } from "../backends/backend.ts";
-import type { Checkpoint } from "../checkpoint/weights.ts";
-import { CheckpointError } from "../errors.ts";
-import { findFormat, type Format, formats } from "../formats/format.ts";
-import { elements } from "../graph/graph.ts";
+import { EngineError } from "../errors.ts";
+import type { StoredWeight } from "../checkpoint/stored-weight.ts";
+import { weightDType } from "../formats/registry.ts";
+import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
+import { isFinitePart } from "./finite.ts";
 
 export type LoadProgress = {
   readonly loaded: number;
@@ -18,94 +19,58 @@ const PIECE = 1 << 22;
 
 /**
  * Places the leaves and fills them.
- * @param nameOf the checkpoint's name of a leaf
+ * @param storedAs the checkpoint's weight of a leaf
  * @returns tensors that hold NaN or Inf: loading warns, generating fails with a typed error
  * @throws CheckpointError, MemoryError
  */
 export async function loadWeights(
   backend: Backend,
   leaves: readonly LeafSpec[],
-  checkpoint: Checkpoint,
-  nameOf: (leaf: string) => string,
+  storedAs: (leaf: string) => StoredWeight,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<string[]> {
   await backend.place(leaves);
-  const total = leaves.reduce((sum, leaf) => sum + stored(checkpoint, nameOf(leaf.name)).bytes, 0);
+  const total = leaves.reduce((sum, leaf) => sum + storedAs(leaf.name).bytes, 0);
   let loaded = 0;
   const nonFinite: string[] = [];
   for (const leaf of leaves) {
-    const name = nameOf(leaf.name);
-    await backend.load(leaf.name, async (target) => {
-      const finite = await fill(target, leaf, checkpoint, name, (bytes) => {
+    const stored = storedAs(leaf.name);
+    const { format } = weightDType(leaf.dtype);
+    await backend.load(leaf.name, async (parts) => {
+      await fill(parts, format, stored, (bytes) => {
         loaded += bytes;
-        onProgress({ loaded, total, tensor: name });
+        onProgress({ loaded, total, tensor: stored.name });
       });
-      if (!finite) nonFinite.push(name);
+      if (!isFinitePart(parts, format)) nonFinite.push(stored.name);
     });
   }
   return nonFinite;
 }
 
-async function fill(
-  target: Uint8Array,
-  leaf: LeafSpec,
-  checkpoint: Checkpoint,
-  name: string,
+/** Fills the parts of a format from a stored weight. */
+export async function fill(
+  parts: Parts,
+  format: WeightFormat,
+  stored: StoredWeight,
   onBytes: (bytes: number) => void,
-): Promise<boolean> {
-  const kept = formats.get(leaf.dtype as Format["name"]);
-  if (kept === undefined)
-    throw new CheckpointError(`${name}: no weight format is called ${leaf.dtype}`);
-  const { format } = stored(checkpoint, name);
-  const count = elements(leaf.shape);
-  let finite = true;
-  for (let from = 0; from < count; from += PIECE) {
-    const to = Math.min(from + PIECE, count);
-    const [begin, end] = [format.bytes(from), format.bytes(to)];
-    const place = target.subarray(kept.bytes(from), kept.bytes(to));
-    if (format === kept) {
-      await checkpoint.read(name, place, begin, end);
-    } else {
-      const bytes = new Uint8Array(end - begin);
-      const values = new Float32Array(to - from);
-      await checkpoint.read(name, bytes, begin, end);
-      format.unpack(bytes, values);
-      kept.pack(values, place);
-    }
-    finite &&= isFinite(place, kept);
-    onBytes(end - begin);
-  }
-  return finite;
-}
-
-function stored(checkpoint: Checkpoint, name: string): { format: Format; bytes: number } {
-  const entry = checkpoint.tensors.get(name);
-  if (entry === undefined)
-    throw new CheckpointError(`${checkpoint.dir}: tensor ${name} is missing`);
-  const format = findFormat(entry.dtype);
-  if (format === undefined) {
-    const known = [...formats.values()].map((f) => f.safetensors).join(", ");
-    throw new CheckpointError(
-      `${checkpoint.dir}: tensor ${name} is ${entry.dtype}; weights can be ${known}`,
+): Promise<void> {
+  const same = [stored, stored.regrouped].find((way) => way?.format.name === format.name);
+  if (same !== undefined) return same.fill(parts, onBytes);
+  const shape = matrixShape(stored.shape);
+  const packer = format.packer?.(parts, shape);
+  if (packer === undefined)
+    throw new EngineError(
+      `${stored.name}: ${format.name} can be read, but not made from ${stored.encoding}`,
     );
+  const step = format.step(shape.columns);
+  const rows = Math.max(step, Math.floor(PIECE / shape.columns / step) * step);
+  const values = new Float32Array(Math.min(rows, shape.rows) * shape.columns);
+  for (let from = 0; from < shape.rows; from += rows) {
+    const to = Math.min(from + rows, shape.rows);
+    const piece = values.subarray(0, (to - from) * shape.columns);
+    await stored.readRows(from, to, piece);
+    packer.rows(piece, from, to);
+    onBytes((stored.bytes * (to - from)) / shape.rows);
   }
-  return { format, bytes: format.bytes(elements(entry.shape)) };
+  packer.finish();
 }
-
-/** Whether no number is NaN or Inf, that is, has all bits of its exponent set; two 16-bit numbers are looked at together. */
-function isFinite(bytes: Uint8Array, format: Format): boolean {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
-  const [high, low] = EXPONENTS[format.name];
-  for (let i = 0; i < words.length; i++) {
-    if ((words[i] & high) === high || (low !== 0 && (words[i] & low) === low)) return false;
-  }
-  const odd =
-    bytes.byteLength % 4 === 2 ? bytes[bytes.length - 2] | (bytes[bytes.length - 1] << 8) : 0;
-  return (odd & low) !== low || low === 0;
-}
-
-const EXPONENTS: Record<Format["name"], readonly [high: number, low: number]> = {
-  f32: [0x7f800000, 0],
-  f16: [0x7c000000, 0x7c00],
-  bf16: [0x7f800000, 0x7f80],
-};

@@ -5,6 +5,7 @@ import type { Adopted } from "../backends/wasm/backend.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
 import type { TeamData } from "./backends.ts";
+import type { Compute } from "./kept-formats.ts";
 
 /** What the worker is started with. */
 export type EngineStart = {
@@ -22,11 +23,27 @@ export type ModelSource = {
   readonly variant?: string;
   /** MistralConfig.to_dict() */
   readonly config: Record<string, unknown>;
+  /** A GGUF file in the folder, in place of safetensors. */
+  readonly ggufFile?: string;
   /** Name of a weight format, or "auto": as in the file. */
   readonly dtype: string;
+  /** How plain weights are quantised while they are loaded. */
+  readonly quantisation?: Quantisation;
+  /** How products with quantised weights are computed; default float32. */
+  readonly compute?: Compute;
+  /** How keys and values are kept; default f32. */
+  readonly cacheDtype?: string;
   readonly attention: "flash" | "eager";
   /** Whether the language-model head is loaded. */
   readonly head: "causal" | "none";
+};
+
+/** Format names by the kind of weight; undefined: kept as it is. Modules named in `skip` are kept too. */
+export type Quantisation = {
+  readonly linear: string;
+  readonly head?: string;
+  readonly embedding?: string;
+  readonly skip: readonly string[];
 };
 
 export type BackendChoice = {

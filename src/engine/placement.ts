@@ -12,7 +12,7 @@ import type { ForwardRequest, ForwardResult } from "./messages.ts";
 
 type RowInputs = Pick<
   StepRows,
-  "ids" | "embeds" | "positions" | "sequenceLength" | "want" | "labels"
+  "ids" | "embeds" | "positions" | "sequenceLength" | "want" | "labels" | "together"
 >;
 
 export class Placement {
@@ -62,6 +62,7 @@ export class Placement {
       positions: Int32Array.from(rows, position),
       sequenceLength: (positions?.reduce((m, p) => Math.max(m, p), 0) ?? this.#past + S - 1) + 1,
       want: Int32Array.from(wanted),
+      together: true,
       ...(this.wants.nll && { labels: Int32Array.from(wanted, (t) => this.#label(rows[t])) }),
     };
     if (ids !== undefined)

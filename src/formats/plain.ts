@@ -15,7 +15,10 @@ export function plainFormat(format: Format): WeightFormat {
     },
     packer: ([bytes], { columns }) => ({
       rows(values, from, to) {
-        format.pack(values, bytes.subarray(format.bytes(from * columns), format.bytes(to * columns)));
+        format.pack(
+          values,
+          bytes.subarray(format.bytes(from * columns), format.bytes(to * columns)),
+        );
       },
       finish() {},
     }),

@@ -1,17 +1,30 @@
 // Every format of weights by its name, parameters included: plain numbers, and the families of quantised ones.
 
+import { EngineError } from "../errors.ts";
 import { formats } from "./format.ts";
+import { ggufFamily } from "./gguf-types.ts";
 import { plainFormat } from "./plain.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
 /** A family finds the formats of its kind in a name: "nf4-64" → nf4 with blocks of 64. */
 type Family = (name: string) => WeightFormat | undefined;
 
-const families: readonly Family[] = [];
+const families: readonly Family[] = [ggufFamily];
 
 const known = new Map<string, WeightFormat>(
   [...formats.values()].map((format) => [format.name, plainFormat(format)]),
 );
+
+/** A weight's dtype: the format in which it lies, and the road on which products are computed ("": exact, in f32). */
+export type WeightDType = { readonly format: WeightFormat; readonly road: string };
+
+/** Takes "nf4-64:fixed16" apart. @throws EngineError no format has that name */
+export function weightDType(dtype: string): WeightDType {
+  const [name, road = ""] = dtype.split(":");
+  const format = findWeightFormat(name);
+  if (format === undefined) throw new EngineError(`no weight format is called ${name}`);
+  return { format, road };
+}
 
 /** The format of that name ("f32", "nf4-64-dq", "Q4_K" …), or undefined. */
 export function findWeightFormat(name: string): WeightFormat | undefined {

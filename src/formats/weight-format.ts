@@ -15,6 +15,8 @@ export type WeightFormat = {
   step(columns: number): number;
   /** Rows [from, to) of a matrix [rows, columns] as f32, exactly what the bytes mean. `out` has (to − from) · columns numbers. */
   unpack(parts: Parts, shape: MatrixShape, from: number, to: number, out: Float32Array): void;
+  /** Whether no scale of a loaded matrix is NaN or Inf; formats whose numbers are plain have none. */
+  isFinite?(parts: Parts): boolean;
   /** Quantises into `parts`; formats that are only read have none. */
   packer?(parts: Parts, shape: MatrixShape): Packer;
 };

@@ -25,8 +25,16 @@ export type StepShape = {
   readonly columns: number;
   /** Rows that see nothing take the mean over all columns of their sequence, as an eager softmax over −3.4e38 does. */
   readonly blind: boolean;
+  /** All rows belong to one call: see DTypeOf. */
+  readonly together?: boolean;
   readonly wants: Wants;
 };
+
+/**
+ * The dtype of a weight: how it is kept, and on which road products with it run. `together`: rows of a step are those of one
+ * call, over which LLM.int8 chooses its outlier columns; else each row has its own, so that batch mates do not matter.
+ */
+export type DTypeOf = (weight: string, together?: boolean) => DType;
 
 export type Wants = {
   /** [N, V] */
@@ -48,13 +56,10 @@ export type Recorded = {
 };
 
 /** The plan of a step of that shape. @param dtypeOf the format in which a weight is kept */
-export function recordStep(
-  c: MistralConfig,
-  shape: StepShape,
-  dtypeOf: (weight: string) => DType,
-): Recorded {
+export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf): Recorded {
   const graph = new Graph();
-  const w: Weights = (name, ...dims) => graph.leaf(name, "weight", dims, dtypeOf(name));
+  const w: Weights = (name, ...dims) =>
+    graph.leaf(name, "weight", dims, dtypeOf(name, shape.together));
   const input = (name: string, live: "rows" | "wanted", ...dims: Shape): Tensor =>
     graph.leaf(name, "input", [live === "rows" ? shape.T : shape.N, ...dims], "f32", live);
   const indices = (name: string, live: "rows" | "wanted"): Tensor =>

@@ -1,13 +1,20 @@
 // Runs steps of one model on one backend: places leaves, keeps the few plans in use, writes inputs, reads results.
 // Knows rows and pages as numbers; nothing of requests, batches or tokens' meaning.
 
+import { layoutOf } from "../graph/graph.ts";
 import type { Backend, InputData, LeafSpec, Program } from "../backends/backend.ts";
-import type { DType } from "../graph/graph.ts";
 import { cacheLeaves, cacheShape } from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { ropeAngles } from "../models/rope.ts";
 import { PAGE } from "../ops/kv-append.ts";
-import { type Recorded, recordCopy, recordStep, type StepShape, type Wants } from "./record.ts";
+import {
+  type DTypeOf,
+  type Recorded,
+  recordCopy,
+  recordStep,
+  type StepShape,
+  type Wants,
+} from "./record.ts";
 
 /** T flat rows of any sequences, N of them wanted. */
 export type StepRows = {
@@ -30,6 +37,8 @@ export type StepRows = {
   readonly want: Int32Array;
   /** [N], for `nll` */
   readonly labels?: Int32Array;
+  /** The rows are those of one call: see DTypeOf. */
+  readonly together?: boolean;
   /** [T]: a second entry and column per row, seen without a window; rows that are not blind name an empty entry. Blind rows do not rotate. */
   readonly blind?: {
     readonly seq: Int32Array;
@@ -55,12 +64,12 @@ const PROGRAMS_KEPT = 24;
 export class Runner {
   readonly config: MistralConfig;
   readonly #backend: Backend;
-  readonly #dtypeOf: (weight: string) => DType;
+  readonly #dtypeOf: DTypeOf;
   readonly #programs = new Map<string, { program: Program; recorded: Recorded }>();
   #pages = 0;
 
   /** @param dtypeOf the format in which each weight is kept */
-  constructor(config: MistralConfig, backend: Backend, dtypeOf: (weight: string) => DType) {
+  constructor(config: MistralConfig, backend: Backend, dtypeOf: DTypeOf) {
     this.config = config;
     this.#backend = backend;
     this.#dtypeOf = dtypeOf;
@@ -83,7 +92,7 @@ export class Runner {
       .map(({ name, shape: dims, dtype, id }) => {
         const users = plan.nodes.filter((node) => node.ins.some((t) => t.id === id));
         const regions = [...new Set(users.map((node) => node.region ?? "head"))];
-        return { name, kind: "weight", shape: dims, dtype, regions };
+        return { name, kind: "weight", shape: dims, dtype: layoutOf(dtype), regions };
       });
   }
 
@@ -134,6 +143,7 @@ export class Runner {
       embeds: rows.embeds !== undefined,
       columns: eager ? capacity(columnsOf(rows)) : 0,
       blind: rows.blind !== undefined,
+      ...(rows.together && { together: true }),
       wants,
     };
     const { program, recorded } = this.#program(JSON.stringify(shape), () =>

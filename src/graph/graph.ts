@@ -5,8 +5,11 @@ import { InputError } from "../errors.ts";
 
 export type Shape = readonly number[];
 
-/** How a tensor is stored. Computed tensors are f32 or i32; weights may have any format of `formats/`. */
-export type DType = "f32" | "i32" | "f16" | "bf16";
+/**
+ * How a tensor is stored. Computed tensors are "f32" or "i32"; weights may have any format of `formats/` by its name, which
+ * may be followed by the road on which products with it are computed: "nf4-64", "nf4-64:fixed16".
+ */
+export type DType = string;
 
 /** weight: never changes · state: changed by ops (cache, optimiser) · input: written before each replay */
 export type LeafKind = "weight" | "state" | "input";
@@ -117,6 +120,11 @@ export class Graph {
 /** An output with the rows of `x` (capacity and live count) and the given further dimensions. */
 export function rowsOf(x: Tensor, ...dims: number[]): Output {
   return { shape: [x.shape[0], ...dims], live: x.live };
+}
+
+/** The part of a dtype that says how the bytes lie: plans with other roads share them. */
+export function layoutOf(dtype: DType): DType {
+  return dtype.split(":")[0];
 }
 
 export function elements(shape: Shape): number {

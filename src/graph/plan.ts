@@ -25,6 +25,16 @@ const REST = 3;
 /** Orders what `outputs` and the written states need, and assigns slots. Outputs keep their slot to the end. */
 export function makePlan(graph: Graph, outputs: readonly Tensor[]): Plan {
   const nodes = neededNodes(graph, outputs);
+  const used = new Set([...nodes.flatMap((n) => n.ins), ...outputs].map((t) => t.id));
+  const leaves = new Map([...graph.leaves].filter(([, leaf]) => used.has(leaf.id)));
+  return { nodes, outputs, leaves, ...assignSlots(nodes, outputs) };
+}
+
+/** A slot for every tensor that is read, for nodes in that order. */
+export function assignSlots(
+  nodes: readonly Node[],
+  outputs: readonly Tensor[],
+): Pick<Plan, "slots" | "slotOf"> {
   const lastUse = new Map<number, number>();
   nodes.forEach((node, i) => node.ins.forEach((t) => lastUse.set(t.id, i)));
   for (const t of outputs) lastUse.set(t.id, nodes.length);
@@ -43,10 +53,7 @@ export function makePlan(graph: Graph, outputs: readonly Tensor[]): Plan {
       if (slot !== undefined && lastUse.get(id) === i) resting.push({ slot, until: i + REST });
     }
   });
-
-  const used = new Set([...nodes.flatMap((n) => n.ins), ...outputs].map((t) => t.id));
-  const leaves = new Map([...graph.leaves].filter(([, leaf]) => used.has(leaf.id)));
-  return { nodes, outputs, leaves, slots, slotOf };
+  return { slots, slotOf };
 }
 
 function neededNodes(graph: Graph, outputs: readonly Tensor[]): Node[] {

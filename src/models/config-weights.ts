@@ -14,14 +14,22 @@ export type ModelClass =
   | "MistralForTokenClassification"
   | "MistralForQuestionAnswering";
 
-/** A checkpoint as far as this file looks at it; `Checkpoint` is one. */
+/** A checkpoint as far as this file looks at it; `WeightSource` is one. */
 export type WeightTable = {
   readonly dir: string;
   readonly tensors: ReadonlyMap<
     string,
-    { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }
+    {
+      readonly name: string;
+      readonly dtype: string;
+      readonly shape: readonly number[];
+      /** Put together from packed tensors: its dtype is the method's word. */
+      readonly quantised?: boolean;
+    }
   >;
 };
+
+const READABLE: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
 
 /** What `output_loading_info` shows, under the names of the model class. */
 export type LoadingInfo = {
@@ -38,8 +46,6 @@ export type WeightMatch = {
   /** Both tied tensors are stored: when their bytes differ, Transformers does not tie them. */
   bothTiedStored: boolean;
 };
-
-const READABLE: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
 
 const PREFIX = "model.";
 const EMBEDDING = "model.embed_tokens.weight";
@@ -162,12 +168,6 @@ export function checkWeights(
 ): WeightMatch {
   const match = matchWeights(config, checkpoint, kind);
   const { missing_keys: missing, mismatched_keys: mismatched } = match.info;
-  const quantised = quantMethod(config);
-  if (quantised !== undefined) {
-    throw new CheckpointError(
-      `${checkpoint.dir}: config.json says that the weights are quantised by ${JSON.stringify(quantised)}, which is not read here; use the unquantised checkpoint`,
-    );
-  }
   if (mismatched.length > 0) {
     const { key, checkpoint: got, model } = mismatched[0];
     throw new CheckpointError(
@@ -184,21 +184,15 @@ export function checkWeights(
     );
   }
   for (const [name, storedName] of match.names) {
-    const dtype = checkpoint.tensors.get(storedName)?.dtype ?? "";
-    if (!READABLE.has(dtype)) {
+    const { dtype = "", quantised } = checkpoint.tensors.get(storedName) ?? {};
+    if (!quantised && !READABLE.has(dtype)) {
       throw new CheckpointError(
-        `${checkpoint.dir}: ${name} has dtype ${dtype}, expected ${[...READABLE].join(", ")}; save the model again in one of these`,
+        `${checkpoint.dir}: ${name} has dtype ${dtype}, expected ${[...READABLE].join(", ")}; save the model again in one of these ` +
+          "(if it is quantised, config.json lacks its quantization_config)",
       );
     }
   }
   return match;
-}
-
-function quantMethod(config: MistralConfig): string | undefined {
-  const settings = (config as { quantization_config?: { quant_method?: unknown } | null })
-    .quantization_config;
-  if (settings == null) return undefined;
-  return typeof settings.quant_method === "string" ? settings.quant_method : "an unnamed method";
 }
 
 function more(count: number, what: string): string {

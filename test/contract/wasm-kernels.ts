@@ -2,7 +2,7 @@
 // Knows how each kernel is called, and that a page of K lies turned.
 
 import { fileURLToPath } from "node:url";
-import { formats } from "../../src/formats/format.ts";
+import { findFormat } from "../../src/formats/format.ts";
 import type { DType, Shape, Values } from "../../src/graph/graph.ts";
 import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module.ts";
 import type { Case, Sizes, TestTensor } from "./table.ts";
@@ -82,7 +82,7 @@ export class KernelBench {
 
 function pack(values: Values, dtype: DType): Uint8Array {
   if (dtype === "i32") return new Uint8Array(Int32Array.from(values).buffer);
-  const format = formats.get(dtype);
+  const format = findFormat(dtype);
   if (format === undefined) throw new Error(`unknown format ${dtype}`);
   const bytes = new Uint8Array(format.bytes(values.length));
   format.pack(Float32Array.from(values), bytes);
@@ -93,7 +93,7 @@ function pack(values: Values, dtype: DType): Uint8Array {
 export function rounded(tensor: TestTensor, dtype: DType): TestTensor {
   if (dtype === "f32") return tensor;
   const wide = new Float32Array(tensor.values.length);
-  formats.get(dtype as "bf16")?.unpack(pack(tensor.values, dtype), wide);
+  findFormat(dtype)?.unpack(pack(tensor.values, dtype), wide);
   return { ...tensor, dtype, values: Float64Array.from(wide) };
 }
 
@@ -148,14 +148,8 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
       units: rows,
       range: (b, e) =>
         kernels.embed(
-          outs[0],
-          ins[0],
-          ins[1],
-          shapes[1][0],
-          shapes[1][1],
-          formatCode(tensors[1].dtype),
-          b,
-          e,
+          ...[outs[0], ...ins, 0, 0, 0, shapes[1][1], shapes[1][0]],
+          ...[formatCode(tensors[1].dtype), 1, b, e],
         ),
     }),
     linear: () => ({

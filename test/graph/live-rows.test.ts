@@ -28,7 +28,7 @@ async function program(T: number, N: number) {
   const weights = leaves.filter((leaf) => leaf.kind === "weight");
   const numbers = seededWeights(new Map(weights.map((leaf) => [leaf.name, leaf.shape])), 3);
   for (const leaf of weights) {
-    await backend.load(leaf.name, async (target) => {
+    await backend.load(leaf.name, async ([target]) => {
       target.set(new Uint8Array(Float32Array.from(numbers[leaf.name]).buffer));
     });
     expect(numbers[leaf.name]).toHaveLength(elements(leaf.shape));

@@ -20,7 +20,7 @@ async function runner(weights: Record<string, Float64Array>): Promise<Runner> {
   const leaves = made.weightLeaves({ logits: true });
   await backend.place(leaves);
   for (const { name } of leaves) {
-    await backend.load(name, async (target) => {
+    await backend.load(name, async ([target]) => {
       target.set(new Uint8Array(Float32Array.from(weights[name]).buffer));
     });
   }

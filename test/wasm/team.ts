@@ -42,7 +42,7 @@ export async function loadSeeded(backend: WasmBackend, leaves: readonly LeafSpec
     const bytes = new Uint8Array(
       dtype === "f32" ? values.buffer : Uint16Array.from(values, high).buffer,
     );
-    await backend.load(name, async (target) => target.set(bytes));
+    await backend.load(name, async ([target]) => target.set(bytes));
   }
 }
 

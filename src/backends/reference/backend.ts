@@ -2,8 +2,9 @@
 // Knows no kernels, no threads; a stop is looked at between two ops.
 
 import { availableBytes } from "#platform";
-import { EngineError, InputError, MemoryError } from "../../errors.ts";
-import { formats } from "../../formats/format.ts";
+import { EngineError, MemoryError } from "../../errors.ts";
+import { weightDType } from "../../formats/registry.ts";
+import { matrixShape } from "../../formats/weight-format.ts";
 import {
   elements,
   liveShape,
@@ -39,15 +40,14 @@ export class ReferenceBackend implements Backend {
     }
   }
 
-  async load(name: string, fill: (target: Uint8Array) => Promise<void>): Promise<void> {
+  async load(name: string, fill: (parts: readonly Uint8Array[]) => Promise<void>): Promise<void> {
     const { spec, values } = this.#leaf(name);
-    const format = spec.dtype === "i32" ? undefined : formats.get(spec.dtype);
-    if (format === undefined)
-      throw new InputError(`${name}: format ${spec.dtype} cannot be loaded`);
-    const bytes = new Uint8Array(format.bytes(values.length));
-    await fill(bytes);
+    const { format } = weightDType(spec.dtype);
+    const shape = matrixShape(spec.shape);
+    const parts = format.parts(shape.rows, shape.columns).map((bytes) => new Uint8Array(bytes));
+    await fill(parts);
     const widened = new Float32Array(values.length);
-    format.unpack(bytes, widened);
+    format.unpack(parts, shape, 0, shape.rows, widened);
     values.set(widened);
   }
 

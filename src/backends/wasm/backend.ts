@@ -83,11 +83,12 @@ export class WasmBackend implements Backend {
     this.#memory.place(leaves);
   }
 
-  async load(name: string, fill: (target: Uint8Array) => Promise<void>): Promise<void> {
+  async load(name: string, fill: (parts: readonly Uint8Array[]) => Promise<void>): Promise<void> {
     const { spec, places } = this.#memory.leaf(name);
     const [first, ...others] = places;
-    await fill(this.#memory.view(spec, first));
-    for (const place of others) this.#memory.view(spec, place).set(this.#memory.view(spec, first));
+    await fill(this.#memory.views(spec, first));
+    const from = this.#memory.views(spec, first);
+    for (const place of others) this.#memory.views(spec, place).forEach((to, i) => to.set(from[i]));
   }
 
   release(names: readonly string[]): void {

@@ -2,6 +2,8 @@
 // kernels/executor.ts reads them. Knows no addresses: they are asked for, tensor by tensor.
 
 import { EngineError } from "../../errors.ts";
+import { weightDType } from "../../formats/registry.ts";
+import { matrixShape } from "../../formats/weight-format.ts";
 import type { Node, Shape, Tensor } from "../../graph/graph.ts";
 import type { Activation } from "../../ops/glu.ts";
 import type { EagerAttrs } from "../../ops/eager-attention.ts";
@@ -12,16 +14,37 @@ import {
   CROSS_ENTROPY,
   EAGER_ATTENTION,
   EMBED,
+  FORMAT_BF16,
+  FORMAT_F16,
+  FORMAT_F32,
+  FORMAT_FP4,
+  FORMAT_FP4_DQ,
+  FORMAT_GGUF,
+  FORMAT_INT4,
+  FORMAT_INT4_ACT,
+  FORMAT_INT8,
+  FORMAT_NF4,
+  FORMAT_NF4_DQ,
+  FORMAT_Q4,
+  FORMAT_Q4K,
+  FORMAT_Q6K,
+  FORMAT_Q8,
   GATHER_ROWS,
   GLU,
   KV_APPEND,
   LINEAR,
+  LINEAR_FIXED16,
+  LINEAR_INT8,
+  LINEAR_LLM_INT8,
+  LINEAR_PACKED,
   LOG_SOFTMAX,
+  PACK_ROWS,
   PAGED_ATTENTION,
   RMS_NORM,
   ROPE,
   TRAP,
 } from "./kernels/header.ts";
+import type { PackAttrs } from "./lower.ts";
 
 export type Encoded = {
   readonly code: number;
@@ -35,7 +58,7 @@ export type Encoded = {
 };
 
 /** Address of a tensor in the op's shard; 0 for an output that nobody reads. */
-export type AddressOf = (t: Tensor) => number;
+export type AddressOf = (t: Tensor, part?: number) => number;
 
 /** Scratch of linear, as kernels/linear.ts lays it out: 1 KiB, then six rows of a block of 1024 k. */
 const LINEAR_SCRATCH = 1024 + 6 * 1024 * 4;
@@ -52,16 +75,36 @@ const encoders: Readonly<Record<string, Encode>> = {
     code: EMBED,
     work: table.shape[1],
     rows: ids,
-    args: [at(y), at(ids), at(table), ...table.shape, formatCode(table)],
+    args: [
+      at(y),
+      at(ids),
+      ...partsOf(table, at),
+      table.shape[1],
+      table.shape[0],
+      ...formatOf(table),
+    ],
+    scratch: 64,
   }),
 
+  // Every product has these arguments; x is packed for the roads that are not exact.
   linear: ({ ins: [x, w], outs: [y] }, at) => ({
-    code: LINEAR,
+    code: linearCode(w),
     work: (w.shape[0] * w.shape[1]) / 4,
     rows: x,
-    args: [at(y), at(x), at(w), w.shape[1], w.shape[0], formatCode(w)],
+    args: [at(y), at(x), ...partsOf(w, at), w.shape[1], w.shape[0], ...formatOf(w)],
     scratch: LINEAR_SCRATCH,
   }),
+
+  pack_rows: ({ ins: [x], outs: [y], attrs }, at) => {
+    const { mode, param } = attrs as PackAttrs;
+    return {
+      code: PACK_ROWS,
+      work: 4 * last(x.shape),
+      rows: x,
+      args: [at(y), at(x), last(x.shape), mode, param],
+      scratch: 64,
+    };
+  },
 
   rms_norm: ({ ins: [x, w], outs: [y, rstd], attrs }, at) => ({
     code: RMS_NORM,
@@ -186,13 +229,75 @@ function attention(
   const { heads, kvHeads, window } = attrs as AttentionAttrs;
   const D = last(q.shape) / heads;
   return [
-    ...[y, q, K, V, seq, at, pages].map(address),
+    ...[y, q, K, V, seq, at, pages].map((t) => address(t)),
     ...[heads, kvHeads, D, window, pages.shape[1], floatBits(attrs, "scale")],
   ];
 }
 
+/** The number by which kernels know a plain format. */
 function formatCode({ dtype }: Tensor): number {
-  return ["f32", "bf16", "f16"].indexOf(dtype);
+  return codes[dtype] ?? -1;
+}
+
+/** Formats by family, as kernels know them. */
+const codes: Readonly<Record<string, number>> = {
+  f32: FORMAT_F32,
+  bf16: FORMAT_BF16,
+  f16: FORMAT_F16,
+  nf4: FORMAT_NF4,
+  fp4: FORMAT_FP4,
+  "nf4-dq": FORMAT_NF4_DQ,
+  "fp4-dq": FORMAT_FP4_DQ,
+  int8: FORMAT_INT8,
+  int4: FORMAT_INT4,
+  "int4-act": FORMAT_INT4_ACT,
+  q4: FORMAT_Q4,
+  q8: FORMAT_Q8,
+  q4k: FORMAT_Q4K,
+  q6k: FORMAT_Q6K,
+  // ggml's numbers of its types
+  Q4_0: FORMAT_GGUF + 2,
+  Q4_1: FORMAT_GGUF + 3,
+  Q5_0: FORMAT_GGUF + 6,
+  Q5_1: FORMAT_GGUF + 7,
+  Q8_0: FORMAT_GGUF + 8,
+  Q2_K: FORMAT_GGUF + 10,
+  Q3_K: FORMAT_GGUF + 11,
+  Q4_K: FORMAT_GGUF + 12,
+  Q5_K: FORMAT_GGUF + 13,
+  Q6_K: FORMAT_GGUF + 14,
+  IQ4_NL: FORMAT_GGUF + 20,
+  IQ4_XS: FORMAT_GGUF + 23,
+};
+
+const roadCodes: Readonly<Record<string, number>> = {
+  int8: LINEAR_INT8,
+  fixed16: LINEAR_FIXED16,
+  row: LINEAR_LLM_INT8,
+  call: LINEAR_LLM_INT8,
+};
+
+/** A weight's format and its parameter. @throws EngineError no kernel reads it */
+function formatOf({ dtype }: Tensor): [code: number, param: number] {
+  const { format } = weightDType(dtype);
+  const code = codes[format.family];
+  if (code === undefined) throw new EngineError(`${dtype} has no kernel on the CPU backend`);
+  return [code, format.param];
+}
+
+function linearCode(w: Tensor): number {
+  const { format, road } = weightDType(w.dtype);
+  if (road !== "") return roadCodes[road];
+  return codes[format.family] <= FORMAT_F16 ? LINEAR : LINEAR_PACKED;
+}
+
+const MOST_PARTS = 4;
+
+/** The addresses of a weight's parts, four in all; what a format does not have is 0. */
+function partsOf(w: Tensor, at: AddressOf): number[] {
+  const { rows, columns } = matrixShape(w.shape);
+  const count = weightDType(w.dtype).format.parts(rows, columns).length;
+  return Array.from({ length: MOST_PARTS }, (_, i) => (i < count ? at(w, i) : 0));
 }
 
 function last(shape: Shape): number {

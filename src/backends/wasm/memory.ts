@@ -4,13 +4,16 @@
 
 import { availableBytes } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
-import { formats } from "../../formats/format.ts";
+import { weightDType } from "../../formats/registry.ts";
+import { matrixShape } from "../../formats/weight-format.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
 import type { LeafSpec } from "../backend.ts";
+import { align } from "./header.ts";
 import { LINE_BYTES, LINES, SCRATCH, WIDE } from "./kernels/header.ts";
 import { Shard, SHARD_LIMIT } from "./shard.ts";
 
-export type Place = { readonly shard: number; readonly offset: number };
+/** Where a leaf lies: its shard, and the address of each of its parts. */
+export type Place = { readonly shard: number; readonly parts: readonly number[] };
 
 /** What lies where, as plain data: with the memories it is all that a new worker needs to go on. */
 export type Directory = {
@@ -56,8 +59,8 @@ export class ShardedMemory {
     this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {} });
     for (const memory of options.memories ?? []) this.#addShard(memory);
     for (const { spec, places } of Object.values(this.directory.leaves)) {
-      for (const { shard, offset } of places)
-        this.shards[shard].claim(offset, bytesOf(spec.dtype, spec.shape));
+      for (const { shard, parts } of places)
+        this.shards[shard].claim(parts[0], bytesOf(spec.dtype, spec.shape));
     }
   }
 
@@ -90,14 +93,16 @@ export class ShardedMemory {
   }
 
   release(name: string): void {
-    for (const { shard, offset } of this.directory.leaves[name]?.places ?? [])
-      this.shards[shard].free(offset);
+    for (const { shard, parts } of this.directory.leaves[name]?.places ?? [])
+      this.shards[shard].free(parts[0]);
     delete this.directory.leaves[name];
   }
 
-  /** The bytes of a leaf at one of its places. */
-  view(spec: LeafSpec, { shard, offset }: Place): Uint8Array {
-    return this.shards[shard].bytes(offset, bytesOf(spec.dtype, spec.shape));
+  /** The bytes of each part of a leaf at one of its places. */
+  views(spec: LeafSpec, { shard, parts }: Place): Uint8Array[] {
+    return partsOf(spec.dtype, spec.shape).map((bytes, i) =>
+      this.shards[shard].bytes(parts[i], bytes),
+    );
   }
 
   /** The address from which a program may use `bytes` of a shard while it runs; grows to the largest that was asked for. */
@@ -228,13 +233,14 @@ export class ShardedMemory {
     try {
       return wanted.map(({ spec, bytes, shards }) =>
         shards.map((shard) => {
-          const place = { shard, offset: this.allocate(shard, bytes, `${spec.kind} ${spec.name}`) };
+          const offset = this.allocate(shard, bytes, `${spec.kind} ${spec.name}`);
+          const place = { shard, parts: addressesOf(spec, offset) };
           done.push(place);
           return place;
         }),
       );
     } catch (error) {
-      for (const { shard, offset } of done) this.shards[shard].free(offset);
+      for (const { shard, parts } of done) this.shards[shard].free(parts[0]);
       throw error;
     }
   }
@@ -243,10 +249,11 @@ export class ShardedMemory {
   #replace(spec: LeafSpec, places: Place[]): void {
     const old = this.directory.leaves[spec.name];
     if (old !== undefined) {
-      const from = this.view(old.spec, old.places[0]);
+      const from = this.views(old.spec, old.places[0]);
       for (const place of places) {
-        const to = this.view(spec, place);
-        to.set(from.subarray(0, Math.min(from.length, to.length)));
+        this.views(spec, place).forEach((to, i) => {
+          to.set(from[i].subarray(0, Math.min(from[i].length, to.length)));
+        });
       }
       this.release(spec.name);
     }
@@ -278,12 +285,26 @@ export class ShardedMemory {
   }
 }
 
+/** Bytes of each part of a tensor. */
+function partsOf(dtype: DType, shape: Shape): readonly number[] {
+  if (dtype === "i32") return [elements(shape) * 4];
+  const { rows, columns } = matrixShape(shape);
+  return weightDType(dtype).format.parts(rows, columns);
+}
+
+/** Bytes that a tensor takes: its parts one after the other, each at a multiple of 64. */
 export function bytesOf(dtype: DType, shape: Shape): number {
-  const count = elements(shape);
-  if (dtype === "i32") return count * 4;
-  const format = formats.get(dtype);
-  if (format === undefined) throw new EngineError(`format ${dtype} is not known`);
-  return format.bytes(count);
+  const parts = partsOf(dtype, shape);
+  return parts.slice(0, -1).reduce((sum, bytes) => sum + align(bytes), 0) + (parts.at(-1) ?? 0);
+}
+
+function addressesOf({ dtype, shape }: LeafSpec, offset: number): number[] {
+  let end = offset;
+  return partsOf(dtype, shape).map((bytes) => {
+    const begin = end;
+    end += align(bytes);
+    return begin;
+  });
 }
 
 function show(bytes: number): string {

@@ -5,6 +5,7 @@ import { EngineError } from "../../errors.ts";
 import {
   describe,
   elements,
+  layoutOf,
   type Leaf,
   type LiveCounts,
   liveShape,
@@ -13,6 +14,7 @@ import {
 } from "../../graph/graph.ts";
 import type { Plan } from "../../graph/plan.ts";
 import type { InputData, Program } from "../backend.ts";
+import { lower } from "./lower.ts";
 import { encode, type Encoded } from "./encode.ts";
 import { align } from "./header.ts";
 import { ARGS_WORD, LIVE, OP_BYTES, PROGRAM_HEADER } from "./kernels/header.ts";
@@ -35,6 +37,7 @@ export class WasmProgram implements Program {
   #live: LiveCounts = { rows: 0, wanted: 0 };
 
   constructor(plan: Plan, memory: ShardedMemory, team: Team) {
+    plan = lower(plan);
     this.#plan = plan;
     this.#memory = memory;
     this.#team = team;
@@ -104,7 +107,7 @@ export class WasmProgram implements Program {
 
   #encodeAll(): Encoded[][] {
     return this.#layout.segments.map(({ shard, nodes }) =>
-      nodes.map((node) => encode(node, (t) => this.#address(t, shard))),
+      nodes.map((node) => encode(node, (t, part) => this.#address(t, shard, part))),
     );
   }
 
@@ -130,12 +133,13 @@ export class WasmProgram implements Program {
     }
   }
 
-  #address(t: Tensor, shard: number): number {
+  #address(t: Tensor, shard: number, part = 0): number {
     const offset = this.#offsets[shard]?.get(t.id);
     if (offset !== undefined) return (this.#arenas[shard] ?? 0) + offset;
     const leaf = leafOf(this.#plan, t);
     if (leaf === undefined) return 0; // an output that nobody reads
-    return this.#memory.leaf(leaf.name).places.find((place) => place.shard === shard)?.offset ?? 0;
+    const { places } = this.#memory.leaf(leaf.name);
+    return places.find((place) => place.shard === shard)?.parts[part] ?? 0;
   }
 
   /** Where an output of the plan lies. */
@@ -146,7 +150,8 @@ export class WasmProgram implements Program {
     const leaf = leafOf(this.#plan, t);
     if (leaf === undefined)
       throw new EngineError(`output ${describe(t)} is not computed by the plan`);
-    return this.#memory.leaf(leaf.name).places[0];
+    const { shard: home, parts } = this.#memory.leaf(leaf.name).places[0];
+    return { shard: home, offset: parts[0] };
   }
 
   #writeInputs(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): void {
@@ -225,7 +230,7 @@ function checkLeaf(leaf: Leaf, memory: ShardedMemory): void {
   const [rows, ...dims] = leaf.shape;
   const [placedRows, ...placedDims] = spec.shape;
   const enough = leaf.kind === "state" ? placedRows >= rows : placedRows === rows;
-  if (spec.dtype === leaf.dtype && enough && String(dims) === String(placedDims)) return;
+  if (spec.dtype === layoutOf(leaf.dtype) && enough && String(dims) === String(placedDims)) return;
   throw new EngineError(
     `leaf ${leaf.name}: the plan wants ${leaf.dtype} ${show(leaf.shape)}, but ${spec.dtype} ${show(spec.shape)} is placed`,
   );

@@ -12,11 +12,12 @@ import { gather_rows } from "./gather-rows";
 import { glu } from "./glu";
 import {
   ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND,
-  LINE_BYTES, LINEAR, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
+  LINE_BYTES, LINEAR, LINEAR_PACKED, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
   ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
+import { linear_packed } from "./linear-packed";
 import { log_softmax } from "./log-softmax";
 import { paged_attention } from "./paged-attention";
 import { rms_norm } from "./rms-norm";
@@ -158,11 +159,25 @@ function rowsOf(op: usize): i32 {
   return live ? load<i32>(<usize>LIVE + (<usize>live << 2) - 4) : word(op, ROWS_WORD);
 }
 
+// @ts-ignore: decorator
+@inline
+function isLinear(code: i32): bool {
+  return code == LINEAR || code == LINEAR_PACKED;
+}
+
+/** Whether the units of a product are few columns and all rows, and not tiles of both. */
+// @ts-ignore: decorator
+@inline
+function isFew(op: usize, rows: i32): bool {
+  return rows < manyFrom(arg(op, 8));
+}
+
 function unitsOf(op: usize, rows: i32): i32 {
   switch (word(op, CODE_WORD)) {
-    case LINEAR: {
-      const O = arg(op, 4);
-      if (rows < manyFrom(arg(op, 5))) return rows ? ceilDiv(O, FEW_COLUMNS) : 0;
+    case LINEAR:
+    case LINEAR_PACKED: {
+      const O = arg(op, 7);
+      if (isFew(op, rows)) return rows ? ceilDiv(O, FEW_COLUMNS) : 0;
       return ceilDiv(O, MANY_COLUMNS) * ceilDiv(rows, MANY_ROWS);
     }
     case PAGED_ATTENTION:
@@ -179,10 +194,10 @@ function unitsOf(op: usize, rows: i32): i32 {
 
 function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
   const even = max(1, units / (threads * 4));
-  if (word(op, CODE_WORD) != LINEAR) return word(op, CODE_WORD) == PAGED_ATTENTION ? 1 : even;
-  const format = arg(op, 5);
-  if (rows >= manyFrom(format)) return 1;
-  const bytes = FEW_COLUMNS * arg(op, 3) * (format ? 2 : 4);
+  if (word(op, CODE_WORD) == PAGED_ATTENTION) return 1;
+  if (!isLinear(word(op, CODE_WORD))) return even;
+  if (!isFew(op, rows)) return 1;
+  const bytes = FEW_COLUMNS * arg(op, 6) * (arg(op, 8) ? 2 : 4);
   return min(even, max(1, CLAIM_BYTES / bytes));
 }
 
@@ -191,8 +206,9 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
   const a = address(op, 0), b = address(op, 1), c = address(op, 2), d = address(op, 3), e = address(op, 4);
   switch (word(op, CODE_WORD)) {
     case EMBED:
-      return embed(a, b, c, arg(op, 3), arg(op, 4), arg(op, 5), begin, end);
+      return embed(a, b, c, d, e, address(op, 5), arg(op, 6), arg(op, 7), arg(op, 8), arg(op, 9), begin, end);
     case LINEAR:
+    case LINEAR_PACKED:
       return callLinear(op, rows, scratch, begin, end);
     case RMS_NORM:
       return rms_norm(a, b, c, d, arg(op, 4), load<f32>(op, (ARGS_WORD + 5) << 2), arg(op, 6), scratch, begin, end);
@@ -231,8 +247,8 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
 }
 
 function callLinear(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
-  const O = arg(op, 4);
-  if (rows < manyFrom(arg(op, 5))) {
+  const O = arg(op, 7);
+  if (isFew(op, rows)) {
     columns(op, scratch, 0, rows, begin * FEW_COLUMNS, min(end * FEW_COLUMNS, O));
     return;
   }
@@ -247,8 +263,11 @@ function callLinear(op: usize, rows: i32, scratch: usize, begin: i32, end: i32):
 
 function columns(op: usize, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32): void {
   const y = address(op, 0), x = address(op, 1), w = address(op, 2);
-  const K = arg(op, 3), O = arg(op, 4), format = arg(op, 5), wide = load<i32>(WIDE);
-  if (format == 0) linear_f32(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+  const K = arg(op, 6), O = arg(op, 7), format = arg(op, 8), wide = load<i32>(WIDE);
+  if (word(op, CODE_WORD) == LINEAR_PACKED) {
+    const p1 = address(op, 3), p2 = address(op, 4), p3 = address(op, 5), param = arg(op, 9);
+    linear_packed(y, x, w, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+  } else if (format == 0) linear_f32(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
   else if (format == 1) linear_bf16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
   else linear_f16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
 }

@@ -58,5 +58,34 @@ export const ADD = 10;
 export const GATHER_ROWS = 11;
 export const LOG_SOFTMAX = 12;
 export const CROSS_ENTROPY = 13;
+/** Products with packed weights: exact; with int8 activations; in 16-bit fixed point; LLM.int8. */
+export const LINEAR_PACKED = 14;
+export const LINEAR_INT8 = 15;
+export const LINEAR_FIXED16 = 16;
+export const LINEAR_LLM_INT8 = 17;
+export const PACK_ROWS = 18;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
+
+// How rows are packed for a road.
+export const PACK_INT8 = 1;
+export const PACK_FIXED16 = 2;
+export const PACK_LLM_INT8 = 3;
+export const PACK_LLM_INT8_CALL = 4;
+
+// Formats of weights by number; a GGUF type is 32 + its number there.
+export const FORMAT_F32 = 0;
+export const FORMAT_BF16 = 1;
+export const FORMAT_F16 = 2;
+export const FORMAT_NF4 = 10;
+export const FORMAT_FP4 = 11;
+export const FORMAT_NF4_DQ = 12;
+export const FORMAT_FP4_DQ = 13;
+export const FORMAT_INT8 = 14;
+export const FORMAT_INT4 = 15;
+export const FORMAT_INT4_ACT = 16;
+export const FORMAT_Q4 = 17;
+export const FORMAT_Q8 = 18;
+export const FORMAT_Q4K = 19;
+export const FORMAT_Q6K = 20;
+export const FORMAT_GGUF = 32;

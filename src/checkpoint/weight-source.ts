@@ -1,0 +1,104 @@
+// The weights of a folder, whatever method packed them: plain tensors as they are, quantised ones put together by the reader of
+// their method. Knows no model: which weights are wanted, and of which shape, is asked elsewhere.
+
+import { CheckpointError } from "../errors.ts";
+import { findFormat } from "../formats/format.ts";
+import { plainFormat } from "../formats/plain.ts";
+import { matrixShape } from "../formats/weight-format.ts";
+import type { StoredWeight, TableEntry, WeightSource } from "./stored-weight.ts";
+import {
+  type Checkpoint,
+  type CheckpointOptions,
+  openCheckpoint,
+  type TensorEntry,
+} from "./weights.ts";
+
+/** What a method's reader makes of a checkpoint: its weights, and the tensors that they are made of. */
+export type QuantizedWeights = {
+  readonly weights: ReadonlyMap<string, StoredWeight>;
+  readonly used: ReadonlySet<string>;
+};
+
+type Reader = (checkpoint: Checkpoint, settings: Record<string, unknown>) => QuantizedWeights;
+
+/** quant_method of config.json → its reader. */
+const readers: Readonly<Record<string, Reader>> = {};
+
+/** Numbers that are read at once: a bound for buffers. */
+const PIECE = 1 << 22;
+
+/**
+ * Opens the weights of a folder.
+ * @param settings `quantization_config` of config.json; undefined: plain weights
+ * @throws CheckpointError
+ */
+export async function openWeights(
+  dir: string,
+  options: CheckpointOptions = {},
+  settings?: Record<string, unknown>,
+): Promise<WeightSource> {
+  const checkpoint = await openCheckpoint(dir, options);
+  try {
+    return weightsOf(checkpoint, settings);
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+function weightsOf(checkpoint: Checkpoint, settings?: Record<string, unknown>): WeightSource {
+  const { weights, used } =
+    settings === undefined
+      ? { weights: new Map<string, StoredWeight>(), used: new Set<string>() }
+      : readerOf(checkpoint.dir, settings)(checkpoint, settings);
+  const all = new Map(weights);
+  const tensors = new Map<string, TableEntry>();
+  for (const { name, encoding, shape } of weights.values())
+    tensors.set(name, { name, dtype: encoding, shape, quantised: true });
+  for (const [name, entry] of checkpoint.tensors) {
+    if (used.has(name)) continue;
+    tensors.set(name, entry);
+    const weight = plainWeight(checkpoint, entry);
+    if (weight !== undefined) all.set(name, weight);
+  }
+  return { dir: checkpoint.dir, weights: all, tensors, close: () => checkpoint.close() };
+}
+
+/** @throws CheckpointError a method that has no reader */
+function readerOf(dir: string, settings: Record<string, unknown>): Reader {
+  const method = settings.quant_method;
+  if (typeof method === "string" && Object.hasOwn(readers, method)) return readers[method];
+  throw new CheckpointError(
+    `${dir}: config.json says that the weights are quantised by ${JSON.stringify(method) ?? "an unnamed method"}; ` +
+      `methods that are read: ${Object.keys(readers).join(", ")}; use another checkpoint of this model, or the unquantised one`,
+  );
+}
+
+/** A tensor of plain numbers, or undefined when its dtype is none of them. */
+export function plainWeight(checkpoint: Checkpoint, entry: TensorEntry): StoredWeight | undefined {
+  const plain = findFormat(entry.dtype);
+  if (plain === undefined) return undefined;
+  const { name, shape, bytes } = entry;
+  const { columns } = matrixShape(shape);
+  return {
+    ...{ name, shape, bytes },
+    encoding: entry.dtype,
+    format: plainFormat(plain),
+
+    async fill([target], onBytes) {
+      const step = plain.bytes(PIECE);
+      for (let from = 0; from < bytes; from += step) {
+        const to = Math.min(from + step, bytes);
+        await checkpoint.read(name, target.subarray(from, to), from, to);
+        onBytes(to - from);
+      }
+    },
+
+    async readRows(from, to, out) {
+      const [begin, end] = [plain.bytes(from * columns), plain.bytes(to * columns)];
+      const stored = new Uint8Array(end - begin);
+      await checkpoint.read(name, stored, begin, end);
+      plain.unpack(stored, out);
+    },
+  };
+}
