@@ -13,9 +13,11 @@ function loaded(): MistralForCausalLM {
 }
 
 const contestant: Contestant = {
-  async load({ dir, dtype, threads }) {
-    model = await AutoModelForCausalLM.from_pretrained(dir, { dtype, threads });
-    return { versions: { node: process.version, v8: process.versions.v8 } };
+  async load({ dir, dtype, threads, options }) {
+    const start = performance.now();
+    model = await AutoModelForCausalLM.from_pretrained(dir, { dtype, threads, ...options });
+    const seconds = (performance.now() - start) / 1000;
+    return { seconds, versions: { node: process.version, v8: process.versions.v8 } };
   },
 
   async prefill(ids, repeat, wantLogits) {

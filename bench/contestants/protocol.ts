@@ -5,12 +5,21 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 export type LoadOptions = {
+  /** A folder, or a GGUF file. */
   readonly dir: string;
-  readonly dtype: "float32" | "bfloat16";
+  readonly dtype: string;
   readonly threads: number;
+  /** What else a side's own `from_pretrained` takes. */
+  readonly options?: Readonly<Record<string, unknown>>;
 };
 
-export type Loaded = { readonly versions: Readonly<Record<string, string>> };
+export type Loaded = {
+  readonly versions: Readonly<Record<string, string>>;
+  /** From the call to a model that can answer; the library itself was imported before. */
+  readonly seconds: number;
+  /** What the side says about the instruction sets that it uses. */
+  readonly instructions?: string;
+};
 
 export type Prefilled = {
   /** Seconds of each repetition: the prompt in one forward call with a fresh cache, logits of the last token only. */

@@ -1,20 +1,32 @@
-"""PyTorch on the CPU through Transformers, as a contestant: the other side of protocol.ts."""
+"""PyTorch on the CPU through Transformers, as a contestant: the other side of protocol.ts.
 
+`options.quantization_config` holds the fields of a BitsAndBytesConfig; the weights are then quantised while they load.
+"""
+
+import importlib.metadata
 import json
 import sys
 import time
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 
 class PyTorch:
     def load(self, request):
         torch.set_num_threads(request["threads"])
-        dtype = getattr(torch, request["dtype"])
-        self.model = AutoModelForCausalLM.from_pretrained(request["dir"], dtype=dtype).eval()
-        return {"versions": {"torch": torch.__version__, "transformers": transformers.__version__}}
+        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+        options = {"dtype": getattr(torch, request["dtype"])}
+        fields = request.get("options", {}).get("quantization_config")
+        if fields is not None:
+            versions["bitsandbytes"] = importlib.metadata.version("bitsandbytes")
+            options |= {"quantization_config": BitsAndBytesConfig(**fields), "device_map": "cpu"}
+        start = time.perf_counter()
+        self.model = AutoModelForCausalLM.from_pretrained(request["dir"], **options).eval()
+        seconds = time.perf_counter() - start
+        capability = torch.backends.cpu.get_cpu_capability()
+        return {"versions": versions, "seconds": seconds, "instructions": f"ATen: {capability}"}
 
     def prefill(self, request):
         ids = torch.tensor([request["ids"]])

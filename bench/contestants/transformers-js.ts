@@ -1,5 +1,5 @@
 // transformers.js on onnxruntime-node, as a contestant: the other side of protocol.ts. Reads what export-onnx.py wrote.
-// ONNX Runtime's CPU kernels have no bfloat16: the weights are fp32 whatever the checkpoint holds.
+// ONNX Runtime's CPU kernels have no bfloat16: the dtype is one of the library's own (fp32, q4).
 
 import { readFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
@@ -43,11 +43,12 @@ function versionOf(name: string): string {
 }
 
 const contestant: Contestant = {
-  async load({ dir, threads }) {
+  async load({ dir, dtype, threads }) {
+    const start = performance.now();
     library.env.localModelPath = `${dirname(dir)}/`;
     library.env.allowRemoteModels = false;
     model = await library.AutoModelForCausalLM.from_pretrained(basename(dir), {
-      dtype: "fp32",
+      dtype,
       device: "cpu",
       session_options: { intraOpNumThreads: threads, interOpNumThreads: 1 },
     });
@@ -55,7 +56,7 @@ const contestant: Contestant = {
       "transformers.js": versionOf("@huggingface/transformers"),
       "onnxruntime-node": versionOf("onnxruntime-node"),
     };
-    return { versions };
+    return { seconds: (performance.now() - start) / 1000, versions };
   },
 
   async prefill(ids, repeat, wantLogits) {

@@ -1,0 +1,193 @@
+"""Writes a checkpoint as GGUF, so that llama.cpp runs the same weights: make-gguf.py CHECKPOINT_DIR OUT.gguf [F32|BF16|Q4_0|Q8_0].
+
+F32 and BF16 are written tensor by tensor. Q4_0 and Q8_0 go through a BF16 file beside OUT, which llama.cpp's own quantiser
+(llama_model_quantize of the library that node-llama-cpp brings) turns into OUT: the bytes are those of `llama-quantize`.
+Rows of q and k are interleaved, as the architecture "llama" rotates them; norms are float32. It has no sliding window.
+"""
+
+import ctypes
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+from sentencepiece import SentencePieceProcessor
+
+KIND = gguf.GGMLQuantizationType
+FILE_TYPES = {"F32": 0, "Q4_0": 2, "Q8_0": 7, "BF16": 32}
+STORED = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+
+
+def main(checkpoint: Path, out: Path, kind: str) -> None:
+    if kind not in FILE_TYPES:
+        raise SystemExit(f"{kind}: expected one of {', '.join(FILE_TYPES)}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if kind in ("F32", "BF16"):
+        write(checkpoint, out, kind)
+        return
+    plain = out.with_suffix(".bf16.tmp")
+    try:
+        write(checkpoint, plain, "BF16")
+        quantize(plain, out, FILE_TYPES[kind])
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def write(checkpoint: Path, out: Path, kind: str) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    writer = gguf.GGUFWriter(out, "llama", use_temp_file=False)
+    describe(writer, checkpoint.name, config, kind)
+    vocabulary(writer, checkpoint, config)
+    tensors = [(ours(name), data, stored) for name, data, stored in stored_tensors(checkpoint)]
+    for name, data, _ in tensors:
+        to = np.dtype(np.float32) if wide(name, kind) else np.dtype(np.uint16)
+        raw = None if wide(name, kind) else KIND.BF16
+        shape = data.shape if raw is None else (*data.shape[:-1], data.shape[-1] * 2)
+        writer.add_tensor_info(name, shape, to if raw is None else np.dtype(np.uint8), data.size * to.itemsize, raw)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for name, data, stored in tensors:
+        values = interleaved(name, data, config)
+        writer.write_tensor_data(widened(values, stored) if wide(name, kind) else narrowed(values, stored))
+    writer.close()
+
+
+def describe(writer: gguf.GGUFWriter, name: str, config: dict, kind: str) -> None:
+    heads = config["num_attention_heads"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    rope = config.get("rope_parameters") or {}
+    writer.add_name(name)
+    writer.add_file_type(FILE_TYPES[kind])
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
+    writer.add_rope_dimension_count(head_dim)
+    writer.add_rope_freq_base(rope.get("rope_theta") or config["rope_theta"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+
+
+def vocabulary(writer: gguf.GGUFWriter, checkpoint: Path, config: dict) -> None:
+    """The pieces of tokenizer.model; a model whose vocabulary is larger gets unused ones behind them."""
+    model = SentencePieceProcessor(model_file=str(checkpoint / "tokenizer.model"))
+    types = gguf.TokenType
+    tokens, scores, kinds = [], [], []
+    for i in range(config["vocab_size"]):
+        known = i < model.vocab_size()
+        tokens.append(model.id_to_piece(i) if known else f"<unused_{i}>")
+        scores.append(model.get_score(i) if known else -10000.0)
+        if not known or model.is_unused(i):
+            kinds.append(types.UNUSED)
+        elif model.is_unknown(i):
+            kinds.append(types.UNKNOWN)
+        elif model.is_control(i):
+            kinds.append(types.CONTROL)
+        else:
+            kinds.append(types.BYTE if model.is_byte(i) else types.NORMAL)
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_scores(scores)
+    writer.add_token_types(kinds)
+    writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(config["eos_token_id"])
+    writer.add_unk_token_id(model.unk_id())
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(False)
+
+
+def stored_tensors(checkpoint: Path):
+    """Name, mapped data (bfloat16 as its bits) and stored dtype of each tensor of all safetensors files."""
+    for file in sorted(checkpoint.glob("*.safetensors")):
+        with file.open("rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            header = json.loads(f.read(length))
+        header.pop("__metadata__", None)
+        for name, entry in header.items():
+            at, dtype = 8 + length + entry["data_offsets"][0], STORED[entry["dtype"]]
+            yield name, np.memmap(file, dtype, "r", at, tuple(entry["shape"])), entry["dtype"]
+
+
+def ours(name: str) -> str:
+    names = {
+        "model.embed_tokens": "token_embd",
+        "model.norm": "output_norm",
+        "lm_head": "output",
+        "input_layernorm": "attn_norm",
+        "post_attention_layernorm": "ffn_norm",
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.o_proj": "attn_output",
+        "mlp.gate_proj": "ffn_gate",
+        "mlp.up_proj": "ffn_up",
+        "mlp.down_proj": "ffn_down",
+    }
+    stem, suffix = name.rsplit(".", 1)
+    if stem in names:
+        return f"{names[stem]}.{suffix}"
+    _, _, layer, part = stem.split(".", 3)
+    return f"blk.{layer}.{names[part]}.{suffix}"
+
+
+def interleaved(name: str, data: np.ndarray, config: dict) -> np.ndarray:
+    """Halves of each head, as Transformers rotates them, become neighbours."""
+    if ".attn_q." not in name and ".attn_k." not in name:
+        return data
+    heads = config["num_attention_heads" if ".attn_q." in name else "num_key_value_heads"]
+    return data.reshape(heads, 2, -1, data.shape[1]).swapaxes(1, 2).reshape(data.shape)
+
+
+def wide(name: str, kind: str) -> bool:
+    return kind == "F32" or "norm" in name
+
+
+def widened(values: np.ndarray, stored: str) -> np.ndarray:
+    if stored == "BF16":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32)
+
+
+def narrowed(values: np.ndarray, stored: str) -> np.ndarray:
+    """Bits of bfloat16, rounded to even."""
+    if stored == "BF16":
+        return np.ascontiguousarray(values)
+    bits = widened(values, stored).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+class QuantizeParams(ctypes.Structure):
+    """llama_model_quantize_params: its first fields, and room for those that a later version may add."""
+
+    _fields_ = [("threads", ctypes.c_int32), ("file_type", ctypes.c_int32), ("rest", ctypes.c_uint8 * 248)]
+
+
+def quantize(plain: Path, out: Path, file_type: int) -> None:
+    arch = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+    package = f"node_modules/@node-llama-cpp/linux-{arch}/bins/linux-{arch}"
+    folder = Path(__file__).parent / ".work/llama" / package
+    for library in ["libggml-base", "libggml"]:
+        ctypes.CDLL(str(next(folder.glob(f"{library}*.so"))), ctypes.RTLD_GLOBAL)
+    llama = ctypes.CDLL(str(next(folder.glob("libllama.*"))))
+    llama.llama_backend_init()
+    llama.llama_model_quantize_default_params.restype = QuantizeParams
+    params = llama.llama_model_quantize_default_params()
+    params.threads, params.file_type = os.cpu_count(), file_type
+    partial = out.with_suffix(".part")
+    status = llama.llama_model_quantize(str(plain).encode(), str(partial).encode(), ctypes.byref(params))
+    if status != 0:
+        raise SystemExit(f"llama_model_quantize: status {status}")
+    partial.rename(out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "Q4_0")
