@@ -8,7 +8,13 @@ const WASM = "backends/wasm";
 
 const config: UserConfig = defineConfig({
   // What is not reached by imports is an entry of its own: the command, and the modules that workers start with.
-  entry: ["src/index.ts", "src/cli.ts", "src/engine/worker.ts", "src/engine/helper.ts"],
+  entry: [
+    "src/index.ts",
+    "src/cli.ts",
+    "src/engine/worker.ts",
+    "src/engine/helper.ts",
+    "src/engine/probe-worker.ts",
+  ],
   root: "src",
   unbundle: true,
   format: "esm",

@@ -1,0 +1,51 @@
+// What this machine can do at most with so many threads: the limits that a benchmark compares itself with. About half a second.
+// Knows no model.
+
+import { startWorker } from "#platform";
+import type { Features } from "../backends/wasm/features.ts";
+import { checkedKernels } from "../backends/wasm/kernel-module.ts";
+import type { ProbeData, ProbeRates } from "../engine/probe-worker.ts";
+import { EngineError } from "../errors.ts";
+
+export type MachineLimits = {
+  threads: number;
+  /** Bytes a second that all threads together read from memory. */
+  memory_bytes_per_second: number;
+  /** Multiplications and additions of 8-bit integers a second, by the instructions of the kernels. */
+  int8_operations_per_second: number;
+  /** The same of float32. */
+  float32_operations_per_second: number;
+};
+
+/**
+ * Measures memory and arithmetic with all threads at once; other programs disturb it.
+ * @throws EngineError WebAssembly has no SIMD here, or a thread died
+ */
+export async function machineLimits(features: Features, threads: number): Promise<MachineLimits> {
+  const checked = await checkedKernels(features);
+  const data: ProbeData = {
+    module: checked.module,
+    sharedMemory: checked.features.threads,
+    meeting: new SharedArrayBuffer(4),
+    threads,
+  };
+  const rates = await Promise.all(Array.from({ length: threads }, () => oneThread(data)));
+  // Of all threads together in their best round.
+  const total = (of: keyof ProbeRates): number =>
+    Math.max(...rates[0][of].map((_, n) => rates.reduce((sum, rate) => sum + rate[of][n], 0)));
+  return {
+    threads,
+    memory_bytes_per_second: total("read"),
+    int8_operations_per_second: Math.max(total("int8"), total("int8Wide")),
+    float32_operations_per_second: total("f32"),
+  };
+}
+
+function oneThread(data: ProbeData): Promise<ProbeRates> {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const worker = startWorker(new URL(`../engine/probe-worker.${extension}`, import.meta.url), data);
+  return new Promise<ProbeRates>((resolve, reject) => {
+    worker.onMessage((rates) => resolve(rates as ProbeRates));
+    worker.onEnd((why) => reject(new EngineError(`measuring this machine failed: ${why}`)));
+  });
+}

@@ -1,0 +1,97 @@
+// One thread of a measurement of this machine: all threads do the same at the same time, each on memory of its own, since they
+// share the way to it. Answers with rates, and ends.
+
+import { parent } from "#platform";
+import { instantiate, type Kernels } from "../backends/wasm/kernel-module.ts";
+
+/** What a probe is started with. */
+export type ProbeData = {
+  readonly module: WebAssembly.Module;
+  readonly sharedMemory: boolean;
+  /** One shared word where all threads meet. */
+  readonly meeting: SharedArrayBuffer;
+  readonly threads: number;
+};
+
+/** What one thread reached, a number a round: per second. */
+export type ProbeRates = {
+  /** Bytes read from memory. */
+  readonly read: readonly number[];
+  /** Products and additions of 8-bit integers: with sums of 16 bits, then with sums of 32. */
+  readonly int8: readonly number[];
+  readonly int8Wide: readonly number[];
+  /** The same of f32. */
+  readonly f32: readonly number[];
+};
+
+// Byte addresses; 64 MiB a thread are beyond every cache.
+const [RESULT, OPERANDS, MEMORY] = [65_536, 131_072, 262_144];
+const BYTES = 64 * 2 ** 20;
+const PAGES = (MEMORY + BYTES) / 65_536;
+const TURNS = 4096;
+/** Milliseconds: until V8 has optimised a kernel, and of one round. */
+const [WARM, ROUND] = [30, 25];
+const ROUNDS = 3;
+
+const { data, post } = parent();
+post(measure(data as ProbeData));
+
+function measure({ module, sharedMemory, meeting, threads }: ProbeData): ProbeRates {
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: sharedMemory });
+  const kernels = instantiate(module, memory);
+  // Pages that were never written are all the same page.
+  new Uint8Array(memory.buffer).fill(1);
+  let meetings = 0;
+  const meet = (): void => {
+    const word = new Int32Array(meeting);
+    const all = ++meetings * threads;
+    Atomics.add(word, 0, 1);
+    Atomics.notify(word, 0);
+    for (let came = Atomics.load(word, 0); came < all; came = Atomics.load(word, 0)) {
+      Atomics.wait(word, 0, came, 100);
+    }
+  };
+  const rounds = (work: () => number): number[] => {
+    rate(work, WARM);
+    return Array.from({ length: ROUNDS }, () => {
+      meet();
+      return rate(work, ROUND);
+    });
+  };
+  const dots = (name: "probe_int8" | "probe_int8_wide"): number[] =>
+    rounds(() => {
+      kernels[name](RESULT, OPERANDS, TURNS);
+      return 2 * TURNS * Number(kernels.probe_int8_products());
+    });
+  return {
+    read: rounds(reader(kernels)),
+    int8: dots("probe_int8"),
+    int8Wide: dots("probe_int8_wide"),
+    f32: rounds(() => {
+      kernels.probe_f32(RESULT, OPERANDS, TURNS);
+      return 2 * TURNS * 40;
+    }),
+  };
+}
+
+/** Walks through the memory in pieces that take some tenths of a millisecond. */
+function reader(kernels: Kernels): () => number {
+  const piece = 2 ** 22;
+  let at = 0;
+  return () => {
+    kernels.probe_read(RESULT, MEMORY + at, piece);
+    at = (at + piece) % BYTES;
+    return piece;
+  };
+}
+
+function rate(work: () => number, milliseconds: number): number {
+  const begin = performance.now();
+  let done = 0;
+  let passed = 0;
+  while (passed < milliseconds) {
+    done += work();
+    passed = performance.now() - begin;
+  }
+  return (done / passed) * 1000;
+}
