@@ -1,0 +1,83 @@
+// 4-bit GPTQ checkpoints (Frantar et al. 2022, arXiv:2210.17323) as AutoGPTQ, GPTQModel and Transformers write them. K inputs, O
+// outputs, G groups: qweight [K/8, O], a word = eight inputs · qzeros [G, ⌈O/8⌉], a word = eight outputs · scales [G, O] · g_idx [K].
+// checkpoint_format "gptq" (also when none is given) stores a zero point less one, "gptq_v2" as it is. Readers differ where the
+// former has stored 15: it was made from a zero point of 0, and is read as that.
+
+import { groupsOf } from "../../formats/int4.ts";
+import type { Checkpoint } from "../weights.ts";
+import { inputMajorMatrix } from "./input-major.ts";
+import {
+  type PackedLayer,
+  type PackedMatrix,
+  type PackedWeights,
+  packedWeights,
+  groupTable,
+  SCALE_DTYPES,
+} from "./packed-int4.ts";
+import { type Settings, SettingsReader } from "./packed-settings.ts";
+
+type GptqSettings = {
+  readonly groupSize: number;
+  readonly actOrder: boolean;
+  /** What is added to a stored zero point. */
+  readonly zeroOffset: number;
+};
+
+/**
+ * The weights of a GPTQ checkpoint.
+ * @param settings `quantization_config` of config.json, or what quantize_config.json holds
+ * @throws CheckpointError settings that are not read (other bits, packings, settings for single layers), a part that is missing or
+ *   has another shape, a group outside the scales, a bias that is not zero
+ */
+export async function gptqWeights(
+  checkpoint: Checkpoint,
+  settings: Settings,
+): Promise<PackedWeights> {
+  const known = gptqSettings(checkpoint.dir, settings);
+  return packedWeights(checkpoint, "gptq", ["qweight", "qzeros", "scales", "g_idx"], (layer) =>
+    gptqMatrix(layer, known),
+  );
+}
+
+function gptqSettings(dir: string, settings: Settings): GptqSettings {
+  const reader = new SettingsReader(`${dir}: settings of gptq`, settings);
+  reader.fourBits("bits", "w_bit");
+  reader.only("is_marlin_format", [false], "weights in the order of the Marlin kernel");
+  reader.only("pack_dtype", ["int32", "torch.int32"], "codes packed into other words than int32");
+  reader.only("lora", [{}], "adapters inside the checkpoint");
+  // Rules that begin with "-:" only tell which layers are not packed.
+  for (const rule of reader.object("dynamic")?.names() ?? []) {
+    if (!rule.startsWith("-:"))
+      throw reader.refuse("dynamic", rule, "no settings for single layers");
+  }
+  const version = reader.word(["gptq", "gptq_v2"], "checkpoint_format", "format");
+  return {
+    groupSize: reader.groupSize(undefined, "group_size", "q_group_size"),
+    actOrder: reader.flag("desc_act") ?? false,
+    zeroOffset: version === "gptq" ? 1 : 0,
+  };
+}
+
+async function gptqMatrix(layer: PackedLayer, settings: GptqSettings): Promise<PackedMatrix> {
+  const { groupSize, actOrder, zeroOffset } = settings;
+  const qweight = layer.need("qweight", ["I32"]);
+  const scales = layer.need("scales", SCALE_DTYPES);
+  const qzeros = layer.need("qzeros", ["I32"]);
+  const [words, O] = layer.matrix("qweight", qweight);
+  const K = words * 8;
+  const group = groupSize === -1 ? K : groupSize;
+  const G = groupsOf(K, group);
+  const why = `for qweight [${words}, ${O}] and group_size ${groupSize}`;
+  layer.checkShape("scales", scales, [G, O], why);
+  layer.checkShape("qzeros", qzeros, [G, Math.ceil(O / 8)], why);
+  const order = actOrder
+    ? layer.need("g_idx", ["I32", "I64"])
+    : layer.find("g_idx", ["I32", "I64"]);
+  if (order !== undefined) layer.checkShape("g_idx", order, [K], why);
+  const table = order && groupTable(layer, "g_idx", await layer.readIntegers(order), group, G);
+  return inputMajorMatrix(layer, {
+    ...{ encoding: "gptq", qweight, qzeros, scales, group, table, zeroOffset },
+    wordsHold: "inputs",
+    outputs: [0, 1, 2, 3, 4, 5, 6, 7],
+  });
+}

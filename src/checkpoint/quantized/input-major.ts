@@ -1,0 +1,71 @@
+// What GPTQ and AWQ share: their tensors lie [inputs, outputs], so that codes, scales and zero points are turned around on the way
+// to the format. K inputs, O outputs, G groups of inputs. Does not know settings.
+
+import type { TensorEntry } from "../weights.ts";
+import { wordsOf, type PackedLayer, type PackedMatrix } from "./packed-int4.ts";
+import { LINE_INPUTS, transposeNibbles, transposeWords } from "./transpose-codes.ts";
+
+/** The tensors of one layer, whose shapes have been checked. */
+export type InputMajor = {
+  readonly encoding: string;
+  /** Words [K/8, O] of eight inputs, or [K, O/8] of eight outputs. */
+  readonly qweight: TensorEntry;
+  readonly wordsHold: "inputs" | "outputs";
+  /** Words [G, ⌈O/8⌉] of eight outputs. */
+  readonly qzeros: TensorEntry;
+  /** [G, O] */
+  readonly scales: TensorEntry;
+  /** Which of a word's eight outputs each nibble belongs to, lowest first. */
+  readonly outputs: readonly number[];
+  /** What is added to a stored zero point. */
+  readonly zeroOffset: number;
+  readonly group: number;
+  readonly table: Int32Array | undefined;
+};
+
+export function inputMajorMatrix(layer: PackedLayer, tensors: InputMajor): PackedMatrix {
+  const { encoding, qweight, wordsHold, qzeros, scales, outputs, zeroOffset } = tensors;
+  const { group, table } = tensors;
+  const [G, O] = scales.shape;
+  const K = wordsHold === "inputs" ? qweight.shape[0] * 8 : qweight.shape[0];
+  /** Rows of qweight that make one word of the target. */
+  const rowsOfWord = wordsHold === "inputs" ? 1 : 8;
+
+  return {
+    ...{ encoding, rows: O, columns: K, group, table },
+
+    readCodes(from, to, target, onBytes) {
+      const codes = { words: wordsOf(target), stride: K / 8, from, to };
+      const multiple = (LINE_INPUTS / 8) * rowsOfWord;
+      return layer.readBands(
+        qweight,
+        { from: 0, to: qweight.shape[0], multiple },
+        (band, row, rows) => {
+          const [at, count] = [row / rowsOfWord, rows / rowsOfWord];
+          if (wordsHold === "inputs") transposeWords(band, count, O, at, codes);
+          else transposeNibbles(band, count, O, at, outputs, codes);
+        },
+        onBytes,
+      );
+    },
+
+    async readScales(target) {
+      const stored = await layer.readScales(scales);
+      for (let o = 0; o < O; o++) {
+        for (let g = 0; g < G; g++) target[o * G + g] = stored[g * O + o];
+      }
+    },
+
+    async readZeros(target) {
+      const words = wordsOf(await layer.read(qzeros));
+      const width = qzeros.shape[1];
+      for (let g = 0; g < G; g++) {
+        for (let nibble = 0; nibble < width * 8; nibble++) {
+          const o = (nibble & ~7) + outputs[nibble & 7];
+          const stored = (words[g * width + (nibble >>> 3)] >>> ((nibble & 7) * 4)) & 15;
+          if (o < O) target[o * G + g] = (stored + zeroOffset) & 15;
+        }
+      }
+    },
+  };
+}

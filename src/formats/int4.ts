@@ -1,0 +1,106 @@
+// Packed 4-bit matrices as GPTQ, AWQ and compressed-tensors publish them, in one order: weight = scale · (code − zero).
+// "int4-<group>" has G = ⌈K / group⌉ scales a row (one scale a row: group = K); "int4-<group>-act" a table of each column's group.
+// Parts, each at a multiple of four bytes: codes [O, ⌈K/2⌉], low nibble = even column · scales f32 [O, G] · zeros i16 [O, G] ·
+// (act) groups of the columns i32 [K]. Knows no files: how each kind of them lies is told in src/checkpoint/quantized/.
+
+import type { MatrixShape, Parts, WeightFormat } from "./weight-format.ts";
+
+/** The most columns that a name may put into a group. */
+const MAX_GROUP = 2 ** 31 - 1;
+
+/** The format of that name, or undefined: "int4-128", "int4-32-act". */
+export function int4Family(name: string): WeightFormat | undefined {
+  const match = /^int4-([1-9]\d{0,9})(-act)?$/.exec(name);
+  if (match === null || Number(match[1]) > MAX_GROUP) return undefined;
+  return int4Format(Number(match[1]), match[2] !== undefined);
+}
+
+/** @param group columns that share a scale; `act`: which ones, a table says */
+export function int4Format(group: number, act: boolean): WeightFormat {
+  return {
+    name: int4Name(group, act),
+    family: act ? "int4-act" : "int4",
+    param: group,
+    parts(rows, columns) {
+      const scales = rows * groupsOf(columns, group);
+      const plain = [rows * rowBytes(columns), scales * 4, scales * 2];
+      return act ? [...plain, columns * 4] : plain;
+    },
+    step: () => 1,
+    unpack(parts, shape, from, to, out) {
+      if (act) unpackByTable(parts, shape, group, from, to, out);
+      else unpackInOrder(parts, shape, group, from, to, out);
+    },
+  };
+}
+
+/** The format's name. */
+export function int4Name(group: number, act: boolean): string {
+  return act ? `int4-${group}-act` : `int4-${group}`;
+}
+
+/** Bytes of one row of codes. */
+export function rowBytes(columns: number): number {
+  return Math.ceil(columns / 2);
+}
+
+/** Groups of one row. */
+export function groupsOf(columns: number, group: number): number {
+  return Math.ceil(columns / group);
+}
+
+function unpackInOrder(
+  parts: Parts,
+  { columns }: MatrixShape,
+  group: number,
+  from: number,
+  to: number,
+  out: Float32Array,
+): void {
+  const { codes, scales, zeros } = numbersOf(parts);
+  const groups = groupsOf(columns, group);
+  for (let row = from, at = 0; row < to; row++) {
+    const begin = row * rowBytes(columns) * 2;
+    for (let g = 0; g < groups; g++) {
+      const [scale, zero] = [scales[row * groups + g], zeros[row * groups + g]];
+      const end = begin + Math.min((g + 1) * group, columns);
+      for (let i = begin + g * group; i < end; i++) {
+        out[at++] = scale * (((codes[i >>> 1] >>> ((i & 1) * 4)) & 15) - zero);
+      }
+    }
+  }
+}
+
+function unpackByTable(
+  parts: Parts,
+  { columns }: MatrixShape,
+  group: number,
+  from: number,
+  to: number,
+  out: Float32Array,
+): void {
+  const { codes, scales, zeros } = numbersOf(parts);
+  const order = new Int32Array(parts[3].buffer, parts[3].byteOffset, columns);
+  const groups = groupsOf(columns, group);
+  for (let row = from, at = 0; row < to; row++) {
+    const begin = row * rowBytes(columns) * 2;
+    for (let k = 0; k < columns; k++) {
+      const g = row * groups + order[k];
+      const i = begin + k;
+      out[at++] = scales[g] * (((codes[i >>> 1] >>> ((i & 1) * 4)) & 15) - zeros[g]);
+    }
+  }
+}
+
+/** The parts as numbers: views. */
+export function numbersOf([codes, scales, zeros]: Parts): {
+  codes: Uint8Array<ArrayBufferLike>;
+  scales: Float32Array<ArrayBufferLike>;
+  zeros: Int16Array<ArrayBufferLike>;
+} {
+  return {
+    codes,
+    scales: new Float32Array(scales.buffer, scales.byteOffset, scales.byteLength >>> 2),
+    zeros: new Int16Array(zeros.buffer, zeros.byteOffset, zeros.byteLength >>> 1),
+  };
+}
