@@ -1,0 +1,189 @@
+// Models with random weights: of a shape, not of a training. Weights are independent draws of a normal distribution (65,536
+// quantiles, standard deviation initializer_range), norms are 1; a seed gives the same files. They stream to the disk: memory
+// holds one piece. For benchmarks and tests.
+
+import { joinPath, writeText } from "#platform";
+import {
+  planShards,
+  saveSafetensors,
+  shardIndex,
+  type Shard,
+  type TensorToSave,
+} from "../checkpoint/save-safetensors.ts";
+import type { Format } from "../formats/format.ts";
+import { checkConfig } from "../models/config-check.ts";
+import { expectedWeights } from "../models/config-weights.ts";
+import type { MistralConfig, MistralConfigOptions } from "../models/config.ts";
+
+/** Shapes by name. */
+export const shapes: Readonly<Record<string, MistralConfigOptions>> = {
+  "mistral-7b": { rms_norm_eps: 1e-5, max_position_embeddings: 32768 },
+  "mistral-7b-v0.3": {
+    vocab_size: 32768,
+    rms_norm_eps: 1e-5,
+    max_position_embeddings: 32768,
+    sliding_window: null,
+    rope_theta: 1e6,
+  },
+  small: {
+    vocab_size: 32000,
+    hidden_size: 1024,
+    intermediate_size: 3584,
+    num_hidden_layers: 12,
+    num_attention_heads: 16,
+    num_key_value_heads: 4,
+    max_position_embeddings: 8192,
+  },
+  tiny: {
+    vocab_size: 640,
+    hidden_size: 64,
+    intermediate_size: 160,
+    num_hidden_layers: 3,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    max_position_embeddings: 512,
+  },
+};
+
+export type RandomModelOptions = {
+  /** Another number, other weights. Default 0. */
+  seed?: number;
+  /** Bytes of the largest file. Default 5 GB. */
+  shardBytes?: number;
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
+};
+
+/**
+ * Writes config.json, generation_config.json and safetensors; a folder that is not there is made. No tokenizer.
+ * @throws InputError a config that no model can have; CheckpointError the folder cannot be written; the signal's reason
+ */
+export async function writeRandomModel(
+  folder: string,
+  config: MistralConfig,
+  format: Format,
+  options: RandomModelOptions = {},
+): Promise<Shard<TensorToSave>[]> {
+  checkConfig(config);
+  await writeText(joinPath(folder, "config.json"), config.to_json_string());
+  const { bos_token_id, eos_token_id } = config;
+  await writeText(
+    joinPath(folder, "generation_config.json"),
+    `${JSON.stringify({ bos_token_id, eos_token_id }, undefined, 2)}\n`,
+  );
+  const { seed = 0, shardBytes = 5e9, signal, onProgress } = options;
+  const tensors = [...expectedWeights(config, "MistralForCausalLM")].map(([name, shape], i) =>
+    randomTensor(name, shape, format, [config.initializer_range, seed * 100_003 + i], signal),
+  );
+  const shards = planShards(tensors, shardBytes);
+  const total = shards.reduce((sum, shard) => sum + shard.bytes, 0);
+  let before = 0;
+  for (const shard of shards) {
+    await saveSafetensors(joinPath(folder, shard.file), shard.tensors, {
+      onProgress: (done) => onProgress?.(before + done, total),
+    });
+    before += shard.bytes;
+  }
+  if (shards.length > 1)
+    await writeText(joinPath(folder, "model.safetensors.index.json"), shardIndex(shards));
+  return shards;
+}
+
+function randomTensor(
+  name: string,
+  shape: readonly number[],
+  format: Format,
+  [std, seed]: readonly [std: number, seed: number],
+  signal: AbortSignal | undefined,
+): TensorToSave {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const isNorm = shape.length === 1;
+  return {
+    name,
+    dtype: format.safetensors,
+    shape,
+    data: () =>
+      isNorm
+        ? [packed(format, new Float32Array(count).fill(1))]
+        : randomPieces(count, format, std, seed, signal),
+  };
+}
+
+let kept: Float32Array<ArrayBuffer> | undefined;
+
+/** 65,536 equally likely numbers of the standard normal distribution. */
+function quantiles(): Float32Array<ArrayBuffer> {
+  kept ??= Float32Array.from({ length: 65536 }, (_, i) => normalQuantile((i + 0.5) / 65536));
+  return kept;
+}
+
+/** Pieces of packed random numbers; each 16 random bits choose one of 65,536 equally likely numbers. */
+function* randomPieces(
+  count: number,
+  format: Format,
+  std: number,
+  seed: number,
+  signal: AbortSignal | undefined,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const table = words(
+    packed(
+      format,
+      quantiles().map((x) => x * std),
+    ),
+    format,
+  );
+  const piece = packed(format, new Float32Array(Math.min(count, 1 << 22)));
+  const target = words(piece, format);
+  let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
+  for (let done = 0; done < count; done += target.length) {
+    signal?.throwIfAborted();
+    const here = Math.min(target.length, count - done);
+    state = fill(target.subarray(0, here), table, state);
+    yield piece.subarray(0, format.bytes(here));
+  }
+}
+
+/** xorshift32 (Marsaglia 2003): a period of 2^32 - 1 draws, two numbers from each. Gives the next state. */
+function fill(target: Words, table: Words, from: number): number {
+  let state = from;
+  for (let i = 0; i < target.length; i += 2) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    target[i] = table[state & 0xffff];
+    target[i + 1] = table[state >>> 16]; // past the end of an odd piece nothing is stored
+  }
+  return state;
+}
+
+function packed(format: Format, values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(format.bytes(values.length));
+  format.pack(values, bytes);
+  return bytes;
+}
+
+type Words = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+function words(bytes: Uint8Array<ArrayBuffer>, format: Format): Words {
+  return format.bytes(1) === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
+}
+
+/** The inverse of the normal distribution, by bisection on an integral of the density (Zelen and Severo 1964, 26.2.17). */
+function normalQuantile(p: number): number {
+  let [low, high] = [-6, 6];
+  for (let i = 0; i < 50; i++) {
+    const middle = (low + high) / 2;
+    if (normalShare(middle) < p) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
+function normalShare(x: number): number {
+  const t = 1 / (1 + 0.2316419 * Math.abs(x));
+  const sum =
+    t *
+    (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+  const upper = (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)) * sum;
+  return x < 0 ? upper : 1 - upper;
+}
