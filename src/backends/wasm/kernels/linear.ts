@@ -6,14 +6,15 @@
 import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, fold4, high, low, madd, pairSum } from "./lanes";
 import { tail, threeByTwo, unpackedSixByTwo, unpackedThreeByTwo, W_TAILS, X_TAILS } from "./linear-tiles";
 
-const BLOCK: i32 = 1024;
+/** Numbers of a row that are summed before they are added to the sums so far. */
+export const BLOCK: i32 = 1024;
 // `scratch` holds the sums and tails of a tile, and from here the unpacked rows of w.
 const UNPACKED: usize = 1024;
 /** Bytes of scratch that a call needs. */
 export const LINEAR_SCRATCH: i32 = 1024 + 6 * BLOCK * 4;
 
 /** Four rows of w times one row of x: four streams from memory at once, which is what decode is limited by. */
-function fourByOne<F>(
+export function fourByOne<F>(
   y: usize, x: usize, w0: usize, w1: usize, w2: usize, w3: usize, K: i32, scratch: usize, count: i32,
 ): void {
   const mask = f16Mask(), scale = f16Scale(), limit = f16Limit(), ones = f16Ones();
@@ -77,7 +78,7 @@ function fourByOne<F>(
 }
 
 /** Folds the sums of `count` rows of w (w-major pairs, two rows of x each) into y0, and into y1 when there is one. */
-function foldInto(y0: usize, y1: usize, sums: usize, count: i32, first: bool): void {
+export function foldInto(y0: usize, y1: usize, sums: usize, count: i32, first: bool): void {
   for (; count > 0; count -= 4) {
     foldRow(y0, sums, count, first);
     if (y1) foldRow(y1, sums + 32, count, first);
@@ -113,30 +114,33 @@ function addLane(y: usize, value: f32, first: bool): void {
   store<f32>(y, first ? value : load<f32>(y) + value);
 }
 
-/** `count` rows of w, `length` of k each, as f32 in groups of 8 k with `width` rows side by side; zeros where none are. */
-function unpack<F>(to: usize, w: usize, stride: usize, length: i32, width: i32, count: i32): void {
+/** `length` of k of one row of w as f32, in groups of 8 k that lie `width` groups apart; zeros when there is no such row. */
+export function spread<F>(to: usize, from: usize, length: i32, width: i32, there: bool): void {
   const mask = f16Mask(), scale = f16Scale(), limit = f16Limit(), ones = f16Ones();
   const step = <usize>width << 5;
-  const groups = (length + 7) >> 3;
-  for (let r = 0; r < width; r++) {
-    let from = w + <usize>r * stride, p = to + (<usize>r << 5);
-    if (r >= count) {
-      for (let n = groups; n > 0; --n) {
-        v128.store(p, i32x4.splat(0), 16);
-        v128.store(p, i32x4.splat(0));
-        p += step;
-      }
-      continue;
+  if (!there) {
+    for (let n = (length + 7) >> 3; n > 0; --n) {
+      v128.store(to, i32x4.splat(0), 16);
+      v128.store(to, i32x4.splat(0));
+      to += step;
     }
-    for (let n = length >> 3; n > 0; --n) {
-      const v = low<F>(from, mask, scale, limit, ones), V = high<F>(from, mask, scale, limit, ones);
-      v128.store(p, V, 16);
-      v128.store(p, v);
-      from += 8 * bytesOf<F>();
-      p += step;
-    }
-    if (length & 7) tail<F>(p, from, length & 7);
+    return;
   }
+  for (let n = length >> 3; n > 0; --n) {
+    const v = low<F>(from, mask, scale, limit, ones), V = high<F>(from, mask, scale, limit, ones);
+    v128.store(to, V, 16);
+    v128.store(to, v);
+    from += 8 * bytesOf<F>();
+    to += step;
+  }
+  if (length & 7) tail<F>(to, from, length & 7);
+}
+
+/** Rows of w in a tile of many rows. */
+// @ts-ignore: decorator
+@inline
+export function tileWidth(wide: i32): i32 {
+  return wide ? 6 : 3;
 }
 
 /** Many rows: block of k after block of k, and in it a few rows of w at a time, unpacked once for all rows of x. */
@@ -144,7 +148,7 @@ function manyRows<F>(
   y: usize, x: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  const width = wide ? 6 : 3;
+  const width = tileWidth(wide);
   const xStride = <usize>K << 2, wStride = <usize>K * bytesOf<F>(), yStride = <usize>O << 2;
   const unpacked = scratch + UNPACKED;
   for (let k = 0; k < K; k += BLOCK) {
@@ -152,7 +156,11 @@ function manyRows<F>(
     const rest = length & 7;
     for (let o = begin; o < end; o += width) {
       const count = min(width, end - o);
-      unpack<F>(unpacked, w + <usize>o * wStride + <usize>k * bytesOf<F>(), wStride, length, width, count);
+      let from = w + <usize>o * wStride + <usize>k * bytesOf<F>();
+      for (let r = 0; r < width; r++) {
+        spread<F>(unpacked + (<usize>r << 5), from, length, width, r < count);
+        from += wStride;
+      }
       for (let t = rowBegin; t < rowEnd; t += 2) {
         const two = t + 1 < rowEnd;
         const x0 = x + <usize>t * xStride + (<usize>k << 2), x1 = two ? x0 + xStride : x0;

@@ -1,0 +1,96 @@
+// linear with weights of any format, exactly: a few rows of w at a time are unpacked to f32, and the tiles of linear.ts take
+// them from the first-level cache. A row's bits are those of linear with the unpacked weights, however many rows there are.
+
+import { BLOCK, foldInto, fourByOne, spread, tileWidth } from "./linear";
+import { tail, unpackedSixByTwo, unpackedThreeByTwo, X_TAILS } from "./linear-tiles";
+import { unpack } from "./unpack";
+
+// `scratch`: what linear.ts puts there, up to here; then a row of a block (four for one row of x), and rows of a block side by side.
+const ROW: usize = 1024;
+const TILE: usize = ROW + 4096;
+/** Bytes of scratch that a call needs: six rows side by side. */
+export const PACKED_SCRATCH: i32 = 1024 + 4096 + 6 * 4096;
+
+/** One row of x: four rows of w at a time, so that four streams are read. */
+function oneRow(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
+  begin: i32, end: i32,
+): void {
+  const rows = scratch + ROW, sums = scratch + X_TAILS + 32;
+  for (let o = begin; o < end; o += 4) {
+    const count = min(4, end - o), to = y + (<usize>o << 2);
+    for (let k = 0; k < K; k += BLOCK) {
+      const length = min(BLOCK, K - k);
+      for (let r = 0; r < count; r++) {
+        unpack(rows + (<usize>r << 12), p0, p1, p2, p3, format, param, K, o + r, k, length);
+      }
+      fourByOne<f32>(sums, x + (<usize>k << 2), rows, rows + 4096, rows + 8192, rows + 12288, length, scratch, 4);
+      addSums(to, sums, count, k == 0);
+    }
+  }
+}
+
+/** y += sums, or y = sums for the first block. */
+// @ts-ignore: decorator
+@inline
+function addSums(y: usize, sums: usize, count: i32, first: bool): void {
+  if (count == 4) {
+    const sum = v128.load(sums);
+    v128.store(y, first ? sum : f32x4.add(v128.load(y), sum));
+    return;
+  }
+  for (; count > 0; --count) {
+    const sum = load<f32>(sums);
+    store<f32>(y, first ? sum : load<f32>(y) + sum);
+    y += 4;
+    sums += 4;
+  }
+}
+
+/** Two rows of x or more share the rows of w that are unpacked. */
+function manyRows(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32, scratch: usize,
+  wide: i32, rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  const width = tileWidth(wide), row = scratch + ROW, tile = scratch + TILE;
+  const xStride = <usize>K << 2, yStride = <usize>O << 2;
+  for (let k = 0; k < K; k += BLOCK) {
+    const length = min(BLOCK, K - k);
+    const rest = length & 7;
+    for (let o = begin; o < end; o += width) {
+      const count = min(width, end - o);
+      for (let r = 0; r < width; r++) {
+        if (r < count) unpack(row, p0, p1, p2, p3, format, param, K, o + r, k, length);
+        spread<f32>(tile + (<usize>r << 5), row, length, width, r < count);
+      }
+      for (let t = rowBegin; t < rowEnd; t += 2) {
+        const two = t + 1 < rowEnd;
+        const x0 = x + <usize>t * xStride + (<usize>k << 2), x1 = two ? x0 + xStride : x0;
+        if (rest) {
+          const whole = <usize>(length - rest) << 2;
+          tail<f32>(scratch + X_TAILS, x0 + whole, rest);
+          tail<f32>(scratch + X_TAILS + 32, x1 + whole, rest);
+        }
+        const tails = rest ? scratch + X_TAILS : 0;
+        if (wide) unpackedSixByTwo(x0, x1, tile, length >> 3, tails, scratch);
+        else unpackedThreeByTwo(x0, x1, tile, length >> 3, tails, scratch);
+        const y0 = y + <usize>t * yStride + (<usize>o << 2);
+        foldInto(y0, two ? y0 + yStride : 0, scratch, count, k == 0);
+      }
+    }
+  }
+}
+
+/** Columns [begin, end) of rows [rowBegin, rowEnd) of y [T, O]; w lies at p0 … p3, see unpack. */
+export function linear_packed(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
+  scratch: usize, wide: i32, rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  const rows = rowEnd - rowBegin;
+  if (rows > 1) manyRows(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+  else if (rows == 1)
+    oneRow(
+      y + <usize>rowBegin * (<usize>O << 2), x + <usize>rowBegin * (<usize>K << 2), p0, p1, p2, p3, format, param, K, scratch,
+      begin, end,
+    );
+}

@@ -1,0 +1,22 @@
+// unpack: numbers of one row of a weight matrix of any format as f32, exactly what its bytes mean. The formats' own files do it;
+// here is only which one. Embeddings read their rows with it, and so do products that have no road of their own.
+
+import { FORMAT_BF16, FORMAT_F16, FORMAT_F32 } from "./header";
+import { widenRow } from "./widen";
+
+/**
+ * `count` numbers of row `row` from column `k` on, into `to`. p0 … p3: the parts of the matrix [·, K]; param: the format's
+ * number. k is a multiple of 256; count is at most 1024, and only at the end of a row no multiple of 256.
+ */
+export function unpack(
+  to: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, row: i32, k: i32, count: i32,
+): void {
+  switch (format) {
+    case FORMAT_F32:
+    case FORMAT_BF16:
+    case FORMAT_F16:
+      return widenRow(to, p0, <usize>row * <usize>K + <usize>k, count, format);
+    default:
+      unreachable();
+  }
+}
