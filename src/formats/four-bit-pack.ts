@@ -3,12 +3,13 @@
 
 import { CheckpointError } from "../errors.ts";
 import { CELLS, type Ranks } from "./four-bit-codes.ts";
-import { floats32, packNestedScales, storeFloats } from "./four-bit-scales.ts";
+import { packNestedScales } from "./four-bit-scales.ts";
+import { bitsOf, largestMagnitude } from "./magnitude.ts";
 import type { MatrixShape, Packer, Parts } from "./weight-format.ts";
+import { bytesOf } from "./words.ts";
 
 /** Smaller largest numbers count as this one. */
 const SMALLEST = Math.fround(1e-38);
-const INFINITE = 0x7f800000;
 
 export type FourBitPacking = {
   readonly name: string;
@@ -22,17 +23,16 @@ export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixSh
   const { name, block, nested, ranks } = how;
   const [codes] = parts;
   const blocks = Math.ceil((shape.rows * shape.columns) / block);
-  const scales = nested ? new Float32Array(blocks) : floats32(parts[1]);
+  const scales = new Float32Array(blocks);
   // What has come of a block whose end comes with later rows.
   const held = new Float32Array(block);
-  const heldBits = new Int32Array(held.buffer);
+  const heldBits = bitsOf(held);
   let holding = 0;
   let done = 0;
 
   const packBlock = (values: Float32Array, bits: Int32Array, from: number): void => {
-    const largest = largestBits(bits, from, from + block);
-    if (largest >= INFINITE) throw notFinite(name, done, block, shape.columns);
-    const scale = fromBits(largest);
+    const scale = largestMagnitude(bits, from, from + block);
+    if (!(scale < Infinity)) throw notFinite(name, done, block, shape.columns);
     scales[done] = scale;
     const inverse = Math.fround(1 / Math.max(scale, SMALLEST));
     encode(values, from, from + block, inverse, ranks, codes, (done * block) / 2);
@@ -41,7 +41,7 @@ export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixSh
 
   return {
     rows(values) {
-      const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+      const bits = bitsOf(values);
       let at = 0;
       if (holding > 0) {
         at = Math.min(block - holding, values.length);
@@ -58,9 +58,9 @@ export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixSh
 
     finish() {
       if (holding > 0) {
-        const largest = largestBits(heldBits, 0, holding);
-        if (largest >= INFINITE) throw notFinite(name, done, holding, shape.columns);
-        const scale = Math.max(fromBits(largest), SMALLEST);
+        const largest = largestMagnitude(heldBits, 0, holding);
+        if (!(largest < Infinity)) throw notFinite(name, done, block, shape.columns);
+        const scale = Math.max(largest, SMALLEST);
         scales[done] = scale;
         for (let i = 0; i < holding; i++) held[i] /= scale;
         // An odd number of codes is filled up with that of 0.
@@ -68,27 +68,9 @@ export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixSh
         encode(held, 0, holding + (holding % 2), 1, ranks, codes, (done * block) / 2);
       }
       if (nested) packNestedScales(scales, parts);
-      else if (scales.buffer !== parts[1].buffer) storeFloats(parts[1], scales);
+      else parts[1].set(bytesOf(scales));
     },
   };
-}
-
-/** The bits of the largest magnitude; those of NaN and infinity are above all others. */
-function largestBits(bits: Int32Array, from: number, to: number): number {
-  let largest = 0;
-  for (let i = from; i < to; i++) {
-    const magnitude = bits[i] & 0x7fffffff;
-    if (magnitude > largest) largest = magnitude;
-  }
-  return largest;
-}
-
-const oneFloat = new Float32Array(1);
-const oneWord = new Int32Array(oneFloat.buffer);
-
-function fromBits(bits: number): number {
-  oneWord[0] = bits;
-  return oneFloat[0];
 }
 
 /** The codes of an even number of values, each times `inverse`, two to a byte from byte `at` on. */

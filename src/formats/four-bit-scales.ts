@@ -4,23 +4,12 @@
 
 import { dynamicMap, quantizeDynamic8 } from "./dynamic-map.ts";
 import type { Parts } from "./weight-format.ts";
-import { bytesOf } from "./words.ts";
+import { bytesOf, floats32 } from "./words.ts";
 
 /** Scales that share a scale of their own. */
 export const NESTED_BLOCK = 256;
 /** Numbers in the last part: the map, then the mean. */
 export const NESTED_VALUES = 257;
-
-/** The bytes as f32: a view when they are aligned, else a copy of them. */
-export function floats32(bytes: Uint8Array): Float32Array {
-  const { buffer, byteOffset } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-  return new Float32Array(buffer, byteOffset, bytes.length >>> 2);
-}
-
-/** Writes f32 numbers to bytes at any address. */
-export function storeFloats(bytes: Uint8Array, values: Float32Array): void {
-  bytes.set(bytesOf(values));
-}
 
 /** Scales [from, to) of a doubly quantised matrix. */
 export function nestedScales(parts: Parts, from: number, to: number): Float32Array {
@@ -42,8 +31,8 @@ export function packNestedScales(scales: Float32Array, parts: Parts): void {
   for (let i = 0; i < scales.length; i++) scales[i] -= mean;
   const outer = new Float32Array(Math.ceil(scales.length / NESTED_BLOCK));
   quantizeDynamic8(scales, NESTED_BLOCK, codes, outer);
-  storeFloats(nested, outer);
-  storeFloats(tail, Float32Array.of(...dynamicMap, mean));
+  nested.set(bytesOf(outer));
+  tail.set(bytesOf(Float32Array.of(...dynamicMap, mean)));
 }
 
 const LANES = 8;

@@ -4,8 +4,9 @@
 
 import { fourBitRanks, fourBitValues, type FourBitType } from "./four-bit-codes.ts";
 import { fourBitPacker } from "./four-bit-pack.ts";
-import { floats32, NESTED_BLOCK, NESTED_VALUES, nestedScales } from "./four-bit-scales.ts";
+import { NESTED_BLOCK, NESTED_VALUES, nestedScales } from "./four-bit-scales.ts";
 import type { Parts, WeightFormat } from "./weight-format.ts";
+import { floats32 } from "./words.ts";
 
 /** The sizes of block that bitsandbytes has. */
 export const FOUR_BIT_BLOCKS: readonly number[] = [32, 64, 128, 256, 512, 1024, 2048, 4096];

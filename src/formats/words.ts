@@ -1,9 +1,15 @@
-// 16-bit words of bytes that may start at any address: a view where the address allows one, else a copy.
+// Words of bytes that may start at any address: a view where the address allows one, else a copy.
 
 /** The bytes as 16-bit words: a view when they are aligned, else a copy of them. */
 export function words16(bytes: Uint8Array<ArrayBufferLike>): Uint16Array<ArrayBufferLike> {
   const { buffer, byteOffset } = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
   return new Uint16Array(buffer, byteOffset, bytes.length >>> 1);
+}
+
+/** The bytes as f32 numbers: a view when they are aligned, else a copy of them. */
+export function floats32(bytes: Uint8Array<ArrayBufferLike>): Float32Array<ArrayBufferLike> {
+  const { buffer, byteOffset } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(buffer, byteOffset, bytes.length >>> 2);
 }
 
 /** The bytes of an array of numbers, as a view. */
