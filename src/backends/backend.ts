@@ -12,6 +12,14 @@ export type LeafSpec = {
   readonly dtype: DType;
   /** Leaves of one region lie together: "embed", "layers.0" …, "head". A leaf used in two regions names both. */
   readonly regions: readonly string[];
+  /** Where its parts lie in a file, byte for byte as the format has them: a backend may map them instead of loading them. */
+  readonly file?: FilePlace;
+};
+
+/** Bytes of a file, one piece for each part of a format. */
+export type FilePlace = {
+  readonly path: string;
+  readonly parts: readonly { readonly offset: number; readonly bytes: number }[];
 };
 
 /** Thrown by a program that was stopped. Internal: the engine turns it into the reason of the caller's signal. */
@@ -44,9 +52,12 @@ export interface Backend {
   place(leaves: readonly LeafSpec[]): Promise<void>;
   /**
    * Lets `fill` write a weight's bytes in its own format, part by part, straight into the place where kernels read them.
-   * The views are valid until `fill` resolves.
+   * The views are valid until `fill` resolves. `there`: the bytes were mapped from the leaf's file and need not be read.
    */
-  load(name: string, fill: (parts: readonly Uint8Array[]) => Promise<void>): Promise<void>;
+  load(
+    name: string,
+    fill: (parts: readonly Uint8Array[], there: boolean) => Promise<void>,
+  ): Promise<void>;
   /** Frees leaves. Programs that use them must be disposed of first. */
   release(names: readonly string[]): void;
   compile(plan: Plan): Program;

@@ -29,22 +29,29 @@ export async function loadWeights(
   storedAs: (leaf: string) => StoredWeight,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<string[]> {
-  await backend.place(leaves);
+  await backend.place(leaves.map((leaf) => withFile(leaf, storedAs(leaf.name))));
   const total = leaves.reduce((sum, leaf) => sum + storedAs(leaf.name).bytes, 0);
   let loaded = 0;
   const nonFinite: string[] = [];
   for (const leaf of leaves) {
     const stored = storedAs(leaf.name);
     const { format } = weightDType(leaf.dtype);
-    await backend.load(leaf.name, async (parts) => {
-      await fill(parts, format, stored, (bytes) => {
-        loaded += bytes;
-        onProgress({ loaded, total, tensor: stored.name });
-      });
+    const onBytes = (bytes: number): void => {
+      loaded += bytes;
+      onProgress({ loaded, total, tensor: stored.name });
+    };
+    await backend.load(leaf.name, async (parts, there) => {
+      if (there) onBytes(stored.bytes);
+      else await fill(parts, format, stored, onBytes);
       if (!isFinitePart(parts, format)) nonFinite.push(stored.name);
     });
   }
   return nonFinite;
+}
+
+/** A leaf that is kept as the file has it may be mapped. */
+function withFile(leaf: LeafSpec, { format, file }: StoredWeight): LeafSpec {
+  return file !== undefined && format.name === leaf.dtype ? { ...leaf, file } : leaf;
 }
 
 /** Fills the parts of a format from a stored weight. */

@@ -18,8 +18,9 @@ import { dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 
 export { allowWideVectors, availableBytes, physicalCores, readAsset } from "./node-threads.ts";
+export { MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
 export { printText } from "./node-output.ts";
-export { machine, type Machine } from "./node-system.ts";
+export { machine, type Machine, peakMemory } from "./node-system.ts";
 export {
   nextTurn,
   parent,

@@ -40,12 +40,15 @@ export class ReferenceBackend implements Backend {
     }
   }
 
-  async load(name: string, fill: (parts: readonly Uint8Array[]) => Promise<void>): Promise<void> {
+  async load(
+    name: string,
+    fill: (parts: readonly Uint8Array[], there: boolean) => Promise<void>,
+  ): Promise<void> {
     const { spec, values } = this.#leaf(name);
     const { format } = weightDType(spec.dtype);
     const shape = matrixShape(spec.shape);
     const parts = format.parts(shape.rows, shape.columns).map((bytes) => new Uint8Array(bytes));
-    await fill(parts);
+    await fill(parts, false);
     const widened = new Float32Array(values.length);
     format.unpack(parts, shape, 0, shape.rows, widened);
     values.set(widened);

@@ -2,6 +2,7 @@
 // Contract: a row's bits depend on its own numbers only, never on threads, neighbours, capacity or shards.
 // Weights and states live in the memories, not in this object: another worker can adopt them.
 
+import { nativeMemory, type NativeMemory } from "#platform";
 import type { Plan } from "../../graph/plan.ts";
 import { EngineError } from "../../errors.ts";
 import type { Backend, LeafSpec, Program } from "../backend.ts";
@@ -41,7 +42,12 @@ export class WasmBackend implements Backend {
   readonly #control: ArrayBufferLike;
   readonly #team: Team;
 
-  private constructor(module: WebAssembly.Module, features: Features, options: WasmOptions) {
+  private constructor(
+    module: WebAssembly.Module,
+    features: Features,
+    options: WasmOptions,
+    native: NativeMemory | undefined,
+  ) {
     const { threads, adopted } = options;
     this.features = features;
     this.threads = threads;
@@ -50,6 +56,7 @@ export class WasmBackend implements Backend {
       shared: features.threads,
       threads,
       wide: features.wideVectors,
+      native,
       memories: adopted?.memories,
       directory: adopted?.directory,
       memoryLimit: options.memoryLimit,
@@ -76,17 +83,20 @@ export class WasmBackend implements Backend {
       );
     }
     const checked = await checkedKernels(features);
-    return new WasmBackend(checked.module, checked.features, options);
+    return new WasmBackend(checked.module, checked.features, options, await nativeMemory());
   }
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {
     this.#memory.place(leaves);
   }
 
-  async load(name: string, fill: (parts: readonly Uint8Array[]) => Promise<void>): Promise<void> {
+  async load(
+    name: string,
+    fill: (parts: readonly Uint8Array[], there: boolean) => Promise<void>,
+  ): Promise<void> {
     const { spec, places } = this.#memory.leaf(name);
     const [first, ...others] = places;
-    await fill(this.#memory.views(spec, first));
+    await fill(this.#memory.views(spec, first), this.#memory.isMapped(first));
     const from = this.#memory.views(spec, first);
     for (const place of others) this.#memory.views(spec, place).forEach((to, i) => to.set(from[i]));
   }

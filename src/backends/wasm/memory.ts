@@ -2,12 +2,13 @@
 // and the threads' scratch of each shard, which all programs share. Contract: a MemoryError leaves everything as it was.
 // Knows no ops and no threads.
 
-import { availableBytes } from "#platform";
+import { availableBytes, MAP_UNIT, type NativeMemory } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
 import { weightDType } from "../../formats/registry.ts";
 import { matrixShape } from "../../formats/weight-format.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
 import type { LeafSpec } from "../backend.ts";
+import { fileSpans } from "./file-spans.ts";
 import { align } from "./header.ts";
 import { LINE_BYTES, LINES, SCRATCH, WIDE } from "./kernels/header.ts";
 import { Shard, SHARD_LIMIT } from "./shard.ts";
@@ -20,6 +21,8 @@ export type Directory = {
   readonly leaves: Record<string, { spec: LeafSpec; places: Place[] }>;
   /** The shard of each region. */
   readonly regions: Record<string, number>;
+  /** Where files are mapped; leaves may lie in these blocks. */
+  readonly mapped: { readonly shard: number; readonly offset: number; readonly bytes: number }[];
 };
 
 export type MemoryOptions = {
@@ -34,6 +37,7 @@ export type MemoryOptions = {
   readonly memoryLimit?: number;
   /** Bytes of weights after which a new shard is begun; the rest of its 4 GiB is for states and scratch. */
   readonly shardBytes?: number;
+  readonly native?: NativeMemory;
 };
 
 const SHARD_BYTES = 2 * 2 ** 30;
@@ -56,11 +60,15 @@ export class ShardedMemory {
 
   constructor(options: MemoryOptions) {
     this.#options = options;
-    this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {} });
+    this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {}, mapped: [] });
     for (const memory of options.memories ?? []) this.#addShard(memory);
+    for (const { shard, offset, bytes } of this.directory.mapped)
+      this.shards[shard].claim(offset, bytes);
     for (const { spec, places } of Object.values(this.directory.leaves)) {
-      for (const { shard, parts } of places)
-        this.shards[shard].claim(parts[0], bytesOf(spec.dtype, spec.shape));
+      for (const place of places) {
+        if (this.isMapped(place)) continue;
+        this.shards[place.shard].claim(place.parts[0], bytesOf(spec.dtype, spec.shape));
+      }
     }
   }
 
@@ -79,7 +87,8 @@ export class ShardedMemory {
       });
     if (wanted.length === 0) return;
     this.#checkLimit(wanted);
-    const placed = this.#allocateAll(wanted);
+    const mapped = this.#mapFiles(wanted);
+    const placed = this.#allocateAll(wanted, mapped);
     for (const [region, shard] of regions) this.directory.regions[region] = shard;
     wanted.forEach(({ spec }, i) => this.#replace(spec, placed[i]));
     this.epoch++;
@@ -92,10 +101,20 @@ export class ShardedMemory {
     return leaf;
   }
 
+  /** What is mapped stays until the memory goes. */
   release(name: string): void {
-    for (const { shard, parts } of this.directory.leaves[name]?.places ?? [])
-      this.shards[shard].free(parts[0]);
+    for (const place of this.directory.leaves[name]?.places ?? []) {
+      if (!this.isMapped(place)) this.shards[place.shard].free(place.parts[0]);
+    }
     delete this.directory.leaves[name];
+  }
+
+  /** Whether a file is mapped where a leaf lies. */
+  isMapped({ shard, parts }: Place): boolean {
+    return this.directory.mapped.some(
+      (block) =>
+        block.shard === shard && parts[0] >= block.offset && parts[0] < block.offset + block.bytes,
+    );
   }
 
   /** The bytes of each part of a leaf at one of its places. */
@@ -227,12 +246,39 @@ export class ShardedMemory {
     );
   }
 
+  /** Maps the files of leaves that may be; where the system refuses, or has no room, they are placed like others. */
+  #mapFiles(wanted: readonly Wanted[]): Map<string, Place> {
+    const { native } = this.#options;
+    const places = new Map<string, Place>();
+    for (const { shard, path, from, bytes, leaves } of native ? fileSpans(wanted) : []) {
+      this.#need(shard);
+      const begin = from - (from % MAP_UNIT);
+      const length = Math.ceil((from + bytes - begin) / MAP_UNIT) * MAP_UNIT;
+      const block = this.shards[shard].allocate(length + MAP_UNIT);
+      if (block === undefined) continue;
+      const offset = Math.ceil(block / MAP_UNIT) * MAP_UNIT;
+      const { buffer } = this.shards[shard].memory;
+      if (!native?.mapFile(buffer, offset, path, begin, length)) {
+        this.shards[shard].free(block);
+        continue;
+      }
+      this.directory.mapped.push({ shard, offset: block, bytes: length + MAP_UNIT });
+      for (const { name, file } of leaves) {
+        const parts = file?.parts.map((part) => offset + part.offset - begin) ?? [];
+        places.set(name, { shard, parts });
+      }
+    }
+    return places;
+  }
+
   /** All or nothing. */
-  #allocateAll(wanted: readonly Wanted[]): Place[][] {
+  #allocateAll(wanted: readonly Wanted[], mapped: ReadonlyMap<string, Place>): Place[][] {
     const done: Place[] = [];
     try {
       return wanted.map(({ spec, bytes, shards }) =>
         shards.map((shard) => {
+          const there = mapped.get(spec.name);
+          if (there !== undefined) return there;
           const offset = this.allocate(shard, bytes, `${spec.kind} ${spec.name}`);
           const place = { shard, parts: addressesOf(spec, offset) };
           done.push(place);
@@ -279,7 +325,7 @@ export class ShardedMemory {
   }
 
   #addShard(memory?: WebAssembly.Memory): void {
-    const shard = new Shard(this.#options.shared, memory);
+    const shard = new Shard(this.#options.shared, memory, this.#options.native);
     shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
     this.shards.push(shard);
   }

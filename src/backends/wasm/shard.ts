@@ -1,5 +1,6 @@
 // One WASM memory of up to 4 GiB, and a first-fit allocator over it. Knows nothing of what is kept there.
 
+import type { NativeMemory } from "#platform";
 import { MemoryError } from "../../errors.ts";
 import { align } from "./header.ts";
 import { HEAP } from "./kernels/header.ts";
@@ -7,6 +8,9 @@ import { HEAP } from "./kernels/header.ts";
 const PAGE = 65536;
 /** What 32-bit addresses reach. */
 export const SHARD_LIMIT: number = 65536 * PAGE;
+
+/** From here on, large pages are asked for. */
+const LARGE = 32 * 2 ** 20;
 
 type Block = { offset: number; bytes: number };
 
@@ -17,8 +21,11 @@ export class Shard {
   /** Beyond it, memory has never been used: it is zero. */
   #touched = HEAP;
 
+  readonly #native: NativeMemory | undefined;
+
   /** @param memory one that is in use already: what is kept there is then claimed by `claim` */
-  constructor(shared: boolean, memory?: WebAssembly.Memory) {
+  constructor(shared: boolean, memory?: WebAssembly.Memory, native?: NativeMemory) {
+    this.#native = native;
     this.memory = memory ?? makeMemory(shared);
     if (memory !== undefined) this.#touched = memory.buffer.byteLength;
   }
@@ -76,6 +83,7 @@ export class Shard {
     if (end > SHARD_LIMIT) return false;
     try {
       this.memory.grow(Math.ceil(missing / PAGE));
+      if (end >= LARGE) this.#native?.useLargePages(this.memory.buffer);
       return true;
     } catch {
       return false; // the system gives no more; the caller says so with the arithmetic
