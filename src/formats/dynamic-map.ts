@@ -21,7 +21,7 @@ function makeMap(): Float32Array {
       values.push(middle, -middle);
     }
   }
-  return Float32Array.from(values).sort();
+  return Float32Array.from(values).toSorted();
 }
 
 const LATTICE = 65535;

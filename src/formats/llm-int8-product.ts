@@ -36,7 +36,7 @@ export function quantizeActivations(
       rounded[i] = 0;
     }
   }
-  const outliers = [...outlying].sort((a, b) => a - b);
+  const outliers = [...outlying].toSorted((a, b) => a - b);
 
   const codes = new Int8Array(T * K);
   const scales = new Float32Array(T);

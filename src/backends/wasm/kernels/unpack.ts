@@ -1,7 +1,11 @@
 // unpack: numbers of one row of a weight matrix of any format as f32, exactly what its bytes mean. The formats' own files do it;
 // here is only which one. Embeddings read their rows with it, and so do products that have no road of their own.
 
-import { FORMAT_BF16, FORMAT_F16, FORMAT_F32 } from "./header";
+import {
+  FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_INT8, FORMAT_NF4, FORMAT_NF4_DQ,
+} from "./header";
+import { unpack_fp4, unpack_fp4_dq, unpack_nf4, unpack_nf4_dq } from "./unpack-four-bit";
+import { unpack_int8 } from "./unpack-int8";
 import { widenRow } from "./widen";
 
 /**
@@ -16,6 +20,16 @@ export function unpack(
     case FORMAT_BF16:
     case FORMAT_F16:
       return widenRow(to, p0, <usize>row * <usize>K + <usize>k, count, format);
+    case FORMAT_NF4:
+      return unpack_nf4(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_FP4:
+      return unpack_fp4(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_NF4_DQ:
+      return unpack_nf4_dq(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_FP4_DQ:
+      return unpack_fp4_dq(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_INT8:
+      return unpack_int8(to, p0, p1, p2, p3, param, K, row, k, count);
     default:
       unreachable();
   }
