@@ -2,21 +2,27 @@
 // each in a process of its own, so that a disturbance of the machine meets all of them. Before any figure is taken, each must
 // give the same tokens or logits: a benchmark compares one computation. Writes bench/results/models-*.json.
 
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Figures, Member, type Side, type Turn } from "./contestants/member.ts";
-import type { LoadOptions } from "./contestants/protocol.ts";
-import { type Machine, residentBytes, thisMachine } from "./machine.ts";
+import { type Figures, Member, type Side } from "./contestants/member.ts";
+import type { RemoteContestant } from "./contestants/protocol.ts";
+import {
+  ours,
+  needPython,
+  python,
+  pytorch,
+  run,
+  stories,
+  transformersJs,
+  work,
+} from "./contestants/sides.ts";
+import { type Machine, thisMachine } from "./machine.ts";
+import { promptOf, relativeError, takeTurns } from "./rounds.ts";
 import { shared } from "../test/shared.ts";
-import { median } from "./statistics.ts";
 
 const here = import.meta.dirname;
-const work = join(here, ".work");
-const stories = join(here, "../models/stories");
-const python = join(here, ".venv/bin/python");
 
 const help = `Usage: npx node bench/models.ts [options]
 
@@ -34,7 +40,7 @@ Measures prefill and decode of mistral.ts, PyTorch and transformers.js in turns.
   --help           this text
 `;
 
-type Dtype = LoadOptions["dtype"];
+type Dtype = "float32" | "bfloat16";
 
 type Model = {
   readonly title: string;
@@ -89,36 +95,21 @@ export type ModelResult = {
   readonly contestants: readonly Figures[];
 };
 
-const ours = [process.execPath, join(here, "contestants/ours.ts")];
-const checkpoint = (model: string, dtype: Dtype): string => models[model].dir(dtype);
-const sides: readonly Side[] = [
-  {
-    name: "ours",
-    command: ours,
-    env: { MISTRAL_BENCH_REVECTORIZE: "1" },
-    title: () => "mistral.ts, revectorized (as the command runs)",
-    folder: checkpoint,
-  },
-  {
-    name: "ours-plain",
-    command: ours,
-    env: { MISTRAL_BENCH_REVECTORIZE: "0" },
-    title: () => "mistral.ts (as a library, no flag)",
-    folder: checkpoint,
-  },
-  {
-    name: "pytorch",
-    command: [python, join(here, "contestants/pytorch.py")],
-    title: (dtype) => `PyTorch, ${dtype}`,
-    folder: checkpoint,
-  },
-  {
-    name: "transformers.js",
-    command: [process.execPath, join(here, "contestants/transformers-js.ts")],
-    title: (dtype) => `transformers.js, fp32${dtype === "float32" ? "" : " (it has no bfloat16)"}`,
-    folder: (model) => join(work, `${model}-onnx`),
-  },
-];
+function sidesOf(model: string, dtype: Dtype): readonly Side[] {
+  const tolerance = dtype === "float32" ? 1e-4 : 5e-2;
+  const rest = { dtype, tolerance };
+  const dir = models[model].dir(dtype);
+  const onnx = join(work, `${model}-onnx`);
+  const missing = dtype === "float32" ? "" : " (it has no bfloat16)";
+  return [
+    pytorch("pytorch", `PyTorch, ${dtype}`, dir, rest),
+    ...ours("ours", dtype, dir, rest),
+    transformersJs("transformers.js", `transformers.js, fp32${missing}`, onnx, {
+      dtype: "fp32",
+      tolerance,
+    }),
+  ];
+}
 
 const { values: flags } = parseArgs({
   options: {
@@ -138,7 +129,7 @@ if (flags.help) process.stdout.write(help);
 else await main();
 
 async function main(): Promise<void> {
-  if (!existsSync(python)) throw new Error(`${python} is missing; run: bash bench/setup.sh`);
+  needPython();
   for (const model of chosen("model", flags.model, Object.keys(models))) {
     for (const dtype of chosen("dtype", flags.dtype, ["float32", "bfloat16"])) {
       prepare(model, dtype as Dtype);
@@ -176,100 +167,58 @@ function prepare(model: string, dtype: Dtype): void {
     run(python, join(here, "export-onnx.py"), models[model].dir("float32"), onnx);
 }
 
-function run(command: string, ...args: string[]): void {
-  say(`${command} ${args.join(" ")}`);
-  const { status, stderr } = spawnSync(command, args, { encoding: "utf8", maxBuffer: 2 ** 28 });
-  if (status !== 0) throw new Error(`${args[0]} failed (${status})\n${stderr}`);
-}
-
 async function measure(model: string, dtype: Dtype): Promise<ModelResult> {
-  const { title, rounds: usual, newTokens: usualNew, repeat, bytes } = models[model];
+  const { title, rounds: usual, newTokens: usualNew, repeat, bytes, vocab } = models[model];
   const wanted = flags.only?.split(",");
-  const running = sides.filter(({ name }) => wanted?.includes(name) ?? true);
+  const sides = sidesOf(model, dtype).filter(({ name }) => wanted?.includes(name) ?? true);
   const rounds = Number(flags.rounds ?? usual);
   const newTokens = Number(flags.new ?? usualNew);
   const [threads, promptTokens] = [Number(flags.threads), Number(flags.prompt)];
-  const reloaded = flags.reload || 1.1 * bytes * running.length > 0.85 * totalmem();
+  const reloaded = flags.reload || 1.1 * bytes * sides.length > 0.85 * totalmem();
   const machine = thisMachine();
-  const prompt = promptOf(promptTokens, models[model].vocab);
-  const context = prompt.slice(0, 16);
-  const team = running.map((side) => new Member(side, model, dtype, threads));
+  const prompt = promptOf(promptTokens, vocab);
+  const team = sides.map((side) => new Member(side, threads));
   say(
     `${title}, ${dtype}: ${rounds} rounds${reloaded ? ", loaded anew for each turn (memory)" : ""}`,
   );
 
-  const turns = new Map<Member, Turn[]>(team.map((member) => [member, []]));
-  try {
-    const check = await agree(team, model, dtype, prompt, reloaded);
-    for (let round = 0; round < rounds; round++) {
-      for (const member of team) {
-        await member.attempt(async (contestant) => {
-          // Unmeasured: caches warm again after the others' turns; a process that is new sees the whole prompt once.
-          await contestant.prefill(reloaded ? prompt : prompt.slice(0, 32), 1, false);
-          const prefill = await contestant.prefill(prompt, repeat, false);
-          // The difference of two calls is decode alone: streamed tokens come in bursts when all cores compute.
-          const first = await contestant.generate(context, 1, repeat, true);
-          const all = await contestant.generate(context, newTokens, repeat, true);
-          const decode = median(all.seconds) - median(first.seconds);
-          const turn = {
-            prefill: promptTokens / median(prefill.seconds),
-            decode: (newTokens - 1) / decode,
-            peakBytes: residentBytes(contestant.pid).peak,
-          };
-          turns.get(member)?.push(turn);
-          say(
-            `  ${round + 1} ${member.side.name}: prefill ${turn.prefill.toFixed(1)}, decode ${turn.decode.toFixed(1)} tokens/s`,
-          );
-        });
-        if (reloaded) await member.close();
-      }
-    }
-    return {
-      kind: "models",
-      date: new Date().toISOString(),
-      machine,
-      model,
-      title,
-      dtype,
-      settings: { threads, prompt: promptTokens, newTokens, rounds, repeat, reloaded },
-      check,
-      contestants: team.map((member) => member.figures(turns.get(member) ?? [])),
-    };
-  } finally {
-    for (const member of team) await member.close();
-  }
+  const golden = model === "stories" && dtype === "float32" ? goldenCases() : [];
+  let expected: readonly number[] | undefined;
+  const check = async (member: Member, contestant: RemoteContestant): Promise<void> => {
+    await continues(contestant, golden);
+    const { logits = [] } = await contestant.prefill(prompt, 1, true);
+    expected ??= logits;
+    member.accept(relativeError(logits, expected));
+  };
+  // Caches warm again after the others' turns; a process that is new sees the whole prompt once.
+  const warmUp = reloaded ? promptTokens : 32;
+  await takeTurns(team, { prompt, newTokens, rounds, repeat, warmUp, reloaded, check });
+  const greedy = golden.length > 0 ? `${golden.length} greedy continuations of golden.json; ` : "";
+  return {
+    kind: "models",
+    date: new Date().toISOString(),
+    machine,
+    model,
+    title,
+    dtype,
+    settings: { threads, prompt: promptTokens, newTokens, rounds, repeat, reloaded },
+    check:
+      `${greedy}logits of the last of ${promptTokens} prompt tokens within ${team[0].side.tolerance} of the largest, ` +
+      `against ${team[0].side.name}`,
+    contestants: team.map((member) => member.figures()),
+  };
 }
 
-/** Each member must compute the same; one that does not drops out. @returns what was compared */
-async function agree(
-  team: readonly Member[],
-  model: string,
-  dtype: Dtype,
-  prompt: readonly number[],
-  reloaded: boolean,
-): Promise<string> {
-  const golden = model === "stories" && dtype === "float32" ? goldenCases() : [];
-  const tolerance = dtype === "float32" ? 1e-4 : 5e-2;
-  const reference = team.find(({ side }) => side.name === "pytorch") ?? team[0];
-  let expected: readonly number[] | undefined;
-  for (const member of [reference, ...team.filter((other) => other !== reference)]) {
-    await member.attempt(async (contestant) => {
-      for (const { input_ids, sequence } of golden) {
-        const count = sequence.length - input_ids.length;
-        const { ids } = await contestant.generate(input_ids, count, 1, false);
-        if (ids.join() !== sequence.slice(input_ids.length).join())
-          throw new Error(`other greedy tokens than golden.json: ${ids.join(" ")}`);
-      }
-      const { logits = [] } = await contestant.prefill(prompt, 1, true);
-      expected ??= logits;
-      member.logitError = relativeError(logits, expected);
-      if (!(member.logitError <= tolerance))
-        throw new Error(`logits differ by ${member.logitError} of their largest entry`);
-    });
-    if (reloaded) await member.close();
+async function continues(
+  contestant: RemoteContestant,
+  golden: readonly GoldenCase[],
+): Promise<void> {
+  for (const { input_ids, sequence } of golden) {
+    const count = sequence.length - input_ids.length;
+    const { ids } = await contestant.generate(input_ids, count, 1, false);
+    if (ids.join() !== sequence.slice(input_ids.length).join())
+      throw new Error(`other greedy tokens than golden.json: ${ids.join(" ")}`);
   }
-  const greedy = golden.length > 0 ? `${golden.length} greedy continuations of golden.json; ` : "";
-  return `${greedy}logits of the last of ${prompt.length} prompt tokens within ${tolerance} of the largest, against ${reference.side.name}`;
 }
 
 type GoldenCase = { readonly input_ids: readonly number[]; readonly sequence: readonly number[] };
@@ -277,20 +226,6 @@ type GoldenCase = { readonly input_ids: readonly number[]; readonly sequence: re
 function goldenCases(): readonly GoldenCase[] {
   const file = readFileSync(shared("stories/model/golden.json"), "utf8");
   return (JSON.parse(file) as { cases: readonly GoldenCase[] }).cases;
-}
-
-function relativeError(logits: readonly number[], expected: readonly number[]): number {
-  if (logits.length !== expected.length) return Infinity;
-  const largest = Math.max(...expected.map(Math.abs));
-  return Math.max(...logits.map((x, i) => Math.abs(x - expected[i]))) / largest;
-}
-
-/** Beginning-of-text, then ids spread over the vocabulary beyond special and byte tokens. */
-function promptOf(count: number, vocab: number): number[] {
-  const first = 300;
-  return Array.from({ length: count }, (_, i) =>
-    i === 0 ? 1 : first + ((i * 7919) % (vocab - first)),
-  );
 }
 
 function say(line: string): void {

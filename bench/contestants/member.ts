@@ -7,40 +7,64 @@ export type Figures = {
   readonly name: string;
   readonly title: string;
   readonly versions?: Readonly<Record<string, string>>;
+  /** What the side says about the instruction sets that it uses. */
+  readonly instructions?: string;
   /** tokens/s */
   readonly prefill?: Summary;
   /** tokens/s */
   readonly decode?: Summary;
+  /** Seconds from the call to a model that can answer. */
+  readonly load?: Summary;
   readonly peakBytes?: number;
-  /** Largest difference of the logits from PyTorch's, divided by their largest entry. */
+  /** Largest difference of the logits from the reference's, divided by their largest entry. */
   readonly logitError?: number;
+  /** What it did less of than the others, since it is slow. */
+  readonly brief?: Brief;
   /** Why there are no figures. */
   readonly missing?: string;
 };
 
-export type Side = {
-  readonly name: string;
-  title(dtype: LoadOptions["dtype"]): string;
-  readonly command: readonly string[];
-  readonly env?: NodeJS.ProcessEnv;
-  folder(model: string, dtype: LoadOptions["dtype"]): string;
+/** The part of a run that a slow side takes. */
+export type Brief = {
+  readonly prompt: number;
+  readonly newTokens: number;
+  readonly rounds: number;
 };
 
-/** tokens/s, and the process's largest resident size so far. */
-export type Turn = { prefill: number; decode: number; peakBytes: number };
+export type Side = {
+  readonly name: string;
+  readonly title: string;
+  readonly command: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly load: Omit<LoadOptions, "threads">;
+  readonly brief?: Brief;
+  /** How far its logits may be from the reference's, relative to their largest entry. */
+  readonly tolerance: number;
+};
+
+/** tokens/s, seconds of loading, and the process's largest resident size so far. */
+export type Turn = {
+  readonly prefill: number;
+  readonly decode: number;
+  readonly load: number;
+  readonly peakBytes: number;
+};
 
 /** One side in one run: its process, and why it dropped out, if it did. */
 export class Member {
   readonly side: Side;
-  readonly #options: LoadOptions;
+  readonly turns: Turn[] = [];
+  readonly #threads: number;
   #contestant: RemoteContestant | undefined;
-  #versions: Readonly<Record<string, string>> | undefined;
+  #about: Pick<Figures, "versions" | "instructions"> = {};
   #missing: string | undefined;
-  logitError: number | undefined;
+  #logitError: number | undefined;
+  /** Of the last time that it was loaded. */
+  loadSeconds: number = NaN;
 
-  constructor(side: Side, model: string, dtype: LoadOptions["dtype"], threads: number) {
+  constructor(side: Side, threads: number) {
     this.side = side;
-    this.#options = { dir: side.folder(model, dtype), dtype, threads };
+    this.#threads = threads;
   }
 
   /** Runs `turn`; a failure ends this member's part with its reason, and the others go on. */
@@ -56,31 +80,44 @@ export class Member {
     }
   }
 
+  /** Takes note of how far its logits are from the reference's. @throws when that is further than may be */
+  accept(logitError: number): void {
+    this.#logitError = logitError;
+    if (!(logitError <= this.side.tolerance))
+      throw new Error(`logits differ by ${logitError} of their largest entry`);
+  }
+
   async close(): Promise<void> {
     await this.#contestant?.close();
     this.#contestant = undefined;
   }
 
-  figures(turns: readonly Turn[]): Figures {
-    const { name, title } = this.side;
-    const common = { name, title: title(this.#options.dtype), versions: this.#versions };
+  figures(): Figures {
+    const { name, title, brief } = this.side;
+    const common = { name, title, ...this.#about };
     if (this.#missing !== undefined) return { ...common, missing: this.#missing };
+    const of = (field: keyof Turn): Summary => summarize(this.turns.map((turn) => turn[field]));
     return {
       ...common,
-      prefill: summarize(turns.map((turn) => turn.prefill)),
-      decode: summarize(turns.map((turn) => turn.decode)),
-      peakBytes: Math.max(...turns.map((turn) => turn.peakBytes)),
-      logitError: this.logitError,
+      prefill: of("prefill"),
+      decode: of("decode"),
+      load: of("load"),
+      peakBytes: of("peakBytes").max,
+      logitError: this.#logitError,
+      brief,
     };
   }
 
   async #loaded(): Promise<RemoteContestant> {
     if (this.#contestant === undefined) {
-      this.#contestant = new RemoteContestant(this.side.command, {
-        ...process.env,
-        ...this.side.env,
+      const env = { ...process.env, ...this.side.env };
+      this.#contestant = new RemoteContestant(this.side.command, env);
+      const { versions, instructions, seconds } = await this.#contestant.load({
+        ...this.side.load,
+        threads: this.#threads,
       });
-      this.#versions = (await this.#contestant.load(this.#options)).versions;
+      this.#about = { versions, instructions };
+      this.loadSeconds = seconds;
     }
     return this.#contestant;
   }
