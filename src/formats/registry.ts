@@ -4,6 +4,7 @@ import { EngineError } from "../errors.ts";
 import { formats } from "./format.ts";
 import { fourBitFormat } from "./four-bit.ts";
 import { ggufFamily } from "./gguf-types.ts";
+import { int4Family } from "./int4.ts";
 import { int8Format } from "./llm-int8.ts";
 import { plainFormat } from "./plain.ts";
 import type { WeightFormat } from "./weight-format.ts";
@@ -11,7 +12,7 @@ import type { WeightFormat } from "./weight-format.ts";
 /** A family finds the formats of its kind in a name: "nf4-64" → nf4 with blocks of 64. */
 type Family = (name: string) => WeightFormat | undefined;
 
-const families: readonly Family[] = [ggufFamily, fourBitFormat, int8Format];
+const families: readonly Family[] = [ggufFamily, fourBitFormat, int8Format, int4Family];
 
 const known = new Map<string, WeightFormat>(
   [...formats.values()].map((format) => [format.name, plainFormat(format)]),
