@@ -12,10 +12,10 @@ import {
 } from "../generate/generation-config.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { MistralConfig as MistralFields, type MistralConfigOptions } from "../models/config.ts";
+import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
 
-/** Options that say where a folder's files come from; for a local folder only `subfolder` has an effect. */
-export type FolderOptions = {
-  subfolder?: string;
+/** Options that say where a folder's files come from; for a local folder only the first two have an effect. */
+export type FolderOptions = GgufOptions & {
   revision?: string;
   token?: string | boolean | null;
   cache_dir?: string;
@@ -26,6 +26,7 @@ export type FolderOptions = {
 };
 
 const FOLDER_OPTIONS: ReadonlySet<string> = new Set<keyof FolderOptions>([
+  "gguf_file",
   "subfolder",
   "revision",
   "token",
@@ -38,7 +39,7 @@ const FOLDER_OPTIONS: ReadonlySet<string> = new Set<keyof FolderOptions>([
 /** Settings of a Mistral model; see its fields. `new MistralConfig({ hidden_size: 64 })` makes one in code. */
 export class MistralConfig extends MistralFields {
   /**
-   * Reads config.json of a local folder.
+   * Reads config.json of a local folder, or the metadata of a GGUF file.
    *
    * @param dir the folder, or the path of the file itself
    * @param options where from, and fields that go before those of the file
@@ -86,14 +87,23 @@ export class GenerationConfig extends GenerationSettings {
     options: FolderOptions & GenerationOptions = {},
   ): Promise<GenerationConfig> {
     const settings = Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key));
-    const path = joinPath(folderOf(dir, options), GENERATION_CONFIG);
+    const folder = folderOf(dir, options);
+    const gguf = await ggufPath("GenerationConfig.from_pretrained", dir, options);
+    const path = gguf ?? joinPath(folder, GENERATION_CONFIG);
     const overrides = new GenerationSettings(Object.fromEntries(settings)).to_diff_dict();
-    return GenerationConfig.fromFile(path, { ...(await readJsonObject(path)), ...overrides });
+    const values =
+      gguf === undefined ? await readJsonObject(path) : (await readGgufSettings(gguf)).generation();
+    return GenerationConfig.fromFile(path, { ...values, ...overrides });
   }
 
-  /** The settings that a model folder comes with: generation_config.json, or else what config.json carries. */
+  /** The settings that a model comes with: generation_config.json, or else what config.json or a GGUF file carries. */
   static async ofModel(dir: string, options: FolderOptions = {}): Promise<GenerationConfig> {
     const folder = folderOf(dir, options);
+    const gguf = await ggufPath("GenerationConfig", dir, options);
+    if (gguf !== undefined) {
+      const values = (await readGgufSettings(gguf)).generation();
+      return GenerationConfig.fromFile(gguf, values, "config");
+    }
     if (await exists(joinPath(folder, GENERATION_CONFIG)))
       return GenerationConfig.from_pretrained(dir, options);
     const path = joinPath(folder, CONFIG);
@@ -106,7 +116,7 @@ export class GenerationConfig extends GenerationSettings {
   }
 }
 
-/** Looks into a folder's config.json which model it is. */
+/** Looks into a folder's config.json, or into a GGUF file, which model it is. */
 export const AutoConfig = {
   /**
    * The config of the model in a local folder; only Mistral models are known.
@@ -133,6 +143,8 @@ async function readConfig(
   dir: string,
   options: FolderOptions,
 ): Promise<{ path: string; values: Record<string, unknown> }> {
+  const gguf = await ggufPath("from_pretrained", dir, options);
+  if (gguf !== undefined) return { path: gguf, values: (await readGgufSettings(gguf)).config() };
   const folder = folderOf(dir, options);
   if (!(await exists(folder))) {
     const hub = /^[\w.-]+\/[\w.-]+$/.test(dir)

@@ -7,10 +7,12 @@ import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import { checkAmount, type AddedToken } from "../text/added-tokens.ts";
 import type { Side } from "../text/encoding.ts";
+import { readGgufTokenizer } from "../text/gguf-tokenizer.ts";
 import { Fields } from "../text/json-fields.ts";
 import { readSentencePiece } from "../text/sentencepiece.ts";
 import { readAddedToken, readTokenizerJson } from "../text/tokenizer-json.ts";
 import { TextTokenizer } from "../text/tokenizer.ts";
+import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
 import { addedToken, SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
 import { PreTrainedTokenizer, type ChatTemplates } from "./tokenizer.ts";
 
@@ -32,9 +34,7 @@ export type TokenizerLoadOptions = {
   split_special_tokens?: boolean;
   /** For tokenizer.model: the older form, a space before every stretch between special tokens. */
   legacy?: boolean;
-  /** A folder within the folder. */
-  subfolder?: string;
-};
+} & GgufOptions;
 
 const SETTINGS = [
   "extra_special_tokens",
@@ -49,8 +49,9 @@ const SETTINGS = [
   "split_special_tokens",
   "legacy",
 ];
-// where files come from: for a local folder only `subfolder` has an effect; the last three never change a result here
+// where files come from: for a local folder only the first two have an effect; the last three never change a result here
 const PLACES = [
+  "gguf_file",
   "subfolder",
   "revision",
   "token",
@@ -66,6 +67,7 @@ const OPTIONS: ReadonlySet<string> = new Set([...SPECIAL_TOKEN_NAMES, ...SETTING
 type FromPretrained = {
   /**
    * The tokenizer of a local folder: tokenizer.json, else a SentencePiece tokenizer.model. Nothing else needs to be there.
+   * With `gguf_file`, or for the path of a GGUF file: the tokenizer in its metadata.
    *
    * @throws InputError an unknown option
    * @throws CheckpointError no folder, no tokenizer in it, a file that is malformed or needs what is not supported
@@ -80,6 +82,8 @@ export const AutoTokenizer: FromPretrained = {
     if (typeof dir !== "string" || dir === "") {
       throw new InputError(`${where}: the folder is ${JSON.stringify(dir)}; expected a path`);
     }
+    const gguf = await ggufPath(where, dir, options);
+    if (gguf !== undefined) return fromGguf(dir, gguf, options);
     const folder = options.subfolder === undefined ? dir : joinPath(dir, options.subfolder);
     if (!(await isDirectory(folder))) {
       throw new CheckpointError(`${where}: ${folder} is no folder; download the model first`);
@@ -94,6 +98,24 @@ export const AutoTokenizer: FromPretrained = {
     return tokenizer;
   },
 };
+
+async function fromGguf(
+  dir: string,
+  path: string,
+  options: TokenizerLoadOptions,
+): Promise<PreTrainedTokenizer> {
+  const { metadata } = await readGgufSettings(path);
+  const { parts, settings } = readGgufTokenizer(metadata, path, {
+    legacy: options.legacy ?? false,
+  });
+  const fields = withOptions(settings, options, path);
+  const tokenizer = new PreTrainedTokenizer(new TextTokenizer(parts, path));
+  tokenizer.name_or_path = dir;
+  apply(tokenizer, fields);
+  const own = fields.has("chat_template") ? configTemplates : () => null;
+  tokenizer.chat_template = options.chat_template ?? own(fields);
+  return tokenizer;
+}
 
 async function refuseOtherModel(folder: string): Promise<void> {
   const path = joinPath(folder, "config.json");
@@ -117,8 +139,16 @@ async function readSettings(folder: string, options: TokenizerLoadOptions): Prom
     delete config.add_bos_token;
     delete config.add_eos_token;
   }
+  return withOptions({ ...config, ...map }, options, path);
+}
+
+function withOptions(
+  settings: Record<string, unknown>,
+  options: TokenizerLoadOptions,
+  path: string,
+): Fields {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return new Fields({ ...config, ...map, ...Object.fromEntries(given) }, path);
+  return new Fields({ ...settings, ...Object.fromEntries(given) }, path);
 }
 
 async function readBackend(folder: string, settings: Fields): Promise<TextTokenizer> {

@@ -18,14 +18,14 @@ export type SentencePieceOptions = {
   legacy: boolean;
 };
 
-type PieceType = 1 | 2 | 3 | 4 | 5 | 6;
-type Piece = { text: string; score: number; type: PieceType };
-const UNKNOWN = 2;
-const CONTROL = 3;
+export type PieceType = 1 | 2 | 3 | 4 | 5 | 6;
+export type Piece = { text: string; score: number; type: PieceType };
+export const UNKNOWN = 2;
+export const CONTROL = 3;
 const USER_DEFINED = 4;
 const MAX_BYTES = 2 ** 27;
 // the squares of piece lengths are the work of finding merges; published models need 10^6
-const MAX_WORK = 1e8;
+export const MAX_WORK = 1e8;
 
 /**
  * The parts of a tokenizer.
@@ -55,6 +55,29 @@ export function readSentencePiece(
   if (integer(normalizer, 4, 1) !== 0) {
     throw new CheckpointError(`${where}: removing extra white space is not supported`);
   }
+  return pieceParts(pieces, where, {
+    prefix: integer(normalizer, 3, 1) !== 0,
+    legacy,
+    bos: controlId(pieces, integer(trainer, 41, 1)),
+    eos: undefined,
+  });
+}
+
+/** What a model file says besides its pieces. */
+export type PieceSettings = SentencePieceOptions & {
+  /** A space is put before the text, and dropped again. */
+  readonly prefix: boolean;
+  /** The ids that stand before and after every text, if any. */
+  readonly bos: number | undefined;
+  readonly eos: number | undefined;
+};
+
+/** The parts of a tokenizer from pieces in the order of their ids. @throws CheckpointError two pieces of one text */
+export function pieceParts(
+  pieces: readonly Piece[],
+  where: string,
+  { prefix, legacy, bos, eos }: PieceSettings,
+): TokenizerParts {
   const vocab = new Map<string, number>();
   pieces.forEach(({ text }, id) => {
     const other = vocab.get(text);
@@ -64,7 +87,7 @@ export function readSentencePiece(
     vocab.set(text, id);
   });
   const unk = pieces.findIndex((piece) => piece.type === UNKNOWN);
-  const source = specs(integer(normalizer, 3, 1) !== 0, legacy);
+  const source = specs(prefix, legacy);
   return {
     model: {
       vocab,
@@ -81,7 +104,7 @@ export function readSentencePiece(
     ),
     normalizer: readNormalizer(source.normalizer, where),
     preTokenizer: readPreTokenizer(source.pre_tokenizer, where),
-    template: bosEosTemplate(bos(pieces, integer(trainer, 41, 1)), undefined),
+    template: bosEosTemplate(bos, eos),
     decoder: readDecoder(source.decoder, where),
     source,
   };
@@ -110,7 +133,7 @@ function specs(prefix: boolean, legacy: boolean): SourceSpecs {
   };
 }
 
-function bos(pieces: readonly Piece[], id: number): number | undefined {
+function controlId(pieces: readonly Piece[], id: number): number | undefined {
   return id < pieces.length && pieces[id].type === CONTROL ? id : undefined;
 }
 

@@ -1,0 +1,151 @@
+// The weights of a GGUF file under the names that Mistral's checkpoints give them, each in the file's own type, blocks as they
+// are. The architecture "llama" rotates neighbours where Transformers rotates halves: its query and key rows lie interleaved,
+// and are put back while they are read. https://github.com/ggml-org/llama.cpp (permute in convert_hf_to_gguf.py)
+
+import { openFile } from "#platform";
+import { CheckpointError } from "../errors.ts";
+import { findFormat } from "../formats/format.ts";
+import { matrixShape } from "../formats/weight-format.ts";
+import { ggufArchitecture, ggufConfig } from "./gguf-config.ts";
+import { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf-header.ts";
+import { shown } from "./json-reader.ts";
+import type { ByteSource } from "./safetensors.ts";
+import type { StoredWeight, WeightSource } from "./stored-weight.ts";
+
+/** Bytes that are read at once: a bound for buffers. */
+const PIECE = 1 << 22;
+
+const OUTSIDE: ReadonlyMap<string, string> = new Map([
+  ["token_embd.weight", "model.embed_tokens.weight"],
+  ["output_norm.weight", "model.norm.weight"],
+  ["output.weight", "lm_head.weight"],
+]);
+
+const IN_LAYER: ReadonlyMap<string, string> = new Map([
+  ["attn_norm", "input_layernorm"],
+  ["attn_q", "self_attn.q_proj"],
+  ["attn_k", "self_attn.k_proj"],
+  ["attn_v", "self_attn.v_proj"],
+  ["attn_output", "self_attn.o_proj"],
+  ["ffn_norm", "post_attention_layernorm"],
+  ["ffn_gate", "mlp.gate_proj"],
+  ["ffn_up", "mlp.up_proj"],
+  ["ffn_down", "mlp.down_proj"],
+]);
+
+/**
+ * Opens the weights of a GGUF file; close() closes it.
+ * @throws CheckpointError the file is malformed, of another architecture, or has tensors that a Mistral layer has not
+ */
+export async function openGgufWeights(path: string): Promise<WeightSource> {
+  const file = await openFile(path);
+  try {
+    const weights = ggufWeights(await readGgufHeader(path, file), file);
+    return {
+      dir: path,
+      weights,
+      tensors: new Map(
+        [...weights].map(([name, { shape, encoding: dtype }]) => {
+          return [name, { name, dtype, shape, quantised: findFormat(dtype) === undefined }];
+        }),
+      ),
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** The weights of an open file by their names in Mistral's checkpoints. @throws CheckpointError */
+export function ggufWeights(
+  header: GgufHeader,
+  source: ByteSource,
+): ReadonlyMap<string, StoredWeight> {
+  const config = ggufConfig(header);
+  const interleaved = ggufArchitecture(header) === "llama";
+  const weights = new Map<string, StoredWeight>();
+  for (const tensor of header.tensors.values()) {
+    const name = nameOf(header.path, tensor.name);
+    if (weights.has(name)) {
+      throw new CheckpointError(
+        `${header.path}: tensor ${shown(tensor.name)} is ${name}, which another tensor is already; the file is damaged or was made to deceive`,
+      );
+    }
+    const headed = interleaved && /\.[qk]_proj\.weight$/.test(name);
+    const headDim = headed ? (config.head_dim as number) : 0;
+    weights.set(name, stored(name, tensor, source, headDim));
+  }
+  return weights;
+}
+
+function nameOf(path: string, name: string): string {
+  const outside = OUTSIDE.get(name);
+  if (outside !== undefined) return outside;
+  const [, layer, part] = /^blk\.(0|[1-9]\d*)\.(.*)$/.exec(name) ?? [];
+  if (layer === undefined) return name; // reported as unexpected
+  const inLayer = part.endsWith(".weight")
+    ? IN_LAYER.get(part.slice(0, -".weight".length))
+    : undefined;
+  if (inLayer !== undefined) return `model.layers.${layer}.${inLayer}.weight`;
+  throw new CheckpointError(
+    `${path}: tensor ${shown(name)} is part of a layer, but a Mistral layer has none of that kind; ` +
+      "it is another model: only Mistral models run here",
+  );
+}
+
+/** @param headDim rows of a head whose halves lie interleaved; 0: rows are in order */
+function stored(
+  name: string,
+  { type, format, shape, bytes, offset }: GgufTensor,
+  source: ByteSource,
+  headDim: number,
+): StoredWeight {
+  const { rows, columns } = matrixShape(shape);
+  const rowBytes = rows === 0 ? 0 : bytes / rows;
+  const read = (from: number, to: number, target: Uint8Array<ArrayBufferLike>): Promise<void> =>
+    source.readInto(target.subarray(0, (to - from) * rowBytes), offset + from * rowBytes);
+
+  // Whole heads are read, and of each the rows that lie in [from, to).
+  const readHeads = async (from: number, to: number, target: Uint8Array): Promise<void> => {
+    const head = new Uint8Array(headDim * rowBytes);
+    for (let begin = from - (from % headDim); begin < to; begin += headDim) {
+      await read(begin, begin + headDim, head);
+      const last = Math.min(begin + headDim, to);
+      for (let row = Math.max(begin, from); row < last; row++) {
+        const at = interleavedRow(row - begin, headDim) * rowBytes;
+        target.set(head.subarray(at, at + rowBytes), (row - from) * rowBytes);
+      }
+    }
+  };
+  // Heads that do not divide the rows are a shape that the config does not have: nothing of it is ever read.
+  const inHeads = headDim > 0 && headDim % 2 === 0 && rows % headDim === 0;
+  const readRows = inHeads ? readHeads : read;
+  const unit = inHeads ? headDim : 1;
+  const step = Math.max(1, Math.floor(PIECE / (unit * rowBytes))) * unit;
+
+  return {
+    ...{ name, shape, bytes, format },
+    encoding: type,
+
+    async fill([target], onBytes) {
+      for (let from = 0; from < rows; from += step) {
+        const to = Math.min(from + step, rows);
+        await readRows(from, to, target.subarray(from * rowBytes, to * rowBytes));
+        onBytes((to - from) * rowBytes);
+      }
+    },
+
+    async readRows(from, to, out) {
+      const blocks = new Uint8Array((to - from) * rowBytes);
+      await readRows(from, to, blocks);
+      format.unpack([blocks], { rows: to - from, columns }, 0, to - from, out);
+    },
+  };
+}
+
+/** Where row `row` of a head lies in the file: pairs (j, j + D/2) are neighbours there. */
+function interleavedRow(row: number, headDim: number): number {
+  const half = headDim / 2;
+  return row < half ? 2 * row : 2 * (row - half) + 1;
+}
