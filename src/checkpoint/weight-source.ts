@@ -5,6 +5,13 @@ import { CheckpointError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
 import { plainFormat } from "../formats/plain.ts";
 import { matrixShape } from "../formats/weight-format.ts";
+import { awqWeights } from "./quantized/awq.ts";
+import { compressedTensorsWeights } from "./quantized/compressed-tensors.ts";
+import { gptqWeights } from "./quantized/gptq.ts";
+import { findQuantizationSettings } from "./quantized/packed-settings.ts";
+import { awqWeights } from "./quantized/awq.ts";
+import { compressedTensorsWeights } from "./quantized/compressed-tensors.ts";
+import { gptqWeights } from "./quantized/gptq.ts";
 import type { StoredWeight, TableEntry, WeightSource } from "./stored-weight.ts";
 import {
   type Checkpoint,
@@ -19,38 +26,48 @@ export type QuantizedWeights = {
   readonly used: ReadonlySet<string>;
 };
 
-type Reader = (checkpoint: Checkpoint, settings: Record<string, unknown>) => QuantizedWeights;
+type Reader = (
+  checkpoint: Checkpoint,
+  settings: Record<string, unknown>,
+) => QuantizedWeights | Promise<QuantizedWeights>;
 
 /** quant_method of config.json → its reader. */
-const readers: Readonly<Record<string, Reader>> = {};
+const readers: Readonly<Record<string, Reader>> = {
+  gptq: gptqWeights,
+  awq: awqWeights,
+  "compressed-tensors": compressedTensorsWeights,
+};
 
 /** Numbers that are read at once: a bound for buffers. */
 const PIECE = 1 << 22;
 
 /**
  * Opens the weights of a folder.
- * @param settings `quantization_config` of config.json; undefined: plain weights
+ * @param config what config.json says, `quantization_config` included
  * @throws CheckpointError
  */
 export async function openWeights(
   dir: string,
   options: CheckpointOptions = {},
-  settings?: Record<string, unknown>,
+  config: Readonly<Record<string, unknown>> = {},
 ): Promise<WeightSource> {
   const checkpoint = await openCheckpoint(dir, options);
   try {
-    return weightsOf(checkpoint, settings);
+    return await weightsOf(checkpoint, await findQuantizationSettings(checkpoint.dir, config));
   } catch (error) {
     await checkpoint.close();
     throw error;
   }
 }
 
-function weightsOf(checkpoint: Checkpoint, settings?: Record<string, unknown>): WeightSource {
+async function weightsOf(
+  checkpoint: Checkpoint,
+  settings?: Record<string, unknown>,
+): Promise<WeightSource> {
   const { weights, used } =
     settings === undefined
       ? { weights: new Map<string, StoredWeight>(), used: new Set<string>() }
-      : readerOf(checkpoint.dir, settings)(checkpoint, settings);
+      : await readerOf(checkpoint.dir, settings)(checkpoint, settings);
   const all = new Map(weights);
   const tensors = new Map<string, TableEntry>();
   for (const { name, encoding, shape } of weights.values())

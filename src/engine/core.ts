@@ -2,6 +2,7 @@
 // knows no threads and no messages. Steps run one at a time, whatever calls they belong to.
 
 import { Aborted, type Backend } from "../backends/backend.ts";
+import { openGgufWeights } from "../checkpoint/gguf-weights.ts";
 import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts";
 import { openWeights } from "../checkpoint/weight-source.ts";
 import { CheckpointError, InputError, MemoryError } from "../errors.ts";
@@ -86,7 +87,7 @@ export class EngineCore {
   ): Promise<{ core: EngineCore; report: LoadReport }> {
     const { head } = model;
     const config = new MistralConfig(model.config);
-    const source = await openSource(model, config);
+    const source = await openSource(model);
     try {
       const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
       const match = await untie(config, source, checkWeights(config, source, kind), kind);
@@ -307,15 +308,16 @@ async function untie(
   return match;
 }
 
-type Settings = Record<string, unknown> | undefined;
-
 /** The weights of a model's folder, or of its GGUF file. */
-function openSource(
-  { dir, subfolder, variant }: ModelSource,
-  config: MistralConfig,
-): Promise<WeightSource> {
-  const { quantization_config: settings } = config as { quantization_config?: object | null };
-  return openWeights(dir, { subfolder, variant }, (settings ?? undefined) as Settings);
+function openSource({
+  dir,
+  subfolder,
+  variant,
+  ggufFile,
+  config,
+}: ModelSource): Promise<WeightSource> {
+  if (ggufFile !== undefined) return openGgufWeights(ggufFile);
+  return openWeights(dir, { subfolder, variant }, config);
 }
 
 function storedWeight(

@@ -3,6 +3,8 @@
 
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
+import { weightDType } from "../formats/registry.ts";
+import type { WeightFormat } from "../formats/weight-format.ts";
 import type { Quantisation } from "./messages.ts";
 
 /** How products are computed: exactly in f32, in 16-bit fixed point, or with activations of 8 bits. */
@@ -32,33 +34,37 @@ export type Asked = {
 
 /** The dtype of a weight. @param together the rows of a step are those of one call: see DTypeOf */
 export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, together = false): string {
-  const { quantisation } = asked;
+  const { quantisation, compute = "float32" } = asked;
   const plain = findFormat(stored.encoding);
-  const compute = asked.compute ?? "float32";
+  const columns = stored.shape.at(-1) ?? 1;
+  const onRoad = ({ name, family, param }: WeightFormat): string => {
+    if (family === "int8") return `${name}:${together ? "call" : "row"}`;
+    const fits = ROADS[family]?.includes(compute) && columns % BLOCKS[compute](param) === 0;
+    return fits ? `${name}:${compute}` : name;
+  };
   if (plain === undefined) {
-    const regrouped = compute === "int8" && LINEAR.test(leaf) ? stored.regrouped : undefined;
-    return withRoad(regrouped?.format.name ?? stored.format.name, compute, together);
+    const isMatrix = LINEAR.test(leaf) || HEAD.test(leaf);
+    const regrouped = compute === "int8" && isMatrix ? stored.regrouped : undefined;
+    return onRoad(regrouped?.format ?? stored.format);
   }
   const target = quantisation && formatFor(leaf, quantisation);
-  if (target !== undefined) return withRoad(target, compute, together);
+  if (target !== undefined) return onRoad(weightDType(target).format);
   return asked.dtype === "auto" ? plain.name : asked.dtype;
 }
 
+/** What a row's length must be a multiple of, by road: a block of scales must not run on into the next row. */
+const BLOCKS: Readonly<Record<Compute, (param: number) => number>> = {
+  float32: () => 1,
+  fixed16: (block) => block,
+  int8: () => 1,
+};
+
 function formatFor(leaf: string, q: Quantisation): string | undefined {
   const module = leaf.replace(/\.weight$/, "");
-  if (
-    q.skip.some(
-      (name) => module === name || module.endsWith(`.${name}`) || module.startsWith(`${name}.`),
-    )
-  )
-    return undefined;
+  const isSkipped = (name: string): boolean =>
+    module === name || module.endsWith(`.${name}`) || module.startsWith(`${name}.`);
+  if (q.skip.some(isSkipped)) return undefined;
   if (LINEAR.test(leaf)) return q.linear;
   if (HEAD.test(leaf)) return q.head;
   return leaf.endsWith("embed_tokens.weight") ? q.embedding : undefined;
-}
-
-function withRoad(format: string, compute: Compute, together: boolean): string {
-  const family = format.replace(/-\d+(\.\d+)?/, "");
-  if (family === "int8") return `${format}:${together ? "call" : "row"}`;
-  return ROADS[family]?.includes(compute) ? `${format}:${compute}` : format;
 }

@@ -23,7 +23,7 @@ export type ModelSource = {
   readonly variant?: string;
   /** MistralConfig.to_dict() */
   readonly config: Record<string, unknown>;
-  /** A GGUF file in the folder, in place of safetensors. */
+  /** The path of a GGUF file, in place of safetensors in `dir`. */
   readonly ggufFile?: string;
   /** Name of a weight format, or "auto": as in the file. */
   readonly dtype: string;

@@ -7,6 +7,8 @@ import { ggufFamily } from "./gguf-types.ts";
 import { int4Family } from "./int4.ts";
 import { int8Format } from "./llm-int8.ts";
 import { plainFormat } from "./plain.ts";
+import { q4 } from "./q4.ts";
+import { q8 } from "./q8.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
 /** A family finds the formats of its kind in a name: "nf4-64" → nf4 with blocks of 64. */
@@ -15,7 +17,7 @@ type Family = (name: string) => WeightFormat | undefined;
 const families: readonly Family[] = [ggufFamily, fourBitFormat, int8Format, int4Family];
 
 const known = new Map<string, WeightFormat>(
-  [...formats.values()].map((format) => [format.name, plainFormat(format)]),
+  [...[...formats.values()].map(plainFormat), q4, q8].map((format) => [format.name, format]),
 );
 
 /** A weight's dtype: the format in which it lies, and the road on which products are computed ("": exact, in f32). */
