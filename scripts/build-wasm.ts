@@ -1,14 +1,16 @@
 // Compiles the kernels (AssemblyScript) into src/backends/wasm/: kernels.wasm with relaxed SIMD, kernels-plain.wasm without.
-// Does nothing when both are newer than every source. `-O1`: the higher levels make V8's code up to two times slower.
+// Does nothing when both are newer than every source; generate-tiles.ts writes some of them first. `-O1`: the higher levels make V8's code up to two times slower.
 
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { main } from "assemblyscript/asc";
+import { tiles } from "./generate-tiles.ts";
 
 const folder: string = fileURLToPath(new URL("../src/backends/wasm/", import.meta.url));
-const sources: string[] = readdirSync(join(folder, "kernels")).map((name) =>
-  join(folder, "kernels", name),
+writeTiles(join(folder, "kernels/generated"));
+const sources: string[] = readdirSync(join(folder, "kernels"), { recursive: true }).map((name) =>
+  join(folder, "kernels", String(name)),
 );
 
 const builds: Readonly<Record<string, readonly string[]>> = {
@@ -39,6 +41,15 @@ for (const [name, features] of Object.entries(builds)) {
     process.stderr.write(`${error.message}\n`);
     process.exit(1);
   }
+}
+
+/** Writes the generated kernels, unless they are there already. */
+function writeTiles(to: string): void {
+  const path = join(to, "tiles.ts");
+  const text = tiles();
+  if (existsSync(path) && readFileSync(path, "utf8") === text) return;
+  mkdirSync(to, { recursive: true });
+  writeFileSync(path, text);
 }
 
 function isNewer(target: string, than: readonly string[]): boolean {

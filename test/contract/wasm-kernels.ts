@@ -62,9 +62,9 @@ export class KernelBench {
     );
   }
 
-  set(offset: number, values: Float32Array): void {
-    new Uint8Array(this.#memory.buffer, offset, values.byteLength).set(
-      new Uint8Array(values.buffer),
+  set(offset: number, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
+    new Uint8Array(this.#memory.buffer, offset, byteLength).set(
+      new Uint8Array(buffer, byteOffset, byteLength),
     );
   }
 

@@ -1,0 +1,38 @@
+// Products of int8 activations with unsigned codes of at most 7 bits, eight at a time in i16, and how they become f32.
+// The same bits in both builds, but for the rounding of madd. Knows no layouts.
+
+import { madd } from "./lanes";
+
+/**
+ * t + x · w in eight i16 lanes, two neighbouring bytes a lane: x signed, w from 0 to 127. Modulo 2¹⁶: what is taken in
+ * turn from a start value may wrap, as long as the sum of all does not.
+ */
+// @ts-ignore: decorator
+@inline
+export function mac(t: v128, x: v128, w: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(t, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
+  const low = i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(x), i16x8.extend_low_i8x16_s(w));
+  const high = i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(x), i16x8.extend_high_i8x16_s(w));
+  return i16x8.add(t, i16x8.narrow_i32x4_s(low, high));
+}
+
+/** sum + (integers of four lanes) · d · scale: the one rounding order of a block. */
+// @ts-ignore: decorator
+@inline
+export function addBlock(sum: v128, integers: v128, d: v128, scale: v128): v128 {
+  return madd(f32x4.convert_i32x4_s(integers), f32x4.mul(d, scale), sum);
+}
+
+/** What stays of an f16 that was widened to 32 bits with its sign and shifted by 13: the number · 2⁻¹¹². */
+// @ts-ignore: decorator
+@inline
+export function scaleMask(): v128 {
+  return i32x4.splat(0x8fffe000);
+}
+
+/** Four f16 numbers at p, each · 2⁻¹¹². They are finite. */
+// @ts-ignore: decorator
+@inline
+export function scales(p: usize, mask: v128): v128 {
+  return v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), mask);
+}

@@ -1,0 +1,141 @@
+// linear on the int8 road: y [T, O] = packed x [T, K] · w [O, K]ᵀ, weights in groups of 8 rows (q4, q8; src/formats/eight-rows.ts),
+// activations from pack_rows_int8. Four groups, 32 columns, are computed together. One order of summation, whoever computes
+// a row: integers are exact within 32 k, and blocks of 32 k are added one after the other, in f32.
+
+import { q4_2x2, q4_4x1, q4_4x2, q4_panel, q4_stream, q8_2x2, q8_4x1, q8_4x2, q8_panel, q8_stream } from "./generated/tiles";
+import { X_BLOCK } from "./pack-rows-int8";
+
+/** Columns that are computed together; ranges begin at a multiple of it. */
+export const EIGHT_ROWS_COLUMNS: i32 = 32;
+/** Rows of x whose sums are kept in scratch; a panel of weights serves all of them. */
+export const EIGHT_ROWS_ROWS: i32 = 128;
+/** Bytes of 32 columns of sums. */
+const SUMS: usize = 128;
+/** Bytes of scratch that a call needs: the sums, and a panel of q8. */
+export const EIGHT_ROWS_SCRATCH: i32 = 128 * 128 + 8 * 2176;
+
+// Types stand for formats: u8 for q4, i8 for q8.
+
+/** Bytes of 8 rows × 32 k. */
+// @ts-ignore: decorator
+@inline
+function blockBytes<F>(): usize {
+  return isSigned<F>() ? 272 : 144;
+}
+
+/** Blocks of k in a panel, which stays in the first-level cache: 18 KiB. */
+// @ts-ignore: decorator
+@inline
+function panelBlocks<F>(): i32 {
+  return isSigned<F>() ? 8 : 16;
+}
+
+// @ts-ignore: decorator
+@inline
+function stream<F>(c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize): void {
+  if (isSigned<F>()) q8_stream(c, w0, w1, w2, w3, x, blocks, xStride);
+  else q4_stream(c, w0, w1, w2, w3, x, blocks, xStride);
+}
+
+// @ts-ignore: decorator
+@inline
+function panelOf<F>(panel: usize, w0: usize, w1: usize, w2: usize, w3: usize, blocks: i32): void {
+  if (isSigned<F>()) q8_panel(panel, w0, w1, w2, w3, blocks);
+  else q4_panel(panel, w0, w1, w2, w3, blocks);
+}
+
+/** Adds to the sums of all rows what some blocks of k give. 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2 at 128. */
+function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, rows: i32, wide: i32): void {
+  for (; rows > 1; rows -= 2) {
+    if (wide) {
+      if (isSigned<F>()) q8_4x2(c, panel, x, blocks, xStride);
+      else q4_4x2(c, panel, x, blocks, xStride);
+    } else if (isSigned<F>()) {
+      q8_2x2(c, panel, x, blocks, xStride);
+      q8_2x2(c + 64, panel + 64, x, blocks, xStride);
+    } else {
+      q4_2x2(c, panel, x, blocks, xStride);
+      q4_2x2(c + 64, panel + 64, x, blocks, xStride);
+    }
+    c += 2 * SUMS;
+    x += 2 * X_BLOCK;
+  }
+  if (!rows) return;
+  if (isSigned<F>()) q8_4x1(c, panel, x, blocks, xStride);
+  else q4_4x1(c, panel, x, blocks, xStride);
+}
+
+/** Sums of 32 columns to rows of y, of which `count` exist. */
+function copyOut(y: usize, yStride: usize, c: usize, rows: i32, count: i32): void {
+  if (count < EIGHT_ROWS_COLUMNS) {
+    for (; rows > 0; --rows) {
+      memory.copy(y, c, <usize>count << 2);
+      y += yStride;
+      c += SUMS;
+    }
+    return;
+  }
+  for (; rows > 0; --rows) {
+    for (let at: usize = 0; at < SUMS; at += 32) {
+      const low = v128.load(c + at), high = v128.load(c + at, 16);
+      v128.store(y + at, high, 16);
+      v128.store(y + at, low);
+    }
+    y += yStride;
+    c += SUMS;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function linear<F>(
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  const blocks = (K + 31) >> 5, last = (O - 1) >> 3;
+  const groupBytes = <usize>blocks * blockBytes<F>();
+  const xStride = <usize>rowsOfStep * X_BLOCK, yStride = <usize>O << 2;
+  const panel = scratch + <usize>EIGHT_ROWS_ROWS * SUMS;
+  for (let o = begin; o < end; o += EIGHT_ROWS_COLUMNS) {
+    const group = o >> 3, count = min(EIGHT_ROWS_COLUMNS, end - o);
+    // Behind the last group it stands again; nobody sees those columns.
+    let w0 = w + <usize>group * groupBytes, w1 = w + <usize>min(group + 1, last) * groupBytes;
+    let w2 = w + <usize>min(group + 2, last) * groupBytes, w3 = w + <usize>min(group + 3, last) * groupBytes;
+    if (rowEnd - rowBegin == 1) {
+      stream<F>(scratch, w0, w1, w2, w3, packed + <usize>rowBegin * X_BLOCK, blocks, xStride);
+      copyOut(y + <usize>rowBegin * yStride + (<usize>o << 2), yStride, scratch, 1, count);
+      continue;
+    }
+    for (let row = rowBegin; row < rowEnd; row += EIGHT_ROWS_ROWS) {
+      const rows = min(EIGHT_ROWS_ROWS, rowEnd - row);
+      memory.fill(scratch, 0, <usize>rows * SUMS);
+      let x = packed + <usize>row * X_BLOCK, offset: usize = 0;
+      for (let block = 0; block < blocks; block += panelBlocks<F>()) {
+        const n = min(panelBlocks<F>(), blocks - block);
+        panelOf<F>(panel, w0 + offset, w1 + offset, w2 + offset, w3 + offset, n);
+        addPanel<F>(scratch, panel, x, n, xStride, rows, wide);
+        offset += <usize>panelBlocks<F>() * blockBytes<F>();
+        x += <usize>panelBlocks<F>() * xStride;
+      }
+      copyOut(y + <usize>row * yStride + (<usize>o << 2), yStride, scratch, rows, count);
+    }
+  }
+}
+
+/**
+ * Columns [begin, end) of rows [rowBegin, rowEnd); begin is a multiple of 32, `rowsOfStep` the rows that `packed` has.
+ * `wide`: the tile for 256 bits; the same bits come out.
+ */
+export function linear_q4(
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  linear<u8>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+}
+
+export function linear_q8(
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  linear<i8>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+}
