@@ -89,7 +89,7 @@ async function make(folder: string): Promise<void> {
   await copyTokenizer(folder);
 
   const begin = performance.now();
-  const shards = await writeRandomModel(folder, config, format, {
+  const shards = await writeRandomModel(folder, config, {
     seed: number("seed"),
     shardBytes: (number("shard-gb") ?? 5) * 1e9,
   });

@@ -2,7 +2,7 @@
 // Knows no model.
 
 import { startWorker } from "#platform";
-import type { Features } from "../backends/wasm/features.ts";
+import { detectFeatures, enableRevectorize, type Features } from "../backends/wasm/features.ts";
 import { checkedKernels } from "../backends/wasm/kernel-module.ts";
 import type { ProbeData, ProbeRates } from "../engine/probe-worker.ts";
 import { EngineError } from "../errors.ts";
@@ -39,6 +39,14 @@ export async function machineLimits(features: Features, threads: number): Promis
     int8_operations_per_second: Math.max(total("int8"), total("int8Wide")),
     float32_operations_per_second: total("f32"),
   };
+}
+
+/**
+ * The limits with the features that a model is loaded with.
+ * @param revectorize whether to ask V8 for 256-bit vectors; acts on the whole process
+ */
+export function enginesLimits(revectorize: boolean, threads: number): Promise<MachineLimits> {
+  return machineLimits(detectFeatures(revectorize && enableRevectorize()), threads);
 }
 
 function oneThread(data: ProbeData): Promise<ProbeRates> {

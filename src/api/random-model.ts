@@ -10,10 +10,12 @@ import {
   type Shard,
   type TensorToSave,
 } from "../checkpoint/save-safetensors.ts";
-import type { Format } from "../formats/format.ts";
+import { unknownName } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import { findFormat, type Format } from "../formats/format.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { expectedWeights } from "../models/config-weights.ts";
-import type { MistralConfig, MistralConfigOptions } from "../models/config.ts";
+import { MistralConfig, type MistralConfigOptions } from "../models/config.ts";
 
 /** Shapes by name. */
 export const shapes: Readonly<Record<string, MistralConfigOptions>> = {
@@ -54,17 +56,33 @@ export type RandomModelOptions = {
   onProgress?: (done: number, total: number) => void;
 };
 
+/** The config of a shape, with so many layers. @throws InputError no such shape */
+export function shapeConfig(name: string, layers?: number, dtype = "bfloat16"): MistralConfig {
+  if (!Object.hasOwn(shapes, name))
+    throw new InputError(unknownName("shape", name, Object.keys(shapes)));
+  return new MistralConfig({
+    ...shapes[name],
+    ...(layers !== undefined && { num_hidden_layers: layers }),
+    architectures: ["MistralForCausalLM"],
+    dtype,
+  });
+}
+
 /**
  * Writes config.json, generation_config.json and safetensors; a folder that is not there is made. No tokenizer.
+ * Weights are of the config's `dtype` (default bfloat16).
  * @throws InputError a config that no model can have; CheckpointError the folder cannot be written; the signal's reason
  */
 export async function writeRandomModel(
   folder: string,
   config: MistralConfig,
-  format: Format,
   options: RandomModelOptions = {},
 ): Promise<Shard<TensorToSave>[]> {
   checkConfig(config);
+  const dtype = config.dtype ?? "bfloat16";
+  const format = findFormat(dtype);
+  if (format === undefined)
+    throw new InputError(unknownName("dtype", dtype, ["float32", "bfloat16", "float16"]));
   await writeText(joinPath(folder, "config.json"), config.to_json_string());
   const { bos_token_id, eos_token_id } = config;
   await writeText(

@@ -4,8 +4,10 @@
 import { parseArgs } from "node:util";
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import { commands, flags } from "./commands.ts";
-import type { CommandName, Flag, FlagName } from "./commands.ts";
+import { commands } from "./commands.ts";
+import type { CommandName } from "./commands.ts";
+import { flags } from "./flags.ts";
+import type { Flag, FlagName } from "./flags.ts";
 
 type Value = {
   switch: boolean;

@@ -1,101 +1,8 @@
-// The whole surface of the command line as data: every flag, every command. Help, parsing and "did you mean" are read from here.
-// A flag means the same wherever it is taken. Knows nothing of what the commands do.
+// The commands as data: help, parsing and "did you mean" are read from here and from the table of flags.
+// Knows nothing of what the commands do.
 
-/** How a flag's text is read: a switch takes no value, `texts` may be given several times. */
-export type FlagType = "switch" | "text" | "texts" | "integer" | "number";
-
-export type Flag = {
-  readonly type: FlagType;
-  /** What stands for the value in the help. */
-  readonly value?: string;
-  readonly short?: string;
-  readonly help: string;
-  /** The values that a text may have. */
-  readonly among?: readonly string[];
-  /** The least and the greatest number. */
-  readonly range?: readonly [from: number, to: number];
-};
-
-export const flags = {
-  model: {
-    type: "text",
-    value: "<folder>",
-    short: "m",
-    help: "a checkpoint (default: the embedded storyteller)",
-  },
-  chat: { type: "switch", help: "answer the prompt, by the model's chat template" },
-  seed: {
-    type: "integer",
-    value: "<n>",
-    short: "s",
-    help: "same seed, same text; another seed, another",
-    range: [0, 2_147_483_647],
-  },
-  temperature: {
-    type: "number",
-    value: "<x>",
-    short: "t",
-    help: "more varied above 1, less below (default: model's)",
-    range: [0, 1000],
-  },
-  "top-k": {
-    type: "integer",
-    value: "<n>",
-    help: "sample among the n likeliest tokens",
-    range: [0, 2_147_483_647],
-  },
-  "top-p": {
-    type: "number",
-    value: "<x>",
-    help: "… among the likeliest that add up to x",
-    range: [0, 1],
-  },
-  "max-new-tokens": {
-    type: "integer",
-    value: "<n>",
-    short: "n",
-    help: "stop after n tokens (default: 300, chat 1024)",
-    range: [1, 2_147_483_647],
-  },
-  stop: { type: "texts", value: "<text>", help: "stop after this text; may be given again" },
-  greedy: { type: "switch", help: "take the likeliest token, do not sample" },
-  json: { type: "switch", help: "print one JSON object instead of text" },
-  threads: {
-    type: "integer",
-    value: "<n>",
-    help: "that compute (default: physical cores)",
-    range: [1, 64],
-  },
-  dtype: {
-    type: "text",
-    value: "<type>",
-    help: "auto, float32, bfloat16, float16 (default: auto)",
-  },
-  attn: {
-    type: "text",
-    value: "<name>",
-    help: "flash_attention_2, sdpa (default) or eager",
-    among: ["flash_attention_2", "sdpa", "eager"],
-  },
-  device: {
-    type: "text",
-    value: "<name>",
-    help: "cpu (default); reference: slow, in float64",
-    among: ["cpu", "reference"],
-  },
-  "no-revectorize": { type: "switch", help: "leave V8's 256-bit SIMD off" },
-  "no-history": { type: "switch", help: "keep no file of earlier questions" },
-  "stdin-wait": {
-    type: "number",
-    value: "<s>",
-    help: "seconds to wait for a silent pipe (default: ever)",
-    range: [0, 86_400],
-  },
-  quiet: { type: "switch", short: "q", help: "no progress, no timings" },
-  help: { type: "switch", short: "h", help: "show this help" },
-} as const;
-
-export type FlagName = keyof typeof flags;
+import { engineFlags, samplingFlags } from "./flags.ts";
+import type { FlagName } from "./flags.ts";
 
 export type Command = {
   readonly summary: string;
@@ -108,18 +15,7 @@ export type Command = {
   readonly examples: readonly (readonly [command: string, meaning: string])[];
 };
 
-export type CommandName = "run" | "chat" | "doctor" | "help";
-
-const engineFlags: readonly FlagName[] = ["device", "threads", "dtype", "attn", "no-revectorize"];
-const samplingFlags: readonly FlagName[] = [
-  "seed",
-  "temperature",
-  "top-k",
-  "top-p",
-  "max-new-tokens",
-  "stop",
-  "greedy",
-];
+export type CommandName = "run" | "chat" | "bench" | "eval" | "doctor" | "help";
 
 export const commands: Readonly<Record<CommandName, Command>> = {
   run: {
@@ -170,6 +66,67 @@ export const commands: Readonly<Record<CommandName, Command>> = {
       ["mistral chat", "talk to the embedded model"],
       ["mistral chat ./Mistral-7B-Instruct-v0.3 --temperature 0.3", "talk to another one"],
       ['echo "Tell me a story about a frog." | mistral chat', "one message a line"],
+    ],
+  },
+  bench: {
+    summary: "measure prefill and decode on this machine",
+    usage: "[model folder] [flags]",
+    positionals: 1,
+    description: [
+      "Tokens/s of a prompt (pp) and of generated text (tg), mean ± standard deviation,",
+      "with the arithmetic and the memory traffic that they reach, beside what this",
+      "machine can do at most; load time and peak memory. Other programs disturb it.",
+    ].join("\n"),
+    flags: [
+      "model",
+      "shape",
+      "layers",
+      "pp",
+      "tg",
+      "depth",
+      "reps",
+      ...engineFlags,
+      "json",
+      "markdown",
+      "svg",
+      "quiet",
+      "help",
+    ],
+    examples: [
+      ["mistral bench", "the embedded model"],
+      ["mistral bench ./Mistral-7B-v0.3 --quantization q4", "another one, in 4 bits"],
+      ["mistral bench --shape mistral-7b --layers 4 --json", "random weights of a known shape"],
+      ["mistral bench --pp 0 --depth 4096 --svg decode.svg", "decode behind a long context"],
+    ],
+  },
+  eval: {
+    summary: "judge a model by a text: perplexity, or distance to another model",
+    usage: "<ppl|kl> [model folder] --file <text> [flags]",
+    positionals: 2,
+    description: [
+      "ppl: perplexity, by windows that move by a stride, as in Transformers' guide.",
+      "kl: KL divergence from the reference's predictions to the model's, per token, and",
+      "how often both find the same token likeliest. --dtype, --quantization and what",
+      "belongs to it are the model's; the reference is loaded as it is.",
+    ].join("\n"),
+    flags: [
+      "model",
+      "file",
+      "stride",
+      "max-length",
+      "reference",
+      ...engineFlags,
+      "json",
+      "quiet",
+      "help",
+    ],
+    examples: [
+      ["mistral eval ppl --file story.txt", "the embedded model"],
+      ["mistral eval ppl ./Mistral-7B-v0.3 --file story.txt --quantization nf4", "in 4 bits"],
+      [
+        "mistral eval kl ./Mistral-7B-v0.3 --quantization q4 --file story.txt",
+        "what 4 bits cost against the same model as it is",
+      ],
     ],
   },
   doctor: {

@@ -2,8 +2,10 @@
 
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import { commands, flags } from "./commands.ts";
-import type { CommandName, Flag, FlagName } from "./commands.ts";
+import { commands } from "./commands.ts";
+import type { CommandName } from "./commands.ts";
+import { flags } from "./flags.ts";
+import type { Flag, FlagName } from "./flags.ts";
 
 /** The command of that name. @throws InputError with the nearest known one */
 export function commandNamed(name: string): CommandName {

@@ -4,6 +4,7 @@
 import { basename, resolve } from "node:path";
 import { defaultModel } from "../api/default-model.ts";
 import { AutoModelForCausalLM, AutoTokenizer, env } from "../index.ts";
+import type { LoadOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
 import { loadProgress } from "./progress.ts";
 import type { Io } from "./terminal.ts";
@@ -18,7 +19,7 @@ export type Opened = {
 };
 
 /**
- * Loads the model of `folder`, or the embedded one.
+ * Loads the model of `folder`, or the embedded one, and its tokenizer.
  * @throws CheckpointError, MemoryError, InputError as `from_pretrained` does; the reason of Ctrl-C
  */
 export async function openModel(
@@ -26,23 +27,59 @@ export async function openModel(
   flags: FlagValues,
   io: Io,
 ): Promise<Opened> {
+  const path = await pathOf(folder);
+  const tokenizer = await AutoTokenizer.from_pretrained(path, ggufFile(flags));
+  return { model: await openWeights(path, flags, io), tokenizer, name: basename(path) };
+}
+
+/** The absolute path of `folder`, or of the embedded model. */
+export async function pathOf(folder: string | undefined): Promise<string> {
+  return folder === undefined ? await defaultModel() : resolve(folder);
+}
+
+/** Loads a model without its tokenizer. @throws as openModel */
+export async function openWeights(path: string, flags: FlagValues, io: Io): Promise<Model> {
   // A flag of the whole process: this process is the command's own.
   env.wasm.revectorize = !flags["no-revectorize"];
-  const path = folder === undefined ? await defaultModel() : resolve(folder);
-  const name = basename(path);
-  const progress = flags.quiet ? undefined : loadProgress(io.stderr, name);
+  const progress = flags.quiet ? undefined : loadProgress(io.stderr, basename(path));
   try {
-    const tokenizer = await AutoTokenizer.from_pretrained(path);
-    const model = await AutoModelForCausalLM.from_pretrained(path, {
-      ...(flags.device !== undefined && { device: flags.device }),
-      ...(flags.dtype !== undefined && { dtype: flags.dtype }),
-      ...(flags.attn !== undefined && { attn_implementation: flags.attn }),
-      ...(flags.threads !== undefined && { threads: flags.threads }),
+    return await AutoModelForCausalLM.from_pretrained(path, {
+      ...loadOptions(flags),
       signal: io.interrupt,
       onProgress: (step) => progress?.update(step),
     });
-    return { model, tokenizer, name };
   } finally {
     progress?.done();
   }
+}
+
+function ggufFile(flags: FlagValues): { gguf_file?: string } {
+  return flags["gguf-file"] === undefined ? {} : { gguf_file: flags["gguf-file"] };
+}
+
+/** What the flags of loading ask of `from_pretrained`; what was not given is left to its defaults. */
+export function loadOptions(flags: FlagValues): LoadOptions {
+  const { device, dtype, attn, threads, quantization } = flags;
+  return {
+    ...(device !== undefined && { device }),
+    ...(dtype !== undefined && { dtype }),
+    ...(attn !== undefined && { attn_implementation: attn }),
+    ...(threads !== undefined && { threads }),
+    ...(quantization !== undefined && { quantization_config: quantizationSettings(quantization) }),
+    ...(flags["compute-dtype"] !== undefined && { compute_dtype: flags["compute-dtype"] }),
+    ...(flags["cache-dtype"] !== undefined && { cacheDtype: flags["cache-dtype"] }),
+    ...ggufFile(flags),
+  };
+}
+
+/** `nf4-dq` and the like, as config.json would say it. */
+export function quantizationSettings(name: string): Record<string, unknown> {
+  if (name === "q4" || name === "q8") return { method: name };
+  if (name === "int8") return { load_in_8bit: true };
+  const [bnb_4bit_quant_type, double] = name.split("-");
+  return {
+    load_in_4bit: true,
+    bnb_4bit_quant_type,
+    bnb_4bit_use_double_quant: double !== undefined,
+  };
 }

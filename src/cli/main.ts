@@ -17,6 +17,8 @@ type Run = (args: Arguments, io: Io) => Promise<number>;
 const runs: Readonly<Record<CommandName, () => Promise<Run>>> = {
   run: async () => (await import("./run.ts")).run,
   chat: async () => (await import("./chat.ts")).chat,
+  bench: async () => (await import("./bench.ts")).bench,
+  eval: async () => (await import("./eval.ts")).evaluate,
   doctor: async () => (await import("./doctor.ts")).doctor,
   help: () => Promise.resolve(help),
 };

@@ -1,5 +1,5 @@
-// Progress of loading on stderr: a bar in a terminal after half a second, elsewhere a line every five seconds.
-// Knows nothing of what is loaded.
+// Progress of long work on stderr: a bar in a terminal after half a second, elsewhere a line every five seconds.
+// Knows nothing of what is done.
 
 import { bytes, duration, styled, visible } from "./terminal.ts";
 import type { OutStream } from "./terminal.ts";
@@ -16,10 +16,39 @@ export type Progress = {
   done(): void;
 };
 
-/** `now` is in seconds. */
-export function loadProgress(
+/** How much there is of something: in all units that fit, and in a single one. */
+type Amounts = { show(count: number): string; rate(perSecond: number): string };
+
+const inBytes: Amounts = { show: bytes, rate: (perSecond) => `${bytes(perSecond)}/s` };
+
+function countedIn(unit: string): Amounts {
+  return {
+    show: (count) => `${Math.round(count)} ${unit}s`,
+    rate: (perSecond) => `${perSecond.toPrecision(3)} ${unit}s/s`,
+  };
+}
+
+/** Of reading a model's files, in bytes. `now` is in seconds. */
+export function loadProgress(stream: OutStream, name: string, now?: () => number): Progress {
+  return shownProgress(stream, { label: name, verb: `loading ${name}`, amounts: inBytes }, now);
+}
+
+/** Of anything else: `what` is its name, `unit` the singular of what is counted, or "byte". */
+export function workProgress(
   stream: OutStream,
-  name: string,
+  what: string,
+  unit: string,
+  now?: () => number,
+): Progress {
+  const amounts = unit === "byte" ? inBytes : countedIn(unit);
+  return shownProgress(stream, { label: what, verb: what, amounts }, now);
+}
+
+type Shown = { readonly label: string; readonly verb: string; readonly amounts: Amounts };
+
+function shownProgress(
+  stream: OutStream,
+  { label, verb, amounts }: Shown,
   now: () => number = () => performance.now() / 1000,
 ): Progress {
   const start = now();
@@ -35,16 +64,16 @@ export function loadProgress(
       const due = shownAt === undefined ? start + first : shownAt + every;
       if (time < due) return;
       shownAt = time;
-      const facts = measures(step, time - start);
+      const facts = measures(step, time - start, amounts);
       stream.write(
         stream.isTTY
-          ? clearLine + bar(stream, visible(name), step, facts)
-          : `loading ${name}: ${percent(step)} · ${facts}\n`,
+          ? clearLine + bar(stream, visible(label), step, facts)
+          : `${verb}: ${percent(step)} · ${facts}\n`,
       );
     },
     done() {
       if (shownAt === undefined) return;
-      const took = `loading ${name}: ${bytes(last.loaded)} in ${duration(now() - start)}\n`;
+      const took = `${verb}: ${amounts.show(last.loaded)} in ${duration(now() - start)}\n`;
       stream.write(stream.isTTY ? clearLine : took);
     },
   };
@@ -55,13 +84,13 @@ type Step = { readonly loaded: number; readonly total: number };
 const share = ({ loaded, total }: Step): number => (total > 0 ? Math.min(1, loaded / total) : 0);
 const percent = (step: Step): string => `${Math.floor(share(step) * 100)} %`;
 
-function measures({ loaded, total }: Step, seconds: number): string {
-  const [amount, unit] = bytes(total).split(" ");
+function measures({ loaded, total }: Step, seconds: number, amounts: Amounts): string {
+  const [amount, unit] = amounts.show(total).split(" ");
   // In the unit of the total, as "1.5 of 14.5 GB".
   const done = ((loaded / total) * Number(amount) || 0).toFixed(amount.includes(".") ? 1 : 0);
   const speed = loaded / seconds;
   const left = speed > 0 ? ` · ${duration(Math.ceil((total - loaded) / speed))} left` : "";
-  return `${done} of ${amount} ${unit} · ${bytes(speed)}/s${left}`;
+  return `${done} of ${amount} ${unit} · ${amounts.rate(speed)}${left}`;
 }
 
 const leastBar = 10;

@@ -2,8 +2,9 @@
 
 import { expect, test } from "vitest";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { commands, flags } from "../../src/cli/commands.ts";
+import { commands } from "../../src/cli/commands.ts";
 import type { CommandName } from "../../src/cli/commands.ts";
+import { flags } from "../../src/cli/flags.ts";
 import { commandHelp, commandNamed, generalHelp } from "../../src/cli/help.ts";
 import { InputError } from "../../src/errors.ts";
 

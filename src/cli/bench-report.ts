@@ -1,0 +1,132 @@
+// The result of `mistral bench` as text for people and as Markdown; as JSON it is printed as it is.
+// Knows nothing of how it was measured.
+
+import type { Measured } from "../api/benchmark.ts";
+import type { MachineLimits } from "../api/machine-limits.ts";
+import { bytes, duration, styled, visible } from "./terminal.ts";
+import type { OutStream } from "./terminal.ts";
+
+export type BenchReport = {
+  readonly model: {
+    readonly name: string;
+    readonly layers: number;
+    /** How weights are kept; quantised: those that are not. */
+    readonly dtype: string;
+    readonly quantization: string | null;
+    readonly compute_dtype: string | null;
+    readonly cache_dtype: string | null;
+    readonly weight_bytes: number;
+  };
+  readonly machine: {
+    readonly runtime: string;
+    readonly system: string;
+    readonly cpu: string;
+    readonly instructions: readonly string[];
+    /** Running processes on average over the minute before: above 0.5 the figures are disturbed. */
+    readonly load_before: number;
+    readonly limits: MachineLimits;
+  };
+  readonly load_seconds: number;
+  /** Of the whole process, its threads included. */
+  readonly peak_memory_bytes: number;
+  readonly tests: readonly Measured[];
+};
+
+/** tokens/s of a test: "123.4 ± 1.2" */
+export function speed({ mean, standard_deviation }: Measured): string {
+  const digits = mean >= 1000 ? 0 : mean >= 100 ? 1 : 2;
+  return `${mean.toFixed(digits)} ± ${standard_deviation.toFixed(digits)}`;
+}
+
+/** What holds a test up, reached and at most: arithmetic for a prompt, memory for decoding. */
+export function reached(
+  test: Measured,
+  limits: MachineLimits,
+  isQuantized: boolean,
+): { readonly text: string; readonly share: number } {
+  const [value, most, unit] =
+    test.kind === "decode"
+      ? [test.weight_bytes_per_second, limits.memory_bytes_per_second, "GB/s"]
+      : isQuantized
+        ? [test.operations_per_second, limits.int8_operations_per_second, "GOPS"]
+        : [test.operations_per_second, limits.float32_operations_per_second, "GFLOPS"];
+  const share = value / most;
+  const shown = (x: number): string => (x / 1e9).toFixed(x < 1e11 ? 1 : 0);
+  return {
+    text: `${shown(value)} of ${shown(most)} ${unit} (${Math.round(share * 100)} %)`,
+    share,
+  };
+}
+
+export const isQuantized = ({ model }: BenchReport): boolean => model.quantization !== null;
+
+/** "stories, 7 layers in bfloat16 (6.2 MB)" */
+export function titleOf({ model }: BenchReport): string {
+  const { name, quantization, compute_dtype, cache_dtype, dtype } = model;
+  const how = [
+    quantization ?? dtype,
+    ...(compute_dtype === null ? [] : [`computed in ${compute_dtype}`]),
+    ...(cache_dtype === null ? [] : [`cache in ${cache_dtype}`]),
+  ].join(", ");
+  return `${name} · ${how} · ${bytes(model.weight_bytes)}`;
+}
+
+/** "AMD EPYC (avx2 fma …), 2 threads, Node 26.10.0, linux x64" */
+export function machineOf({ machine }: BenchReport): string {
+  const { cpu, instructions, limits, runtime, system } = machine;
+  const sets = instructions.length === 0 ? "" : ` (${instructions.join(" ")})`;
+  const { threads } = limits;
+  return `${cpu}${sets}, ${threads} thread${threads === 1 ? "" : "s"}, ${runtime}, ${system}`;
+}
+
+function resources({ load_seconds, peak_memory_bytes }: BenchReport): string {
+  return `loaded in ${duration(load_seconds)}, peak memory ${bytes(peak_memory_bytes)}`;
+}
+
+function rowsOf(report: BenchReport): [test: string, speed: string, reached: string][] {
+  const { limits } = report.machine;
+  return report.tests.map((test) => [
+    test.test,
+    speed(test),
+    reached(test, limits, isQuantized(report)).text,
+  ]);
+}
+
+const DISTURBED = 0.5;
+
+function warning({ machine }: BenchReport): string | undefined {
+  if (machine.load_before <= DISTURBED) return undefined;
+  return `other programs were running (load ${machine.load_before.toFixed(1)}): the figures are disturbed`;
+}
+
+export function asText(report: BenchReport, stream: OutStream): string {
+  const rows = [["test", "tokens/s", "reached"], ...rowsOf(report)];
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)));
+  const warn = warning(report);
+  return [
+    styled(stream, "bold", visible(titleOf(report))),
+    ...rows.map((row, i) => {
+      const line = `  ${row[0].padEnd(widths[0])}  ${row[1].padStart(widths[1])}  ${row[2]}`;
+      return i === 0 ? styled(stream, "dim", line) : line;
+    }),
+    `  ${resources(report)}`,
+    styled(stream, "dim", `  ${machineOf(report)}`),
+    ...(warn === undefined ? [] : [styled(stream, "red", `  ${warn}`)]),
+    "",
+  ].join("\n");
+}
+
+export function asMarkdown(report: BenchReport): string {
+  const cell = (text: string): string => text.replaceAll("|", "\\|");
+  const warn = warning(report);
+  return [
+    "| model | test | tokens/s | reached |",
+    "| --- | --- | ---: | --- |",
+    ...rowsOf(report).map(
+      (row) => `| ${[titleOf(report), ...row].map((text) => cell(text)).join(" | ")} |`,
+    ),
+    "",
+    `${resources(report)}; ${machineOf(report)}${warn === undefined ? "" : `; ${warn}`}`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,141 @@
+// `mistral bench`: loads a model (or makes a random one), measures it, and prints table, Markdown or JSON; --svg draws it.
+// Knows nothing of how speed is measured.
+
+import { rmSync } from "node:fs";
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { machine, peakMemory, physicalCores } from "#platform";
+import { checkPlan, measure } from "../api/benchmark.ts";
+import type { BenchmarkPlan } from "../api/benchmark.ts";
+import { enginesLimits } from "../api/machine-limits.ts";
+import { shapeConfig, writeRandomModel } from "../api/random-model.ts";
+import { InputError } from "../errors.ts";
+import type { Arguments, FlagValues } from "./arguments.ts";
+import { drawing } from "./bench-picture.ts";
+import { asMarkdown, asText } from "./bench-report.ts";
+import type { BenchReport } from "./bench-report.ts";
+import { openWeights, pathOf } from "./load.ts";
+import { workProgress } from "./progress.ts";
+import { write } from "./terminal.ts";
+import type { Io } from "./terminal.ts";
+
+/** @returns the exit code */
+export async function bench({ flags, words }: Arguments, io: Io): Promise<number> {
+  const folder = words[0] ?? flags.model;
+  const plan: BenchmarkPlan = {
+    pp: flags.pp ?? 512,
+    tg: flags.tg ?? 128,
+    depth: flags.depth ?? 0,
+    reps: flags.reps ?? 5,
+  };
+  if (plan.pp === 0 && plan.tg === 0) {
+    throw new InputError("bench: --pp 0 and --tg 0 leave nothing to measure; leave one out");
+  }
+  if (flags.layers !== undefined && flags.shape === undefined) {
+    throw new InputError(
+      "bench: --layers is for a random model; name its shape too, as in --shape mistral-7b",
+    );
+  }
+  if (flags.shape !== undefined && folder !== undefined) {
+    throw new InputError(`bench: give a model folder or --shape, not both (got ${folder})`);
+  }
+  const report =
+    flags.shape === undefined
+      ? await benchFolder(await pathOf(folder), undefined, plan, flags, io)
+      : await withRandomModel(flags.shape, flags, io, (path, name) =>
+          benchFolder(path, name, plan, flags, io),
+        );
+  if (flags.svg !== undefined) await save(flags.svg, drawing(report));
+  const text = flags.json
+    ? `${JSON.stringify(report)}\n`
+    : flags.markdown
+      ? asMarkdown(report)
+      : asText(report, io.stdout);
+  await write(io.stdout, text);
+  return 0;
+}
+
+async function benchFolder(
+  path: string,
+  name: string | undefined,
+  plan: BenchmarkPlan,
+  flags: FlagValues,
+  io: Io,
+): Promise<BenchReport> {
+  const { runtime, system, cpu, instructions, load } = machine();
+  const start = performance.now();
+  const model = await openWeights(path, flags, io);
+  try {
+    const load_seconds = (performance.now() - start) / 1000;
+    checkPlan(plan, model);
+    const bar = flags.quiet ? undefined : workProgress(io.stderr, "bench", "repetition");
+    const tests = await measure(model, plan, io.interrupt, (done, total) =>
+      bar?.update({ loaded: done, total }),
+    );
+    bar?.done();
+    const { weights } = await model.memory();
+    const peak_memory_bytes = peakMemory();
+    await model.dispose();
+    // Last, since it takes memory of its own.
+    const threads = flags.threads ?? physicalCores();
+    const limits = await enginesLimits(!flags["no-revectorize"], threads);
+    return {
+      model: {
+        name: name ?? basename(path),
+        layers: model.config.num_hidden_layers,
+        dtype: model.dtype,
+        quantization: flags.quantization ?? null,
+        compute_dtype: flags["compute-dtype"] ?? null,
+        cache_dtype: flags["cache-dtype"] ?? null,
+        weight_bytes: weights,
+      },
+      machine: { runtime, system, cpu, instructions, load_before: load, limits },
+      load_seconds,
+      peak_memory_bytes,
+      tests,
+    };
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** Makes a model of that shape in a temporary folder, which is gone when `use` ends, however it ends. */
+async function withRandomModel<T>(
+  shape: string,
+  flags: FlagValues,
+  io: Io,
+  use: (path: string, name: string) => Promise<T>,
+): Promise<T> {
+  const dtype = flags.dtype === undefined || flags.dtype === "auto" ? "bfloat16" : flags.dtype;
+  const config = shapeConfig(shape, flags.layers, dtype);
+  const folder = await mkdtemp(join(tmpdir(), "mistral-bench-"));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  // A second Ctrl-C ends the process at once.
+  process.once("exit", remove);
+  try {
+    const bar = flags.quiet ? undefined : workProgress(io.stderr, `making ${shape}`, "byte");
+    await writeRandomModel(folder, config, {
+      signal: io.interrupt,
+      onProgress: (done, total) => bar?.update({ loaded: done, total }),
+    });
+    bar?.done();
+    const count = config.num_hidden_layers;
+    return await use(folder, `random ${shape}, ${count} layer${count === 1 ? "" : "s"}`);
+  } finally {
+    process.off("exit", remove);
+    remove();
+  }
+}
+
+async function save(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : cause;
+    throw new InputError(
+      `--svg ${path}: cannot be written (${String(code)}); is its folder there?`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,197 @@
+// The flags of the command line as data: how each is read, and its line in the help. A flag means the same wherever it is taken.
+// Knows no command.
+
+/** How a flag's text is read: a switch takes no value, `texts` may be given several times. */
+export type FlagType = "switch" | "text" | "texts" | "integer" | "number";
+
+export type Flag = {
+  readonly type: FlagType;
+  /** What stands for the value in the help. */
+  readonly value?: string;
+  readonly short?: string;
+  readonly help: string;
+  /** The values that a text may have. */
+  readonly among?: readonly string[];
+  /** The least and the greatest number. */
+  readonly range?: readonly [from: number, to: number];
+};
+
+export const flags = {
+  model: {
+    type: "text",
+    value: "<folder>",
+    short: "m",
+    help: "a checkpoint (default: the embedded storyteller)",
+  },
+  chat: { type: "switch", help: "answer the prompt, by the model's chat template" },
+  seed: {
+    type: "integer",
+    value: "<n>",
+    short: "s",
+    help: "same seed, same text; another seed, another",
+    range: [0, 2_147_483_647],
+  },
+  temperature: {
+    type: "number",
+    value: "<x>",
+    short: "t",
+    help: "more varied above 1, less below (default: model's)",
+    range: [0, 1000],
+  },
+  "top-k": {
+    type: "integer",
+    value: "<n>",
+    help: "sample among the n likeliest tokens",
+    range: [0, 2_147_483_647],
+  },
+  "top-p": {
+    type: "number",
+    value: "<x>",
+    help: "… among the likeliest that add up to x",
+    range: [0, 1],
+  },
+  "max-new-tokens": {
+    type: "integer",
+    value: "<n>",
+    short: "n",
+    help: "stop after n tokens (default: 300, chat 1024)",
+    range: [1, 2_147_483_647],
+  },
+  stop: { type: "texts", value: "<text>", help: "stop after this text; may be given again" },
+  greedy: { type: "switch", help: "take the likeliest token, do not sample" },
+  json: { type: "switch", help: "print one JSON object instead of text" },
+  threads: {
+    type: "integer",
+    value: "<n>",
+    help: "that compute (default: physical cores)",
+    range: [1, 64],
+  },
+  dtype: {
+    type: "text",
+    value: "<type>",
+    help: "auto, float32, bfloat16, float16 (default: auto)",
+  },
+  quantization: {
+    type: "text",
+    value: "<how>",
+    help: "while loading: nf4, nf4-dq, fp4, int8, q4, q8",
+    among: ["nf4", "nf4-dq", "fp4", "fp4-dq", "int8", "q4", "q8"],
+  },
+  "compute-dtype": {
+    type: "text",
+    value: "<type>",
+    help: "if quantised: float32, bfloat16, float16, int8",
+    among: ["float32", "bfloat16", "float16", "int8"],
+  },
+  "cache-dtype": {
+    type: "text",
+    value: "<type>",
+    help: "keys, values: float32, bfloat16, float16, int8",
+    among: ["float32", "bfloat16", "float16", "int8"],
+  },
+  "gguf-file": { type: "text", value: "<name>", help: "a GGUF file in the model's folder" },
+  attn: {
+    type: "text",
+    value: "<name>",
+    help: "flash_attention_2, sdpa (default) or eager",
+    among: ["flash_attention_2", "sdpa", "eager"],
+  },
+  device: {
+    type: "text",
+    value: "<name>",
+    help: "cpu (default); reference: slow, in float64",
+    among: ["cpu", "reference"],
+  },
+  "no-revectorize": { type: "switch", help: "leave V8's 256-bit SIMD off" },
+  "no-history": { type: "switch", help: "keep no file of earlier questions" },
+  file: { type: "text", value: "<path>", short: "f", help: "the text, in UTF-8" },
+  reference: {
+    type: "text",
+    value: "<folder>",
+    help: "for kl (default: the same model as it is)",
+  },
+  stride: {
+    type: "integer",
+    value: "<n>",
+    help: "tokens that a window moves on (default: 512)",
+    range: [2, 2_147_483_647],
+  },
+  "max-length": {
+    type: "integer",
+    value: "<n>",
+    help: "tokens of a window (default: model's, at most 2048)",
+    range: [2, 2_147_483_647],
+  },
+  shape: {
+    type: "text",
+    value: "<name>",
+    help: "random: mistral-7b, mistral-7b-v0.3, small, tiny",
+    among: ["mistral-7b", "mistral-7b-v0.3", "small", "tiny"],
+  },
+  layers: {
+    type: "integer",
+    value: "<n>",
+    help: "of the random model (default: the shape's)",
+    range: [1, 10_000],
+  },
+  pp: {
+    type: "integer",
+    value: "<n>",
+    help: "prompt tokens (default: 512; 0: leave out)",
+    range: [0, 1_000_000],
+  },
+  tg: {
+    type: "integer",
+    value: "<n>",
+    help: "generated tokens (default: 128; 0: leave out)",
+    range: [0, 1_000_000],
+  },
+  depth: {
+    type: "integer",
+    value: "<n>",
+    help: "tokens that are in the cache before (default: 0)",
+    range: [0, 1_000_000],
+  },
+  reps: {
+    type: "integer",
+    value: "<n>",
+    short: "r",
+    help: "repetitions after one to warm up (default: 5)",
+    range: [1, 1000],
+  },
+  markdown: { type: "switch", help: "print a table in Markdown" },
+  svg: { type: "text", value: "<path>", help: "draw the result as a picture" },
+  "stdin-wait": {
+    type: "number",
+    value: "<s>",
+    help: "seconds to wait for a silent pipe (default: ever)",
+    range: [0, 86_400],
+  },
+  quiet: { type: "switch", short: "q", help: "no progress, no timings" },
+  help: { type: "switch", short: "h", help: "show this help" },
+} as const;
+
+export type FlagName = keyof typeof flags;
+
+/** How a model is loaded. */
+export const engineFlags: readonly FlagName[] = [
+  "device",
+  "threads",
+  "dtype",
+  "quantization",
+  "compute-dtype",
+  "cache-dtype",
+  "gguf-file",
+  "attn",
+  "no-revectorize",
+];
+/** How text is sampled. */
+export const samplingFlags: readonly FlagName[] = [
+  "seed",
+  "temperature",
+  "top-k",
+  "top-p",
+  "max-new-tokens",
+  "stop",
+  "greedy",
+];
