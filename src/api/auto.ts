@@ -9,6 +9,7 @@ import { checkConfig } from "../models/config-check.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import { AutoConfig, GenerationConfig } from "./auto-config.ts";
 import { env } from "./env.ts";
+import { ggufPath } from "./gguf-file.ts";
 import { checkLoadOptions, choose, type LoadOptions } from "./load-options.ts";
 import { type Loaded, MistralForCausalLM, MistralModel } from "./model.ts";
 
@@ -61,17 +62,19 @@ function loader<Model>(
       );
     }
     checkLoadOptions(where, options);
-    const { subfolder, variant, memoryLimit, signal, onProgress } = options;
-    const config = options.config ?? (await AutoConfig.from_pretrained(dir, { subfolder }));
+    const { subfolder, variant, gguf_file, memoryLimit, signal, onProgress } = options;
+    const ggufFile = await ggufPath(where, dir, options);
+    const files = { subfolder, gguf_file };
+    const config = options.config ?? (await AutoConfig.from_pretrained(dir, files));
     checkConfig(config);
     const generation_config =
-      options.generation_config ?? (await GenerationConfig.ofModel(dir, { subfolder }));
+      options.generation_config ?? (await GenerationConfig.ofModel(dir, files));
     const chosen = choose(where, options, config);
-    const { dtype, attention } = chosen;
+    const { backend, ...how } = chosen;
     const { engine, report } = await Engine.start(
-      { dir, subfolder, variant, config: config.to_dict(), dtype, attention, head },
+      { dir, subfolder, variant, ggufFile, config: config.to_dict(), ...how, head },
       {
-        name: chosen.backend,
+        name: backend,
         threads: options.threads ?? env.wasm.threads ?? physicalCores(),
         memoryLimit,
         wideVectors: env.wasm.revectorize && enableRevectorize(),
@@ -80,8 +83,8 @@ function loader<Model>(
     );
     warnOfNonFinite(dir, report.nonFinite);
     const model = make({
-      ...{ engine, config, generation_config, attention },
-      device: chosen.backend === "wasm" ? "cpu" : chosen.backend,
+      ...{ engine, config, generation_config, attention: how.attention },
+      device: backend === "wasm" ? "cpu" : backend,
       dtype: report.dtype,
     });
     const result = options.output_loading_info ? { model, loading_info: report.info } : model;

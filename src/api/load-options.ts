@@ -2,16 +2,33 @@
 
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
+import type { Compute } from "../engine/kept-formats.ts";
 import type { LoadProgress } from "../engine/load.ts";
+import type { Quantisation } from "../engine/messages.ts";
 import { findFormat } from "../formats/format.ts";
 import { GenerationConfig } from "../generate/generation-config.ts";
 import { MistralConfig } from "../models/config.ts";
+import { computeOf, planQuantization, type QuantizationConfig } from "./quantization.ts";
 
 export type LoadOptions = {
   /** How weights are kept: "auto" (as in the file, the default), "float32", "bfloat16", "float16". The CPU computes in float32. */
   dtype?: string;
   /** The older name of `dtype`. */
   torch_dtype?: string;
+  /**
+   * How weights are quantised while they are loaded: a BitsAndBytesConfig, `true` (4-bit nf4, as the page's example means), or
+   * `{ method: "q4" }` and `{ method: "q8" }`, the fastest ones on a CPU. A checkpoint that is quantised already needs none.
+   */
+  quantization_config?: QuantizationConfig;
+  /**
+   * How products with quantised weights are computed: "float32" (exact), "float16" and "bfloat16" (16-bit fixed point, an error
+   * of that type's order), "int8" (activations of 8 bits: fastest, least exact). Default: what quantization_config says.
+   */
+  compute_dtype?: string;
+  /** The name of a GGUF file in the folder: config, tokenizer and weights come from it. */
+  gguf_file?: string | null;
+  /** How keys and values are kept: "float32" (the default), "float16", "bfloat16" or "int8". */
+  cacheDtype?: string;
   /** "auto" (the default), "cpu", or "reference": the plain loops in float64, slow and exact. */
   device_map?: string;
   /** The same as `device_map`. */
@@ -45,8 +62,6 @@ const indifferent = [
 
 /** Options of the reference that would change the result, and cannot yet. */
 const refused: Readonly<Record<string, string>> = {
-  quantization_config: "quantised weights are not supported yet; load with dtype bfloat16",
-  gguf_file: "GGUF files are not supported yet; load the safetensors checkpoint",
   max_memory: "use memoryLimit (bytes)",
   adapter_name: "adapters are not supported yet; merge the adapter into the checkpoint",
   state_dict: "load from a folder",
@@ -63,6 +78,10 @@ const known: ReadonlySet<string> = new Set([
     "device_map",
     "device",
     "attn_implementation",
+    "quantization_config",
+    "compute_dtype",
+    "gguf_file",
+    "cacheDtype",
     "config",
     "generation_config",
   ],
@@ -93,9 +112,19 @@ const devices: Readonly<Record<string, "wasm" | "reference">> = {
   reference: "reference",
 };
 
+const caches: Readonly<Record<string, string>> = {
+  float32: "f32",
+  float16: "f16",
+  bfloat16: "bf16",
+  int8: "int8",
+};
+
 export type Chosen = {
   /** A format's name for the weights, or "auto". */
   readonly dtype: string;
+  readonly quantisation?: Quantisation;
+  readonly compute?: Compute;
+  readonly cacheDtype: string;
   readonly backend: "wasm" | "reference";
   readonly attention: "flash" | "eager";
 };
@@ -138,9 +167,15 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
       `${where}: ${unknownName("dtype", dtype, names)} (known: ${names.join(", ")})`,
     );
   }
+  const plan = planQuantization(where, options.quantization_config ?? null);
+  const compute =
+    options.compute_dtype === undefined ? plan?.compute : computeOf(where, options.compute_dtype);
   const attention = options.attn_implementation ?? config.attn_implementation ?? "sdpa";
   return {
     dtype: format?.name ?? "auto",
+    ...(plan && { quantisation: plan.quantisation }),
+    ...(compute && { compute }),
+    cacheDtype: pick(where, "cacheDtype", options.cacheDtype ?? "float32", caches),
     backend: pick(where, "device", options.device ?? options.device_map ?? "auto", devices),
     attention: pick(where, "attn_implementation", attention, attentions),
   };

@@ -5,6 +5,9 @@ import { CheckpointError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
 import { plainFormat } from "../formats/plain.ts";
 import { matrixShape } from "../formats/weight-format.ts";
+import { awqWeights } from "./quantized/awq.ts";
+import { compressedTensorsWeights } from "./quantized/compressed-tensors.ts";
+import { gptqWeights } from "./quantized/gptq.ts";
 import { findQuantizationSettings } from "./quantized/packed-settings.ts";
 import type { StoredWeight, TableEntry, WeightSource } from "./stored-weight.ts";
 import {
