@@ -1,0 +1,88 @@
+// A StoredWeight whose parts lie in a checkpoint as the format has them, each a tensor of its own, or are known already.
+// Contract: memory besides the parts is none for filling, and for rows what they take. Does not know whose files these are.
+
+import { CheckpointError } from "../../errors.ts";
+import type { MatrixShape, Parts, WeightFormat } from "../../formats/weight-format.ts";
+import { floats32 } from "../../formats/words.ts";
+import { shown } from "../json-reader.ts";
+import type { StoredWeight } from "../stored-weight.ts";
+import type { Checkpoint, TensorEntry } from "../weights.ts";
+
+/** One part: a tensor of the checkpoint, perhaps of scales that are to be checked, or bytes that are known. */
+export type PartSource =
+  | { readonly entry: TensorEntry; readonly scales?: boolean }
+  | { readonly known: Uint8Array };
+
+/** Rows of a matrix cut out of its parts: bytes [from, to) of each, and how they are unpacked. */
+export type Cut = {
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+  readonly shape: MatrixShape;
+  readonly from: number;
+  readonly to: number;
+};
+
+export type PlacedParts = {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly encoding: string;
+  readonly format: WeightFormat;
+  readonly sources: readonly PartSource[];
+  cut(from: number, to: number): Cut;
+};
+
+/** Bytes that are read between two reports. */
+const PIECE = 1 << 24;
+
+export function placedWeight(checkpoint: Checkpoint, placed: PlacedParts): StoredWeight {
+  const { name, shape, encoding, format, sources } = placed;
+  const entries = sources.flatMap((source) => ("entry" in source ? [source.entry] : []));
+  const paths = new Set(entries.map(({ file }) => file));
+  const file =
+    entries.length === sources.length && paths.size === 1
+      ? { path: entries[0].file, parts: entries.map(({ offset, bytes }) => ({ offset, bytes })) }
+      : undefined;
+
+  const read = async (
+    source: PartSource,
+    target: Uint8Array,
+    from: number,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> => {
+    if ("known" in source) return target.set(source.known.subarray(from, from + target.length));
+    for (let at = 0; at < target.length; at += PIECE) {
+      const piece = target.subarray(at, at + PIECE);
+      await checkpoint.read(source.entry.name, piece, from + at, from + at + piece.length);
+      onBytes(piece.length);
+    }
+    if (source.scales) checkScales(source.entry, target);
+  };
+
+  return {
+    ...{ name, shape, encoding, format },
+    bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
+    ...(file && { file }),
+
+    async fill(parts, onBytes) {
+      for (const [i, source] of sources.entries()) await read(source, parts[i], 0, onBytes);
+    },
+
+    async readRows(from, to, out) {
+      const cut = placed.cut(from, to);
+      const parts: Parts = cut.ranges.map(([begin, end]) => new Uint8Array(end - begin));
+      for (const [i, source] of sources.entries())
+        await read(source, parts[i], cut.ranges[i][0], () => {});
+      format.unpack(parts, cut.shape, cut.from, cut.to, out);
+    },
+  };
+}
+
+/** @throws CheckpointError a scale is NaN, infinite or negative */
+function checkScales({ name, file }: TensorEntry, bytes: Uint8Array): void {
+  const scales = floats32(bytes);
+  const bad = scales.findIndex((scale) => !(scale >= 0 && scale < Infinity));
+  if (bad < 0) return;
+  throw new CheckpointError(
+    `${file}: ${shown(name)} holds ${scales[bad]} as the scale of a block, expected a number that is not negative; ` +
+      "the file is damaged: download it again",
+  );
+}
