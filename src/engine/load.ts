@@ -2,11 +2,12 @@
 // kept, else row by row through one small buffer. Peak memory is the placed model plus one buffer. Knows no model.
 
 import type { Backend, LeafSpec } from "../backends/backend.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError, MemoryError } from "../errors.ts";
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { weightDType } from "../formats/registry.ts";
 import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
 import { isFinitePart } from "./finite.ts";
+import { smallerWay } from "./smaller.ts";
 
 export type LoadProgress = {
   readonly loaded: number;
@@ -29,7 +30,7 @@ export async function loadWeights(
   storedAs: (leaf: string) => StoredWeight,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<string[]> {
-  await backend.place(leaves.map((leaf) => withFile(leaf, storedAs(leaf.name))));
+  await place(backend, leaves, storedAs);
   const total = leaves.reduce((sum, leaf) => sum + storedAs(leaf.name).bytes, 0);
   let loaded = 0;
   const nonFinite: string[] = [];
@@ -47,6 +48,25 @@ export async function loadWeights(
     });
   }
   return nonFinite;
+}
+
+/** @throws MemoryError with the arithmetic, and the next smaller way to load these weights */
+async function place(
+  backend: Backend,
+  leaves: readonly LeafSpec[],
+  storedAs: (leaf: string) => StoredWeight,
+): Promise<void> {
+  try {
+    await backend.place(leaves.map((leaf) => withFile(leaf, storedAs(leaf.name))));
+  } catch (error) {
+    const way = error instanceof MemoryError ? smallerWay(leaves, storedAs) : undefined;
+    if (way === undefined) throw error;
+    const size = `${(way.bytes / 1e9).toFixed(2)} GB`;
+    throw new MemoryError(
+      `${(error as MemoryError).message}; with ${way.option} the weights take ${size}`,
+      { cause: error },
+    );
+  }
 }
 
 /** A leaf that is kept as the file has it may be mapped. */

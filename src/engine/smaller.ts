@@ -1,0 +1,45 @@
+// What to suggest when a model does not fit: the methods by their size for these very weights. Knows no memory.
+
+import type { LeafSpec } from "../backends/backend.ts";
+import type { StoredWeight } from "../checkpoint/stored-weight.ts";
+import { findFormat } from "../formats/format.ts";
+import { weightDType } from "../formats/registry.ts";
+import { matrixShape } from "../formats/weight-format.ts";
+import { layoutOf } from "../graph/graph.ts";
+import { type Asked, keptAs } from "./kept-formats.ts";
+
+/** Ways to load a plain checkpoint, as a caller writes them. */
+const WAYS: readonly (readonly [option: string, asked: Asked])[] = [
+  ['dtype: "bfloat16"', { dtype: "bf16" }],
+  [
+    'quantization_config: { method: "q8" }',
+    { dtype: "auto", quantisation: { linear: "q8", head: "q8", skip: [] } },
+  ],
+  [
+    'quantization_config: { method: "q4" }',
+    { dtype: "auto", quantisation: { linear: "q4", head: "q8", skip: [] } },
+  ],
+];
+
+/** The next smaller way, with its bytes of weights; undefined when there is none. */
+export function smallerWay(
+  leaves: readonly LeafSpec[],
+  storedAs: (leaf: string) => StoredWeight,
+): { readonly option: string; readonly bytes: number } | undefined {
+  if (leaves.some(({ name }) => findFormat(storedAs(name).encoding) === undefined))
+    return undefined;
+  const now = sum(leaves, ({ dtype }) => dtype);
+  const ways = WAYS.map(([option, asked]) => ({
+    option,
+    bytes: sum(leaves, ({ name }) => layoutOf(keptAs(name, storedAs(name), asked))),
+  }));
+  return ways.find(({ bytes }) => bytes < now * 0.9);
+}
+
+function sum(leaves: readonly LeafSpec[], dtypeOf: (leaf: LeafSpec) => string): number {
+  return leaves.reduce((total, leaf) => {
+    const { rows, columns } = matrixShape(leaf.shape);
+    const parts = weightDType(dtypeOf(leaf)).format.parts(rows, columns);
+    return total + parts.reduce((a, b) => a + b, 0);
+  }, 0);
+}
