@@ -60,8 +60,8 @@ export type Encoded = {
 /** Address of a tensor in the op's shard; 0 for an output that nobody reads. */
 export type AddressOf = (t: Tensor, part?: number) => number;
 
-/** Scratch of linear, as kernels/linear.ts lays it out: 1 KiB, then six rows of a block of 1024 k. */
-const LINEAR_SCRATCH = 1024 + 6 * 1024 * 4;
+/** Scratch of products: the most is what kernels/linear-eight-rows.ts takes; linear-nf4.ts takes a quarter of a row if that is more. */
+const PRODUCT_SCRATCH = 128 * 128 + 8 * 2176;
 /** Queries that share a page while it is in the cache. */
 const QUERIES = 64;
 const MOST_ROWS = 16;
@@ -92,7 +92,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     work: (w.shape[0] * w.shape[1]) / 4,
     rows: x,
     args: [at(y), at(x), ...partsOf(w, at), w.shape[1], w.shape[0], ...formatOf(w)],
-    scratch: LINEAR_SCRATCH,
+    scratch: Math.max(PRODUCT_SCRATCH, Math.ceil(w.shape[1] / 4)),
   }),
 
   pack_rows: ({ ins: [x], outs: [y], attrs }, at) => {

@@ -20,7 +20,7 @@ type Road = { readonly mode: number; words(columns: number): number };
 
 const roads: Readonly<Record<string, Road>> = {
   int8: { mode: PACK_INT8, words: (K) => 10 * Math.ceil(K / 32) },
-  fixed16: { mode: PACK_FIXED16, words: (K) => 36 * Math.ceil(K / 64) },
+  fixed16: { mode: PACK_FIXED16, words: (K) => 33 * Math.ceil(K / 64) },
   row: { mode: PACK_LLM_INT8, words: (K) => 16 + 3 * K },
   call: { mode: PACK_LLM_INT8_CALL, words: (K) => 16 + 3 * K },
 };

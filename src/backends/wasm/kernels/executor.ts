@@ -12,14 +12,14 @@ import { gather_rows } from "./gather-rows";
 import { glu } from "./glu";
 import {
   ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND,
-  LINE_BYTES, LINEAR, LINEAR_PACKED, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
+  LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
   ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
-import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
-import { linear_packed } from "./linear-packed";
 import { log_softmax } from "./log-softmax";
+import { address, arg, ceilDiv, pointer, word } from "./op-words";
 import { paged_attention } from "./paged-attention";
+import { callProduct, isProduct, packRows, productChunk, productUnits } from "./products";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
 
@@ -30,42 +30,6 @@ const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word
 const SMALL: i64 = 8192;
 /** Elements of one unit of an elementwise op. */
 const PIECE: i32 = 1024;
-/** Columns of one unit of linear, with few rows and with many (multiples of every tile); rows of one unit; bytes of weights of a claim. */
-const FEW_COLUMNS: i32 = 12;
-const MANY_COLUMNS: i32 = 48;
-const MANY_ROWS: i32 = 64;
-const CLAIM_BYTES: i32 = 65536;
-
-// @ts-ignore: decorator
-@inline
-function word(op: usize, n: i32): i32 {
-  return load<i32>(op + (<usize>n << 2));
-}
-
-// @ts-ignore: decorator
-@inline
-function pointer(op: usize, n: i32): usize {
-  return <usize>load<u32>(op + (<usize>n << 2));
-}
-
-/** The nth argument of an op, as a number or an address. */
-// @ts-ignore: decorator
-@inline
-function arg(op: usize, n: i32): i32 {
-  return word(op, ARGS_WORD + n);
-}
-
-// @ts-ignore: decorator
-@inline
-function address(op: usize, n: i32): usize {
-  return pointer(op, ARGS_WORD + n);
-}
-
-// @ts-ignore: decorator
-@inline
-function ceilDiv(a: i32, b: i32): i32 {
-  return (a + b - 1) / b;
-}
 
 /** Fills the claim lines for one replay: by the leader, when nobody is in a chunk. `threads`: how many may come. */
 export function prepare(program: usize, replay: i32, threads: i32): void {
@@ -159,27 +123,9 @@ function rowsOf(op: usize): i32 {
   return live ? load<i32>(<usize>LIVE + (<usize>live << 2) - 4) : word(op, ROWS_WORD);
 }
 
-// @ts-ignore: decorator
-@inline
-function isLinear(code: i32): bool {
-  return code == LINEAR || code == LINEAR_PACKED;
-}
-
-/** Whether the units of a product are few columns and all rows, and not tiles of both. */
-// @ts-ignore: decorator
-@inline
-function isFew(op: usize, rows: i32): bool {
-  return rows < manyFrom(arg(op, 8));
-}
-
 function unitsOf(op: usize, rows: i32): i32 {
+  if (isProduct(word(op, CODE_WORD))) return productUnits(op, rows);
   switch (word(op, CODE_WORD)) {
-    case LINEAR:
-    case LINEAR_PACKED: {
-      const O = arg(op, 7);
-      if (isFew(op, rows)) return rows ? ceilDiv(O, FEW_COLUMNS) : 0;
-      return ceilDiv(O, MANY_COLUMNS) * ceilDiv(rows, MANY_ROWS);
-    }
     case PAGED_ATTENTION:
       return ceilDiv(rows, arg(op, 13)) * arg(op, 8);
     case EAGER_ATTENTION:
@@ -195,21 +141,18 @@ function unitsOf(op: usize, rows: i32): i32 {
 function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
   const even = max(1, units / (threads * 4));
   if (word(op, CODE_WORD) == PAGED_ATTENTION) return 1;
-  if (!isLinear(word(op, CODE_WORD))) return even;
-  if (!isFew(op, rows)) return 1;
-  const bytes = FEW_COLUMNS * arg(op, 6) * (arg(op, 8) ? 2 : 4);
-  return min(even, max(1, CLAIM_BYTES / bytes));
+  return isProduct(word(op, CODE_WORD)) ? productChunk(op, rows, even) : even;
 }
 
 function call(op: usize, scratch: usize, begin: i32, end: i32): void {
   const rows = rowsOf(op);
+  if (isProduct(word(op, CODE_WORD))) return callProduct(op, rows, scratch, begin, end);
   const a = address(op, 0), b = address(op, 1), c = address(op, 2), d = address(op, 3), e = address(op, 4);
   switch (word(op, CODE_WORD)) {
     case EMBED:
       return embed(a, b, c, d, e, address(op, 5), arg(op, 6), arg(op, 7), arg(op, 8), arg(op, 9), begin, end);
-    case LINEAR:
-    case LINEAR_PACKED:
-      return callLinear(op, rows, scratch, begin, end);
+    case PACK_ROWS:
+      return packRows(op, rows, begin, end);
     case RMS_NORM:
       return rms_norm(a, b, c, d, arg(op, 4), load<f32>(op, (ARGS_WORD + 5) << 2), arg(op, 6), scratch, begin, end);
     case ROPE:
@@ -244,30 +187,4 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       // Also how tests make a kernel trap: no plan holds such a code.
       unreachable();
   }
-}
-
-function callLinear(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
-  const O = arg(op, 7);
-  if (isFew(op, rows)) {
-    columns(op, scratch, 0, rows, begin * FEW_COLUMNS, min(end * FEW_COLUMNS, O));
-    return;
-  }
-  const blocks = ceilDiv(rows, MANY_ROWS);
-  // Blocks of one size, of an even number of rows; neighbouring units share the weights.
-  const blockRows = (ceilDiv(rows, blocks) + 1) & ~1;
-  for (let unit = begin; unit < end; unit++) {
-    const row = (unit % blocks) * blockRows, column = (unit / blocks) * MANY_COLUMNS;
-    columns(op, scratch, row, min(row + blockRows, rows), column, min(column + MANY_COLUMNS, O));
-  }
-}
-
-function columns(op: usize, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32): void {
-  const y = address(op, 0), x = address(op, 1), w = address(op, 2);
-  const K = arg(op, 6), O = arg(op, 7), format = arg(op, 8), wide = load<i32>(WIDE);
-  if (word(op, CODE_WORD) == LINEAR_PACKED) {
-    const p1 = address(op, 3), p2 = address(op, 4), p3 = address(op, 5), param = arg(op, 9);
-    linear_packed(y, x, w, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
-  } else if (format == 0) linear_f32(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
-  else if (format == 1) linear_bf16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
-  else linear_f16(y, x, w, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
 }

@@ -2,10 +2,12 @@
 // here is only which one. Embeddings read their rows with it, and so do products that have no road of their own.
 
 import {
-  FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_INT4, FORMAT_INT4_ACT, FORMAT_INT8, FORMAT_NF4,
-  FORMAT_NF4_DQ,
+  FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_GGUF, FORMAT_INT4, FORMAT_INT4_ACT, FORMAT_INT8, FORMAT_NF4,
+  FORMAT_NF4_DQ, FORMAT_Q4, FORMAT_Q8,
 } from "./header";
+import { unpack_q4, unpack_q8 } from "./unpack-eight-rows";
 import { unpack_fp4, unpack_fp4_dq, unpack_nf4, unpack_nf4_dq } from "./unpack-four-bit";
+import { unpack_gguf } from "./unpack-gguf";
 import { unpack_int4, unpack_int4_act } from "./unpack-int4";
 import { unpack_int8 } from "./unpack-int8";
 import { widenRow } from "./widen";
@@ -36,7 +38,11 @@ export function unpack(
       return unpack_int4(to, p0, p1, p2, p3, param, K, row, k, count);
     case FORMAT_INT4_ACT:
       return unpack_int4_act(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_Q4:
+      return unpack_q4(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_Q8:
+      return unpack_q8(to, p0, p1, p2, p3, param, K, row, k, count);
     default:
-      unreachable();
+      return unpack_gguf(to, p0, format - FORMAT_GGUF, K, row, k, count);
   }
 }

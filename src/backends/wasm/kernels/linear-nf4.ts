@@ -1,0 +1,321 @@
+// linear_fixed16: products with 4-bit weights (nf4, fp4) as bitsandbytes packs them, in 16-bit fixed point. The 16 values of a
+// code are integers of at most MOST_WEIGHT, activations those of pack_rows_fixed16; 64 products are summed in i32, exactly in
+// any order, and then scaled: y = Σ over blocks of 64 k, in turn, of f32(sum) · (absmax · scale), fused multiply-add.
+// One row reads four rows of w as they lie; more rows share a panel of w that was unpacked to i16, rows in the lanes.
+
+import { FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_NF4_DQ } from "./header";
+import { madd } from "./lanes";
+import { fixedTile, fixedTileWide } from "./linear-nf4-tiles";
+import { fixedRowBytes } from "./pack-rows-fixed16";
+
+// `scratch`: for one row of x the absmax of four rows of w side by side, block after block; for more, the sums of MOST_ROWS rows,
+// then the panel of 256 k.
+const MOST_ROWS: i32 = 64;
+/** Rows of w in a panel. */
+const WIDE_ROWS: i32 = 32;
+const NARROW_ROWS: i32 = 16;
+const PANEL: usize = 8192 + 128;
+/** Bytes of scratch that a call needs, or K / 4 if that is more. */
+export const FIXED_SCRATCH: i32 = 8192 + 128 + 4 * 33 * 128;
+
+// Values · 6282.85, which brings nf4's near integers (the farthest is off by 5e-5); values of fp4 are multiples of 1/192, · 6144.
+const NF4_UNIT: f32 = 1.0 / 6282.85;
+const FP4_UNIT: f32 = 1.0 / 6144.0;
+
+// @ts-ignore: decorator
+@inline
+function isFp4(format: i32): bool {
+  return format == FORMAT_FP4 || format == FORMAT_FP4_DQ;
+}
+
+// The values' low bytes and high bytes, by code.
+// @ts-ignore: decorator
+@inline
+function lowBytes(fp4: bool): v128 {
+  return fp4
+    ? i8x16(0, 32, 0, 0, 0, 0, 0, 0, 0, -32, 0, 0, 0, 0, 0, 0)
+    : i8x16(117, -22, 29, 79, 5, 119, -60, 0, -12, -13, 10, 75, -47, -49, -66, -117);
+}
+// @ts-ignore: decorator
+@inline
+function highBytes(fp4: bool): v128 {
+  return fp4
+    ? i8x16(0, 0, 16, 24, 8, 12, 4, 6, 0, -1, -16, -24, -8, -12, -4, -6)
+    : i8x16(-25, -18, -13, -10, -7, -5, -3, 0, 1, 3, 6, 8, 10, 13, 17, 24);
+}
+
+// @ts-ignore: decorator
+@inline
+function pick(table: v128, codes: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(table, codes);
+  return i8x16.swizzle(table, codes);
+}
+
+// Low bytes and high bytes as numbers: the first eight, the last eight.
+// @ts-ignore: decorator
+@inline
+function first(low: v128, high: v128): v128 {
+  return i8x16.shuffle(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+// @ts-ignore: decorator
+@inline
+function last(low: v128, high: v128): v128 {
+  return i8x16.shuffle(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/** 16 bytes of codes times 32 packed activations. */
+// @ts-ignore: decorator
+@inline
+function dots(bytes: v128, mask: v128, lows: v128, highs: v128, x: usize): v128 {
+  let codes = v128.and(i16x8.shr_u(bytes, 4), mask);
+  let low = pick(lows, codes), high = pick(highs, codes);
+  const a = i32x4.add(i32x4.dot_i16x8_s(first(low, high), v128.load(x)), i32x4.dot_i16x8_s(last(low, high), v128.load(x, 16)));
+  codes = v128.and(bytes, mask);
+  low = pick(lows, codes);
+  high = pick(highs, codes);
+  const b = i32x4.add(i32x4.dot_i16x8_s(first(low, high), v128.load(x, 32)), i32x4.dot_i16x8_s(last(low, high), v128.load(x, 48)));
+  return i32x4.add(a, b);
+}
+
+/** 32 bytes of codes times a block of 64. */
+// @ts-ignore: decorator
+@inline
+function block(w: usize, mask: v128, lows: v128, highs: v128, x: usize): v128 {
+  return i32x4.add(dots(v128.load(w), mask, lows, highs, x), dots(v128.load(w, 16), mask, lows, highs, x + 64));
+}
+
+/** The four sums of four vectors. */
+// @ts-ignore: decorator
+@inline
+function sums(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(firstHalves(a, b), lastHalves(a, b)), cd = i32x4.add(firstHalves(c, d), lastHalves(c, d));
+  return i32x4.add(
+    i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+    i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
+  );
+}
+// @ts-ignore: decorator
+@inline
+function firstHalves(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+}
+// @ts-ignore: decorator
+@inline
+function lastHalves(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+}
+
+/** Four rows of w, whose absmax lie side by side, times one row of x. */
+function fourByOne(
+  w0: usize, w1: usize, w2: usize, w3: usize, absmax: usize, x: usize, xScales: usize, blocks: i32, fp4: bool,
+): v128 {
+  const lows = lowBytes(fp4), highs = highBytes(fp4), mask = i8x16.splat(15);
+  const unit = fp4 ? FP4_UNIT : NF4_UNIT;
+  let sum = f32x4.splat(0);
+  for (; blocks > 0; --blocks) {
+    const a = block(w0, mask, lows, highs, x), b = block(w1, mask, lows, highs, x);
+    const c = block(w2, mask, lows, highs, x), d = block(w3, mask, lows, highs, x);
+    const scale = f32x4.mul(v128.load(absmax), f32x4.splat(load<f32>(xScales) * unit));
+    sum = madd(f32x4.convert_i32x4_s(sums(a, b, c, d)), scale, sum);
+    w0 += 32;
+    w1 += 32;
+    w2 += 32;
+    w3 += 32;
+    x += 128;
+    xScales += 4;
+    absmax += 16;
+  }
+  return sum;
+}
+
+/** absmax of block `i`. */
+// @ts-ignore: decorator
+@inline
+function absmaxOf(p1: usize, p2: usize, p3: usize, dq: bool, i: usize): f32 {
+  if (!dq) return load<f32>(p1 + (i << 2));
+  return nested(p1, p3, i) * load<f32>(p2 + (i >> 8 << 2)) + load<f32>(p3, 1024);
+}
+
+// @ts-ignore: decorator
+@inline
+function nested(p1: usize, p3: usize, i: usize): f32 {
+  return load<f32>(p3 + (<usize>load<u8>(p1 + i) << 2));
+}
+
+/** absmax of four blocks of 64 k in turn, from number `at` of the matrix on. */
+// @ts-ignore: decorator
+@inline
+function fourAbsmax(p1: usize, p2: usize, p3: usize, dq: bool, shift: usize, at: usize): v128 {
+  const i = at >> shift;
+  if (shift == 6) {
+    if (!dq) return v128.load(p1 + (i << 2));
+    if ((i & 3) == 0) {
+      const numbers = four(nested(p1, p3, i), nested(p1, p3, i + 1), nested(p1, p3, i + 2), nested(p1, p3, i + 3));
+      const scale = v128.load_splat<f32>(p2 + (i >> 8 << 2));
+      return f32x4.add(f32x4.mul(numbers, scale), v128.load_splat<f32>(p3, 1024));
+    }
+  }
+  return four(
+    absmaxOf(p1, p2, p3, dq, i), absmaxOf(p1, p2, p3, dq, (at + 64) >> shift),
+    absmaxOf(p1, p2, p3, dq, (at + 128) >> shift), absmaxOf(p1, p2, p3, dq, (at + 192) >> shift),
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function four(a: f32, b: f32, c: f32, d: f32): v128 {
+  return f32x4.replace_lane(f32x4.replace_lane(f32x4.replace_lane(f32x4.splat(a), 1, b), 2, c), 3, d);
+}
+
+/** absmax of rows o … o + 3 (the last that there is for those at `end` and after it) side by side, `count` blocks from k on. */
+function fourRows(
+  to: usize, step: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, o: i32, end: i32, k: i32, count: i32,
+): void {
+  const shift = <usize>(31 - clz(param)), dq = format >= FORMAT_NF4_DQ;
+  let a = <usize>o * <usize>K + <usize>k;
+  let b = a + <usize>(min(1, end - 1 - o) * K), c = a + <usize>(min(2, end - 1 - o) * K), d = a + <usize>(min(3, end - 1 - o) * K);
+  for (; count >= 4; count -= 4) {
+    const r = fourAbsmax(p1, p2, p3, dq, shift, a), s = fourAbsmax(p1, p2, p3, dq, shift, b);
+    const t = fourAbsmax(p1, p2, p3, dq, shift, c), u = fourAbsmax(p1, p2, p3, dq, shift, d);
+    turn(to, step, r, s, t, u);
+    to += step << 2;
+    a += 256;
+    b += 256;
+    c += 256;
+    d += 256;
+  }
+  for (; count > 0; --count) {
+    store<f32>(to, absmaxOf(p1, p2, p3, dq, a >> shift));
+    store<f32>(to, absmaxOf(p1, p2, p3, dq, b >> shift), 4);
+    store<f32>(to, absmaxOf(p1, p2, p3, dq, c >> shift), 8);
+    store<f32>(to, absmaxOf(p1, p2, p3, dq, d >> shift), 12);
+    to += step;
+    a += 64;
+    b += 64;
+    c += 64;
+    d += 64;
+  }
+}
+
+/** Four vectors of four lanes, turned around, `step` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function turn(to: usize, step: usize, a: v128, b: v128, c: v128, d: v128): void {
+  const ab = firstHalves(a, b), AB = lastHalves(a, b), cd = firstHalves(c, d), CD = lastHalves(c, d);
+  v128.store(to, i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
+  v128.store(to + step, i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31));
+  v128.store(to + 2 * step, i8x16.shuffle(AB, CD, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
+  v128.store(to + 3 * step, i8x16.shuffle(AB, CD, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31));
+}
+
+function oneRow(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
+  begin: i32, end: i32,
+): void {
+  const stride = <usize>K >> 1, blocks = K >> 6, xScales = x + (<usize>K << 1);
+  for (let o = begin; o < end; o += 4) {
+    const count = min(4, end - o);
+    fourRows(scratch, 16, p1, p2, p3, format, param, K, o, end, 0, blocks);
+    const w0 = p0 + <usize>o * stride;
+    const w1 = count > 1 ? w0 + stride : w0, w2 = count > 2 ? w1 + stride : w0, w3 = count > 3 ? w2 + stride : w0;
+    const sum = isFp4(format)
+      ? fourByOne(w0, w1, w2, w3, scratch, x, xScales, blocks, true)
+      : fourByOne(w0, w1, w2, w3, scratch, x, xScales, blocks, false);
+    const to = y + (<usize>o << 2);
+    if (count == 4) {
+      v128.store(to, sum);
+      continue;
+    }
+    store<f32>(to, f32x4.extract_lane(sum, 0));
+    if (count > 1) store<f32>(to, f32x4.extract_lane(sum, 1), 4);
+    if (count > 2) store<f32>(to, f32x4.extract_lane(sum, 2), 8);
+  }
+}
+
+/** Blocks of a panel for `width` rows of w from row o on, those from `end` on zero; k: where they begin. */
+function fillPanel(
+  panel: usize, width: i32, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32,
+  o: i32, end: i32, k: i32, blocks: i32,
+): void {
+  const step = <usize>width << 2, blockBytes = <usize>33 * step, stride = <usize>K >> 1;
+  const fp4 = isFp4(format), lows = lowBytes(fp4), highs = highBytes(fp4), mask = i8x16.splat(15);
+  for (let r = 0; r < width; r += 4) {
+    let to = panel + (<usize>r << 2);
+    const from = min(o + r, end - 1);
+    fourRows(to, blockBytes, p1, p2, p3, format, param, K, from, end, k, blocks);
+    let w0 = p0 + <usize>from * stride + (<usize>k >> 1);
+    let w1 = from + 1 < end ? w0 + stride : w0, w2 = from + 2 < end ? w1 + stride : w0, w3 = from + 3 < end ? w2 + stride : w0;
+    for (let n = blocks << 1; n > 0; --n) {
+      // The first of the two halves of a block follows the absmax.
+      if ((n & 1) == 0) to += step;
+      const a = v128.load(w0), b = v128.load(w1), c = v128.load(w2), d = v128.load(w3);
+      turnCodes(
+        to, step, lows, highs, v128.and(i16x8.shr_u(a, 4), mask), v128.and(i16x8.shr_u(b, 4), mask),
+        v128.and(i16x8.shr_u(c, 4), mask), v128.and(i16x8.shr_u(d, 4), mask),
+      );
+      turnCodes(
+        to + 8 * step, step, lows, highs, v128.and(a, mask), v128.and(b, mask), v128.and(c, mask), v128.and(d, mask),
+      );
+      to += 16 * step;
+      w0 += 16;
+      w1 += 16;
+      w2 += 16;
+      w3 += 16;
+    }
+  }
+}
+
+/** 16 codes of four rows as pairs of numbers, the four rows side by side. */
+// @ts-ignore: decorator
+@inline
+function turnCodes(to: usize, step: usize, lows: v128, highs: v128, a: v128, b: v128, c: v128, d: v128): void {
+  const al = pick(lows, a), ah = pick(highs, a), bl = pick(lows, b), bh = pick(highs, b);
+  const cl = pick(lows, c), ch = pick(highs, c), dl = pick(lows, d), dh = pick(highs, d);
+  turn(to, step, first(al, ah), first(bl, bh), first(cl, ch), first(dl, dh));
+  turn(to + 4 * step, step, last(al, ah), last(bl, bh), last(cl, ch), last(dl, dh));
+}
+
+/** Up to MOST_ROWS rows of x. */
+function manyRows(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
+  scratch: usize, wide: i32, rows: i32, begin: i32, end: i32,
+): void {
+  const width = wide ? WIDE_ROWS : NARROW_ROWS, panel = scratch + PANEL, unit = isFp4(format) ? FP4_UNIT : NF4_UNIT;
+  const sumBytes = <usize>width << 2, rowBytes = fixedRowBytes(K), blocks = K >> 6, most = wide ? 4 : 8;
+  for (let o = begin; o < end; o += width) {
+    memory.fill(scratch, 0, <usize>(rows + 1) * sumBytes);
+    for (let b = 0; b < blocks; b += most) {
+      const count = min(most, blocks - b);
+      fillPanel(panel, width, p0, p1, p2, p3, format, param, K, o, end, b << 6, count);
+      for (let t = 0; t < rows; t += 2) {
+        const to = scratch + <usize>t * sumBytes;
+        const x0 = x + <usize>t * rowBytes + (<usize>b << 7), x1 = t + 1 < rows ? x0 + rowBytes : x0;
+        const scales = ((<usize>K << 1) + (<usize>b << 2)) - (<usize>b << 7);
+        if (wide) fixedTileWide(to, to + sumBytes, panel, x0, x1, x0 + scales, x1 + scales, count, unit);
+        else fixedTile(to, to + sumBytes, panel, x0, x1, x0 + scales, x1 + scales, count, unit);
+      }
+    }
+    const bytes = <usize>min(width, end - o) << 2;
+    for (let t: usize = 0; t < <usize>rows; t++)
+      memory.copy(y + ((t * <usize>O + <usize>o) << 2), scratch + t * sumBytes, bytes);
+  }
+}
+
+/**
+ * Columns [begin, end) of rows [rowBegin, rowEnd) of y [T, O]. x: what pack_rows_fixed16 made; K and param (numbers that share
+ * an absmax, a power of two) are multiples of 64. w lies at p0 … p3, see unpack-four-bit.ts.
+ */
+export function linear_fixed16(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
+  scratch: usize, wide: i32, rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  const rowBytes = fixedRowBytes(K), yBytes = <usize>O << 2;
+  if (rowEnd - rowBegin == 1) {
+    const row = <usize>rowBegin;
+    return oneRow(y + row * yBytes, x + row * rowBytes, p0, p1, p2, p3, format, param, K, scratch, begin, end);
+  }
+  for (let t = rowBegin; t < rowEnd; t += MOST_ROWS) {
+    const row = <usize>t, rows = min(MOST_ROWS, rowEnd - t);
+    manyRows(y + row * yBytes, x + row * rowBytes, p0, p1, p2, p3, format, param, K, O, scratch, wide, rows, begin, end);
+  }
+}

@@ -1,0 +1,114 @@
+// Products with weights, on every road: how one is cut into units of columns and rows, and which kernel does a unit; and the
+// packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode.ts.
+
+import {
+  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_Q4, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_PACKED, PACK_FIXED16,
+  PACK_INT8, WIDE,
+} from "./header";
+import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
+import { linear_q4, linear_q8 } from "./linear-eight-rows";
+import { linear_fixed16 } from "./linear-nf4";
+import { linear_packed } from "./linear-packed";
+import { address, arg, ceilDiv, word } from "./op-words";
+import { pack_rows_fixed16 } from "./pack-rows-fixed16";
+import { pack_rows_int8 } from "./pack-rows-int8";
+
+/** Bytes of weights of a claim. */
+const CLAIM_BYTES: i32 = 65536;
+
+// @ts-ignore: decorator
+@inline
+export function isProduct(code: i32): bool {
+  return code == LINEAR || (code >= LINEAR_PACKED && code <= LINEAR_FIXED16);
+}
+
+/** Whether a unit has all rows. */
+// @ts-ignore: decorator
+@inline
+function isFew(op: usize, rows: i32): bool {
+  const code = word(op, CODE_WORD);
+  return rows < (code == LINEAR || code == LINEAR_PACKED ? manyFrom(arg(op, 8)) : 2);
+}
+
+/** Columns of a unit: a multiple of the kernel's tiles. */
+// @ts-ignore: decorator
+@inline
+function columnsOf(op: usize, rows: i32): i32 {
+  const code = word(op, CODE_WORD);
+  if (code == LINEAR_INT8) return 32;
+  if (isFew(op, rows)) return 12;
+  return code == LINEAR_FIXED16 ? 32 : 48;
+}
+
+/** Rows of a unit, when there are many. */
+// @ts-ignore: decorator
+@inline
+function mostRows(op: usize): i32 {
+  return word(op, CODE_WORD) == LINEAR_INT8 ? 128 : 64;
+}
+
+export function productUnits(op: usize, rows: i32): i32 {
+  if (rows == 0) return 0;
+  return ceilDiv(arg(op, 7), columnsOf(op, rows)) * (isFew(op, rows) ? 1 : ceilDiv(rows, mostRows(op)));
+}
+
+/** Units of one claim; `even`: what would give all threads the same. */
+export function productChunk(op: usize, rows: i32, even: i32): i32 {
+  if (!isFew(op, rows)) return 1;
+  return min(even, max(1, CLAIM_BYTES / (columnsOf(op, rows) * arg(op, 6) * bytesOf(arg(op, 8)))));
+}
+
+/** Bytes of a weight, about. */
+// @ts-ignore: decorator
+@inline
+function bytesOf(format: i32): i32 {
+  if (format == FORMAT_F32) return 4;
+  return format <= FORMAT_F16 ? 2 : 1;
+}
+
+export function callProduct(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
+  const O = arg(op, 7), columns = columnsOf(op, rows);
+  if (isFew(op, rows)) return call(op, rows, scratch, 0, rows, begin * columns, min(end * columns, O));
+  const blocks = ceilDiv(rows, mostRows(op));
+  // Blocks of one size, of an even number of rows; neighbouring units share the weights.
+  const blockRows = (ceilDiv(rows, blocks) + 1) & ~1;
+  for (let unit = begin; unit < end; unit++) {
+    const row = (unit % blocks) * blockRows, column = (unit / blocks) * columns;
+    call(op, rows, scratch, row, min(row + blockRows, rows), column, min(column + columns, O));
+  }
+}
+
+function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32): void {
+  const y = address(op, 0), x = address(op, 1), p0 = address(op, 2), p1 = address(op, 3), p2 = address(op, 4), p3 = address(op, 5);
+  const K = arg(op, 6), O = arg(op, 7), format = arg(op, 8), param = arg(op, 9), wide = load<i32>(WIDE);
+  switch (word(op, CODE_WORD)) {
+    case LINEAR:
+      if (format == FORMAT_F32) linear_f32(y, x, p0, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_BF16) linear_bf16(y, x, p0, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+      else linear_f16(y, x, p0, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+      return;
+    case LINEAR_PACKED:
+      return linear_packed(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+    case LINEAR_INT8:
+      if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
+      else linear_q8(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
+      return;
+    case LINEAR_FIXED16:
+      return linear_fixed16(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+    default:
+      unreachable();
+  }
+}
+
+/** Rows [begin, end) of `rows`, packed for the products that read them. */
+export function packRows(op: usize, rows: i32, begin: i32, end: i32): void {
+  const to = address(op, 0), x = address(op, 1), K = arg(op, 2);
+  switch (arg(op, 3)) {
+    case PACK_INT8:
+      return pack_rows_int8(to, x, K, rows, begin, end);
+    case PACK_FIXED16:
+      return pack_rows_fixed16(to, x, K, begin, end);
+    default:
+      unreachable();
+  }
+}
