@@ -1,7 +1,9 @@
 // mistral.ts through its public API, as a contestant: the other side of protocol.ts.
-// MISTRAL_BENCH_REVECTORIZE=1: as the `mistral` command runs it; else as a library user gets it.
+// MISTRAL_BENCH_REVECTORIZE=1: as the `mistral` command runs it; else as a library user gets it. `options.keep` is a name of
+// methods.ts; the other options go to from_pretrained as they are.
 
 import { AutoModelForCausalLM, env, type MistralForCausalLM } from "../../src/index.ts";
+import { keptAs } from "../methods.ts";
 import { type Contestant, serve, timed } from "./protocol.ts";
 
 env.wasm.revectorize = process.env.MISTRAL_BENCH_REVECTORIZE === "1";
@@ -14,8 +16,10 @@ function loaded(): MistralForCausalLM {
 
 const contestant: Contestant = {
   async load({ dir, dtype, threads, options }) {
+    const { keep, ...others } = options ?? {};
+    const kept = typeof keep === "string" ? keptAs(keep) : { dtype };
     const start = performance.now();
-    model = await AutoModelForCausalLM.from_pretrained(dir, { dtype, threads, ...options });
+    model = await AutoModelForCausalLM.from_pretrained(dir, { ...kept, threads, ...others });
     const seconds = (performance.now() - start) / 1000;
     return { seconds, versions: { node: process.version, v8: process.versions.v8 } };
   },

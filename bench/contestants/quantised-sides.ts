@@ -129,7 +129,7 @@ export function mistralSides(layers: number): readonly Wanted[] {
 
 /** The embedded model: small, so what a step costs beside its products shows. llama.cpp reads the same weights. */
 export function embeddedSides(): readonly Wanted[] {
-  const q4 = { quantization_config: { method: "q4" } };
+  const q4 = { keep: "q4" };
   const mine = [
     ...ours("f32", "float32", stories, { dtype: "float32", tolerance: EXACT }),
     ...ours("q4", "q4", stories, { dtype: "auto", tolerance: FOUR_BITS, options: q4 }),
