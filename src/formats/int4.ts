@@ -3,6 +3,7 @@
 // Parts, each at a multiple of four bytes: codes [O, ⌈K/2⌉], low nibble = even column · scales f32 [O, G] · zeros i16 [O, G] ·
 // (act) groups of the columns i32 [K]. Knows no files: how each kind of them lies is told in src/checkpoint/quantized/.
 
+import { floats32 } from "./words.ts";
 import type { MatrixShape, Parts, WeightFormat } from "./weight-format.ts";
 
 /** The most columns that a name may put into a group. */
@@ -31,6 +32,7 @@ export function int4Format(group: number, act: boolean): WeightFormat {
       if (act) unpackByTable(parts, shape, group, from, to, out);
       else unpackInOrder(parts, shape, group, from, to, out);
     },
+    isFinite: ([, scales]) => floats32(scales).every((scale) => Number.isFinite(scale)),
   };
 }
 
@@ -92,15 +94,14 @@ function unpackByTable(
   }
 }
 
-/** The parts as numbers: views. */
-export function numbersOf([codes, scales, zeros]: Parts): {
+function numbersOf([codes, scales, zeros]: Parts): {
   codes: Uint8Array<ArrayBufferLike>;
   scales: Float32Array<ArrayBufferLike>;
   zeros: Int16Array<ArrayBufferLike>;
 } {
   return {
     codes,
-    scales: new Float32Array(scales.buffer, scales.byteOffset, scales.byteLength >>> 2),
+    scales: floats32(scales),
     zeros: new Int16Array(zeros.buffer, zeros.byteOffset, zeros.byteLength >>> 1),
   };
 }

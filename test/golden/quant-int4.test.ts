@@ -1,7 +1,7 @@
-// Packed 4-bit layers against the libraries that wrote them: goldens/quant/{gptq,awq,ct}, weights bit for bit; and every layer of the
-// packed checkpoints against the plain reading of their README.
+// Packed 4-bit weights against the libraries that wrote them: quant/{gptq,awq,ct}, layers bit for bit; quant/models-int4, logits and
+// greedy ids of whole checkpoints through the public API, on every device.
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { awqWeights } from "../../src/checkpoint/quantized/awq.ts";
 import { compressedTensorsWeights } from "../../src/checkpoint/quantized/compressed-tensors.ts";
 import { gptqWeights } from "../../src/checkpoint/quantized/gptq.ts";
@@ -12,6 +12,7 @@ import type { Checkpoint } from "../../src/checkpoint/weights.ts";
 import { f16 } from "../../src/formats/f16.ts";
 import { matrixShape } from "../../src/formats/weight-format.ts";
 import { bytesOf } from "../../src/formats/words.ts";
+import { AutoModelForCausalLM, Tensor } from "../../src/index.ts";
 import { checkpointOf, type RawTensor, readRaw } from "../checkpoint/packed-folder.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 import { shared, sharedJson } from "../shared.ts";
@@ -43,6 +44,14 @@ async function readWhole(
   const middle = Math.floor(shape.rows / 3);
   await weight.readRows(0, middle, read.subarray(0, middle * shape.columns));
   await weight.readRows(middle, shape.rows, read.subarray(middle * shape.columns));
+  if (weight.regrouped !== undefined) {
+    const { format, fill } = weight.regrouped;
+    const grouped = format.parts(shape.rows, shape.columns).map((bytes) => new Uint8Array(bytes));
+    await fill(grouped, () => {});
+    const again = new Float32Array(filled.length);
+    format.unpack(grouped, shape, 0, shape.rows, again);
+    expect(bits(again)).toEqual(bits(filled));
+  }
   return { filled, read };
 }
 
@@ -153,6 +162,9 @@ describe.for(methods)("$file", ({ file, read, variants }) => {
       const weight = weights.get(`${LAYER}.weight`);
       if (weight === undefined) throw new Error("the layer was not found");
       expect(weight.shape).toEqual(linear.shape);
+      const symmetric = linear.sym === true || linear.symmetric === true;
+      const ordered = weight.format.family === "int4";
+      expect(weight.regrouped?.format.name).toBe(symmetric && ordered ? "q4" : undefined);
       const result = await readWhole(weight);
       expect(bits(result.read)).toEqual(bits(result.filled));
 
@@ -171,6 +183,49 @@ describe.for(methods)("$file", ({ file, read, variants }) => {
       expect(ours.length).toBe(y.length);
       const off = ours.reduce((most, value, i) => Math.max(most, Math.abs(value - y[i])), 0);
       expect(off).toBeLessThanOrEqual(1e-5 * largest);
+    }
+  });
+});
+
+type ModelCase = {
+  id: string;
+  saved_as: string;
+  input_ids: number[];
+  logits?: string;
+  sequence?: number[];
+};
+
+describe("models-int4", () => {
+  const { cases } = sharedJson<{ cases: ModelCase[] }>("goldens/quant/models-int4.json");
+  const golden = readSafetensors(shared("goldens/quant/models-int4.safetensors"));
+  const folders = [...new Set(cases.map((c) => c.saved_as))];
+
+  test.for(
+    folders.flatMap((folder) =>
+      (["reference", "cpu"] as const).map((device) => [folder, device] as const),
+    ),
+  )("%s on %s", async ([folder, device]) => {
+    const model = await AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${folder}`), {
+      device,
+    });
+    onTestFinished(() => model.dispose());
+    const own = cases.filter((c) => c.saved_as === folder);
+    expect(own.length).toBe(3);
+    for (const { id, input_ids, logits, sequence } of own) {
+      const inputs = { input_ids: [input_ids] };
+      if (sequence !== undefined) {
+        const out = await model.generate(inputs, {
+          max_new_tokens: sequence.length - input_ids.length,
+          do_sample: false,
+        });
+        expect(out instanceof Tensor && Array.from(out.data), id).toEqual(sequence);
+      }
+      if (logits === undefined) continue;
+      const expected = golden.get(logits)?.data ?? [];
+      const got = Float32Array.from((await model(inputs)).logits.data, Number);
+      expect(got.length, id).toBe(expected.length);
+      const off = got.reduce((most, x, i) => Math.max(most, Math.abs(x - expected[i])), 0);
+      expect(off, id).toBeLessThanOrEqual(2e-4);
     }
   });
 });

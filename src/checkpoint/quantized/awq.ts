@@ -56,6 +56,7 @@ function awqMatrix(layer: PackedLayer, groupSize: number): PackedMatrix {
   return inputMajorMatrix(layer, {
     ...{ encoding: "awq", qweight, qzeros, scales, group },
     table: undefined,
+    plain: false,
     wordsHold: "outputs",
     outputs: OUTPUTS,
     zeroOffset: 0,

@@ -7,6 +7,7 @@ import { groupsOf, rowBytes } from "../../formats/int4.ts";
 import { bytesOf } from "../../formats/words.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { type CompressedScheme, compressedSchemes } from "./compressed-schemes.ts";
+import { areF16Scales } from "./packed-as-q4.ts";
 import {
   type PackedLayer,
   type PackedMatrix,
@@ -75,6 +76,7 @@ async function compressedMatrix(
   return {
     encoding: "compressed-tensors",
     ...{ rows: O, columns: K, group },
+    plain: zeros === undefined && K % 8 === 0 && (await areF16Scales(layer, scales)),
     table: order && (await readOrder(layer, order, group, G)),
     readCodes: (from, to, target, onBytes) =>
       readRowsOfCodes(layer, packed, K, from, to, target, onBytes),

@@ -4,8 +4,9 @@
 // former has stored 15: it was made from a zero point of 0, and is read as that.
 
 import { groupsOf } from "../../formats/int4.ts";
-import type { Checkpoint } from "../weights.ts";
+import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { inputMajorMatrix } from "./input-major.ts";
+import { areF16Scales } from "./packed-as-q4.ts";
 import {
   type PackedLayer,
   type PackedMatrix,
@@ -13,12 +14,15 @@ import {
   packedWeights,
   groupTable,
   SCALE_DTYPES,
+  wordsOf,
 } from "./packed-int4.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
 
 type GptqSettings = {
   readonly groupSize: number;
   readonly actOrder: boolean;
+  /** Zero points should all be 8. */
+  readonly symmetric: boolean;
   /** What is added to a stored zero point. */
   readonly zeroOffset: number;
 };
@@ -54,12 +58,13 @@ function gptqSettings(dir: string, settings: Settings): GptqSettings {
   return {
     groupSize: reader.groupSize(undefined, "group_size", "q_group_size"),
     actOrder: reader.flag("desc_act") ?? false,
+    symmetric: reader.flag("sym") ?? true,
     zeroOffset: version === "gptq" ? 1 : 0,
   };
 }
 
 async function gptqMatrix(layer: PackedLayer, settings: GptqSettings): Promise<PackedMatrix> {
-  const { groupSize, actOrder, zeroOffset } = settings;
+  const { groupSize, actOrder, symmetric, zeroOffset } = settings;
   const qweight = layer.need("qweight", ["I32"]);
   const scales = layer.need("scales", SCALE_DTYPES);
   const qzeros = layer.need("qzeros", ["I32"]);
@@ -74,10 +79,23 @@ async function gptqMatrix(layer: PackedLayer, settings: GptqSettings): Promise<P
     ? layer.need("g_idx", ["I32", "I64"])
     : layer.find("g_idx", ["I32", "I64"]);
   if (order !== undefined) layer.checkShape("g_idx", order, [K], why);
+  const plain =
+    symmetric &&
+    (await areF16Scales(layer, scales)) &&
+    (await areZerosEight(layer, qzeros, zeroOffset));
   const table = order && groupTable(layer, "g_idx", await layer.readIntegers(order), group, G);
   return inputMajorMatrix(layer, {
-    ...{ encoding: "gptq", qweight, qzeros, scales, group, table, zeroOffset },
+    ...{ encoding: "gptq", qweight, qzeros, scales, group, table, plain, zeroOffset },
     wordsHold: "inputs",
     outputs: [0, 1, 2, 3, 4, 5, 6, 7],
   });
+}
+
+async function areZerosEight(
+  layer: PackedLayer,
+  qzeros: TensorEntry,
+  zeroOffset: number,
+): Promise<boolean> {
+  const word = (8 - zeroOffset) * 0x11111111;
+  return wordsOf(await layer.read(qzeros)).every((zeros) => zeros === word);
 }

@@ -21,18 +21,20 @@ export type InputMajor = {
   readonly zeroOffset: number;
   readonly group: number;
   readonly table: Int32Array | undefined;
+  /** See PackedMatrix. */
+  readonly plain: boolean;
 };
 
 export function inputMajorMatrix(layer: PackedLayer, tensors: InputMajor): PackedMatrix {
   const { encoding, qweight, wordsHold, qzeros, scales, outputs, zeroOffset } = tensors;
-  const { group, table } = tensors;
+  const { group, table, plain } = tensors;
   const [G, O] = scales.shape;
   const K = wordsHold === "inputs" ? qweight.shape[0] * 8 : qweight.shape[0];
   /** Rows of qweight that make one word of the target. */
   const rowsOfWord = wordsHold === "inputs" ? 1 : 8;
 
   return {
-    ...{ encoding, rows: O, columns: K, group, table },
+    ...{ encoding, rows: O, columns: K, group, table, plain },
 
     readCodes(from, to, target, onBytes) {
       const codes = { words: wordsOf(target), stride: K / 8, from, to };

@@ -8,6 +8,7 @@ import { bytesOf } from "../../formats/words.ts";
 import { shown } from "../json-reader.ts";
 import type { StoredWeight } from "../stored-weight.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
+import { regroupedAsQ4 } from "./packed-as-q4.ts";
 
 /** Weights that were put together, and the names of the tensors that they are made of. */
 export type PackedWeights = { weights: Map<string, StoredWeight>; used: Set<string> };
@@ -22,6 +23,8 @@ export type PackedMatrix = {
   readonly group: number;
   /** The group of each column, where they are not in order. */
   readonly table: Int32Array | undefined;
+  /** Every zero point is 8, and f16 holds every scale: as in Q4_0. */
+  readonly plain: boolean;
   /** Codes of rows [from, to) in the format's order. @param onBytes how many bytes of the file were read since the last call */
   readCodes(
     from: number,
@@ -99,15 +102,9 @@ export class PackedLayer {
     return target;
   }
 
-  /** A whole tensor of scales, widened. @throws CheckpointError one is NaN or infinite */
-  async readScales(entry: TensorEntry): Promise<Float32Array<ArrayBuffer>> {
-    const scales = await this.#checkpoint.readValues(entry.name);
-    const bad = scales.findIndex((scale) => !Number.isFinite(scale));
-    if (bad < 0) return scales;
-    throw new CheckpointError(
-      `${entry.file}: ${shown(entry.name)} holds ${scales[bad]} at place ${bad}, expected numbers: ` +
-        "the file is damaged, or quantising went wrong; download it again, or use another checkpoint of this model",
-    );
+  /** A whole tensor of scales, widened. */
+  readScales({ name }: TensorEntry): Promise<Float32Array<ArrayBuffer>> {
+    return this.#checkpoint.readValues(name);
   }
 
   /** A whole tensor of I32 or I64 as numbers. */
@@ -263,6 +260,8 @@ function storedInt4(layer: PackedLayer, matrix: PackedMatrix): StoredWeight {
       });
       onBytes(layer.bytes - read);
     },
+
+    regrouped: regroupedAsQ4(matrix),
 
     async readRows(from, to, out) {
       const count = to - from;

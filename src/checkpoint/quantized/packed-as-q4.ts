@@ -1,0 +1,53 @@
+// Packed matrices whose numbers are those of Q4_0 too: symmetric, groups of whole blocks in order, scales that f16 holds. They can
+// be kept as q4, which has kernels for int8 activations. Memory besides the weight: one layer's codes and scales.
+
+import { blockRowBytes, int4ToBlocks, isWholeBlocks } from "../../formats/int4-blocks.ts";
+import { groupsOf } from "../../formats/int4.ts";
+import { q4, regroupQ4 } from "../../formats/q4.ts";
+import { bytesOf } from "../../formats/words.ts";
+import type { StoredWeight } from "../stored-weight.ts";
+import type { TensorEntry } from "../weights.ts";
+import type { PackedLayer, PackedMatrix } from "./packed-int4.ts";
+
+/** Rows that q4 keeps together. */
+const Q4_ROWS = q4.step(1);
+
+/** The matrix in format q4; undefined: its numbers are not of that kind. */
+export function regroupedAsQ4(matrix: PackedMatrix): StoredWeight["regrouped"] {
+  const { rows, columns, group, table, plain } = matrix;
+  if (!plain || table !== undefined || !isWholeBlocks(group) || !isWholeBlocks(columns)) {
+    return undefined;
+  }
+  const groups = groupsOf(columns, group);
+  return {
+    format: q4,
+
+    async fill([grouped], onBytes) {
+      const scales = new Float32Array(rows * groups);
+      const codes = new Uint32Array((rows * columns) / 8);
+      await matrix.readScales(scales);
+      await matrix.readCodes(0, rows, bytesOf(codes), onBytes);
+      const blocks = new Uint16Array((Q4_ROWS * blockRowBytes(columns)) / 2);
+      const groupedRow = grouped.length / Math.ceil(rows / Q4_ROWS);
+      for (let from = 0; from < rows; from += Q4_ROWS) {
+        const to = Math.min(from + Q4_ROWS, rows);
+        const some = blocks.subarray(0, ((to - from) * blockRowBytes(columns)) / 2);
+        const words = codes.subarray((from * columns) / 8, (to * columns) / 8);
+        const shape = { rows: to - from, columns };
+        int4ToBlocks(words, scales.subarray(from * groups, to * groups), shape, group, some);
+        const at = (from / Q4_ROWS) * groupedRow;
+        const place = grouped.subarray(at, at + groupedRow);
+        regroupQ4(bytesOf(some), place, shape);
+      }
+    },
+  };
+}
+
+/** Whether f16 holds each of these scales exactly: no more than the eight bits of bf16, from 2⁻¹⁷ on. @throws CheckpointError */
+export async function areF16Scales(layer: PackedLayer, entry: TensorEntry): Promise<boolean> {
+  if (entry.dtype === "F16") return true;
+  if (entry.dtype !== "BF16") return false;
+  return (await layer.readScales(entry)).every(
+    (scale) => scale === 0 || (Math.abs(scale) >= 2 ** -17 && Math.abs(scale) <= 65_504),
+  );
+}
