@@ -38,7 +38,8 @@ export function multiply(
   bench.set(xAt, x);
   bench.set(wAt, w);
   const { pack_rows_int8, [`linear_${format}`]: linear } = bench.kernels;
-  for (const [begin, end] of ranges(T, rows, 1)) pack_rows_int8(packedAt, xAt, K, T, begin, end);
+  for (const [begin, end] of ranges(T, rows, 1))
+    pack_rows_int8(packedAt, xAt, K, T, scratch, begin, end);
   for (const [first, last] of ranges(T, rows, 1))
     for (const [begin, end] of ranges(O, columns, COLUMNS))
       linear(yAt, packedAt, wAt, K, O, scratch, wide ? 1 : 0, T, first, last, begin, end);

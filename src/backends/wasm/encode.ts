@@ -20,6 +20,7 @@ import {
   FORMAT_FP4,
   FORMAT_FP4_DQ,
   FORMAT_GGUF,
+  FORMAT_I8,
   FORMAT_INT4,
   FORMAT_INT4_ACT,
   FORMAT_INT8,
@@ -102,7 +103,7 @@ const encoders: Readonly<Record<string, Encode>> = {
       work: 4 * last(x.shape),
       rows: x,
       args: [at(y), at(x), last(x.shape), mode, param],
-      scratch: 64,
+      scratch: 128,
     };
   },
 
@@ -125,18 +126,14 @@ const encoders: Readonly<Record<string, Encode>> = {
     };
   },
 
-  kv_append: ({ ins: [K, V, k, v, slots] }, at) => ({
-    code: KV_APPEND,
-    work: 4 * last(k.shape),
-    rows: k,
-    args: [at(K), at(V), at(k), at(v), at(slots), last(k.shape)],
-  }),
+  kv_append: (node, at) => append(node, at),
+  kv_append_codes: (node, at) => append(node, at),
 
   copy_pages: ({ ins: [K, V, from, to] }, at) => ({
     code: COPY_PAGES,
     work: K.shape[1] * K.shape[2],
     rows: from,
-    args: [at(K), at(V), at(from), at(to), K.shape[1] * K.shape[2] * 4],
+    args: [at(K), at(V), at(from), at(to), K.shape[1] * K.shape[2] * plainBytes(K)],
   }),
 
   paged_attention: (node, at) => {
@@ -144,7 +141,9 @@ const encoders: Readonly<Record<string, Encode>> = {
     const D = last(node.ins[0].shape) / heads;
     const group = heads / kvHeads;
     const blockRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(QUERIES / group)));
-    const scratch = 320 + blockRows * group * (12 + 4 * D);
+    const queries = roundUp(blockRows * group, 4);
+    const widened = 832 + Math.max(64 * D, 4096);
+    const scratch = widened + 320 * blockRows + queries * (268 + 4 * roundUp(D, 16));
     return {
       code: PAGED_ATTENTION,
       work: LARGE,
@@ -155,14 +154,15 @@ const encoders: Readonly<Record<string, Encode>> = {
   },
 
   eager_attention: (node, at) => {
-    const { columns } = node.attrs as EagerAttrs;
+    const { columns, heads } = node.attrs as EagerAttrs;
+    const D = last(node.ins[0].shape) / heads;
     const args = [...attention(node, at), at(node.outs[1]), columns];
     return {
       code: EAGER_ATTENTION,
       work: LARGE,
       rows: node.ins[0],
       args,
-      scratch: 64 + 64 * Math.ceil(columns / 16),
+      scratch: 64 + Math.max(64 * D, 1024) + 4 * (roundUp(D, 16) + roundUp(columns, 16)),
     };
   },
 
@@ -221,17 +221,49 @@ export function encode(node: Node, at: AddressOf): Encoded {
   return { scratch: 0, ...encoder(node, at) };
 }
 
-/** The first 13 arguments of both kinds of attention. */
+/** Both kinds of appending to the cache: scales are there or not. */
+function append({ ins: [K, V, k, v, slots, ...scales] }: Node, at: AddressOf): Encoded {
+  const KV = last(k.shape);
+  const heads = scales.length > 0 ? last(scales[0].shape) : 1;
+  return {
+    code: KV_APPEND,
+    work: 4 * KV,
+    rows: k,
+    args: [
+      ...[K, V, k, v, slots].map((t) => at(t)),
+      ...addressesOfScales(scales, at),
+      ...[KV, heads, formatCode(K)],
+    ],
+    scratch: 0,
+  };
+}
+
+/** The first 16 arguments of both kinds of attention. */
 function attention(
-  { ins: [q, K, V, seq, at, pages], outs: [y], attrs }: Node,
+  { ins: [q, K, V, seq, at, pages, ...scales], outs: [y], attrs }: Node,
   address: AddressOf,
 ): number[] {
   const { heads, kvHeads, window } = attrs as AttentionAttrs;
   const D = last(q.shape) / heads;
   return [
     ...[y, q, K, V, seq, at, pages].map((t) => address(t)),
-    ...[heads, kvHeads, D, window, pages.shape[1], floatBits(attrs, "scale")],
+    ...addressesOfScales(scales, address),
+    ...[heads, kvHeads, D, window, pages.shape[1], floatBits(attrs, "scale"), formatCode(K)],
   ];
+}
+
+/** Of K's and V's scales; 0 where the cache has none. */
+function addressesOfScales(scales: readonly Tensor[], at: AddressOf): number[] {
+  return [0, 1].map((i) => (i < scales.length ? at(scales[i]) : 0));
+}
+
+/** Bytes of one number of a plain format. */
+function plainBytes({ dtype }: Tensor): number {
+  return weightDType(dtype).format.parts(1, 1)[0];
+}
+
+function roundUp(count: number, step: number): number {
+  return Math.ceil(count / step) * step;
 }
 
 /** The number by which kernels know a plain format. */
@@ -244,6 +276,7 @@ const codes: Readonly<Record<string, number>> = {
   f32: FORMAT_F32,
   bf16: FORMAT_BF16,
   f16: FORMAT_F16,
+  i8: FORMAT_I8,
   nf4: FORMAT_NF4,
   fp4: FORMAT_FP4,
   "nf4-dq": FORMAT_NF4_DQ,

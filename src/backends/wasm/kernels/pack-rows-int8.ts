@@ -1,6 +1,7 @@
 // pack_rows_int8: rows of activations as int8 with one scale for 32 k, largest size / 127; rounded to nearest, ties to even.
 // A block of 40 bytes: scale · 2¹¹² (f32), -8 · Σx over k % 4 < 2 and over the other k (i16 each: where the sums of codes with
 // zero point 8 start), 32 × i8. Laid out [block][row]; k beyond K are 0. What it means: src/formats/int8-road.ts.
+// Vectors are not handed to functions that stay functions: V8 stops the process when it tries to join such ones to 256 bits.
 
 /** Bytes of a packed block. */
 export const X_BLOCK: usize = 40;
@@ -9,14 +10,20 @@ const F16_BIAS: f32 = 5.192296858534828e33;
 /** Blocks whose numbers are all smaller than this are zeros: 127 over their largest may be no number. */
 const LEAST: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
+/** 1.5 · 2²³: an f32 near it has a unit of 1, so that adding it rounds to nearest, ties to even. */
+const MAGIC: f32 = 12582912;
+
+/** v · inverse as integers: what the bits of a number near MAGIC are more than its own. */
 // @ts-ignore: decorator
 @inline
 function code(v: v128, inverse: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v, inverse)));
+  return i32x4.sub(f32x4.add(f32x4.mul(v, inverse), f32x4.splat(MAGIC)), f32x4.splat(MAGIC));
 }
 
 /** 32 numbers as a block at `to`. One that is not finite makes the scale infinite or NaN, and so every sum NaN. */
-function packBlock(to: usize, a: v128, b: v128, c: v128, d: v128, e: v128, f: v128, g: v128, h: v128): void {
+function packBlock(to: usize, x: usize): void {
+  const a = v128.load(x), b = v128.load(x, 16), c = v128.load(x, 32), d = v128.load(x, 48);
+  const e = v128.load(x, 64), f = v128.load(x, 80), g = v128.load(x, 96), h = v128.load(x, 112);
   const low = f32x4.max(f32x4.max(f32x4.abs(a), f32x4.abs(b)), f32x4.max(f32x4.abs(c), f32x4.abs(d)));
   const high = f32x4.max(f32x4.max(f32x4.abs(e), f32x4.abs(f)), f32x4.max(f32x4.abs(g), f32x4.abs(h)));
   let most = f32x4.max(low, high);
@@ -44,35 +51,21 @@ function packBlock(to: usize, a: v128, b: v128, c: v128, d: v128, e: v128, f: v1
   v128.store(to, q, 24);
 }
 
-/** The first `count` of four numbers at x, the others 0. */
-function part(x: usize, count: i32): v128 {
-  if (count >= 4) return v128.load(x);
-  if (count == 3) return v128.load32_lane(x, v128.load64_zero(x), 2, 8);
-  if (count == 2) return v128.load64_zero(x);
-  return count == 1 ? v128.load32_zero(x) : i32x4.splat(0);
-}
-
-/** Rows [begin, end) of x [rows, K]. */
-export function pack_rows_int8(to: usize, x: usize, K: i32, rows: i32, begin: i32, end: i32): void {
+/** Rows [begin, end) of x [rows, K]. `scratch`: 128 bytes, where the last k of a row are filled up. */
+export function pack_rows_int8(to: usize, x: usize, K: i32, rows: i32, scratch: usize, begin: i32, end: i32): void {
   const stride = <usize>rows * X_BLOCK;
   for (let row = begin; row < end; row++) {
     let from = x + <usize>row * (<usize>K << 2), block = to + <usize>row * X_BLOCK;
     for (let n = K >> 5; n > 0; --n) {
-      packBlock(
-        block,
-        v128.load(from), v128.load(from, 16), v128.load(from, 32), v128.load(from, 48),
-        v128.load(from, 64), v128.load(from, 80), v128.load(from, 96), v128.load(from, 112),
-      );
+      packBlock(block, from);
       from += 128;
       block += stride;
     }
     const rest = K & 31;
     if (rest) {
-      packBlock(
-        block,
-        part(from, rest), part(from + 16, rest - 4), part(from + 32, rest - 8), part(from + 48, rest - 12),
-        part(from + 64, rest - 16), part(from + 80, rest - 20), part(from + 96, rest - 24), part(from + 112, rest - 28),
-      );
+      memory.fill(scratch, 0, 128);
+      memory.copy(scratch, from, <usize>rest << 2);
+      packBlock(block, scratch);
     }
   }
 }

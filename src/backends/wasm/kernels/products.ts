@@ -101,11 +101,11 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
 }
 
 /** Rows [begin, end) of `rows`, packed for the products that read them. */
-export function packRows(op: usize, rows: i32, begin: i32, end: i32): void {
+export function packRows(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
   const to = address(op, 0), x = address(op, 1), K = arg(op, 2);
   switch (arg(op, 3)) {
     case PACK_INT8:
-      return pack_rows_int8(to, x, K, rows, begin, end);
+      return pack_rows_int8(to, x, K, rows, scratch, begin, end);
     case PACK_FIXED16:
       return pack_rows_fixed16(to, x, K, begin, end);
     default:

@@ -1,0 +1,41 @@
+// With V8's 256-bit vectors the int8 road gives the same bits. The flag holds for the whole process: a file of its own.
+
+import { readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { expect, test } from "vitest";
+import { enableRevectorize } from "../../src/backends/wasm/features.ts";
+import { seeded } from "../random.ts";
+import { multiply, type Product, randomProduct, roadFormats } from "./int8-road.ts";
+import { KernelBench, kernelPath } from "./wasm-kernels.ts";
+
+/** An empty custom section: V8 keeps the code of bytes that it has compiled before. */
+const CUSTOM_SECTION = [0, 2, 1, 0x77];
+
+// Kernels are optimised, and so paired, after a few calls instead of thousands.
+setFlagsFromString("--wasm-tiering-budget=1000");
+const bytes = readFileSync(kernelPath("kernels.wasm"));
+const narrow = new KernelBench(new WebAssembly.Module(bytes));
+const taken = enableRevectorize();
+const wide = new KernelBench(
+  new WebAssembly.Module(Buffer.concat([bytes, Uint8Array.from(CUSTOM_SECTION)])),
+);
+
+const sizes: readonly Product["sizes"][] = [
+  { T: 1, K: 33, O: 9 },
+  { T: 1, K: 2048, O: 70 },
+  { T: 5, K: 1056, O: 33 },
+  { T: 130, K: 100, O: 64 },
+];
+
+const products = Object.keys(roadFormats).flatMap((format) =>
+  sizes.map((size) => randomProduct(format, size, seeded(size.K))),
+);
+
+test.each(products)("$format $sizes", async (product) => {
+  const expected = multiply(narrow, product);
+  for (let round = 0; round < 3; round++) {
+    for (const on of [true, false]) expect(multiply(wide, product, { wide: on })).toEqual(expected);
+    await new Promise((resolve) => setTimeout(resolve, 30)); // optimised code arrives in the background
+  }
+  expect(typeof taken).toBe("boolean");
+});
