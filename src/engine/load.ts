@@ -91,13 +91,25 @@ export async function fill(
     );
   const step = format.step(shape.columns);
   const rows = Math.max(step, Math.floor(PIECE / shape.columns / step) * step);
-  const values = new Float32Array(Math.min(rows, shape.rows) * shape.columns);
+  const buffers = [0, 1].map(() => new Float32Array(Math.min(rows, shape.rows) * shape.columns));
+  const read = async (from: number): Promise<Float32Array> => {
+    const to = Math.min(from + rows, shape.rows);
+    const piece = buffers[Math.ceil(from / rows) % 2].subarray(
+      0,
+      Math.max(0, to - from) * shape.columns,
+    );
+    if (to > from) await stored.readRows(from, to, piece);
+    return piece;
+  };
+  // The next piece is read while one is packed.
+  let next = read(0);
   for (let from = 0; from < shape.rows; from += rows) {
     const to = Math.min(from + rows, shape.rows);
-    const piece = values.subarray(0, (to - from) * shape.columns);
-    await stored.readRows(from, to, piece);
+    const piece = await next;
+    next = read(to);
     packer.rows(piece, from, to);
     onBytes((stored.bytes * (to - from)) / shape.rows);
   }
+  await next;
   packer.finish();
 }
