@@ -152,7 +152,7 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
     case EMBED:
       return embed(a, b, c, d, e, address(op, 5), arg(op, 6), arg(op, 7), arg(op, 8), arg(op, 9), begin, end);
     case PACK_ROWS:
-      return packRows(op, rows, begin, end);
+      return packRows(op, rows, scratch, begin, end);
     case RMS_NORM:
       return rms_norm(a, b, c, d, arg(op, 4), load<f32>(op, (ARGS_WORD + 5) << 2), arg(op, 6), scratch, begin, end);
     case ROPE:

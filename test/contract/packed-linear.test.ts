@@ -1,0 +1,120 @@
+// The exact road: products and embeddings with weights of any format have the bits that the unpacked weights give, for any
+// number of rows, any ranges and both builds.
+
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { findWeightFormat } from "../../src/formats/registry.ts";
+import { type Random, seeded } from "../random.ts";
+import { bits, packedFormats, packedMatrix, putMatrix } from "./packed-matrix.ts";
+import { type Build, KernelBench, kernelPath, SCRATCH_BYTES } from "./wasm-kernels.ts";
+
+const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];
+
+// One, around a vector, around a group, around a block of 1024, and several.
+const widths = [1, 7, 32, 33, 64, 96, 255, 1024, 1056, 2112];
+const columnsOf: Readonly<Record<string, readonly number[]>> = {
+  // Its blocks hold 32 k, and the last one is padded.
+  q4: [32, 64, 1056, 2112],
+  q8: [32, 64, 1056, 2112],
+};
+
+type Sizes = { T: number; K: number; O: number };
+
+function multiply(
+  bench: KernelBench,
+  name: string,
+  { T, K, O }: Sizes,
+  { seed, cuts, wide, flip }: { seed: number; cuts: number; wide: boolean; flip?: number },
+): { packed: Float32Array; plain: Float32Array } {
+  const random = seeded(seed);
+  const w = packedMatrix(name, O, K, random);
+  if (flip !== undefined) w.parts[flip][0] ^= 64;
+  bench.clear();
+  const parts = putMatrix(bench, w);
+  const [x, values] = [bench.reserve(4 * T * K), bench.reserve(4 * O * K)];
+  const [y, plain] = [bench.reserve(4 * T * O), bench.reserve(4 * T * O)];
+  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  bench.set(x, rowsOf(random, T, K));
+  bench.set(values, w.values);
+  const { linear_f32, linear_packed } = bench.kernels;
+  const flag = wide ? 1 : 0;
+  linear_f32(plain, x, values, K, O, scratch, 0, 0, T, 0, O);
+  for (let i = cuts - 1; i >= 0; i--) {
+    const [begin, end] = [Math.floor((i * O) / cuts), Math.floor(((i + 1) * O) / cuts)];
+    const args = [w.code, w.format.param, K, O, scratch, flag, 0, T, begin, end];
+    linear_packed(y, x, ...parts, ...args);
+  }
+  expect(bench.damaged(), `${name}: a byte beside all tensors was written`).toBeUndefined();
+  return { packed: bench.floats(y, T * O), plain: bench.floats(plain, T * O) };
+}
+
+const rowsOf = (random: Random, T: number, K: number): Float32Array =>
+  Float32Array.from(random.numbers(T * K), (x) => x ** 3);
+
+for (const build of builds) {
+  const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
+  describe(`the kernels of ${build}`, () => {
+    test.for(Object.keys(packedFormats))("linear with %s", (name) => {
+      for (const K of columnsOf[name] ?? widths) {
+        for (const [T, O] of [
+          [1, 1],
+          [1, 4],
+          [1, 7],
+          [2, 5],
+          [3, 8],
+          [17, 13],
+        ]) {
+          for (const [cuts, wide] of [
+            [1, false],
+            [2, true],
+          ] as const) {
+            const { packed, plain } = multiply(
+              bench,
+              name,
+              { T, K, O },
+              { seed: K + T + O, cuts, wide },
+            );
+            expect(bits(packed), `T ${T}, K ${K}, O ${O}, ${cuts} ranges, wide ${wide}`).toEqual(
+              bits(plain),
+            );
+          }
+        }
+      }
+    });
+
+    test.for(Object.keys(packedFormats))("embed from %s", (name) => {
+      for (const H of columnsOf[name] ?? widths) {
+        const table = packedMatrix(name, 5, H, seeded(H));
+        const ids = Int32Array.of(4, 0, 3, 3);
+        bench.clear();
+        const parts = putMatrix(bench, table);
+        const [at, y] = [bench.reserve(16), bench.reserve(4 * H * ids.length)];
+        bench.set(at, ids);
+        const args = [y, at, ...parts, H, 5, table.code, table.format.param];
+        bench.kernels.embed(...args, 2, 4);
+        bench.kernels.embed(...args, 0, 2);
+        expect(bench.damaged(), `${name}: a byte beside all tensors was written`).toBeUndefined();
+        const expected = ids.reduce<number[]>(
+          (all, id) => [...all, ...table.values.subarray(id * H, (id + 1) * H)],
+          [],
+        );
+        expect(bits(bench.floats(y, H * ids.length)), `H ${H}`).toEqual(
+          bits(Float32Array.from(expected)),
+        );
+      }
+    });
+  });
+}
+
+test("a bit that changes shows, in whatever part", () => {
+  const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath("kernels.wasm"))));
+  for (const name of Object.keys(packedFormats)) {
+    // 64 numbers use some entry of a map of scales, not always the first.
+    const parts = findWeightFormat(name)?.parts(1, 64).length ?? 0;
+    for (let flip = 0; flip < Math.min(parts, 3); flip++) {
+      const how = { seed: 3, cuts: 1, wide: false };
+      const { packed, plain } = multiply(bench, name, { T: 1, K: 64, O: 1 }, { ...how, flip });
+      expect(bits(packed), `${name}, part ${flip}`).not.toEqual(bits(plain));
+    }
+  }
+});

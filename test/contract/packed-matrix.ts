@@ -1,0 +1,95 @@
+// Matrices in packed formats for the tests of kernels: random numbers in a format, its parts in a WASM memory between guard zones.
+
+import { findWeightFormat } from "../../src/formats/registry.ts";
+import type { WeightFormat } from "../../src/formats/weight-format.ts";
+import type { Random } from "../random.ts";
+import type { KernelBench } from "./wasm-kernels.ts";
+import * as codes from "../../src/backends/wasm/kernels/header.ts";
+
+export type PackedMatrix = {
+  readonly format: WeightFormat;
+  /** The number by which kernels know the format. */
+  readonly code: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly parts: readonly Uint8Array[];
+  /** What its bytes mean. */
+  readonly values: Float32Array;
+};
+
+/** The formats of every family, by name, as kernels know them. */
+export const packedFormats: Readonly<Record<string, number>> = {
+  f32: codes.FORMAT_F32,
+  bf16: codes.FORMAT_BF16,
+  f16: codes.FORMAT_F16,
+  "nf4-64": codes.FORMAT_NF4,
+  "nf4-128": codes.FORMAT_NF4,
+  "fp4-32": codes.FORMAT_FP4,
+  "nf4-64-dq": codes.FORMAT_NF4_DQ,
+  "fp4-128-dq": codes.FORMAT_FP4_DQ,
+  "int8-6": codes.FORMAT_INT8,
+  q4: codes.FORMAT_Q4,
+  q8: codes.FORMAT_Q8,
+  "int4-32": codes.FORMAT_INT4,
+  "int4-32-act": codes.FORMAT_INT4_ACT,
+};
+
+/** A matrix [rows, columns] of random numbers, of different size in each row. */
+export function packedMatrix(
+  name: string,
+  rows: number,
+  columns: number,
+  random: Random,
+): PackedMatrix {
+  const format = findWeightFormat(name);
+  if (format === undefined) throw new Error(`no format is called ${name}`);
+  const parts = format.parts(rows, columns).map((bytes) => new Uint8Array(bytes));
+  const shape = { rows, columns };
+  const packer = format.packer?.(parts, shape);
+  if (packer === undefined) fillInt4(parts, columns, format.param, random);
+  else {
+    const values = new Float32Array(rows * columns);
+    for (let row = 0; row < rows; row++) {
+      const size = random.uniform(0.01, 2);
+      values.set(
+        random.numbers(columns).map((x) => x * size),
+        row * columns,
+      );
+    }
+    packer.rows(values, 0, rows);
+    packer.finish();
+  }
+  const values = new Float32Array(rows * columns);
+  format.unpack(parts, shape, 0, rows, values);
+  return { format, code: packedFormats[name], rows, columns, parts, values };
+}
+
+/** Codes, scales, zeros and, if there is room for it, the group of each column. */
+function fillInt4(
+  [bytes, scales, zeros, groups]: readonly Uint8Array[],
+  columns: number,
+  group: number,
+  random: Random,
+): void {
+  bytes.forEach((_, i) => (bytes[i] = random.below(256)));
+  floats(scales).forEach((_, i, all) => (all[i] = random.uniform(0.01, 1)));
+  const last = new Int16Array(zeros.buffer);
+  last.forEach((_, i) => (last[i] = random.below(17) - 1));
+  if (groups === undefined) return;
+  const of = new Int32Array(groups.buffer);
+  of.forEach((_, i) => (of[i] = random.below(Math.ceil(columns / group))));
+}
+
+const floats = ({ buffer }: Uint8Array): Float32Array => new Float32Array(buffer);
+
+/** Its parts' four addresses; what it does not have is 0. */
+export function putMatrix(bench: KernelBench, { parts }: PackedMatrix): number[] {
+  return [0, 1, 2, 3].map((i) => {
+    if (i >= parts.length) return 0;
+    const at = bench.reserve(parts[i].length);
+    bench.set(at, parts[i]);
+    return at;
+  });
+}
+
+export const bits = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer);
