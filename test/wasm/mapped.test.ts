@@ -1,0 +1,110 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { nativeMemory } from "../../src/platform/node-native.ts";
+import { WasmBackend } from "../../src/backends/wasm/backend.ts";
+import { fileSpans } from "../../src/backends/wasm/file-spans.ts";
+import { ShardedMemory } from "../../src/backends/wasm/memory.ts";
+import type { LeafSpec } from "../../src/backends/backend.ts";
+import { bytesOf } from "../../src/formats/words.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "mistral-mapped-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+// Two matrices behind a header of odd length, as in a file; the second has two parts with others between them.
+const ROWS = 1024;
+const COLUMNS = 4096;
+const bytes = new Uint8Array(40_000_003);
+for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 2654435761) >>> 24;
+const path = join(folder, "weights");
+writeFileSync(path, bytes);
+
+const spec = (name: string, dtype: string, ...offsets: number[]): LeafSpec => {
+  const sizes =
+    dtype === "f32" ? [ROWS * COLUMNS * 4] : [(ROWS * COLUMNS) / 2, (ROWS * COLUMNS) / 16];
+  const parts = offsets.map((offset, i) => ({ offset, bytes: sizes[i] }));
+  const file = { path, parts };
+  return { name, kind: "weight", shape: [ROWS, COLUMNS], dtype, regions: ["layers.0"], file };
+};
+const plain = spec("plain", "f32", 1003);
+const packed = spec("packed", "nf4-64", 17_000_001, 20_500_007);
+
+/** What a backend holds of a leaf, and whether it was mapped. */
+async function held(backend: WasmBackend, name: string): Promise<[Uint8Array[], boolean]> {
+  let result: [Uint8Array[], boolean] = [[], false];
+  await backend.load(name, async (parts, there) => {
+    result = [parts.map((part) => part.slice()), there];
+  });
+  return result;
+}
+
+describe.runIf(process.platform === "linux")("a file mapped into a memory", () => {
+  test("its bytes stand where kernels read them, all parts, wherever they lie in the file", async () => {
+    const backend = await WasmBackend.create({ threads: 1 });
+    await backend.place([plain, packed]);
+    for (const leaf of [plain, packed]) {
+      const [parts, there] = await held(backend, leaf.name);
+      expect(there).toBe(true);
+      parts.forEach((part, i) => {
+        const { offset } = leaf.file?.parts[i] ?? { offset: 0 };
+        expect(Buffer.compare(part, bytes.subarray(offset, offset + part.length))).toBe(0);
+      });
+    }
+    await backend.dispose();
+  });
+
+  test("another worker that adopts the memories finds them, and places others beside them", async () => {
+    const first = await WasmBackend.create({ threads: 1 });
+    await first.place([plain, packed]);
+    const second = await WasmBackend.create({ threads: 1, adopted: first.adopted() });
+    const { name, kind, shape, dtype, regions } = plain;
+    await second.place([{ name: `${name} 2`, kind, shape, dtype, regions }]);
+    await second.load(`${name} 2`, async ([part], there) => {
+      expect(there).toBe(false);
+      part.fill(7);
+    });
+    const [[part], there] = await held(second, "plain");
+    expect(there).toBe(true);
+    expect(Buffer.compare(part, bytes.subarray(1003, 1003 + part.length))).toBe(0);
+    await second.dispose();
+  });
+
+  test("where the system refuses, leaves are placed as others are", async () => {
+    const native = { useLargePages: () => false, mapFile: () => false };
+    const memory = new ShardedMemory({ shared: true, threads: 1, wide: false, native });
+    memory.place([plain, packed]);
+    const { places } = memory.leaf("packed");
+    expect(memory.isMapped(places[0])).toBe(false);
+    expect(memory.views(packed, places[0]).map((view) => view.length)).toEqual([
+      (ROWS * COLUMNS) / 2,
+      (ROWS * COLUMNS) / 16,
+    ]);
+    expect(memory.usage().weights).toBe(ROWS * COLUMNS * 4 + (ROWS * COLUMNS * 9) / 16);
+  });
+
+  test("large pages are given", async () => {
+    const native = await nativeMemory();
+    const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true });
+    expect(native?.useLargePages(memory.buffer)).toBe(true);
+    expect(bytesOf(new Uint8Array(memory.buffer)).every((byte) => byte === 0)).toBe(true);
+  });
+});
+
+describe("what is mapped", () => {
+  const wanted = (leaf: LeafSpec, ...shards: number[]) => ({ spec: leaf, bytes: 0, shards });
+
+  test("one piece of a file for each memory", () => {
+    const spans = fileSpans([wanted(plain, 0), wanted(packed, 0)]);
+    expect(spans).toHaveLength(1);
+    expect(spans[0]).toMatchObject({ shard: 0, from: 1003 });
+    expect(spans[0].from + spans[0].bytes).toBe(20_500_007 + (ROWS * COLUMNS) / 16);
+  });
+
+  test("nothing that lies in two memories, is small, or is scattered", () => {
+    expect(fileSpans([wanted(plain, 0, 1)])).toEqual([]);
+    expect(fileSpans([wanted(packed, 0)])).toEqual([]);
+    const far = spec("far", "f32", 1003 + 40_000_000);
+    expect(fileSpans([wanted(plain, 0), wanted(far, 0)])).toEqual([]);
+  });
+});
