@@ -54,7 +54,7 @@ const rowsOf = (random: Random, T: number, K: number): Float32Array =>
 for (const build of builds) {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
   describe(`the kernels of ${build}`, () => {
-    test.for(Object.keys(packedFormats))("linear with %s", (name) => {
+    test.for(packedFormats)("linear with %s", (name) => {
       for (const K of columnsOf[name] ?? widths) {
         for (const [T, O] of [
           [1, 1],
@@ -82,7 +82,7 @@ for (const build of builds) {
       }
     });
 
-    test.for(Object.keys(packedFormats))("embed from %s", (name) => {
+    test.for(packedFormats)("embed from %s", (name) => {
       for (const H of columnsOf[name] ?? widths) {
         const table = packedMatrix(name, 5, H, seeded(H));
         const ids = Int32Array.of(4, 0, 3, 3);
@@ -108,7 +108,7 @@ for (const build of builds) {
 
 test("a bit that changes shows, in whatever part", () => {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath("kernels.wasm"))));
-  for (const name of Object.keys(packedFormats)) {
+  for (const name of packedFormats) {
     // A map of scales is not looked at where no scale points.
     const parts = findWeightFormat(name)?.parts(3, 64).length ?? 0;
     for (let flip = 0; flip < Math.min(parts, 3); flip++) {

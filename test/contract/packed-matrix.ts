@@ -17,22 +17,27 @@ export type PackedMatrix = {
   readonly values: Float32Array;
 };
 
-/** The formats of every family, by name, as kernels know them. */
-export const packedFormats: Readonly<Record<string, number>> = {
+/** The numbers by which kernels know the families of formats. */
+const familyCodes: Readonly<Record<string, number>> = {
   f32: codes.FORMAT_F32,
   bf16: codes.FORMAT_BF16,
   f16: codes.FORMAT_F16,
-  "nf4-64": codes.FORMAT_NF4,
-  "nf4-128": codes.FORMAT_NF4,
-  "fp4-32": codes.FORMAT_FP4,
-  "nf4-64-dq": codes.FORMAT_NF4_DQ,
-  "fp4-128-dq": codes.FORMAT_FP4_DQ,
-  "int8-6": codes.FORMAT_INT8,
+  nf4: codes.FORMAT_NF4,
+  fp4: codes.FORMAT_FP4,
+  "nf4-dq": codes.FORMAT_NF4_DQ,
+  "fp4-dq": codes.FORMAT_FP4_DQ,
+  int8: codes.FORMAT_INT8,
   q4: codes.FORMAT_Q4,
   q8: codes.FORMAT_Q8,
-  "int4-32": codes.FORMAT_INT4,
-  "int4-32-act": codes.FORMAT_INT4_ACT,
+  int4: codes.FORMAT_INT4,
+  "int4-act": codes.FORMAT_INT4_ACT,
 };
+
+/** Formats of every family. */
+export const packedFormats: readonly string[] = [
+  ...["f32", "bf16", "f16", "nf4-64", "nf4-128", "fp4-32", "nf4-64-dq", "fp4-128-dq"],
+  ...["int8-6", "q4", "q8", "int4-32", "int4-32-act"],
+];
 
 /** A matrix [rows, columns] of random numbers, of different size in each row. */
 export function packedMatrix(
@@ -61,7 +66,7 @@ export function packedMatrix(
   }
   const values = new Float32Array(rows * columns);
   format.unpack(parts, shape, 0, rows, values);
-  return { format, code: packedFormats[name], rows, columns, parts, values };
+  return { format, code: familyCodes[format.family], rows, columns, parts, values };
 }
 
 /** Codes, scales, zeros and, if there is room for it, the group of each column. */
