@@ -1,15 +1,18 @@
 """Writes a checkpoint as GGUF, so that llama.cpp runs the same weights: make-gguf.py CHECKPOINT_DIR OUT.gguf [F32|BF16|Q4_0|Q8_0].
 
-F32 and BF16 are written tensor by tensor. Q4_0 and Q8_0 go through a BF16 file beside OUT, which llama.cpp's own quantiser
-(llama_model_quantize of the library that node-llama-cpp brings) turns into OUT: the bytes are those of `llama-quantize`.
-Rows of q and k are interleaved, as the architecture "llama" rotates them; norms are float32. It has no sliding window.
+Tensor by tensor, so that memory holds one. Q4_0 and Q8_0 are made by llama.cpp's own quantiser (ggml_quantize_chunk of the library
+that node-llama-cpp brings) and by the rules of `llama-quantize`: the same bytes, with the head of a Q4_0 file in Q6_K, or in
+Q8_0 where its rows are no multiple of 256. Rows of q and k are interleaved, as the architecture "llama" rotates them; norms are
+float32. The architecture has no sliding window.
 """
 
 import ctypes
+import functools
 import json
 import os
 import platform
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gguf
@@ -25,15 +28,9 @@ def main(checkpoint: Path, out: Path, kind: str) -> None:
     if kind not in FILE_TYPES:
         raise SystemExit(f"{kind}: expected one of {', '.join(FILE_TYPES)}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    if kind in ("F32", "BF16"):
-        write(checkpoint, out, kind)
-        return
-    plain = out.with_suffix(".bf16.tmp")
-    try:
-        write(checkpoint, plain, "BF16")
-        quantize(plain, out, FILE_TYPES[kind])
-    finally:
-        plain.unlink(missing_ok=True)
+    partial = out.with_suffix(".part")
+    write(checkpoint, partial, kind)
+    partial.rename(out)
 
 
 def write(checkpoint: Path, out: Path, kind: str) -> None:
@@ -42,18 +39,26 @@ def write(checkpoint: Path, out: Path, kind: str) -> None:
     describe(writer, checkpoint.name, config, kind)
     vocabulary(writer, checkpoint, config)
     tensors = [(ours(name), data, stored) for name, data, stored in stored_tensors(checkpoint)]
-    for name, data, _ in tensors:
-        to = np.dtype(np.float32) if wide(name, kind) else np.dtype(np.uint16)
-        raw = None if wide(name, kind) else KIND.BF16
-        shape = data.shape if raw is None else (*data.shape[:-1], data.shape[-1] * 2)
-        writer.add_tensor_info(name, shape, to if raw is None else np.dtype(np.uint8), data.size * to.itemsize, raw)
+    tied = all(name != "output.weight" for name, _, _ in tensors)
+    kinds = [kind_of(name, data.shape, kind, tied) for name, data, _ in tensors]
+    for (name, data, _), to in zip(tensors, kinds):
+        shape = gguf.quant_shape_to_byte_shape(data.shape, to)
+        writer.add_tensor_info(name, shape, np.dtype(np.uint8), int(np.prod(shape)), to)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for name, data, stored in tensors:
-        values = interleaved(name, data, config)
-        writer.write_tensor_data(widened(values, stored) if wide(name, kind) else narrowed(values, stored))
+    for (name, data, stored), to in zip(tensors, kinds):
+        writer.write_tensor_data(packed(interleaved(name, data, config), stored, to))
     writer.close()
+
+
+def kind_of(name: str, shape: tuple, kind: str, tied: bool) -> gguf.GGMLQuantizationType:
+    """As llama-quantize chooses."""
+    if len(shape) == 1:
+        return KIND.F32
+    if kind != "Q4_0" or name != ("token_embd.weight" if tied else "output.weight"):
+        return KIND[kind]
+    return KIND.Q6_K if shape[-1] % 256 == 0 else KIND.Q8_0
 
 
 def describe(writer: gguf.GGUFWriter, name: str, config: dict, kind: str) -> None:
@@ -147,14 +152,22 @@ def interleaved(name: str, data: np.ndarray, config: dict) -> np.ndarray:
     return data.reshape(heads, 2, -1, data.shape[1]).swapaxes(1, 2).reshape(data.shape)
 
 
-def wide(name: str, kind: str) -> bool:
-    return kind == "F32" or "norm" in name
+def packed(values: np.ndarray, stored: str, to: gguf.GGMLQuantizationType) -> np.ndarray:
+    if to == KIND.BF16:
+        return narrowed(values, stored)
+    if to == KIND.F32:
+        return widened(values, stored)
+    out = np.empty(gguf.quant_shape_to_byte_shape(values.shape, to), np.uint8)
+    rows = range(0, len(values), 512)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda at: quantize(widened(values[at : at + 512], stored), out[at : at + 512], to), rows))
+    return out
 
 
 def widened(values: np.ndarray, stored: str) -> np.ndarray:
     if stored == "BF16":
         return (values.astype(np.uint32) << 16).view(np.float32)
-    return values.astype(np.float32)
+    return np.ascontiguousarray(values, np.float32)
 
 
 def narrowed(values: np.ndarray, stored: str) -> np.ndarray:
@@ -165,28 +178,22 @@ def narrowed(values: np.ndarray, stored: str) -> np.ndarray:
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
 
-class QuantizeParams(ctypes.Structure):
-    """llama_model_quantize_params: its first fields, and room for those that a later version may add."""
+def quantize(values: np.ndarray, to: np.ndarray, kind: gguf.GGMLQuantizationType) -> None:
+    """Rows of float32 into blocks."""
+    size = ctypes.c_int64
+    source, target = values.ctypes.data_as(ctypes.c_void_p), to.ctypes.data_as(ctypes.c_void_p)
+    written = ggml().ggml_quantize_chunk(int(kind), source, target, size(0), size(len(values)), size(values.shape[1]), None)
+    if written != to.size:
+        raise SystemExit(f"ggml_quantize_chunk: {written} bytes, {to.size} were expected")
 
-    _fields_ = [("threads", ctypes.c_int32), ("file_type", ctypes.c_int32), ("rest", ctypes.c_uint8 * 248)]
 
-
-def quantize(plain: Path, out: Path, file_type: int) -> None:
+@functools.cache
+def ggml() -> ctypes.CDLL:
     arch = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
     package = f"node_modules/@node-llama-cpp/linux-{arch}/bins/linux-{arch}"
-    folder = Path(__file__).parent / ".work/llama" / package
-    for library in ["libggml-base", "libggml"]:
-        ctypes.CDLL(str(next(folder.glob(f"{library}*.so"))), ctypes.RTLD_GLOBAL)
-    llama = ctypes.CDLL(str(next(folder.glob("libllama.*"))))
-    llama.llama_backend_init()
-    llama.llama_model_quantize_default_params.restype = QuantizeParams
-    params = llama.llama_model_quantize_default_params()
-    params.threads, params.file_type = os.cpu_count(), file_type
-    partial = out.with_suffix(".part")
-    status = llama.llama_model_quantize(str(plain).encode(), str(partial).encode(), ctypes.byref(params))
-    if status != 0:
-        raise SystemExit(f"llama_model_quantize: status {status}")
-    partial.rename(out)
+    library = ctypes.CDLL(str(Path(__file__).parent / ".work/llama" / package / "libggml-base.so"))
+    library.ggml_quantize_chunk.restype = ctypes.c_size_t
+    return library
 
 
 if __name__ == "__main__":
