@@ -6,8 +6,10 @@ import { findFormat } from "../formats/format.ts";
 import { plainFormat } from "../formats/plain.ts";
 import { matrixShape } from "../formats/weight-format.ts";
 import { awqWeights } from "./quantized/awq.ts";
+import { bitsandbytesWeights } from "./quantized/bitsandbytes.ts";
 import { compressedTensorsWeights } from "./quantized/compressed-tensors.ts";
 import { gptqWeights } from "./quantized/gptq.ts";
+import { ownMethods, ownWeights } from "./quantized/own.ts";
 import { findQuantizationSettings } from "./quantized/packed-settings.ts";
 import type { StoredWeight, TableEntry, WeightSource } from "./stored-weight.ts";
 import {
@@ -32,7 +34,9 @@ type Reader = (
 const readers: Readonly<Record<string, Reader>> = {
   gptq: gptqWeights,
   awq: awqWeights,
+  bitsandbytes: bitsandbytesWeights,
   "compressed-tensors": compressedTensorsWeights,
+  ...Object.fromEntries(ownMethods.map((method) => [method, ownWeights])),
 };
 
 /** Numbers that are read at once: a bound for buffers. */

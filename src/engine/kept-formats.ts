@@ -6,6 +6,7 @@ import { findFormat } from "../formats/format.ts";
 import { weightDType } from "../formats/registry.ts";
 import type { WeightFormat } from "../formats/weight-format.ts";
 import type { Quantisation } from "./messages.ts";
+import { isSkipped } from "./skipped-modules.ts";
 
 /** How products are computed: exactly in f32, in 16-bit fixed point, or with activations of 8 bits. */
 export type Compute = "float32" | "fixed16" | "int8";
@@ -61,9 +62,7 @@ const BLOCKS: Readonly<Record<Compute, (param: number) => number>> = {
 
 function formatFor(leaf: string, q: Quantisation): string | undefined {
   const module = leaf.replace(/\.weight$/, "");
-  const isSkipped = (name: string): boolean =>
-    module === name || module.endsWith(`.${name}`) || module.startsWith(`${name}.`);
-  if (q.skip.some(isSkipped)) return undefined;
+  if (isSkipped(module, q.skip)) return undefined;
   if (LINEAR.test(leaf)) return q.linear;
   if (HEAD.test(leaf)) return q.head;
   return leaf.endsWith("embed_tokens.weight") ? q.embedding : undefined;

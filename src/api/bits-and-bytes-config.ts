@@ -1,0 +1,185 @@
+// BitsAndBytesConfig, as Transformers 5.23 has it: how weights are quantised while they are loaded, to the formats of bitsandbytes.
+// Contract: fields may be assigned after construction and are checked when the config is used. Knows no bytes and no kernels.
+
+import { checkOptions, unknownName } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+
+type FieldName =
+  | "load_in_8bit"
+  | "load_in_4bit"
+  | "llm_int8_threshold"
+  | "llm_int8_skip_modules"
+  | "llm_int8_enable_fp32_cpu_offload"
+  | "llm_int8_has_fp16_weight"
+  | "bnb_4bit_compute_dtype"
+  | "bnb_4bit_quant_type"
+  | "bnb_4bit_use_double_quant"
+  | "bnb_4bit_quant_storage";
+
+/** Any field of BitsAndBytesConfig; null and undefined mean its default. */
+export type BitsAndBytesOptions = {
+  [Name in FieldName]?: BitsAndBytesConfig[Name] | null | undefined;
+};
+
+/**
+ * Quantisation by the methods of bitsandbytes: 4 bits (QLoRA's nf4, Dettmers et al. 2023, arXiv:2305.14314, or fp4), or LLM.int8
+ * (Dettmers et al. 2022, arXiv:2208.07339). The bytes are those of bitsandbytes itself.
+ *
+ *     new BitsAndBytesConfig({ load_in_4bit: true, bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float16" })
+ */
+export class BitsAndBytesConfig {
+  /** Linear layers in 8 bits, by LLM.int8. */
+  load_in_8bit = false;
+  /** Linear layers in 4 bits, in blocks of 64. */
+  load_in_4bit = false;
+  /** LLM.int8: columns of activations that reach this magnitude are not rounded to 8 bits; 0: all are. */
+  llm_int8_threshold = 6;
+  /** Modules that stay as they are, by name, by its beginning or end, or by a regular expression; null: the head. For 4 bits too. */
+  llm_int8_skip_modules: string[] | null = null;
+  /** Accepted: there is one device here, and nothing is offloaded. */
+  llm_int8_enable_fp32_cpu_offload = false;
+  /** Refused when true: 16-bit weights beside the 8-bit ones, for training. */
+  llm_int8_has_fp16_weight = false;
+  /**
+   * How exactly products with 4-bit weights are computed: "float32"; "float16" and "bfloat16": faster, an error of that type's
+   * order; "int8" (ours): activations of 8 bits. "torch.float16" is read too.
+   */
+  bnb_4bit_compute_dtype = "float32";
+  /** "nf4" or "fp4". */
+  bnb_4bit_quant_type = "fp4";
+  /** Quantises the scales too: 0.4 bits a weight less. */
+  bnb_4bit_use_double_quant = false;
+  /** The dtype that saved files give the bytes of 4-bit codes. */
+  bnb_4bit_quant_storage = "uint8";
+
+  /** @throws InputError an unknown option, a value that the field cannot have, load_in_4bit and load_in_8bit at once */
+  constructor(options: BitsAndBytesOptions = {}) {
+    checkOptions("BitsAndBytesConfig", options, names);
+    for (const [name, value] of Object.entries(options)) {
+      if (value !== undefined && value !== null) Object.assign(this, { [name]: copied(value) });
+    }
+    if (typeof this.bnb_4bit_compute_dtype === "string")
+      this.bnb_4bit_compute_dtype = withoutTorch(this.bnb_4bit_compute_dtype);
+    if (typeof this.bnb_4bit_quant_storage === "string")
+      this.bnb_4bit_quant_storage = withoutTorch(this.bnb_4bit_quant_storage);
+    checkBitsAndBytes("BitsAndBytesConfig", this);
+  }
+
+  /**
+   * From what to_dict() gives, or `quantization_config` of a config.json.
+   * @throws InputError as the constructor; another quant_method
+   */
+  static from_dict(settings: Readonly<Record<string, unknown>>): BitsAndBytesConfig {
+    const { quant_method = METHOD, _load_in_4bit, _load_in_8bit, ...options } = settings;
+    if (quant_method !== METHOD) {
+      throw new InputError(
+        `BitsAndBytesConfig.from_dict: quant_method is ${JSON.stringify(quant_method)}, expected ${JSON.stringify(METHOD)}`,
+      );
+    }
+    return new BitsAndBytesConfig({
+      ...(_load_in_4bit !== undefined && { load_in_4bit: _load_in_4bit }),
+      ...(_load_in_8bit !== undefined && { load_in_8bit: _load_in_8bit }),
+      ...options,
+    } as BitsAndBytesOptions);
+  }
+
+  /** "nf4", "fp4" or "llm_int8"; null: nothing is quantised. */
+  quantization_method(): "nf4" | "fp4" | "llm_int8" | null {
+    if (this.load_in_8bit) return "llm_int8";
+    return this.load_in_4bit ? (this.bnb_4bit_quant_type as "nf4" | "fp4") : null;
+  }
+
+  /** Every field as plain data, as config.json holds it. */
+  to_dict(): Record<string, unknown> {
+    const fields = new Map<string, unknown>(Object.entries(structuredClone({ ...this })));
+    fields.set("_load_in_4bit", this.load_in_4bit);
+    fields.set("_load_in_8bit", this.load_in_8bit);
+    fields.set("quant_method", METHOD);
+    return Object.fromEntries([...fields].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** What to_dict() gives, less what has its default. */
+  to_diff_dict(): Record<string, unknown> {
+    const defaults = new BitsAndBytesConfig().to_dict();
+    const differs = ([key, value]: [string, unknown]): boolean =>
+      JSON.stringify(value) !== JSON.stringify(defaults[key]);
+    return Object.fromEntries(Object.entries(this.to_dict()).filter(differs));
+  }
+
+  /** JSON of the fields, keys sorted, two spaces. @param use_diff leave out what has its default */
+  to_json_string(use_diff = true): string {
+    const text = JSON.stringify(use_diff ? this.to_diff_dict() : this.to_dict(), undefined, 2);
+    // Python reads "6" as an int, and Transformers refuses an int in this field.
+    return `${text.replace(/^( *"llm_int8_threshold": [0-9]+)(,?)$/m, "$1.0$2")}\n`;
+  }
+
+  toJSON(): Record<string, unknown> {
+    return this.to_dict();
+  }
+}
+
+const METHOD = "bitsandbytes";
+
+const computeDtypes = ["float32", "float16", "bfloat16", "int8"];
+const storageDtypes = ["uint8", "int8", "float16", "bfloat16", "float32", "float64"];
+
+type Check = (value: unknown) => string | undefined;
+
+const flag: Check = (value) => (typeof value === "boolean" ? undefined : "true or false");
+
+const oneOf =
+  (kind: string, known: readonly string[]): Check =>
+  (value) =>
+    typeof value === "string" && known.includes(value)
+      ? undefined
+      : `${known.map((name) => JSON.stringify(name)).join(", ")} (${unknownName(kind, value, known)})`;
+
+/** What each field must be, when it is not. */
+const checks: Readonly<Record<FieldName, Check>> = {
+  load_in_8bit: flag,
+  load_in_4bit: flag,
+  llm_int8_threshold: (value) =>
+    typeof value === "number" && value >= 0 && value < Infinity
+      ? undefined
+      : "a number that is not negative",
+  llm_int8_skip_modules: (value) =>
+    value === null || (Array.isArray(value) && value.every((name) => typeof name === "string"))
+      ? undefined
+      : "a list of module names",
+  llm_int8_enable_fp32_cpu_offload: flag,
+  llm_int8_has_fp16_weight: flag,
+  bnb_4bit_compute_dtype: oneOf("dtype", computeDtypes),
+  bnb_4bit_quant_type: oneOf("type", ["nf4", "fp4"]),
+  bnb_4bit_use_double_quant: flag,
+  bnb_4bit_quant_storage: oneOf("dtype", storageDtypes),
+};
+
+const names: ReadonlySet<string> = new Set(Object.keys(checks));
+
+/** @throws InputError a field has a value that it cannot have; load_in_4bit and load_in_8bit at once */
+export function checkBitsAndBytes(where: string, config: BitsAndBytesConfig): void {
+  for (const [name, check] of Object.entries(checks)) {
+    const value = config[name as FieldName];
+    const expected = check(value);
+    if (expected !== undefined)
+      throw new InputError(`${where}: ${name} is ${shown(value)}, expected ${expected}`);
+  }
+  if (config.load_in_4bit && config.load_in_8bit) {
+    throw new InputError(
+      `${where}: load_in_4bit and load_in_8bit are both true, but only one can be used at the same time`,
+    );
+  }
+}
+
+function withoutTorch(dtype: string): string {
+  return dtype.replace(/^torch\./, "");
+}
+
+function copied(value: unknown): unknown {
+  return Array.isArray(value) ? [...(value as unknown[])] : value;
+}
+
+function shown(value: unknown): string {
+  const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
+  return text.length <= 80 ? text : `${text.slice(0, 60)}…`;
+}
