@@ -5,7 +5,10 @@
 import { openFile } from "#platform";
 import { CheckpointError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
-import { matrixShape } from "../formats/weight-format.ts";
+import { GROUP } from "../formats/eight-rows.ts";
+import { q4, regroupQ4 } from "../formats/q4.ts";
+import { q8, regroupQ8 } from "../formats/q8.ts";
+import { type MatrixShape, matrixShape, type WeightFormat } from "../formats/weight-format.ts";
 import { ggufArchitecture, ggufConfig } from "./gguf-config.ts";
 import { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf-header.ts";
 import { shown } from "./json-reader.ts";
@@ -74,7 +77,7 @@ export function ggufWeights(
     }
     const headed = interleaved && /\.[qk]_proj\.weight$/.test(name);
     const headDim = headed ? (config.head_dim as number) : 0;
-    weights.set(name, stored(name, tensor, source, headDim));
+    weights.set(name, stored(name, tensor, { path: header.path, source }, headDim));
   }
   return weights;
 }
@@ -98,7 +101,7 @@ function nameOf(path: string, name: string): string {
 function stored(
   name: string,
   { type, format, shape, bytes, offset }: GgufTensor,
-  source: ByteSource,
+  { path, source }: { path: string; source: ByteSource },
   headDim: number,
 ): StoredWeight {
   const { rows, columns } = matrixShape(shape);
@@ -121,19 +124,38 @@ function stored(
   // Heads that do not divide the rows are a shape that the config does not have: nothing of it is ever read.
   const inHeads = headDim > 0 && headDim % 2 === 0 && rows % headDim === 0;
   const readRows = inHeads ? readHeads : read;
-  const unit = inHeads ? headDim : 1;
-  const step = Math.max(1, Math.floor(PIECE / (unit * rowBytes))) * unit;
+  /** Row ranges of about PIECE bytes, each a whole number of heads and of groups of `group` rows. */
+  const pieces = function* (group: number): Generator<[from: number, to: number]> {
+    const unit = (inHeads ? headDim : 1) * group;
+    const step = Math.max(1, Math.floor(PIECE / (unit * rowBytes))) * unit;
+    for (let from = 0; from < rows; from += step) yield [from, Math.min(from + step, rows)];
+  };
+  const regroup = REGROUPED.get(type);
 
   return {
     ...{ name, shape, bytes, format },
     encoding: type,
+    file: inHeads ? undefined : { path, parts: [{ offset, bytes }] },
 
     async fill([target], onBytes) {
-      for (let from = 0; from < rows; from += step) {
-        const to = Math.min(from + step, rows);
+      for (const [from, to] of pieces(1)) {
         await readRows(from, to, target.subarray(from * rowBytes, to * rowBytes));
         onBytes((to - from) * rowBytes);
       }
+    },
+
+    regrouped: regroup && {
+      format: regroup.format,
+      async fill([target], onBytes) {
+        const groupBytes = regroup.format.parts(GROUP, columns)[0];
+        for (const [from, to] of pieces(GROUP)) {
+          const blocks = new Uint8Array((to - from) * rowBytes);
+          await readRows(from, to, blocks);
+          const [begin, end] = [from, to].map((row) => Math.ceil(row / GROUP) * groupBytes);
+          regroup.rows(blocks, target.subarray(begin, end), { rows: to - from, columns });
+          onBytes(blocks.length);
+        }
+      },
     },
 
     async readRows(from, to, out) {
@@ -143,6 +165,18 @@ function stored(
     },
   };
 }
+
+/** Types whose blocks can be moved into groups of 8 rows, the same numbers, for the road of int8 activations. */
+const REGROUPED: ReadonlyMap<
+  string,
+  {
+    format: WeightFormat;
+    rows(rowMajor: Uint8Array, grouped: Uint8Array, shape: MatrixShape): void;
+  }
+> = new Map([
+  ["Q4_0", { format: q4, rows: regroupQ4 }],
+  ["Q8_0", { format: q8, rows: regroupQ8 }],
+]);
 
 /** Where row `row` of a head lies in the file: pairs (j, j + D/2) are neighbours there. */
 function interleavedRow(row: number, headDim: number): number {

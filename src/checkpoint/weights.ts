@@ -167,9 +167,7 @@ async function noWeights(folder: string, single: string, index: string): Promise
     );
   }
   if (gguf !== undefined) {
-    return new CheckpointError(
-      `${expected}, but ${gguf}; GGUF files are not read here: fetch the safetensors files`,
-    );
+    return new CheckpointError(`${expected}, but ${gguf}; name it with the option gguf_file`);
   }
   if (pickle !== undefined) {
     return new CheckpointError(

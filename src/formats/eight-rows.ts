@@ -54,6 +54,14 @@ export function eightRowsFormat(kind: EightRows): WeightFormat {
     parts: (rows, columns) => [eightRowsBytes(kind, rows, columns)],
     step: () => GROUP,
 
+    isFinite([bytes]) {
+      for (let at = 0; at < bytes.length; at += kind.blockBytes) {
+        // All exponent bits of a half are in its second byte.
+        for (let i = 1; i < 2 * GROUP; i += 2) if ((bytes[at + i] & 0x7c) === 0x7c) return false;
+      }
+      return true;
+    },
+
     unpack([bytes], { columns }, from, to, out) {
       const blocks = blocksOf(columns);
       const scales = new Float32Array(GROUP);

@@ -3,10 +3,12 @@ import { ggufConfig } from "../../src/checkpoint/gguf-config.ts";
 import { readGgufHeader, type GgufHeader } from "../../src/checkpoint/gguf-header.ts";
 import { ggufWeights } from "../../src/checkpoint/gguf-weights.ts";
 import { CheckpointError } from "../../src/errors.ts";
+import { seeded } from "../random.ts";
 import { source } from "./craft.ts";
 import {
   craftGguf,
   type CraftedGguf,
+  type CraftedGgufTensor,
   f32,
   i32,
   list,
@@ -207,6 +209,54 @@ describe("weights", () => {
     const { values } = await filled(weights, "model.layers.1.self_attn.v_proj.weight");
     expect(values[8]).toBe(Math.fround(130.008));
   });
+
+  test.each([
+    ["Q4_0", 2, 18, "q4"],
+    ["Q8_0", 8, 34, "q8"],
+  ] as const)(
+    "%s: rows in groups of eight are the same numbers",
+    async (_, type, size, grouped) => {
+      const random = seeded(type);
+      const blocks = (name: string, rows: number, columns: number): CraftedGgufTensor => {
+        const data = Uint8Array.from({ length: (rows * columns * size) / 32 }, () =>
+          random.below(256),
+        );
+        for (let at = 1; at < data.length; at += size) data[at] &= 0xbf; // scales are no NaN
+        return { name, dimensions: [columns, rows], type, data };
+      };
+      // heads of 12 rows, so that groups and heads do not meet; 21 rows, so that a group is not full
+      const heads = blocks("blk.0.attn_q.weight", 36, 64);
+      const plain = blocks("blk.0.ffn_up.weight", 21, 96);
+      const { metadata } = tinyModel();
+      const sizes = [["llama.attention.key_length", u32(12)]] as const;
+      const { weights } = await weightsOf({
+        metadata: [...metadata, ...sizes, ["llama.vocab_size", u32(3)]],
+        tensors: [heads, plain],
+      });
+      for (const name of ["self_attn.q_proj", "mlp.up_proj"]) {
+        const weight = weights.get(`model.layers.0.${name}.weight`);
+        if (weight?.regrouped === undefined) throw new Error(`${name} has no other form`);
+        const { format, fill } = weight.regrouped;
+        const [rows, columns] = weight.shape;
+        const parts = [new Uint8Array(format.parts(rows, columns)[0])];
+        await fill(parts, () => {});
+        const [wanted, values] = [
+          new Float32Array(rows * columns),
+          new Float32Array(rows * columns),
+        ];
+        await weight.readRows(0, rows, wanted);
+        format.unpack(parts, { rows, columns }, 0, rows, values);
+        expect(format.name).toBe(grouped);
+        expect(values).toEqual(wanted);
+        expect(format.isFinite?.(parts)).toBe(true);
+        parts[0][15] = 0x7c;
+        expect(format.isFinite?.(parts)).toBe(false);
+      }
+      expect(weights.get("model.layers.0.self_attn.q_proj.weight")?.file).toBeUndefined();
+      const { offset } = weights.get("model.layers.0.mlp.up_proj.weight")?.file?.parts[0] ?? {};
+      expect(offset).toBeGreaterThan(heads.data.length);
+    },
+  );
 
   test("a tensor of a layer that Mistral does not have is refused, others are kept under their names", async () => {
     const model = tinyModel();

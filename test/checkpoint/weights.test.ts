@@ -250,7 +250,7 @@ describe("folders without weights that are read", () => {
       "Mistral's own layout",
     );
     expect(await refusal(folder({ "model-q8_0.gguf": "GGUF" }))).toMatch(
-      "GGUF files are not read here",
+      "model-q8_0.gguf; name it with the option gguf_file",
     );
     expect(await refusal(folder())).toMatch("fetch the model's safetensors files into it");
   });
