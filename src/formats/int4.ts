@@ -29,8 +29,7 @@ export function int4Format(group: number, act: boolean): WeightFormat {
     },
     step: () => 1,
     unpack(parts, shape, from, to, out) {
-      if (act) unpackByTable(parts, shape, group, from, to, out);
-      else unpackInOrder(parts, shape, group, from, to, out);
+      unpackRows(parts, shape, group, from, to, out);
     },
     isFinite: ([, scales]) => floats32(scales).every((scale) => Number.isFinite(scale)),
   };
@@ -51,7 +50,7 @@ export function groupsOf(columns: number, group: number): number {
   return Math.ceil(columns / group);
 }
 
-function unpackInOrder(
+function unpackRows(
   parts: Parts,
   { columns }: MatrixShape,
   group: number,
@@ -59,49 +58,32 @@ function unpackInOrder(
   to: number,
   out: Float32Array,
 ): void {
-  const { codes, scales, zeros } = numbersOf(parts);
+  const { codes, scales, zeros, table } = numbersOf(parts);
   const groups = groupsOf(columns, group);
   for (let row = from, at = 0; row < to; row++) {
     const begin = row * rowBytes(columns) * 2;
-    for (let g = 0; g < groups; g++) {
-      const [scale, zero] = [scales[row * groups + g], zeros[row * groups + g]];
-      const end = begin + Math.min((g + 1) * group, columns);
-      for (let i = begin + g * group; i < end; i++) {
-        out[at++] = scale * (((codes[i >>> 1] >>> ((i & 1) * 4)) & 15) - zero);
+    for (let k = 0; k < columns;) {
+      const inRow = table?.[k] ?? Math.floor(k / group);
+      const end = table === undefined ? Math.min((inRow + 1) * group, columns) : k + 1;
+      const [scale, zero] = [scales[row * groups + inRow], zeros[row * groups + inRow]];
+      for (; k < end; k++) {
+        const code = (codes[(begin + k) >>> 1] >>> ((k & 1) * 4)) & 15;
+        out[at++] = scale * (code - zero);
       }
     }
   }
 }
 
-function unpackByTable(
-  parts: Parts,
-  { columns }: MatrixShape,
-  group: number,
-  from: number,
-  to: number,
-  out: Float32Array,
-): void {
-  const { codes, scales, zeros } = numbersOf(parts);
-  const order = new Int32Array(parts[3].buffer, parts[3].byteOffset, columns);
-  const groups = groupsOf(columns, group);
-  for (let row = from, at = 0; row < to; row++) {
-    const begin = row * rowBytes(columns) * 2;
-    for (let k = 0; k < columns; k++) {
-      const g = row * groups + order[k];
-      const i = begin + k;
-      out[at++] = scales[g] * (((codes[i >>> 1] >>> ((i & 1) * 4)) & 15) - zeros[g]);
-    }
-  }
-}
-
-function numbersOf([codes, scales, zeros]: Parts): {
+function numbersOf([codes, scales, zeros, table]: Parts): {
   codes: Uint8Array<ArrayBufferLike>;
   scales: Float32Array<ArrayBufferLike>;
   zeros: Int16Array<ArrayBufferLike>;
+  table: Int32Array<ArrayBufferLike> | undefined;
 } {
   return {
     codes,
     scales: floats32(scales),
     zeros: new Int16Array(zeros.buffer, zeros.byteOffset, zeros.byteLength >>> 1),
+    table: table && new Int32Array(table.buffer, table.byteOffset, table.byteLength >>> 2),
   };
 }

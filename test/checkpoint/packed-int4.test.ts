@@ -6,8 +6,8 @@ import { awqWeights } from "../../src/checkpoint/quantized/awq.ts";
 import { compressedTensorsWeights } from "../../src/checkpoint/quantized/compressed-tensors.ts";
 import { gptqWeights } from "../../src/checkpoint/quantized/gptq.ts";
 import { findQuantizationSettings } from "../../src/checkpoint/quantized/packed-settings.ts";
-import type { PackedWeights } from "../../src/checkpoint/quantized/packed-int4.ts";
 import type { StoredWeight } from "../../src/checkpoint/stored-weight.ts";
+import type { QuantizedWeights } from "../../src/checkpoint/weight-source.ts";
 import type { Checkpoint } from "../../src/checkpoint/weights.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { seeded } from "../random.ts";
@@ -21,7 +21,7 @@ const F16_ONE = 0x3c00;
 type Tensors = Record<string, RawTensor>;
 type Settings = Record<string, unknown>;
 type Method = {
-  read(checkpoint: Checkpoint, settings: Settings): Promise<PackedWeights>;
+  read(checkpoint: Checkpoint, settings: Settings): Promise<QuantizedWeights>;
   settings: Settings;
   /** A layer [O, K] of groups of 32: tensors by their last names. */
   layer(O: number, K: number): Tensors;

@@ -5,9 +5,9 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { awqWeights } from "../../src/checkpoint/quantized/awq.ts";
 import { compressedTensorsWeights } from "../../src/checkpoint/quantized/compressed-tensors.ts";
 import { gptqWeights } from "../../src/checkpoint/quantized/gptq.ts";
-import type { PackedWeights } from "../../src/checkpoint/quantized/packed-int4.ts";
 import type { Settings } from "../../src/checkpoint/quantized/packed-settings.ts";
 import type { StoredWeight } from "../../src/checkpoint/stored-weight.ts";
+import type { QuantizedWeights } from "../../src/checkpoint/weight-source.ts";
 import type { Checkpoint } from "../../src/checkpoint/weights.ts";
 import { f16 } from "../../src/formats/f16.ts";
 import { matrixShape } from "../../src/formats/weight-format.ts";
@@ -17,7 +17,7 @@ import { checkpointOf, type RawTensor, readRaw } from "../checkpoint/packed-fold
 import { readSafetensors } from "../safetensors-file.ts";
 import { shared, sharedJson } from "../shared.ts";
 
-type Read = (checkpoint: Checkpoint, settings: Settings) => Promise<PackedWeights>;
+type Read = (checkpoint: Checkpoint, settings: Settings) => Promise<QuantizedWeights>;
 
 type Linear = {
   id: string;

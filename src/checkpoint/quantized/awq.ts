@@ -2,15 +2,10 @@
 // qweight [K, O/8] and qzeros [G, O/8], a word = eight outputs, the even ones first · scales [G, O]. The file says neither how the
 // scales were searched for nor needs it. Settings come with the keys of Transformers, or with AutoAWQ's own (w_bit, q_group_size).
 
+import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint } from "../weights.ts";
 import { inputMajorMatrix } from "./input-major.ts";
-import {
-  type PackedLayer,
-  type PackedMatrix,
-  type PackedWeights,
-  packedWeights,
-  SCALE_DTYPES,
-} from "./packed-int4.ts";
+import { type PackedLayer, type PackedMatrix, packedWeights, SCALE_DTYPES } from "./packed-int4.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
 
 /** Which of its eight outputs each nibble of a word belongs to, lowest first. */
@@ -25,7 +20,7 @@ const OUTPUTS: readonly number[] = [0, 2, 4, 6, 1, 3, 5, 7];
 export async function awqWeights(
   checkpoint: Checkpoint,
   settings: Settings,
-): Promise<PackedWeights> {
+): Promise<QuantizedWeights> {
   const reader = new SettingsReader(`${checkpoint.dir}: settings of awq`, settings);
   reader.fourBits("bits", "w_bit");
   reader.word(["gemm"], "version", "format", "checkpoint_format");

@@ -5,13 +5,13 @@
 
 import { groupsOf, rowBytes } from "../../formats/int4.ts";
 import { bytesOf } from "../../formats/words.ts";
+import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { type CompressedScheme, compressedSchemes } from "./compressed-schemes.ts";
 import { areF16Scales } from "./packed-as-q4.ts";
 import {
   type PackedLayer,
   type PackedMatrix,
-  type PackedWeights,
   packedWeights,
   groupTable,
   SCALE_DTYPES,
@@ -39,7 +39,7 @@ const OFFSET = 8;
 export async function compressedTensorsWeights(
   checkpoint: Checkpoint,
   settings: Settings,
-): Promise<PackedWeights> {
+): Promise<QuantizedWeights> {
   const schemeOf = compressedSchemes(checkpoint.dir, settings);
   return packedWeights(checkpoint, "compressed-tensors", LAST_NAMES, (layer) =>
     compressedMatrix(layer, schemeOf(layer.name)),

@@ -4,13 +4,13 @@
 // former has stored 15: it was made from a zero point of 0, and is read as that.
 
 import { groupsOf } from "../../formats/int4.ts";
+import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { inputMajorMatrix } from "./input-major.ts";
 import { areF16Scales } from "./packed-as-q4.ts";
 import {
   type PackedLayer,
   type PackedMatrix,
-  type PackedWeights,
   packedWeights,
   groupTable,
   SCALE_DTYPES,
@@ -36,7 +36,7 @@ type GptqSettings = {
 export async function gptqWeights(
   checkpoint: Checkpoint,
   settings: Settings,
-): Promise<PackedWeights> {
+): Promise<QuantizedWeights> {
   const known = gptqSettings(checkpoint.dir, settings);
   return packedWeights(checkpoint, "gptq", ["qweight", "qzeros", "scales", "g_idx"], (layer) =>
     gptqMatrix(layer, known),

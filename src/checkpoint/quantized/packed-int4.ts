@@ -7,11 +7,9 @@ import { groupsOf, int4Format, rowBytes } from "../../formats/int4.ts";
 import { bytesOf } from "../../formats/words.ts";
 import { shown } from "../json-reader.ts";
 import type { StoredWeight } from "../stored-weight.ts";
+import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { regroupedAsQ4 } from "./packed-as-q4.ts";
-
-/** Weights that were put together, and the names of the tensors that they are made of. */
-export type PackedWeights = { weights: Map<string, StoredWeight>; used: Set<string> };
 
 /** How one matrix [rows, columns] is read. */
 export type PackedMatrix = {
@@ -160,7 +158,7 @@ export async function packedWeights(
   method: string,
   lastNames: readonly string[],
   read: (layer: PackedLayer) => Promise<PackedMatrix>,
-): Promise<PackedWeights> {
+): Promise<QuantizedWeights> {
   const weights = new Map<string, StoredWeight>();
   const used = new Set<string>();
   for (const layer of await packedLayers(checkpoint, method, lastNames)) {
