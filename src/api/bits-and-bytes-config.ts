@@ -49,7 +49,7 @@ export class BitsAndBytesConfig {
   bnb_4bit_quant_type = "fp4";
   /** Quantises the scales too: 0.4 bits a weight less. */
   bnb_4bit_use_double_quant = false;
-  /** The dtype that saved files give the bytes of 4-bit codes. */
+  /** Accepted, and changes nothing: codes are bytes, whatever dtype they are labelled with. */
   bnb_4bit_quant_storage = "uint8";
 
   /** @throws InputError an unknown option, a value that the field cannot have, load_in_4bit and load_in_8bit at once */

@@ -11,9 +11,9 @@ const nf4 = [
   ...[0.7229568362236023, 1],
 ];
 const positive = [0, 0.0625, 8, 12, 4, 6, 2, 3].map((value) => value / 12);
-const fp4 = [...positive, ...positive.map((value) => 0 - value)];
+const fp4 = [...positive, ...positive.map((value) => -value)];
 
-/** The value of each code. */
+/** The value of each code; fp4's code 8 is -0. */
 export const fourBitValues: Readonly<Record<FourBitType, Float32Array>> = {
   nf4: Float32Array.from(nf4),
   fp4: Float32Array.from(fp4),

@@ -5,6 +5,7 @@
 import { fourBitRanks, fourBitValues, type FourBitType } from "./four-bit-codes.ts";
 import { fourBitPacker } from "./four-bit-pack.ts";
 import { NESTED_BLOCK, NESTED_VALUES, nestedScales } from "./four-bit-scales.ts";
+import { allFinite } from "./magnitude.ts";
 import type { Parts, WeightFormat } from "./weight-format.ts";
 import { floats32 } from "./words.ts";
 
@@ -60,6 +61,8 @@ export function fourBitFormat(name: string): WeightFormat | undefined {
         i = stop;
       }
     },
+
+    isFinite: (parts) => parts.slice(nested ? 2 : 1).every((part) => allFinite(floats32(part))),
 
     packer: (parts, shape) =>
       fourBitPacker({ name, block, nested, ranks: fourBitRanks[type] }, parts, shape),

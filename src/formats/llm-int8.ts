@@ -3,7 +3,7 @@
 // Parts: integers [rows, columns] · SCB, the largest magnitude of each row, f32. Bits as on the CPU; weights pass through f16.
 
 import { CheckpointError } from "../errors.ts";
-import { bitsOf, largestMagnitude } from "./magnitude.ts";
+import { allFinite, bitsOf, largestMagnitude } from "./magnitude.ts";
 import type { WeightFormat } from "./weight-format.ts";
 import { bytesOf, floats32 } from "./words.ts";
 
@@ -30,6 +30,8 @@ export function int8Format(name: string): WeightFormat | undefined {
           out[at++] = widened(codes[i], scale);
       }
     },
+
+    isFinite: ([, scales]) => allFinite(floats32(scales)),
 
     packer(parts, { rows, columns }) {
       const codes = asSigned(parts[0]);

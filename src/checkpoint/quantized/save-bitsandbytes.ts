@@ -94,7 +94,10 @@ function fourBitLayout(
   ): BitsandbytesTensor => ({ name: name + ending, dtype, shape: sizes, bytes });
 
   const codes = tensor("", "U8", [codeBytes, 1], (parts) => parts[0]);
-  const values = tensor(".quant_map", "F32", [16], () => bytesOf(fourBitValues[type]));
+  const values = tensor(".quant_map", "F32", [16], () =>
+    // Its table has no -0.
+    bytesOf(fourBitValues[type].map((value) => value + 0)),
+  );
   const quantState = tensor(`.quant_state.bitsandbytes__${type}`, "U8", [stateLength], state);
   if (!nested)
     return [
