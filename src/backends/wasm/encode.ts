@@ -33,6 +33,7 @@ import {
   GATHER_ROWS,
   GLU,
   KV_APPEND,
+  KV_APPEND_CODES,
   LINEAR,
   LINEAR_FIXED16,
   LINEAR_INT8,
@@ -97,7 +98,7 @@ const encoders: Readonly<Record<string, Encode>> = {
   }),
 
   pack_rows: ({ ins: [x], outs: [y], attrs }, at) => {
-    const { mode, param } = attrs as PackAttrs;
+    const { mode } = attrs as PackAttrs;
     return {
       code: PACK_ROWS,
       work: 4 * last(x.shape),
@@ -126,8 +127,19 @@ const encoders: Readonly<Record<string, Encode>> = {
     };
   },
 
-  kv_append: (node, at) => append(node, at),
-  kv_append_codes: (node, at) => append(node, at),
+  kv_append: ({ ins: [K, V, k, v, slots] }, at) => ({
+    code: KV_APPEND,
+    work: 4 * last(k.shape),
+    rows: k,
+    args: [at(K), at(V), at(k), at(v), at(slots), last(k.shape), formatCode(K)],
+  }),
+
+  kv_append_codes: ({ ins: [K, V, k, v, slots, KS, VS] }, at) => ({
+    code: KV_APPEND_CODES,
+    work: 8 * last(k.shape),
+    rows: k,
+    args: [...[K, V, k, v, slots, KS, VS].map((t) => at(t)), last(k.shape), last(KS.shape)],
+  }),
 
   copy_pages: ({ ins: [K, V, from, to] }, at) => ({
     code: COPY_PAGES,
@@ -221,23 +233,6 @@ export function encode(node: Node, at: AddressOf): Encoded {
   return { scratch: 0, ...encoder(node, at) };
 }
 
-/** Both kinds of appending to the cache: scales are there or not. */
-function append({ ins: [K, V, k, v, slots, ...scales] }: Node, at: AddressOf): Encoded {
-  const KV = last(k.shape);
-  const heads = scales.length > 0 ? last(scales[0].shape) : 1;
-  return {
-    code: KV_APPEND,
-    work: 4 * KV,
-    rows: k,
-    args: [
-      ...[K, V, k, v, slots].map((t) => at(t)),
-      ...addressesOfScales(scales, at),
-      ...[KV, heads, formatCode(K)],
-    ],
-    scratch: 0,
-  };
-}
-
 /** The first 16 arguments of both kinds of attention. */
 function attention(
   { ins: [q, K, V, seq, at, pages, ...scales], outs: [y], attrs }: Node,
@@ -247,14 +242,9 @@ function attention(
   const D = last(q.shape) / heads;
   return [
     ...[y, q, K, V, seq, at, pages].map((t) => address(t)),
-    ...addressesOfScales(scales, address),
+    ...[0, 1].map((i) => (i < scales.length ? address(scales[i]) : 0)),
     ...[heads, kvHeads, D, window, pages.shape[1], floatBits(attrs, "scale"), formatCode(K)],
   ];
-}
-
-/** Of K's and V's scales; 0 where the cache has none. */
-function addressesOfScales(scales: readonly Tensor[], at: AddressOf): number[] {
-  return [0, 1].map((i) => (i < scales.length ? at(scales[i]) : 0));
 }
 
 /** Bytes of one number of a plain format. */

@@ -18,11 +18,14 @@ export type PackAttrs = {
 
 type Road = { readonly mode: number; words(columns: number): number };
 
+/** 64 bytes, a code of 16 bits for each column, and room for each column to be an outlier. */
+const llmInt8Words = (K: number): number => 16 + 8 * Math.ceil(K / 16) + 2 * K;
+
 const roads: Readonly<Record<string, Road>> = {
   int8: { mode: PACK_INT8, words: (K) => 10 * Math.ceil(K / 32) },
   fixed16: { mode: PACK_FIXED16, words: (K) => 33 * Math.ceil(K / 64) },
-  row: { mode: PACK_LLM_INT8, words: (K) => 16 + 3 * K },
-  call: { mode: PACK_LLM_INT8_CALL, words: (K) => 16 + 3 * K },
+  row: { mode: PACK_LLM_INT8, words: llmInt8Words },
+  call: { mode: PACK_LLM_INT8_CALL, words: llmInt8Words },
 };
 
 const packRowsOp: Op<PackAttrs> = {

@@ -104,3 +104,25 @@ export function fold4(a: v128, b: v128, c: v128, d: v128): v128 {
 export function pairSum(p: usize): v128 {
   return f32x4.add(v128.load(p), v128.load(p, 16));
 }
+
+/** The sums of the lanes of four vectors of integers. */
+// @ts-ignore: decorator
+@inline
+export function sumsOfFour(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(firstHalves(a, b), lastHalves(a, b)), cd = i32x4.add(firstHalves(c, d), lastHalves(c, d));
+  return i32x4.add(
+    i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+    i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
+  );
+}
+// Lanes 0 and 1, lanes 2 and 3 of two vectors, side by side.
+// @ts-ignore: decorator
+@inline
+export function firstHalves(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+}
+// @ts-ignore: decorator
+@inline
+export function lastHalves(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+}

@@ -4,7 +4,7 @@
 // One row reads four rows of w as they lie; more rows share a panel of w that was unpacked to i16, rows in the lanes.
 
 import { FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_NF4_DQ } from "./header";
-import { madd } from "./lanes";
+import { firstHalves, lastHalves, madd, sumsOfFour } from "./lanes";
 import { fixedTile, fixedTileWide } from "./linear-nf4-tiles";
 import { fixedRowBytes } from "./pack-rows-fixed16";
 
@@ -84,27 +84,6 @@ function block(w: usize, mask: v128, lows: v128, highs: v128, x: usize): v128 {
   return i32x4.add(dots(v128.load(w), mask, lows, highs, x), dots(v128.load(w, 16), mask, lows, highs, x + 64));
 }
 
-/** The four sums of four vectors. */
-// @ts-ignore: decorator
-@inline
-function sums(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i32x4.add(firstHalves(a, b), lastHalves(a, b)), cd = i32x4.add(firstHalves(c, d), lastHalves(c, d));
-  return i32x4.add(
-    i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
-    i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
-  );
-}
-// @ts-ignore: decorator
-@inline
-function firstHalves(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
-}
-// @ts-ignore: decorator
-@inline
-function lastHalves(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
-}
-
 /** Four rows of w, whose absmax lie side by side, times one row of x. */
 function fourByOne(
   w0: usize, w1: usize, w2: usize, w3: usize, absmax: usize, x: usize, xScales: usize, blocks: i32, fp4: bool,
@@ -116,7 +95,7 @@ function fourByOne(
     const a = block(w0, mask, lows, highs, x), b = block(w1, mask, lows, highs, x);
     const c = block(w2, mask, lows, highs, x), d = block(w3, mask, lows, highs, x);
     const scale = f32x4.mul(v128.load(absmax), f32x4.splat(load<f32>(xScales) * unit));
-    sum = madd(f32x4.convert_i32x4_s(sums(a, b, c, d)), scale, sum);
+    sum = madd(f32x4.convert_i32x4_s(sumsOfFour(a, b, c, d)), scale, sum);
     w0 += 32;
     w1 += 32;
     w2 += 32;

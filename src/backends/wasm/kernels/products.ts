@@ -2,16 +2,18 @@
 // packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode.ts.
 
 import {
-  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_Q4, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_PACKED, PACK_FIXED16,
-  PACK_INT8, WIDE,
+  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_Q4, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8,
+  LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_LLM_INT8, PACK_LLM_INT8_CALL, WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { linear_q4, linear_q8 } from "./linear-eight-rows";
+import { linear_llm_int8 } from "./linear-int8";
 import { linear_fixed16 } from "./linear-nf4";
 import { linear_packed } from "./linear-packed";
 import { address, arg, ceilDiv, word } from "./op-words";
 import { pack_rows_fixed16 } from "./pack-rows-fixed16";
 import { pack_rows_int8 } from "./pack-rows-int8";
+import { pack_rows_llm_int8 } from "./pack-rows-llm-int8";
 
 /** Bytes of weights of a claim. */
 const CLAIM_BYTES: i32 = 65536;
@@ -19,7 +21,7 @@ const CLAIM_BYTES: i32 = 65536;
 // @ts-ignore: decorator
 @inline
 export function isProduct(code: i32): bool {
-  return code == LINEAR || (code >= LINEAR_PACKED && code <= LINEAR_FIXED16);
+  return code == LINEAR || (code >= LINEAR_PACKED && code <= LINEAR_LLM_INT8);
 }
 
 /** Whether a unit has all rows. */
@@ -95,19 +97,30 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
       return;
     case LINEAR_FIXED16:
       return linear_fixed16(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
+    case LINEAR_LLM_INT8:
+      return linear_llm_int8(y, x, p0, p1, K, O, scratch, rowBegin, rowEnd, begin, end);
     default:
       unreachable();
   }
 }
 
+/** Outliers that are chosen for all rows together make one unit of them. */
+export function packUnits(op: usize, rows: i32): i32 {
+  return arg(op, 3) == PACK_LLM_INT8_CALL ? min(rows, 1) : rows;
+}
+
 /** Rows [begin, end) of `rows`, packed for the products that read them. */
 export function packRows(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
-  const to = address(op, 0), x = address(op, 1), K = arg(op, 2);
+  const to = address(op, 0), x = address(op, 1), K = arg(op, 2), threshold = reinterpret<f32>(arg(op, 4));
   switch (arg(op, 3)) {
     case PACK_INT8:
       return pack_rows_int8(to, x, K, rows, scratch, begin, end);
     case PACK_FIXED16:
       return pack_rows_fixed16(to, x, K, begin, end);
+    case PACK_LLM_INT8:
+      return pack_rows_llm_int8(to, x, K, threshold, 0, scratch, begin, end);
+    case PACK_LLM_INT8_CALL:
+      return pack_rows_llm_int8(to, x, K, threshold, 1, scratch, 0, rows);
     default:
       unreachable();
   }
