@@ -4,6 +4,7 @@
 
 import { CheckpointError } from "../../errors.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
+import { targetPattern } from "./target-pattern.ts";
 
 /** How the weights of a layer are packed. */
 export type CompressedScheme = {
@@ -12,7 +13,10 @@ export type CompressedScheme = {
   readonly symmetric: boolean;
 };
 
-type Group = { readonly targets: readonly string[]; readonly scheme: CompressedScheme };
+/** How closely a target meets a layer: 0 by name, 1 by expression, 2 by class; undefined: not at all. */
+type Target = (layer: string) => number | undefined;
+
+type Targeted = { readonly target: Target; readonly scheme: CompressedScheme };
 
 /**
  * Reads the settings; the result finds the scheme of a packed layer by its name.
@@ -28,37 +32,36 @@ export function compressedSchemes(
   reader.only("transform_config", [{}], "weights that were rotated");
   reader.object("sparsity_config")?.only("format", ["dense"], "sparse weights");
   const format = reader.value("format");
-  const named = reader.object("config_groups");
-  if (named === undefined) throw reader.refuse("config_groups", undefined, "groups of settings");
-  const groups = named.names().map((name): Group => {
-    const group = named.object(name);
-    if (group === undefined) throw named.refuse(name, undefined, "settings of a group");
-    return readGroup(group, format);
+  const groups = reader.object("config_groups");
+  if (groups === undefined) throw reader.refuse("config_groups", undefined, "groups of settings");
+  const targeted = groups.names().flatMap((name): Targeted[] => {
+    const group = groups.object(name);
+    if (group === undefined) throw groups.refuse(name, undefined, "settings of a group");
+    const scheme = readScheme(group, format);
+    return group.words("targets").map((target) => ({ target: targetOf(where, target), scheme }));
   });
-  const ignored = reader.words("ignore");
-  return (layer) => {
-    if (ignored.some((target) => meets(where, target, layer) !== undefined)) {
-      throw new CheckpointError(
-        `${where}: ignore names ${layer}, but the file holds packed weights of it; are the settings the ones of these weights?`,
-      );
-    }
-    const best = groups
-      .flatMap(({ targets, scheme }) =>
-        targets.map((target) => ({ rank: meets(where, target, layer), scheme })),
-      )
-      .reduce<{ rank: number; scheme: CompressedScheme } | undefined>(
-        (found, { rank, scheme }) =>
-          rank !== undefined && rank < (found?.rank ?? Infinity) ? { rank, scheme } : found,
-        undefined,
-      );
-    if (best !== undefined) return best.scheme;
-    throw new CheckpointError(
-      `${where}: no group of config_groups targets ${layer}, but the file holds packed weights of it; are the settings the ones of these weights?`,
+  const ignored = reader.words("ignore").map((target) => targetOf(where, target));
+
+  const contradiction = (what: string, layer: string): CheckpointError =>
+    new CheckpointError(
+      `${where}: ${what} ${layer}, but the file holds packed weights of it; are the settings the ones of these weights?`,
     );
+  return (layer) => {
+    if (ignored.some((target) => target(layer) !== undefined)) {
+      throw contradiction("ignore names", layer);
+    }
+    let best: CompressedScheme | undefined;
+    let closest = Infinity;
+    for (const { target, scheme } of targeted) {
+      const rank = target(layer) ?? Infinity;
+      if (rank < closest) [closest, best] = [rank, scheme];
+    }
+    if (best === undefined) throw contradiction("no group of config_groups targets", layer);
+    return best;
   };
 }
 
-function readGroup(group: SettingsReader, format: unknown): Group {
+function readScheme(group: SettingsReader, format: unknown): CompressedScheme {
   if ((group.value("format") ?? format) !== "pack-quantized") {
     throw group.refuse("format", group.value("format") ?? format, '"pack-quantized"');
   }
@@ -76,34 +79,24 @@ function readGroup(group: SettingsReader, format: unknown): Group {
     "strategy",
   );
   return {
-    targets: group.words("targets"),
-    scheme: {
-      groupSize: strategy === "channel" ? -1 : weights.groupSize(undefined, "group_size"),
-      symmetric: weights.flag("symmetric") ?? true,
-    },
+    groupSize: strategy === "channel" ? -1 : weights.groupSize(undefined, "group_size"),
+    symmetric: weights.flag("symmetric") ?? true,
   };
 }
 
-/** How closely a target meets a layer: 0 by name, 1 by expression, 2 by class; undefined: not at all. */
-function meets(where: string, target: string, layer: string): number | undefined {
-  if (target === layer) return 0;
-  if (!target.startsWith("re:")) return target === "Linear" ? 2 : undefined;
-  return expression(where, target.slice("re:".length)).test(layer) ? 1 : undefined;
+function targetOf(where: string, target: string): Target {
+  const expression = target.startsWith("re:") ? pattern(where, target.slice(3)) : undefined;
+  return (layer) => {
+    if (target === layer) return 0;
+    if (expression !== undefined) return expression(layer) ? 1 : undefined;
+    return target === "Linear" ? 2 : undefined;
+  };
 }
 
-// As Python's re.match has it: from the beginning, not to the end. A file must not make matching take forever: nothing that repeats
-// stands inside of what repeats, and few things repeat.
-function expression(where: string, source: string): RegExp {
-  try {
-    const repeated = source.match(/[*+}]/g)?.length ?? 0;
-    const nested = /[*+}][^()]*\)+[*+{]/.test(source);
-    if (repeated <= MAX_REPEATED && !nested) return new RegExp(`^(?:${source})`);
-  } catch {
-    // No expression at all: the same error.
-  }
+function pattern(where: string, source: string): (text: string) => boolean {
+  const found = targetPattern(source);
+  if (found !== undefined) return found;
   throw new CheckpointError(
     `${where}: the target ${JSON.stringify(`re:${source}`)} is no regular expression that is read here; name the layers instead`,
   );
 }
-
-const MAX_REPEATED = 8;
