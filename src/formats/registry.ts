@@ -4,6 +4,7 @@ import { EngineError } from "../errors.ts";
 import { formats } from "./format.ts";
 import { fourBitFormat } from "./four-bit.ts";
 import { ggufFamily } from "./gguf-types.ts";
+import { i8 } from "./i8.ts";
 import { int4Family } from "./int4.ts";
 import { int8Format } from "./llm-int8.ts";
 import { plainFormat } from "./plain.ts";
@@ -17,7 +18,7 @@ type Family = (name: string) => WeightFormat | undefined;
 const families: readonly Family[] = [ggufFamily, fourBitFormat, int8Format, int4Family];
 
 const known = new Map<string, WeightFormat>(
-  [...[...formats.values()].map(plainFormat), q4, q8].map((format) => [format.name, format]),
+  [...[...formats.values()].map(plainFormat), i8, q4, q8].map((format) => [format.name, format]),
 );
 
 /** A weight's dtype: the format in which it lies, and the road on which products are computed ("": exact, in f32). */

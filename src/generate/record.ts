@@ -3,13 +3,18 @@
 
 import { type DType, Graph, type Shape, type Tensor } from "../graph/graph.ts";
 import { makePlan, type Plan } from "../graph/plan.ts";
-import { type Attend, cachedAttention, type RowPlaces } from "../models/attend.ts";
+import {
+  type Attend,
+  cachedAttention,
+  type CacheDType,
+  cacheLeaves,
+  type RowPlaces,
+} from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { causalHead, embedTokens, mistral, type Weights } from "../models/mistral.ts";
 import { add } from "../ops/add.ts";
 import { copyPages } from "../ops/copy-pages.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
-import { cacheLeaves, cacheShape } from "../models/attend.ts";
 
 /** What a plan is recorded for. T, N: capacities in rows and wanted rows; S, P: sequences and page-table width. */
 export type StepShape = {
@@ -19,6 +24,8 @@ export type StepShape = {
   readonly P: number;
   /** Pages of the pool of each layer. */
   readonly pages: number;
+  /** How the pools keep keys and values. Default f32. */
+  readonly cache?: CacheDType;
   /** `embeds` [T, H] come instead of `ids` [T]. */
   readonly embeds: boolean;
   /** Columns of the probability matrices of eager attention; 0: flash attention. */
@@ -97,7 +104,7 @@ export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf)
 function recordAttend(
   graph: Graph,
   c: MistralConfig,
-  { S, P, pages, columns, blind }: StepShape,
+  { S, P, pages, cache: dtype, columns, blind }: StepShape,
   probabilities: Tensor[],
   indices: (name: string) => Tensor,
 ): Attend {
@@ -109,22 +116,25 @@ function recordAttend(
     pages: table,
   };
   const eager = columns > 0 ? { columns, probabilities } : undefined;
-  const seeing = cachedAttention(graph, c, places, { pages, eager });
+  const seeing = cachedAttention(graph, c, places, { pages, dtype, eager });
   if (!blind) return seeing;
   const other = { ...places, seq: indices("blind_seq"), at: indices("blind_at") };
-  const unseeing = cachedAttention(graph, c, other, { pages, window: 0, appended: true });
+  const unseeing = cachedAttention(graph, c, other, { pages, dtype, window: 0, appended: true });
   return (q, k, v, layer) => add(seeing(q, k, v, layer), unseeing(q, k, v, layer));
 }
 
 /** The plan that copies up to N pages in every layer: inputs `from` and `to` [N]. */
-export function recordCopy(c: MistralConfig, pages: number, N: number): Plan {
+export function recordCopy(c: MistralConfig, pages: number, cache: CacheDType, N: number): Plan {
   const graph = new Graph();
   const [from, to] = ["from", "to"].map((name) => graph.leaf(name, "input", [N], "i32", "rows"));
   for (let layer = 0; layer < c.num_hidden_layers; layer++) {
-    const [K, V] = cacheLeaves(layer).map((name) =>
-      graph.leaf(name, "state", cacheShape(c, pages)),
+    const [K, V, KS, VS] = cacheLeaves(c, layer, pages, cache).map(({ name, shape, dtype }) =>
+      graph.leaf(name, "state", shape, dtype),
     );
-    graph.region(`layers.${layer}`, () => copyPages(K, V, from, to));
+    graph.region(`layers.${layer}`, () => {
+      copyPages(K, V, from, to);
+      if (KS !== undefined) copyPages(KS, VS, from, to);
+    });
   }
   return makePlan(graph, []);
 }

@@ -3,7 +3,7 @@
 
 import { layoutOf } from "../graph/graph.ts";
 import type { Backend, InputData, LeafSpec, Program } from "../backends/backend.ts";
-import { cacheLeaves, cacheShape } from "../models/attend.ts";
+import { type CacheDType, cacheLeaves, cachePageBytes } from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { ropeAngles } from "../models/rope.ts";
 import { PAGE } from "../ops/kv-append.ts";
@@ -63,14 +63,24 @@ const PROGRAMS_KEPT = 24;
 
 export class Runner {
   readonly config: MistralConfig;
+  readonly cacheDType: CacheDType;
   readonly #backend: Backend;
   readonly #dtypeOf: DTypeOf;
   readonly #programs = new Map<string, { program: Program; recorded: Recorded }>();
   #pages = 0;
 
-  /** @param dtypeOf the format in which each weight is kept */
-  constructor(config: MistralConfig, backend: Backend, dtypeOf: DTypeOf) {
+  /**
+   * @param dtypeOf the format in which each weight is kept
+   * @param cacheDType how the cache keeps keys and values
+   */
+  constructor(
+    config: MistralConfig,
+    backend: Backend,
+    dtypeOf: DTypeOf,
+    cacheDType: CacheDType = "f32",
+  ) {
     this.config = config;
+    this.cacheDType = cacheDType;
     this.#backend = backend;
     this.#dtypeOf = dtypeOf;
   }
@@ -98,17 +108,15 @@ export class Runner {
 
   /** Bytes of cache that one page takes in all layers. */
   get bytesPerPage(): number {
-    const c = this.config;
-    return 2 * 4 * PAGE * c.num_key_value_heads * c.head_dim * c.num_hidden_layers;
+    return cachePageBytes(this.config, this.cacheDType);
   }
 
   /** Makes the pools hold at least that many pages; what is in them stays. @throws MemoryError nothing has changed */
   async growPool(pages: number): Promise<void> {
     if (pages <= this.#pages) return;
     const leaves = Array.from({ length: this.config.num_hidden_layers }, (_, layer) =>
-      cacheLeaves(layer).map((name): LeafSpec => ({
-        ...{ name, kind: "state", dtype: "f32", shape: cacheShape(this.config, pages) },
-        regions: [`layers.${layer}`],
+      cacheLeaves(this.config, layer, pages, this.cacheDType).map((leaf): LeafSpec => ({
+        ...{ ...leaf, kind: "state", regions: [`layers.${layer}`] },
       })),
     );
     await this.#backend.place(leaves.flat());
@@ -121,7 +129,7 @@ export class Runner {
     if (copies.length === 0) return;
     const N = capacity(copies.length);
     const { program } = this.#program(`copy ${N}`, () => ({
-      plan: recordCopy(this.config, this.#pages, N),
+      plan: recordCopy(this.config, this.#pages, this.cacheDType, N),
       at: { logits: [], last: [], hidden: [], attentions: [], nll: [] },
     }));
     const [from, to] = [0, 1].map((side) => Int32Array.from(copies, (pair) => pair[side]));
@@ -139,7 +147,7 @@ export class Runner {
       T: capacity(T),
       N: capacity(rows.want.length),
       ...rows.tables,
-      pages: this.#pages,
+      ...{ pages: this.#pages, cache: this.cacheDType },
       embeds: rows.embeds !== undefined,
       columns: eager ? capacity(columnsOf(rows)) : 0,
       blind: rows.blind !== undefined,

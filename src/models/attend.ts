@@ -1,9 +1,10 @@
 // The three ways in which rows see each other: flash over cache pages, eager over cache pages, or packed without a cache.
 // Chosen once per plan; the model only calls `attend`.
 
-import type { Graph, Tensor } from "../graph/graph.ts";
+import type { DType, Graph, Tensor } from "../graph/graph.ts";
 import { attention } from "../ops/attention.ts";
 import { eagerAttention } from "../ops/eager-attention.ts";
+import { kvAppendCodes } from "../ops/kv-append-codes.ts";
 import { kvAppend, PAGE } from "../ops/kv-append.ts";
 import { type AttentionAttrs, pagedAttention } from "../ops/paged-attention.ts";
 import type { MistralConfig } from "./config.ts";
@@ -14,22 +15,53 @@ export type Attend = (q: Tensor, k: Tensor, v: Tensor, layer: number) => Tensor;
 /** Where the rows of a step lie: seq, at and slots [T] i32, pages [S, P, 2] i32; see ops/paged-attention.ts and ops/kv-append.ts */
 export type RowPlaces = { seq: Tensor; at: Tensor; slots: Tensor; pages: Tensor };
 
-/** The names of a layer's cache leaves. */
-export const cacheLeaves = (layer: number): [K: string, V: string] => [
-  `cache.${layer}.k`,
-  `cache.${layer}.v`,
-];
+/** How the cache keeps keys and values; "i8": codes, with an f32 scale a column and head. */
+export type CacheDType = "f32" | "f16" | "bf16" | "i8";
 
-/** Shape of each cache leaf with that many pages. */
-export const cacheShape = (c: MistralConfig, poolPages: number): [number, number, number] => [
-  poolPages,
-  PAGE,
-  c.num_key_value_heads * c.head_dim,
-];
+/** The same by the names that users know. */
+export const cacheDTypes: Readonly<
+  Record<"float32" | "float16" | "bfloat16" | "int8", CacheDType>
+> = { float32: "f32", float16: "f16", bfloat16: "bf16", int8: "i8" };
+
+/** What is to be placed of a layer's cache: pools of K and V [pages, 16, Hkv·D], then their scales [pages, 16, Hkv] if they have some. */
+export type CacheLeaf = {
+  readonly name: string;
+  readonly shape: readonly [number, number, number];
+  readonly dtype: DType;
+};
+
+export function cacheLeaves(
+  c: MistralConfig,
+  layer: number,
+  pages: number,
+  dtype: CacheDType,
+): CacheLeaf[] {
+  const heads = c.num_key_value_heads;
+  const pool = (side: string): CacheLeaf => ({
+    ...{ name: `cache.${layer}.${side}`, dtype },
+    shape: [pages, PAGE, heads * c.head_dim],
+  });
+  const scales = (side: string): CacheLeaf => ({
+    ...{ name: `cache.${layer}.${side}_scale`, dtype: "f32" },
+    shape: [pages, PAGE, heads],
+  });
+  return [pool("k"), pool("v"), ...(dtype === "i8" ? [scales("k"), scales("v")] : [])];
+}
+
+const BYTES: Readonly<Record<CacheDType, number>> = { f32: 4, f16: 2, bf16: 2, i8: 1 };
+
+/** Bytes that one page takes in all layers. */
+export function cachePageBytes(c: MistralConfig, dtype: CacheDType): number {
+  const scale = dtype === "i8" ? 4 : 0;
+  const column = 2 * c.num_key_value_heads * (c.head_dim * BYTES[dtype] + scale);
+  return PAGE * column * c.num_hidden_layers;
+}
 
 export type CachedOptions = {
   /** Pages of the pool. */
   readonly pages: number;
+  /** How the pool keeps its numbers. Default f32. */
+  readonly dtype?: CacheDType;
   /** In place of the config's; 0: none. */
   readonly window?: number;
   /** The rows' keys have been appended already. Default false. */
@@ -43,14 +75,17 @@ export function cachedAttention(
   graph: Graph,
   c: MistralConfig,
   places: RowPlaces,
-  { pages, window, appended, eager }: CachedOptions,
+  { pages, dtype = "f32", window, appended, eager }: CachedOptions,
 ): Attend {
   const attrs = attentionAttrs(c, window);
   return (q, k, v, layer) => {
-    const shape = cacheShape(c, pages);
-    const [K, V] = cacheLeaves(layer).map((name) => graph.leaf(name, "state", shape));
-    if (!appended) kvAppend(K, V, k, v, places.slots);
-    const cache = { K, V, ...places };
+    const [K, V, KS, VS] = cacheLeaves(c, layer, pages, dtype).map((leaf) =>
+      graph.leaf(leaf.name, "state", leaf.shape, leaf.dtype),
+    );
+    const scales = KS === undefined ? undefined : ([KS, VS] as const);
+    if (!appended && scales === undefined) kvAppend(K, V, k, v, places.slots);
+    if (!appended && scales !== undefined) kvAppendCodes(K, V, k, v, places.slots, scales);
+    const cache = { K, V, scales, ...places };
     if (eager === undefined) return pagedAttention(q, cache, attrs);
     const [y, probs] = eagerAttention(q, cache, { ...attrs, columns: eager.columns });
     eager.probabilities.push(probs);

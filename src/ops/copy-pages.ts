@@ -3,7 +3,7 @@
 import type { Op, Tensor } from "../graph/graph.ts";
 import { expect } from "./shapes.ts";
 
-/** K, V [pages, 16, KV]: page to[n] becomes page from[n]; from, to [N] i32, no page both read and written */
+/** K, V [pages, 16, KV], or their scales [pages, 16, Hkv]: page to[n] becomes page from[n]; from, to [N] i32, no page both read and written */
 export const copyPages = (K: Tensor, V: Tensor, from: Tensor, to: Tensor): void => {
   K.graph.emit(copyPagesOp, [K, V, from, to], {});
 };

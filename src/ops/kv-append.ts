@@ -1,48 +1,65 @@
 // Writes the new keys and values of a layer into its cache pages. A page holds 16 columns of one sequence.
+// What the pools hold is f32, or rounded to f16 or bf16, as their dtype says; kv-append-codes.ts does int8.
 
-import { type Op, type Tensor } from "../graph/graph.ts";
+import { type DType, type Op, type Tensor } from "../graph/graph.ts";
+import { roundedTo } from "./cache-format.ts";
 import { expect } from "./shapes.ts";
 
-/** Columns a page. Key blocks of attention are pages, so their borders lie at multiples of 16 of the column. */
+/** Columns a page. Pages begin at multiples of 16 of the column. */
 export const PAGE = 16;
+
+/** The pools' dtype where it is not f32. */
+export type AppendAttrs = { dtype?: DType };
 
 /** K, V [pages, 16, KV] at slots [T] i32 (page · 16 + offset; −1: not kept) become k, v [T, KV] */
 export const kvAppend = (K: Tensor, V: Tensor, k: Tensor, v: Tensor, slots: Tensor): void => {
-  k.graph.emit(kvAppendOp, [K, V, k, v, slots], {});
+  k.graph.emit(kvAppendOp, [K, V, k, v, slots], K.dtype === "f32" ? {} : { dtype: K.dtype });
 };
 
-export const kvAppendOp: Op<object> = {
+export const kvAppendOp: Op<AppendAttrs> = {
   name: "kv_append",
 
   writes: [0, 1],
 
-  shapes([K, V, k, v, slots]) {
-    const ins = [K, V, k, v, slots];
-    expect(
-      K.shape[1] === PAGE && V.shape[1] === PAGE,
-      "kv_append",
-      ins,
-      "pools must be [pages, 16, KV]",
-    );
-    const fits = K.shape[2] === k.shape[1] && V.shape[2] === v.shape[1];
-    expect(fits, "kv_append", ins, "a pool and its rows differ in width");
-    const rows = slots.shape[0] === k.shape[0] && v.shape[0] === k.shape[0];
-    expect(
-      rows && slots.dtype === "i32",
-      "kv_append",
-      ins,
-      "k and v must be [T, KV], slots [T] i32",
-    );
+  shapes(ins, { dtype = "f32" }) {
+    checkAppend("kv_append", ins);
+    const plain = ["f32", "f16", "bf16"].includes(dtype);
+    const same = ins[0].dtype === dtype && ins[1].dtype === dtype;
+    expect(plain && same, "kv_append", ins, "pools must both be f32, f16 or bf16");
     return [];
   },
 
-  run(_outs, [K, V, k, v, slots], [, , [T, KV]]) {
+  run(_outs, [K, V, k, v, slots], [, , [T, KV]], { dtype = "f32" }) {
     for (let t = 0; t < T; t++) {
       if (slots[t] < 0) continue;
-      for (let i = 0; i < KV; i++) {
-        K[slots[t] * KV + i] = k[t * KV + i];
-        V[slots[t] * KV + i] = v[t * KV + i];
-      }
+      K.set(roundedRow(k, t, KV, dtype), slots[t] * KV);
+      V.set(roundedRow(v, t, KV, dtype), slots[t] * KV);
     }
   },
 };
+
+/** f32 pools take numbers as they come: in float64 on the reference backend. */
+function roundedRow(x: Float64Array, t: number, KV: number, dtype: DType): ArrayLike<number> {
+  const row = x.subarray(t * KV, (t + 1) * KV);
+  return dtype === "f32" ? row : roundedTo(dtype, row);
+}
+
+/** The shape rule of both kinds of appending. */
+export function checkAppend(op: string, ins: readonly Tensor[]): void {
+  const [K, V, k, v, slots] = ins;
+  expect(
+    K.shape[1] === PAGE && V.shape[1] === PAGE,
+    op,
+    ins.slice(0, 5),
+    "pools must be [pages, 16, KV]",
+  );
+  const fits = K.shape[2] === k.shape[1] && V.shape[2] === v.shape[1];
+  expect(fits, op, ins.slice(0, 5), "a pool and its rows differ in width");
+  const rows = slots.shape[0] === k.shape[0] && v.shape[0] === k.shape[0];
+  expect(
+    rows && slots.dtype === "i32",
+    op,
+    ins.slice(0, 5),
+    "k and v must be [T, KV], slots [T] i32",
+  );
+}

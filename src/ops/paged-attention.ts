@@ -1,7 +1,8 @@
 // Grouped-query attention over cache pages with an online softmax: no T × T matrix (Milakov and Gimelshein 2018, arXiv:1805.02867;
 // Dao et al. 2022, arXiv:2205.14135). Serves decode rows and prefill chunks alike; no gradient (training uses `attention`).
 
-import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { type Op, rowsOf, type Tensor, type Values } from "../graph/graph.ts";
+import { type CacheScales, checkScales } from "./kv-append-codes.ts";
 import { PAGE } from "./kv-append.ts";
 import { expect } from "./shapes.ts";
 import { eachVisible } from "./visible.ts";
@@ -9,11 +10,25 @@ import { eachVisible } from "./visible.ts";
 export type AttentionAttrs = { heads: number; kvHeads: number; window: number; scale: number };
 
 /** The cache of one layer, and where its rows and columns lie: seq, at [T] i32; pages [S, P, 2] i32. */
-export type PagedCache = { K: Tensor; V: Tensor; seq: Tensor; at: Tensor; pages: Tensor };
+export type PagedCache = {
+  K: Tensor;
+  V: Tensor;
+  seq: Tensor;
+  at: Tensor;
+  pages: Tensor;
+  /** Of pools of int8 codes. */
+  scales?: CacheScales;
+};
+
+/** The inputs of attention over pages. */
+export const pagedInputs = (q: Tensor, cache: PagedCache): Tensor[] => {
+  const { K, V, seq, at, pages, scales = [] } = cache;
+  return [q, K, V, seq, at, pages, ...scales];
+};
 
 /** y [T, Hq·D]: each row of q [T, Hq·D] over the columns that it sees; 0 where it sees none */
 export const pagedAttention = (q: Tensor, cache: PagedCache, attrs: AttentionAttrs): Tensor =>
-  q.graph.emit(pagedAttentionOp, [q, cache.K, cache.V, cache.seq, cache.at, cache.pages], attrs)[0];
+  q.graph.emit(pagedAttentionOp, pagedInputs(q, cache), attrs)[0];
 
 export const pagedAttentionOp: Op<AttentionAttrs> = {
   name: "paged_attention",
@@ -25,7 +40,7 @@ export const pagedAttentionOp: Op<AttentionAttrs> = {
 
   run(
     [y],
-    [q, K, V, ...where],
+    [q, K, V, seq, columns, table, KS, VS],
     [[T, width], [, , KV], , , , pages],
     { heads, kvHeads, window, scale },
   ) {
@@ -35,17 +50,19 @@ export const pagedAttentionOp: Op<AttentionAttrs> = {
     for (let t = 0; t < T; t++) {
       for (let head = 0; head < heads; head++) {
         const at = t * width + head * D;
-        const kv = Math.floor(head / group) * D;
+        const kvHead = Math.floor(head / group);
+        const kv = kvHead * D;
         let max = -Infinity;
         let sum = 0;
-        eachVisible(t, where, pages, window, (_column, slot) => {
-          const score = dot(q, at, K, slot * KV + kv, D) * scale;
+        eachVisible(t, [seq, columns, table], pages, window, (_column, slot) => {
+          const [keyScale, valueScale] = scalesAt(KS, VS, slot * kvHeads + kvHead);
+          const score = dot(q, at, K, slot * KV + kv, D) * keyScale * scale;
           const rescale = Math.exp(max - Math.max(max, score));
           max = Math.max(max, score);
           const weight = Math.exp(score - max);
           sum = sum * rescale + weight;
           for (let d = 0; d < D; d++)
-            y[at + d] = y[at + d] * rescale + weight * V[slot * KV + kv + d];
+            y[at + d] = y[at + d] * rescale + weight * valueScale * V[slot * KV + kv + d];
         });
         if (sum > 0) for (let d = 0; d < D; d++) y[at + d] /= sum;
       }
@@ -55,7 +72,7 @@ export const pagedAttentionOp: Op<AttentionAttrs> = {
 
 /** The shape rule of attention over pages. */
 export function checkPaged(op: string, ins: readonly Tensor[], attrs: AttentionAttrs): void {
-  const [q, K, V, seq, at, pages] = ins;
+  const [q, K, V, seq, at, pages, ...scales] = ins;
   const { heads, kvHeads } = attrs;
   const KV = (q.shape[1] / heads) * kvHeads;
   const pools = K.shape[1] === PAGE && K.shape[2] === KV && V.shape[2] === KV;
@@ -79,6 +96,16 @@ export function checkPaged(op: string, ins: readonly Tensor[], attrs: AttentionA
     "seq and at must be [T]",
   );
   expect(pages.shape.length === 3 && pages.shape[2] === 2, op, ins, "pages must be [S, P, 2]");
+  checkScales(op, [K, V], scales, kvHeads);
+}
+
+/** What codes of a column and head are multiplied by; 1 for pools that hold the numbers themselves. */
+export function scalesAt(
+  KS: Values | undefined,
+  VS: Values | undefined,
+  index: number,
+): [key: number, value: number] {
+  return [KS?.[index] ?? 1, VS?.[index] ?? 1];
 }
 
 export function dot(

@@ -4,12 +4,10 @@
 
 import type { DType, Op, Shape, Values } from "../../src/graph/graph.ts";
 import { addOp } from "../../src/ops/add.ts";
-import { copyPagesOp } from "../../src/ops/copy-pages.ts";
 import { crossEntropyOp, IGNORED_LABEL } from "../../src/ops/cross-entropy.ts";
 import { embedOp } from "../../src/ops/embed.ts";
 import { gatherRowsOp } from "../../src/ops/gather-rows.ts";
 import { gluOp } from "../../src/ops/glu.ts";
-import { kvAppendOp } from "../../src/ops/kv-append.ts";
 import { linearOp } from "../../src/ops/linear.ts";
 import { logSoftmaxOp } from "../../src/ops/log-softmax.ts";
 import { rmsNormOp } from "../../src/ops/rms-norm.ts";
@@ -64,7 +62,7 @@ export const indices = (values: readonly number[], ...shape: number[]): TestTens
 });
 
 const size = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1);
-const exact = (): Bound => () => 0;
+export const exact = (): Bound => () => 0;
 const picks = (random: Random, count: number, below: number): number[] =>
   Array.from({ length: count }, () => random.below(below));
 
@@ -147,31 +145,6 @@ export const table: readonly Case[] = [
           Math.max(Math.abs(cos[at]), Math.abs(sin[at]))
         );
       },
-  },
-  {
-    op: kvAppendOp as Op,
-    sizes: grid({ T: [1, 9], KV: [1, 4, 6, 32] }),
-    inputs: ({ T, KV }, random) => {
-      const slots = Array.from({ length: T }, (_, t) => (t === 4 ? -1 : (t * 7 + 3) % 48));
-      const pool = (): TestTensor => numbers(random, 3, 16, KV);
-      return [pool(), pool(), numbers(random, T, KV), numbers(random, T, KV), indices(slots)];
-    },
-    attrs: () => ({}),
-    outputs: () => [],
-    bound: exact,
-  },
-  {
-    op: copyPagesOp as Op,
-    sizes: grid({ KV: [1, 3, 8] }),
-    inputs: ({ KV }, random) => [
-      numbers(random, 6, 16, KV),
-      numbers(random, 6, 16, KV),
-      indices([3, 0]),
-      indices([1, 4]),
-    ],
-    attrs: () => ({}),
-    outputs: () => [],
-    bound: exact,
   },
   {
     op: gluOp as Op,

@@ -1,10 +1,12 @@
 // Puts a case of the table into a WASM memory, tensors between guard zones, and calls the kernel of its op on ranges.
-// Knows how each kernel is called, and that a page of K lies turned.
+// Knows how each kernel is called.
 
 import { fileURLToPath } from "node:url";
 import { findFormat } from "../../src/formats/format.ts";
-import type { DType, Shape, Values } from "../../src/graph/graph.ts";
+import { weightDType } from "../../src/formats/registry.ts";
+import type { DType, Values } from "../../src/graph/graph.ts";
 import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module.ts";
+import { laid, liesOf } from "./cache-layout.ts";
 import type { Case, Sizes, TestTensor } from "./table.ts";
 
 export type Build = "kernels.wasm" | "kernels-plain.wasm";
@@ -56,6 +58,18 @@ export class KernelBench {
     return offset;
   }
 
+  /** Numbers of a state, widened. */
+  numbers(offset: number, count: number, dtype: DType): Float32Array {
+    if (dtype === "f32") return this.floats(offset, count);
+    const format = weightDType(dtype).format;
+    const bytes = new Uint8Array(
+      this.#memory.buffer.slice(offset, offset + format.parts(1, count)[0]),
+    );
+    const wide = new Float32Array(count);
+    format.unpack([bytes], { rows: 1, columns: count }, 0, 1, wide);
+    return wide;
+  }
+
   floats(offset: number, count: number): Float32Array {
     return Float32Array.from(
       new Float32Array(this.#memory.buffer.slice(offset, offset + count * 4)),
@@ -82,6 +96,7 @@ export class KernelBench {
 
 function pack(values: Values, dtype: DType): Uint8Array {
   if (dtype === "i32") return new Uint8Array(Int32Array.from(values).buffer);
+  if (dtype === "i8") return new Uint8Array(Int8Array.from(values).buffer);
   const format = findFormat(dtype);
   if (format === undefined) throw new Error(`unknown format ${dtype}`);
   const bytes = new Uint8Array(format.bytes(values.length));
@@ -97,24 +112,6 @@ export function rounded(tensor: TestTensor, dtype: DType): TestTensor {
   return { ...tensor, dtype, values: Float64Array.from(wide) };
 }
 
-/** A pool [pages, 16, KV] with every page turned into [KV, 16], or back. */
-export function turned<T extends Values | Float32Array>(
-  pool: T,
-  [pages, , KV]: Shape,
-  back = false,
-): T {
-  const out = pool.slice() as T;
-  for (let page = 0; page < pages; page++) {
-    for (let offset = 0; offset < 16; offset++) {
-      for (let i = 0; i < KV; i++) {
-        const [plain, other] = [(page * 16 + offset) * KV + i, (page * KV + i) * 16 + offset];
-        out[back ? plain : other] = pool[back ? other : plain];
-      }
-    }
-  }
-  return out;
-}
-
 /** What a kernel is called with, but for the range. */
 export type Placed = {
   readonly ins: readonly number[];
@@ -127,15 +124,7 @@ export type Placed = {
 
 type Call = { units: number; range(begin: number, end: number): void };
 
-/** The ops whose first input is a pool of keys, and those whose second is. */
-export const keysAt: Readonly<Record<string, number>> = {
-  kv_append: 0,
-  copy_pages: -1, // whole pages: their layout does not matter
-  paged_attention: 1,
-  eager_attention: 1,
-};
-
-const formatCode = (dtype: DType): number => ["f32", "bf16", "f16"].indexOf(dtype);
+const formatCode = (dtype: DType): number => ["f32", "bf16", "f16", "i8"].indexOf(dtype);
 
 /** How each op's kernel is called, and how many units it has. */
 export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
@@ -185,11 +174,21 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     }),
     kv_append: () => ({
       units: shapes[2][0],
-      range: (b, e) => kernels.kv_append(...ins, shapes[2][1], b, e),
+      range: (b, e) => kernels.kv_append(...ins, shapes[2][1], formatCode(tensors[0].dtype), b, e),
+    }),
+    kv_append_codes: () => ({
+      units: shapes[2][0],
+      range: (b, e) => kernels.kv_append_codes(...ins, shapes[2][1], shapes[5][2], b, e),
     }),
     copy_pages: () => ({
       units: shapes[2][0],
-      range: (b, e) => kernels.copy_pages(...ins, 16 * 4 * shapes[0][2], b, e),
+      range: (b, e) =>
+        kernels.copy_pages(
+          ...ins,
+          pack(tensors[0].values, tensors[0].dtype).length / shapes[0][0],
+          b,
+          e,
+        ),
     }),
     glu: () => ({
       units: rows * shapes[0][1],
@@ -219,7 +218,6 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
         range: (b, e) =>
           kernels.paged_attention(
             outs[0],
-            ...ins,
             ...attention(placed),
             rows,
             blockRows,
@@ -233,15 +231,19 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     eager_attention: () => ({
       units: rows * a.heads,
       range: (b, e) =>
-        kernels.eager_attention(...outs, ...ins, ...attention(placed), a.columns, scratch, b, e),
+        kernels.eager_attention(...outs, ...attention(placed), a.columns, scratch, b, e),
     }),
   };
   return calls[name]();
 }
 
-function attention({ tensors, attrs }: Placed): number[] {
+/** The arguments of both kinds of attention, from q to the cache's format. */
+function attention({ ins, tensors, attrs }: Placed): number[] {
   const { heads, kvHeads, window, scale } = attrs as Record<string, number>;
-  return [heads, kvHeads, tensors[0].shape[1] / heads, window, tensors[5].shape[1], scale];
+  const D = tensors[0].shape[1] / heads;
+  const places = Array.from({ length: 8 }, (_, i) => ins[i] ?? 0);
+  const format = formatCode(tensors[1].dtype);
+  return [...places, heads, kvHeads, D, window, tensors[5].shape[1], scale, format];
 }
 
 /** Of the results, the written states of an op first. */
@@ -257,10 +259,8 @@ export function runCase(
   wide: boolean,
 ): Result {
   bench.clear();
-  const keys = keysAt[c.op.name] ?? -1;
-  const pointers = ins.map((t, i) =>
-    bench.put(i === keys ? { ...t, values: turned(t.values, t.shape) } : t),
-  );
+  const lies = liesOf[c.op.name] ?? {};
+  const pointers = ins.map((t, i) => bench.put({ ...t, values: laid(t.values, t.shape, lies[i]) }));
   const shapes = c.outputs(sizes);
   const outs = shapes.map((shape) => bench.reserve(4 * shape.reduce((n, dim) => n * dim, 1)));
   const scratch = bench.reserve(SCRATCH_BYTES, 0);
@@ -279,8 +279,8 @@ export function runCase(
   if (damaged !== undefined)
     throw new Error(`${c.op.name} wrote to byte ${damaged}, beside all tensors`);
   const states = (c.op.writes ?? []).map((i) => {
-    const values = bench.floats(pointers[i], ins[i].values.length);
-    return i === keys ? turned(values, ins[i].shape, true) : values;
+    const values = bench.numbers(pointers[i], ins[i].values.length, ins[i].dtype);
+    return laid(values, ins[i].shape, lies[i], true);
   });
   return [
     ...states,

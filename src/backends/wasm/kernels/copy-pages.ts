@@ -1,6 +1,5 @@
-// copy_pages: page to[n] of the pools K and V becomes page from[n]. Whole pages, so their inner layout does not matter.
-
-import { copyWords } from "./kv-append";
+// copy_pages: page to[n] of two pools, of K and V or of their scales, becomes page from[n]. Whole pages, so their inner layout
+// does not matter.
 
 /** Copies [begin, end). `page`: bytes of one. */
 export function copy_pages(
@@ -9,7 +8,7 @@ export function copy_pages(
   for (let n = begin; n < end; n++) {
     const source = <usize>load<i32>(from + (<usize>n << 2)) * <usize>page;
     const target = <usize>load<i32>(to + (<usize>n << 2)) * <usize>page;
-    copyWords(K + target, K + source, <usize>page);
-    copyWords(V + target, V + source, <usize>page);
+    memory.copy(K + target, K + source, <usize>page);
+    memory.copy(V + target, V + source, <usize>page);
   }
 }

@@ -2,21 +2,27 @@
 // Either output may be absent (pointer 0). Visibility as in paged_attention.
 
 import { accumulateOne, scoreOne } from "./attend";
-import { exponentials, prepare, visible } from "./paged-attention";
+import { exponentials, largestOf, multiply, prepare } from "./block-softmax";
+import { bytesOfCache, valueSlice, widenCache } from "./cache-format";
+import { visible } from "./paged-attention";
 
 /**
- * Units [begin, end): unit = row · heads + head. `scratch`: 64 bytes, then 4 bytes for each column, C rounded up to 16.
+ * Units [begin, end): unit = row · heads + head. KS, VS: scales [pages, 16, kvHeads] of an int8 cache, else 0.
+ * `scratch`: 64 bytes, max(64·D, 1024), 4·(D rounded up to 16), then 4 bytes for each column, C rounded up to 16.
  */
 export function eager_attention(
-  y: usize, probs: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize,
-  heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, C: i32,
+  y: usize, probs: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
+  heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32, C: i32,
   scratch: usize, begin: i32, end: i32,
 ): void {
-  const bytes = <usize>D << 2, stride = <usize>kvHeads * bytes;
-  const weights = scratch + 64;
+  const bytes = <usize>D << 2, KV = kvHeads * D;
+  const headBytes = (<usize>D << 4) * bytesOfCache(format);
+  // At scratch, where the columns that are seen of a page stand in a slice of its values.
+  const widened = scratch + 64, sums = widened + max<usize>(<usize>D << 6, 1024);
+  const weights = sums + (<usize>((D + 15) & ~15) << 2);
   for (let unit = begin; unit < end; unit++) {
     const row = unit / heads;
-    const head = <usize>((unit % heads) / (heads / kvHeads)) * bytes;
+    const head = (unit % heads) / (heads / kvHeads);
     const column = load<i32>(at + (<usize>row << 2));
     const table = pages + (<usize>load<i32>(seq + (<usize>row << 2)) * <usize>P << 3);
     const first = (window > 0 ? max(0, column - window + 1) : 0) >> 4, last = column >> 4;
@@ -28,8 +34,14 @@ export function eager_attention(
       const seen = visible(load<i32>(entry, 4), block, column, window);
       any |= seen;
       if (!seen) continue;
-      scoreOne(q + <usize>unit * bytes, K + <usize>load<i32>(entry) * (stride << 4) + (head << 4), D, p);
-      largest = max<f32>(largest, prepare(p, seen, scale));
+      const page = <usize>(load<i32>(entry) * kvHeads + head);
+      let keys = K + page * headBytes;
+      if (format) {
+        widenCache(widened, keys, D << 4, format);
+        keys = widened;
+      }
+      scoreOne(q + <usize>unit * bytes, keys, D, p);
+      largest = max<f32>(largest, largestOf(prepare(p, seen, scale, KS ? KS + (page << 6) : 0)));
     }
     let sum: f32 = 0;
     for (let block = first; block <= last; block++) {
@@ -39,20 +51,29 @@ export function eager_attention(
 
     const out = probs ? probs + <usize>unit * (<usize>C << 2) : 0;
     if (out) for (let j: usize = 0; j < <usize>C << 2; j += 4) store<f32>(out + j, 0);
-    const to = y ? y + <usize>unit * bytes : 0;
-    if (to) for (let d: usize = 0; d < bytes; d += 4) store<f32>(to + d, 0);
-    if (!any) continue;
-    for (let block = first; block <= last; block++) {
+    for (let d: usize = 0; d < bytes; d += 4) store<f32>(sums + d, 0);
+    for (let block = first; any && block <= last; block++) {
       const entry = table + (<usize>(block % P) << 3), p = weights + (<usize>block << 6);
       const seen = visible(load<i32>(entry, 4), block, column, window);
       if (!seen) continue;
+      let list = scratch;
       for (let bits = seen; bits; bits &= bits - 1) {
         const j = <usize>ctz(bits) << 2;
         const weight = load<f32>(p + j) / sum;
         store<f32>(p + j, weight);
         if (out) store<f32>(out + (<usize>block << 6) + j, weight);
+        store<u32>(list, <u32>j << 4);
+        list += 4;
       }
-      if (to) accumulateOne(to, p, seen, 1, V + <usize>load<i32>(entry) * (stride << 4) + head, stride, 0, D);
+      if (!y) continue;
+      const page = load<i32>(entry) * kvHeads;
+      if (VS) multiply(p, VS + (<usize>(page + head) << 6));
+      for (let d = 0; d < D; d += 16) {
+        const values = valueSlice(widened, V + <usize>page * headBytes, head * D + d, min(16, D - d), KV, format);
+        accumulateOne(sums + (<usize>d << 2), 1, p, scratch, popcnt(seen), values);
+      }
     }
+    if (!y) continue;
+    for (let d: usize = 0; d < bytes; d += 4) store<f32>(y + <usize>unit * bytes + d, load<f32>(sums + d));
   }
 }

@@ -11,15 +11,16 @@ import { embed } from "./embed";
 import { gather_rows } from "./gather-rows";
 import { glu } from "./glu";
 import {
-  ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND,
+  ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND, KV_APPEND_CODES,
   LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
   ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
+import { kv_append_codes } from "./kv-append-codes";
 import { log_softmax } from "./log-softmax";
 import { address, arg, ceilDiv, pointer, word } from "./op-words";
 import { paged_attention } from "./paged-attention";
-import { callProduct, isProduct, packRows, productChunk, productUnits } from "./products";
+import { callProduct, isProduct, packRows, packUnits, productChunk, productUnits } from "./products";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
 
@@ -127,9 +128,9 @@ function unitsOf(op: usize, rows: i32): i32 {
   if (isProduct(word(op, CODE_WORD))) return productUnits(op, rows);
   switch (word(op, CODE_WORD)) {
     case PAGED_ATTENTION:
-      return ceilDiv(rows, arg(op, 13)) * arg(op, 8);
+      return ceilDiv(rows, arg(op, 16)) * arg(op, 10);
     case EAGER_ATTENTION:
-      return rows * arg(op, 7);
+      return rows * arg(op, 9);
     case GLU:
     case ADD:
       return ceilDiv(rows * arg(op, 3), PIECE);
@@ -158,20 +159,22 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
     case ROPE:
       return rope(a, b, c, d, arg(op, 4), arg(op, 5), arg(op, 6), begin, end);
     case KV_APPEND:
-      return kv_append(a, b, c, d, e, arg(op, 5), begin, end);
+      return kv_append(a, b, c, d, e, arg(op, 5), arg(op, 6), begin, end);
+    case KV_APPEND_CODES:
+      return kv_append_codes(a, b, c, d, e, address(op, 5), address(op, 6), arg(op, 7), arg(op, 8), begin, end);
     case COPY_PAGES:
       return copy_pages(a, b, c, d, arg(op, 4), begin, end);
     case PAGED_ATTENTION:
       return paged_attention(
-        a, b, c, d, e, address(op, 5), address(op, 6),
-        arg(op, 7), arg(op, 8), arg(op, 9), arg(op, 10), arg(op, 11), load<f32>(op, (ARGS_WORD + 12) << 2),
-        rows, arg(op, 13), load<i32>(WIDE), scratch, begin, end,
+        a, b, c, d, e, address(op, 5), address(op, 6), address(op, 7), address(op, 8),
+        arg(op, 9), arg(op, 10), arg(op, 11), arg(op, 12), arg(op, 13), load<f32>(op, (ARGS_WORD + 14) << 2), arg(op, 15),
+        rows, arg(op, 16), load<i32>(WIDE), scratch, begin, end,
       );
     case EAGER_ATTENTION:
       return eager_attention(
-        a, address(op, 13), b, c, d, e, address(op, 5), address(op, 6),
-        arg(op, 7), arg(op, 8), arg(op, 9), arg(op, 10), arg(op, 11), load<f32>(op, (ARGS_WORD + 12) << 2), arg(op, 14),
-        scratch, begin, end,
+        a, address(op, 16), b, c, d, e, address(op, 5), address(op, 6), address(op, 7), address(op, 8),
+        arg(op, 9), arg(op, 10), arg(op, 11), arg(op, 12), arg(op, 13), load<f32>(op, (ARGS_WORD + 14) << 2), arg(op, 15),
+        arg(op, 17), scratch, begin, end,
       );
     case GLU:
       return glu(a, b, c, arg(op, 4), begin * PIECE, min(end * PIECE, rows * arg(op, 3)));

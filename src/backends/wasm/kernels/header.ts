@@ -64,6 +64,7 @@ export const LINEAR_INT8 = 15;
 export const LINEAR_FIXED16 = 16;
 export const LINEAR_LLM_INT8 = 17;
 export const PACK_ROWS = 18;
+export const KV_APPEND_CODES = 19;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
 
@@ -77,6 +78,8 @@ export const PACK_LLM_INT8_CALL = 4;
 export const FORMAT_F32 = 0;
 export const FORMAT_BF16 = 1;
 export const FORMAT_F16 = 2;
+/** Whole numbers, one byte each: codes of the cache. */
+export const FORMAT_I8 = 3;
 export const FORMAT_NF4 = 10;
 export const FORMAT_FP4 = 11;
 export const FORMAT_NF4_DQ = 12;

@@ -1,18 +1,31 @@
-// paged_attention: y [T, Hq·D] of q over cache pages with an online softmax, page after page of 16 columns.
+// paged_attention: y [T, Hq·D] of q over cache pages with an online softmax, block after block of 64 columns (four pages).
 // A row sees column j of its sequence if the page's mask has it and at − window < j ≤ at. A unit of work is a block of rows
-// of one key-value head: the page stays in the first-level cache while all its queries pass by, a few at a time.
+// of one key-value head: keys and values are widened once for all its queries, and stay in the first-level cache meanwhile.
 // A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
 
 import { accumulateFour, accumulateOne, accumulateTwo, scoreFour, scoreOne, scoreTwo } from "./attend";
+import { largest, seenOf, weigh } from "./block-softmax";
+import { bytesOfCache, valueSlice, widenCache } from "./cache-format";
 import { constants, expNegative4 } from "./exponential";
-import { fold } from "./lanes";
+import { FORMAT_I8 } from "./header";
 
-const SHRINKS: usize = 256;
-const STATES: usize = 320;
+// At scratch: where all columns stand in a block (64 offsets), scales of its keys, then of its values; then of its four pages
+// [keys of the head, values of all heads]; then a page of keys, or a slice of the values of a block, as f32.
+const SCALES: usize = 256;
+const PAGES: usize = 768;
+const WIDENED: usize = 832;
+/** Per row: columns seen of a block as bits, how many, where they are listed; then the list. */
+const ROW: usize = 320;
+const COUNT: usize = 8;
+const LIST: usize = 12;
+const COLUMNS: usize = 64;
+/** Per query: largest score, sum of weights, by what the last block made its sums shrink. */
+const STATE: usize = 12;
+const SHRINK: usize = 8;
 
-/** Of the columns 16·block … + 15, those that the page holds and that a row at column `at` sees, as bits. */
-export function visible(mask: i32, block: i32, at: i32, window: i32): i32 {
-  const first = block << 4;
+/** Of the columns 16·page … + 15, those that the page holds and that a row at column `at` sees, as bits. */
+export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
+  const first = page << 4;
   const last = at - first;
   if (last < 0) return 0;
   if (last < 15) mask &= (2 << last) - 1;
@@ -22,74 +35,18 @@ export function visible(mask: i32, block: i32, at: i32, window: i32): i32 {
   return mask & 0xffff;
 }
 
-/** −∞ in the lanes of the columns that are not in `seen`, whose lanes start at bit `from`. */
-// @ts-ignore: decorator
-@inline
-function masked(score: v128, seen: i32, bits: v128): v128 {
-  const on = i32x4.ne(v128.and(i32x4.splat(seen), bits), i32x4.splat(0));
-  return v128.bitselect(score, f32x4.splat(-Infinity), on);
-}
-
-/** The largest of the 16 scores at p, after scaling and masking them in place. */
-export function prepare(p: usize, seen: i32, scale: f32): f32 {
-  const s = f32x4.splat(scale);
-  let a = f32x4.mul(v128.load(p), s), b = f32x4.mul(v128.load(p, 16), s);
-  let c = f32x4.mul(v128.load(p, 32), s), d = f32x4.mul(v128.load(p, 48), s);
-  if (seen != 0xffff) {
-    a = masked(a, seen, i32x4(1, 2, 4, 8));
-    b = masked(b, seen, i32x4(16, 32, 64, 128));
-    c = masked(c, seen, i32x4(256, 512, 1024, 2048));
-    d = masked(d, seen, i32x4(4096, 8192, 16384, 32768));
-  }
-  v128.store(p, b, 16);
-  v128.store(p, a);
-  v128.store(p, d, 48);
-  v128.store(p, c, 32);
-  // pmax is one instruction; that a NaN may get lost here does not hide it, since its own weight is NaN.
-  let m = f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d));
-  m = f32x4.pmax(m, i8x16.shuffle(m, m, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
-  const l = f32x4.extract_lane(m, 0), r = f32x4.extract_lane(m, 1);
-  return l > r ? l : r;
-}
-
-/** Scores at p become exp(score − m); returns their sum. */
-export function exponentials(p: usize, m: f32): f32 {
-  const s = f32x4.splat(m), t = constants();
-  const a = expNegative4(f32x4.sub(v128.load(p), s), t);
-  const b = expNegative4(f32x4.sub(v128.load(p, 16), s), t);
-  const c = expNegative4(f32x4.sub(v128.load(p, 32), s), t);
-  const d = expNegative4(f32x4.sub(v128.load(p, 48), s), t);
-  v128.store(p, b, 16);
-  v128.store(p, a);
-  v128.store(p, d, 48);
-  v128.store(p, c, 32);
-  return fold(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
-}
-
-/**
- * One step of the online softmax of a query whose largest score m and sum l stand at `state`: scores at p become weights.
- * Returns the factor by which what has been accumulated shrinks.
- */
-function weigh(p: usize, state: usize, seen: i32, scale: f32): f32 {
-  const old = load<f32>(state);
-  const most = prepare(p, seen, scale), m = most > old ? most : old;
-  const sum = exponentials(p, m);
-  const shrink: f32 = m == old ? 1 : f32x4.extract_lane(expNegative4(f32x4.splat(old - m), constants()), 0);
-  store<f32>(state, m);
-  store<f32>(state, load<f32>(state, 4) * shrink + sum, 4);
-  return shrink;
-}
-
 /**
  * Units [begin, end): unit = block of `blockRows` rows · kvHeads + key-value head.
- * `scratch`: 320 bytes, then 12 bytes and D floats for each of blockRows · heads / kvHeads queries.
- * `wide`: four queries at a time, for 256 bits; the same bits come out.
+ * KS, VS: scales [pages, heads, 16] of an int8 cache. `wide`: tiles for 256 bits; the same bits come out.
+ * `scratch`: 832 bytes, max(64·D, 4096), 320 for each row, and 268 + 4·(D rounded up to 16) for each of the blockRows · heads / kvHeads
+ * queries, rounded up to 4.
  */
 export function paged_attention(
-  y: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize,
-  heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32,
+  y: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
+  heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
   rows: i32, blockRows: i32, wide: i32, scratch: usize, begin: i32, end: i32,
 ): void {
+  for (let i = 0; i < 64; i++) store<i32>(scratch + (<usize>i << 2), i << 6);
   for (let unit = begin; unit < end; unit++) {
     const head = unit % kvHeads;
     let row = (unit / kvHeads) * blockRows;
@@ -99,8 +56,8 @@ export function paged_attention(
       let next = row + 1;
       while (next < last && load<i32>(seq + (<usize>next << 2)) == sequence) next++;
       run(
-        y, q, K, V, at, pages + (<usize>sequence * <usize>P << 3),
-        heads, kvHeads, head, D, window, P, scale, row, next, wide, scratch,
+        y, q, K, V, at, pages + (<usize>sequence * <usize>P << 3), KS, VS,
+        heads, kvHeads, head, D, window, P, scale, format, row, next, wide, scratch,
       );
       row = next;
     }
@@ -109,79 +66,199 @@ export function paged_attention(
 
 /** Rows [begin, end) of one sequence, with all query heads of one key-value head. */
 function run(
-  y: usize, q: usize, K: usize, V: usize, at: usize, pages: usize,
-  heads: i32, kvHeads: i32, head: i32, D: i32, window: i32, P: i32, scale: f32,
+  y: usize, q: usize, K: usize, V: usize, at: usize, pages: usize, KS: usize, VS: usize,
+  heads: i32, kvHeads: i32, head: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
   begin: i32, end: i32, wide: i32, scratch: usize,
 ): void {
   const group = heads / kvHeads;
   const queries = (end - begin) * group;
-  const bytes = <usize>D << 2;
-  const rowBytes = <usize>heads * bytes, KVBytes = <usize>kvHeads * bytes;
-  const headAt = <usize>head * bytes;
-  // At scratch, weights of a page for up to four queries, then by what their sums shrink. Per query: [largest score, sum, seen], and what is accumulated.
-  const states = scratch + STATES, sums = states + <usize>queries * 12;
+  const sumBytes = <usize>((D + 15) & ~15) << 2;
+  const rowsAt = scratch + WIDENED + max<usize>(<usize>D << 6, 4096);
+  const states = rowsAt + <usize>(end - begin) * ROW;
+  const scores = states + <usize>((queries + 3) & ~3) * STATE;
+  const sums = scores + (<usize>((queries + 3) & ~3) << 8);
   let low = i32.MAX_VALUE, high = -1;
   for (let r = begin; r < end; r++) {
     const column = load<i32>(at + (<usize>r << 2));
     high = max(high, column);
     low = min(low, window > 0 ? max(0, column - window + 1) : 0);
   }
-  for (let i = 0; i < queries; i++) {
-    store<f32>(states + <usize>i * 12, -Infinity);
-    store<f32>(states + <usize>i * 12, 0, 4);
+  for (let i: usize = 0; i < <usize>queries; i++) {
+    store<f32>(states + i * STATE, -Infinity);
+    store<f32>(states + i * STATE, 0, 4);
   }
-  for (let i: usize = 0; i < <usize>queries * bytes; i += 4) store<f32>(sums + i, 0);
+  for (let i: usize = 0; i < <usize>queries * sumBytes; i += 16) v128.store(sums + i, i32x4.splat(0));
 
-  for (let block = low >> 4; block <= high >> 4; block++) {
-    const entry = pages + (<usize>(block % P) << 3);
-    const mask = load<i32>(entry, 4);
-    if (!mask) continue;
-    const page = <usize>load<i32>(entry) * (KVBytes << 4);
-    const keys = K + page + (headAt << 4), values = V + page + headAt;
-    for (let i = 0, r = begin; r < end; r++) {
-      const seen = visible(mask, block, load<i32>(at + (<usize>r << 2)), window);
-      for (let g = 0; g < group; g++) store<i32>(states + <usize>(i++) * 12, seen, 8);
-    }
+  const scales = format == FORMAT_I8 ? scratch + SCALES : 0;
+  for (let block = low >> 6; block <= high >> 6; block++) {
+    const held = findPages(scratch, pages, block, P, K, V, KS, VS, kvHeads, head, D, format);
+    if (!held) continue;
+    const seen = findColumns(rowsAt, scratch, held, block, at, window, begin, end) & held;
+    if (!seen) continue;
+    score(scores, rowsAt, scratch, seen, q, begin, queries, group, heads, head, D, format, wide);
     for (let i = 0; i < queries; i++) {
-      const state = states + <usize>i * 12, sum = sums + <usize>i * bytes;
-      const seen = load<i32>(state, 8);
-      if (!seen) continue;
-      const q0 = queryAt(q, begin, i, group, head, rowBytes, bytes);
-      const pair = i + 1 < queries && load<i32>(state, 20) == seen;
-      if (!pair) {
-        scoreOne(q0, keys, D, scratch);
-        accumulateOne(sum, scratch, seen, weigh(scratch, state, seen, scale), values, KVBytes, 0, D);
+      const seenByRow = load<i64>(rowsAt + <usize>(i / group) * ROW);
+      if (!seenByRow) continue;
+      const state = states + <usize>i * STATE, p = scores + (<usize>i << 8);
+      const old = load<f32>(state);
+      const most = largest(p, seenByRow, scale, scales), m = most > old ? most : old;
+      const sum = weigh(p, seenByRow, m, scales ? scales + 256 : 0);
+      const shrink: f32 = m == old ? 1 : f32x4.extract_lane(expNegative4(f32x4.splat(old - m), constants()), 0);
+      store<f32>(state, m);
+      store<f32>(state, load<f32>(state, 4) * shrink + sum, 4);
+      store<f32>(state, shrink, SHRINK);
+    }
+    for (let d = 0; d < D; d += 16) {
+      const values = scratch + WIDENED;
+      for (let n: usize = 0; n < 4; n++) {
+        if (!seenOf(seen, <i32>n)) continue;
+        const page = <usize>load<u32>(scratch + PAGES + (n << 3), 4), to = values + (n << 10);
+        const from = valueSlice(to, page, head * D + d, min(16, D - d), kvHeads * D, format);
+        if (from != to) copySlice(to, from);
+      }
+      accumulate(sums + (<usize>d << 2), sumBytes, states, scores, rowsAt, values, queries, group, wide);
+    }
+  }
+
+  for (let i = 0; i < queries; i++) {
+    const sum = load<f32>(states + <usize>i * STATE, 4);
+    const to = queryAt(y, begin, i, group, heads, head, D), from = sums + <usize>i * sumBytes;
+    const none = load<f32>(states + <usize>i * STATE) == -Infinity && sum == 0;
+    for (let d: usize = 0; d < <usize>D << 2; d += 4) store<f32>(to + d, none ? 0 : load<f32>(from + d) / sum);
+  }
+}
+
+/** Writes where the pages of a block lie, and their scales; returns the columns that they hold as bits. */
+function findPages(
+  scratch: usize, pages: usize, block: i32, P: i32, K: usize, V: usize, KS: usize, VS: usize,
+  kvHeads: i32, head: i32, D: i32, format: i32,
+): i64 {
+  const bytes = (<usize>D << 4) * bytesOfCache(format);
+  let held: i64 = 0;
+  for (let n = 0; n < 4; n++) {
+    const entry = pages + (<usize>(((block << 2) + n) % P) << 3);
+    const mask = load<i32>(entry, 4) & 0xffff;
+    if (!mask) continue;
+    held |= <i64>mask << (n << 4);
+    const page = <usize>load<i32>(entry) * <usize>kvHeads;
+    const to = scratch + PAGES + (<usize>n << 3);
+    store<u32>(to, <u32>(K + (page + head) * bytes));
+    store<u32>(to, <u32>(V + page * bytes), 4);
+    if (format != FORMAT_I8) continue;
+    for (let i: usize = 0; i < 64; i += 16) {
+      const from = ((page + head) << 6) + i, scale = scratch + SCALES + (<usize>n << 6) + i;
+      v128.store(scale, v128.load(KS + from));
+      v128.store(scale, v128.load(VS + from), 256);
+    }
+  }
+  return held;
+}
+
+/** Per row the columns of a block that it sees; returns those that any of them sees. */
+function findColumns(
+  rowsAt: usize, all: usize, held: i64, block: i32, at: usize, window: i32, begin: i32, end: i32,
+): i64 {
+  let any: i64 = 0;
+  for (let r = begin; r < end; r++) {
+    const row = rowsAt + <usize>(r - begin) * ROW;
+    const column = load<i32>(at + (<usize>r << 2));
+    let seen: i64 = 0;
+    for (let n = 0; n < 4; n++) seen |= <i64>visible(seenOf(held, n), (block << 2) + n, column, window) << (n << 4);
+    store<i64>(row, seen);
+    store<i32>(row, <i32>popcnt(seen), COUNT);
+    store<u32>(row, <u32>(~seen ? row + COLUMNS : all), LIST);
+    any |= seen;
+    if (!~seen) continue;
+    let list = row + COLUMNS;
+    for (let bits = seen; bits; bits &= bits - 1) {
+      store<i32>(list, <i32>ctz(bits) << 6);
+      list += 4;
+    }
+  }
+  return any;
+}
+
+/** Scores of all queries over the pages of a block of which somebody sees something: [queries, 64]. */
+function score(
+  scores: usize, rowsAt: usize, scratch: usize, seen: i64, q: usize, begin: i32, queries: i32, group: i32, heads: i32, head: i32,
+  D: i32, format: i32, wide: i32,
+): void {
+  const width = wide ? 4 : 2;
+  for (let n = 0; n < 4; n++) {
+    if (!seenOf(seen, n)) continue;
+    let keys = <usize>load<u32>(scratch + PAGES + (<usize>n << 3));
+    if (format) {
+      widenCache(scratch + WIDENED, keys, D << 4, format);
+      keys = scratch + WIDENED;
+    }
+    for (let i = 0; i < queries; i += width) {
+      const count = min(width, queries - i);
+      let some: i64 = 0;
+      for (let j = 0; j < count; j++) some |= load<i64>(rowsAt + <usize>((i + j) / group) * ROW);
+      if (!seenOf(some, n)) continue;
+      const to = scores + (<usize>i << 8) + (<usize>n << 6);
+      const q0 = queryAt(q, begin, i, group, heads, head, D);
+      if (count == 1) {
+        scoreOne(q0, keys, D, to);
         continue;
       }
-      const q1 = queryAt(q, begin, i + 1, group, head, rowBytes, bytes);
-      if (wide && i + 3 < queries && load<i32>(state, 32) == seen && load<i32>(state, 44) == seen) {
-        const q2 = queryAt(q, begin, i + 2, group, head, rowBytes, bytes);
-        const q3 = queryAt(q, begin, i + 3, group, head, rowBytes, bytes);
-        scoreFour(q0, q1, q2, q3, keys, D, scratch);
-        for (let n: usize = 0; n < 4; n++)
-          store<f32>(scratch + SHRINKS + (n << 2), weigh(scratch + (n << 6), state + n * 12, seen, scale));
-        accumulateFour(sum, scratch, seen, scratch + SHRINKS, values, KVBytes, D);
-        i += 3;
+      const q1 = queryAt(q, begin, i + 1, group, heads, head, D);
+      if (count == 2) {
+        scoreTwo(q0, q1, keys, D, to);
         continue;
       }
-      scoreTwo(q0, q1, keys, D, scratch);
-      const s0 = weigh(scratch, state, seen, scale), s1 = weigh(scratch + 64, state + 12, seen, scale);
-      accumulateTwo(sum, sum + bytes, scratch, seen, s0, s1, values, KVBytes, D);
+      // Of three the last one is done twice: there is room for four.
+      const q2 = queryAt(q, begin, i + 2, group, heads, head, D);
+      scoreFour(q0, q1, q2, count == 3 ? q2 : queryAt(q, begin, i + 3, group, heads, head, D), keys, D, to);
+    }
+  }
+}
+
+/** 1 KiB, in pairs of vectors. */
+function copySlice(to: usize, from: usize): void {
+  for (let n = 16; n > 0; --n) {
+    const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
+    v128.store(to, b, 16);
+    v128.store(to, a);
+    v128.store(to, d, 48);
+    v128.store(to, c, 32);
+    from += 64;
+    to += 64;
+  }
+}
+
+/** Adds a block to 16 numbers of the sums of all queries; neighbours that see the same columns go together. */
+function accumulate(
+  sums: usize, sumBytes: usize, states: usize, scores: usize, rowsAt: usize, values: usize, queries: i32, group: i32, wide: i32,
+): void {
+  for (let i = 0; i < queries; ) {
+    const row = rowsAt + <usize>(i / group) * ROW;
+    const seen = load<i64>(row);
+    const most = min(wide ? 4 : 2, queries - i);
+    let count = 1;
+    while (count < most && load<i64>(rowsAt + <usize>((i + count) / group) * ROW) == seen) count++;
+    const sum = sums + <usize>i * sumBytes, p = scores + (<usize>i << 8), state = states + <usize>i * STATE;
+    const columns = load<i32>(row, COUNT), list = <usize>load<u32>(row, LIST);
+    if (!columns) {
+      i += count;
+    } else if (count == 4) {
+      accumulateFour(sum, sumBytes, state + SHRINK, p, list, columns, values);
+      i += 4;
+    } else if (count > 1) {
+      accumulateTwo(
+        sum, sum + sumBytes, load<f32>(state, SHRINK), load<f32>(state, STATE + SHRINK), p, list, columns, values,
+      );
+      i += 2;
+    } else {
+      accumulateOne(sum, load<f32>(state, SHRINK), p, list, columns, values);
       i++;
     }
-  }
-
-  for (let i = 0; i < queries; i++) {
-    const sum = load<f32>(states + <usize>i * 12, 4);
-    const to = queryAt(y, begin, i, group, head, rowBytes, bytes), from = sums + <usize>i * bytes;
-    const none = load<f32>(states + <usize>i * 12) == -Infinity && sum == 0;
-    for (let d: usize = 0; d < bytes; d += 4) store<f32>(to + d, none ? 0 : load<f32>(from + d) / sum);
   }
 }
 
 /** Where query i of a run lies in q or y. */
 // @ts-ignore: decorator
 @inline
-function queryAt(q: usize, begin: i32, i: i32, group: i32, head: i32, rowBytes: usize, bytes: usize): usize {
-  return q + <usize>(begin + i / group) * rowBytes + <usize>(head * group + (i % group)) * bytes;
+function queryAt(q: usize, begin: i32, i: i32, group: i32, heads: i32, head: i32, D: i32): usize {
+  return q + (<usize>((begin + i / group) * heads + head * group + (i % group)) * <usize>D << 2);
 }

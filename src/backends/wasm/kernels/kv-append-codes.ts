@@ -1,0 +1,51 @@
+// kv_append_codes: rows of k and v [T, KV] into their slots of pools of int8 codes, with f32 scales KS and VS [pages, 16, heads].
+// scale = largest / 127 of a head's numbers; code = number · (1 / scale), to nearest even. With a scale that is no normal
+// number all codes are 0. cache-format.ts says how a page lies.
+
+import { valueAt } from "./cache-format";
+
+/** Rows [begin, end). */
+export function kv_append_codes(
+  K: usize, V: usize, k: usize, v: usize, slots: usize, KS: usize, VS: usize,
+  KV: i32, heads: i32, begin: i32, end: i32,
+): void {
+  const D = KV / heads;
+  for (let t = begin; t < end; t++) {
+    const slot = load<i32>(slots + (<usize>t << 2));
+    if (slot < 0) continue;
+    const column = slot & 15, page = <usize>(slot >> 4) * (<usize>KV << 4);
+    for (let head = 0; head < heads; head++) {
+      const first = head * D, row = (<usize>t * KV + first) << 2;
+      const scaleAt = <usize>(((slot >> 4) * heads + head) * 16 + column) << 2;
+      const keyScale = scaleOf(k + row, D), valueScale = scaleOf(v + row, D);
+      store<f32>(KS + scaleAt, keyScale);
+      store<f32>(VS + scaleAt, valueScale);
+      const keyInverse = inverseOf(keyScale), valueInverse = inverseOf(valueScale);
+      for (let d = 0; d < D; d++) {
+        const at = row + (<usize>d << 2), i = first + d;
+        store<i8>(K + page + <usize>((i << 4) + column), codeOf(load<f32>(k + at) * keyInverse));
+        store<i8>(V + page + <usize>valueAt(i, KV, column), codeOf(load<f32>(v + at) * valueInverse));
+      }
+    }
+  }
+}
+
+/** NaN if there is one. */
+function scaleOf(x: usize, D: i32): f32 {
+  let most: f32 = 0;
+  for (let d = 0; d < D; d++) most = max<f32>(most, abs(load<f32>(x + (<usize>d << 2))));
+  return most / 127;
+}
+
+// @ts-ignore: decorator
+@inline
+function inverseOf(scale: f32): f32 {
+  return scale >= f32.MIN_NORMAL_VALUE ? 1 / scale : 0;
+}
+
+/** To nearest even; 0 for NaN. */
+// @ts-ignore: decorator
+@inline
+function codeOf(x: f32): i32 {
+  return x == x ? <i32>nearest(x) : 0;
+}
