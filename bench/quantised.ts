@@ -140,7 +140,7 @@ async function measure(layers: number, sides: readonly Side[]): Promise<Quantise
     title,
     layers,
     settings: { threads, prompt: prompt.length, newTokens, rounds, repeat, reloaded },
-    check: `distance of the logits after ${CHECKED} tokens from those of ${team[0].side.title}, by their length`,
+    check: `of the logits after ${CHECKED} tokens from those of ${team[0].side.title}, by their length`,
     contestants: team.map((member) => member.figures()),
   };
 }

@@ -5,16 +5,19 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Figures } from "./contestants/member.ts";
 import type { Machine } from "./machine.ts";
+import type { LoadingResult } from "./loading.ts";
 import type { MemoryResult } from "./memory.ts";
 import type { ModelResult } from "./models.ts";
 import type { OpsResult } from "./ops.ts";
+import type { QualityResult } from "./quality.ts";
+import type { QuantisedResult } from "./quantised.ts";
+import { loading, quality, quantised } from "./report-quantised.ts";
 import type { Phase } from "./single-op.ts";
 import type { Summary } from "./statistics.ts";
+import { describe, error, megabytes, place, ratio, spread, table } from "./tables.ts";
 
 const folder = join(import.meta.dirname, "results");
 const target = join(import.meta.dirname, "RESULTS.md");
-/** Load of the machine before a run (see machine.ts) from which it is told: something else may have run, or the run before it. */
-const QUIET = 0.5;
 
 /** What tokenizer.ts writes: million tokens a second. `ratio` is ours on documents by the fastest of theirs. */
 type TokenizerResult = {
@@ -32,7 +35,7 @@ type TokenizerResult = {
 type Run = { readonly kind: string; readonly machine: Machine };
 
 const results = (existsSync(folder) ? readdirSync(folder).toSorted() : [])
-  .filter((name) => /^(models|ops|memory)-.*\.json$/.test(name))
+  .filter((name) => /^((models|ops|memory|quantised|loading)-.*|quality)\.json$/.test(name))
   .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Run);
 const tokenizerFile = join(folder, "tokenizer.json");
 const tokenizerRun = existsSync(tokenizerFile)
@@ -46,6 +49,9 @@ const ofKind = <T extends Run>(kind: T["kind"]): T[] =>
 
 const sections = [
   head(),
+  quantised(ofKind<QuantisedResult>("quantised"), machines.length > 1),
+  loading(ofKind<LoadingResult>("loading"), machines.length > 1),
+  quality(ofKind<QualityResult>("quality").at(0), machines.length > 1),
   models(ofKind<ModelResult>("models")),
   ops(ofKind<OpsResult>("ops")),
   memory(ofKind<MemoryResult>("memory")),
@@ -60,13 +66,20 @@ function head(): string {
 Rendered by \`npx node bench/report.ts\` from \`bench/results/*.json\`; not written by hand. To measure again:
 
 \`\`\`
-bash bench/setup.sh            # PyTorch, Transformers and transformers.js, beside the project (7 GB)
-npx node bench/models.ts       # speed of models, side by side
+bash bench/setup.sh            # the competitors, beside the project (7 GB)
+npx node bench/quantised.ts    # models in few bits, side by side: 4 layers of Mistral-7B's shape
+npx node bench/quantised.ts --layers 32        # all of it (35 GB of disk)
+npx node bench/quantised.ts --model stories    # the embedded model
+npx node bench/loading.ts      # loading and peak memory of a whole 7B
+npx node bench/quality.ts      # perplexity and KL divergence of each way to keep the weights
+npx node bench/models.ts       # speed of models in float32 and bfloat16
 npx node bench/ops.ts          # where the time goes
 npx node bench/memory.ts       # memory over 10 windows
 npx node bench/tokenizer.ts    # speed of the tokenizer
 npx node bench/report.ts
 \`\`\`
+
+\`npx node bench/pictures.ts <name>\` measures and draws the pictures in \`docs/\`.
 
 Measured on ${machines.map((name) => `**${name}**`).join(" and ") || "no machine yet"}.`;
 }
@@ -118,11 +131,9 @@ kernels have no bfloat16, so it runs fp32 in both rows. Peak memory counts pages
 
 function describeRun({ settings, machine, date, check }: ModelResult): string {
   const { prompt, newTokens, rounds, repeat, reloaded } = settings;
-  const loading = reloaded
-    ? ", loaded anew for each turn (they do not fit into memory together)"
-    : "";
+  const anew = reloaded ? ", loaded anew for each turn (they do not fit into memory together)" : "";
   return (
-    `prefill of ${prompt}, decode of ${newTokens}, ${rounds} rounds of ${repeat}${loading}; ${place(machine, date)}. ` +
+    `prefill of ${prompt}, decode of ${newTokens}, ${rounds} rounds of ${repeat}${anew}; ${place(machine, date, machines.length > 1)}. ` +
     `All compute the same: ${check}`
   );
 }
@@ -138,7 +149,7 @@ function ops(runs: readonly OpsResult[]): string {
   return [
     `## By op
 
-Each op alone, at the model's shapes (${place(machine, date)}). The share is of the sum of all ops; what the whole step takes
+Each op alone, at the model's shapes (${place(machine, date, machines.length > 1)}). The share is of the sum of all ops; what the whole step takes
 beyond that sum is hand-offs, inputs and logits.
 
 Where we are behind, and why: the prefill of Mistral-7B's shape is \`linear\` to 98 %. WebAssembly's vectors have 128 bits, whose
@@ -214,57 +225,11 @@ function tokenizer(run: TokenizerResult | undefined): string {
 
 Ours ÷ the fastest of Rust \`tokenizers\` ${run.tokenizers}, documents: **${run.ratio.toFixed(2)}**. Figures: ${run.what};
 the same ids; ${(bytes / 1e6).toFixed(1)} MB of mixed text, ${documents} documents, ${tokens} tokens; medians of ${run.rounds} rounds in turns
-(smallest–largest); loading takes ${run.loadSeconds.median.toFixed(2)} s. A ${place(run.machine, run.date)}.
+(smallest–largest); loading takes ${run.loadSeconds.median.toFixed(2)} s. A ${place(run.machine, run.date, machines.length > 1)}.
 
 ${table(["side", "million tokens/s"], rows)}`;
 }
 
-function describe({ cpu, cores, instructions, memoryGiB, system, node }: Machine): string {
-  return `${cpu}, ${cores} cores (${instructions.join(", ")}), ${memoryGiB} GiB, ${system}, Node ${node.slice(1)}`;
-}
-
-/** The day of a run, its machine where there are several, and whether something else ran beside it. */
-function place(machine: Machine, date: string): string {
-  const { loadBefore } = machine;
-  const where = machines.length > 1 ? `, ${describe(machine)}` : "";
-  const load =
-    loadBefore > QUIET
-      ? `, load ${loadBefore.toFixed(1)} in the minute before it (a run of this kind right before counts)`
-      : "";
-  return `run of ${date.slice(0, 10)}${where}${load}`;
-}
-
 function figure(run: ModelResult, name: string, phase: "prefill" | "decode"): Summary | undefined {
   return run.contestants.find((c: Figures) => c.name === name)?.[phase];
-}
-
-function ratio(ours: Summary | undefined, theirs: Summary | undefined): string {
-  return ours === undefined || theirs === undefined
-    ? "—"
-    : (ours.median / theirs.median).toFixed(2);
-}
-
-function spread(summary: Summary | undefined): string {
-  if (summary === undefined) return "—";
-  const digits = summary.median < 100 ? 1 : 0;
-  const [median, min, max] = [summary.median, summary.min, summary.max].map((x) =>
-    x.toFixed(digits),
-  );
-  return `${median} (${min}–${max})`;
-}
-
-function error(value: number | undefined): string {
-  return value === undefined ? "" : value.toExponential(1);
-}
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [line(header), line(header.map(() => "---")), ...rows.map(line)].join("\n");
-}
-
-function line(cells: readonly string[]): string {
-  return `| ${cells.join(" | ")} |`;
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
 }
