@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { ggufFormats } from "../../src/formats/gguf-types.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import { type Random, seeded } from "../random.ts";
 import { bits, packedFormats, packedMatrix, putMatrix } from "./packed-matrix.ts";
@@ -16,6 +17,13 @@ const columnsOf: Readonly<Record<string, readonly number[]>> = {
   // Its blocks hold 32 k, and the last one is padded.
   q4: [32, 64, 1056, 2112],
   q8: [32, 64, 1056, 2112],
+  // Rows are whole blocks.
+  ...Object.fromEntries(
+    [...ggufFormats].map(([name, { param }]) => [
+      name,
+      param === 32 ? [32, 96, 1056, 2112] : [256, 1280, 2304],
+    ]),
+  ),
 };
 
 type Sizes = { T: number; K: number; O: number };
@@ -110,10 +118,11 @@ test("a bit that changes shows, in whatever part", () => {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath("kernels.wasm"))));
   for (const name of packedFormats) {
     // A map of scales is not looked at where no scale points.
-    const parts = findWeightFormat(name)?.parts(3, 64).length ?? 0;
+    const K = ggufFormats.has(name) ? 256 : 64;
+    const parts = findWeightFormat(name)?.parts(3, K).length ?? 0;
     for (let flip = 0; flip < Math.min(parts, 3); flip++) {
       const how = { seed: 3, cuts: 1, wide: false };
-      const { packed, plain } = multiply(bench, name, { T: 1, K: 64, O: 3 }, { ...how, flip });
+      const { packed, plain } = multiply(bench, name, { T: 1, K, O: 3 }, { ...how, flip });
       expect(bits(packed), `${name}, part ${flip}`).not.toEqual(bits(plain));
     }
   }

@@ -1,5 +1,7 @@
 // Matrices in packed formats for the tests of kernels: random numbers in a format, its parts in a WASM memory between guard zones.
 
+import type { Block } from "../../src/formats/gguf-block.ts";
+import { ggmlTypes, ggufFormats } from "../../src/formats/gguf-types.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import type { WeightFormat } from "../../src/formats/weight-format.ts";
 import type { Random } from "../random.ts";
@@ -31,12 +33,18 @@ const familyCodes: Readonly<Record<string, number>> = {
   q8: codes.FORMAT_Q8,
   int4: codes.FORMAT_INT4,
   "int4-act": codes.FORMAT_INT4_ACT,
+  ...Object.fromEntries(
+    [...ggmlTypes]
+      .filter(([, type]) => ggufFormats.has(type))
+      .map(([number, type]) => [type, codes.FORMAT_GGUF + number]),
+  ),
 };
 
 /** Formats of every family. */
 export const packedFormats: readonly string[] = [
   ...["f32", "bf16", "f16", "nf4-64", "nf4-128", "fp4-32", "nf4-64-dq", "fp4-128-dq"],
   ...["int8-6", "q4", "q8", "int4-32", "int4-32-act"],
+  ...ggufFormats.keys(),
 ];
 
 /** A matrix [rows, columns] of random numbers, of different size in each row. */
@@ -51,7 +59,9 @@ export function packedMatrix(
   const parts = format.parts(rows, columns).map((bytes) => new Uint8Array(bytes));
   const shape = { rows, columns };
   const packer = format.packer?.(parts, shape);
-  if (packer === undefined) fillInt4(parts, columns, format.param, random);
+  const gguf = ggufFormats.get(name);
+  if (gguf !== undefined) fillBlocks(parts[0], gguf.block, random);
+  else if (packer === undefined) fillInt4(parts, columns, format.param, random);
   else {
     const values = new Float32Array(rows * columns);
     for (let row = 0; row < rows; row++) {
@@ -67,6 +77,14 @@ export function packedMatrix(
   const values = new Float32Array(rows * columns);
   format.unpack(parts, shape, 0, rows, values);
   return { format, code: familyCodes[format.family], rows, columns, parts, values };
+}
+
+/** Blocks of any bits, but scales of at most 1. */
+function fillBlocks(bytes: Uint8Array, { bytes: size, scales }: Block, random: Random): void {
+  bytes.forEach((_, i) => (bytes[i] = random.below(256)));
+  for (let at = 0; at < bytes.length; at += size) {
+    for (const scale of scales) bytes[at + scale + 1] &= 0xbb;
+  }
 }
 
 /** Codes, scales, zeros and, if there is room for it, the group of each column. */
