@@ -53,10 +53,10 @@ export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, togethe
   return asked.dtype === "auto" ? plain.name : asked.dtype;
 }
 
-/** What a row's length must be a multiple of, by road: a block of scales must not run on into the next row. */
+/** What a row's length must be a multiple of, by road: 64 numbers that are summed at a time must share a scale. */
 const BLOCKS: Readonly<Record<Compute, (param: number) => number>> = {
   float32: () => 1,
-  fixed16: (block) => block,
+  fixed16: (block) => (block % 64 === 0 ? 64 : Infinity),
   int8: () => 1,
 };
 

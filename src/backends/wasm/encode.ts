@@ -103,8 +103,9 @@ const encoders: Readonly<Record<string, Encode>> = {
       code: PACK_ROWS,
       work: 4 * last(x.shape),
       rows: x,
-      args: [at(y), at(x), last(x.shape), mode, param],
-      scratch: 128,
+      args: [at(y), at(x), last(x.shape), mode, floatBits(attrs, "param")],
+      // The most is what kernels/pack-rows-llm-int8.ts takes: a mask of each column.
+      scratch: 4 * last(x.shape) + 128,
     };
   },
 
