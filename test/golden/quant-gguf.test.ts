@@ -1,12 +1,22 @@
 // quant/gguf.*: every GGUF type's blocks of bytes → f32, exact, from TypeScript and from the WASM unpackers; Q4_0 and Q8_0
 // also the other way.
 
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { FORMAT_GGUF } from "../../src/backends/wasm/kernels/header.ts";
+import { ggufFormats } from "../../src/formats/gguf-types.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
+import { KernelBench, kernelPath } from "../contract/wasm-kernels.ts";
 import { shared, sharedJson } from "../shared.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 
-type Case = { type: string; shape?: [number, number]; blocks?: number; source?: string };
+type Case = {
+  type: string;
+  ggml_type: number;
+  shape?: [number, number];
+  blocks?: number;
+  source?: string;
+};
 const { cases } = sharedJson<{ cases: (Case & { block_size: number })[] }>(
   "goldens/quant/gguf.json",
 );
@@ -40,6 +50,28 @@ test.each(cases)("$type: blocks stand for exactly these numbers", (golden) => {
   const middle = new Float32Array(2 * columns);
   format.unpack([bytes], { rows, columns }, 3, 5, middle);
   expect(middle).toEqual(expected.subarray(3 * columns, 5 * columns));
+});
+
+const inBlocks = cases.filter(({ type }) => ggufFormats.has(type));
+
+test.each(["kernels.wasm", "kernels-plain.wasm"] as const)("%s: unpack gives the same", (build) => {
+  const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
+  expect(inBlocks).toHaveLength(12);
+  for (const golden of inBlocks) {
+    const { rows, columns } = rowsOf(golden);
+    const bytes = tensor(`${golden.type}.bytes`);
+    const expected = tensor(`${golden.type}.dequantized`);
+    bench.clear();
+    const [from, to] = [bench.reserve(bytes.length, 1), bench.reserve(4 * columns)];
+    bench.set(from, bytes);
+    for (let row = 0; row < rows; row++) {
+      const code = FORMAT_GGUF + golden.ggml_type;
+      bench.kernels.unpack(to, from, 0, 0, 0, code, golden.block_size, columns, row, 0, columns);
+      const wanted = expected.subarray(row * columns, (row + 1) * columns);
+      expect(bench.floats(to, columns), `${golden.type}, row ${row}`).toEqual(wanted);
+    }
+    expect(bench.damaged()).toBeUndefined();
+  }
 });
 
 test.each(["Q4_0", "Q8_0"])("%s: quantising gives the reference's bytes", (type) => {
