@@ -93,7 +93,7 @@ export class EngineCore {
       const match = await untie(config, source, checkWeights(config, source, kind), kind);
       const stored = (leaf: string): StoredWeight => storedWeight(source, match, leaf);
       const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
-      const runner = new Runner(config, backend, dtypeOf);
+      const runner = new Runner(config, backend, dtypeOf, model.cacheDtype);
       const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
       const nonFinite = hooks.weightsAreThere
         ? []
@@ -285,7 +285,7 @@ function checkPast(cache: BatchCache | undefined, past: number | undefined): voi
 }
 
 /** A tied model whose file holds two different matrices is not tied, as in Transformers. */
-async function untie(
+export async function untie(
   config: MistralConfig,
   source: WeightSource,
   match: WeightMatch,
@@ -320,7 +320,7 @@ function openSource({
   return openWeights(dir, { subfolder, variant }, config);
 }
 
-function storedWeight(
+export function storedWeight(
   { dir, weights }: WeightSource,
   match: WeightMatch,
   leaf: string,

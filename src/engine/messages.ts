@@ -2,6 +2,7 @@
 // B batch, S tokens given, H hidden, V vocabulary, L layers, T columns so far.
 
 import type { Adopted } from "../backends/wasm/backend.ts";
+import type { CacheDType } from "../models/attend.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
 import type { TeamData } from "./backends.ts";
@@ -32,7 +33,7 @@ export type ModelSource = {
   /** How products with quantised weights are computed; default float32. */
   readonly compute?: Compute;
   /** How keys and values are kept; default f32. */
-  readonly cacheDtype?: string;
+  readonly cacheDtype?: CacheDType;
   readonly attention: "flash" | "eager";
   /** Whether the language-model head is loaded. */
   readonly head: "causal" | "none";

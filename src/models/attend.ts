@@ -15,13 +15,8 @@ export type Attend = (q: Tensor, k: Tensor, v: Tensor, layer: number) => Tensor;
 /** Where the rows of a step lie: seq, at and slots [T] i32, pages [S, P, 2] i32; see ops/paged-attention.ts and ops/kv-append.ts */
 export type RowPlaces = { seq: Tensor; at: Tensor; slots: Tensor; pages: Tensor };
 
-/** How the cache keeps keys and values; "i8": codes, with an f32 scale a column and head. */
-export type CacheDType = "f32" | "f16" | "bf16" | "i8";
-
-/** The same by the names that users know. */
-export const cacheDTypes: Readonly<
-  Record<"float32" | "float16" | "bfloat16" | "int8", CacheDType>
-> = { float32: "f32", float16: "f16", bfloat16: "bf16", int8: "i8" };
+/** How the cache keeps keys and values; int8: codes, with an f32 scale a column and head. */
+export type CacheDType = "f32" | "f16" | "bf16" | "int8";
 
 /** What is to be placed of a layer's cache: pools of K and V [pages, 16, Hkv·D], then their scales [pages, 16, Hkv] if they have some. */
 export type CacheLeaf = {
@@ -38,21 +33,22 @@ export function cacheLeaves(
 ): CacheLeaf[] {
   const heads = c.num_key_value_heads;
   const pool = (side: string): CacheLeaf => ({
-    ...{ name: `cache.${layer}.${side}`, dtype },
+    name: `cache.${layer}.${side}`,
+    dtype: dtype === "int8" ? "i8" : dtype,
     shape: [pages, PAGE, heads * c.head_dim],
   });
   const scales = (side: string): CacheLeaf => ({
     ...{ name: `cache.${layer}.${side}_scale`, dtype: "f32" },
     shape: [pages, PAGE, heads],
   });
-  return [pool("k"), pool("v"), ...(dtype === "i8" ? [scales("k"), scales("v")] : [])];
+  return [pool("k"), pool("v"), ...(dtype === "int8" ? [scales("k"), scales("v")] : [])];
 }
 
-const BYTES: Readonly<Record<CacheDType, number>> = { f32: 4, f16: 2, bf16: 2, i8: 1 };
+const BYTES: Readonly<Record<CacheDType, number>> = { f32: 4, f16: 2, bf16: 2, int8: 1 };
 
 /** Bytes that one page takes in all layers. */
 export function cachePageBytes(c: MistralConfig, dtype: CacheDType): number {
-  const scale = dtype === "i8" ? 4 : 0;
+  const scale = dtype === "int8" ? 4 : 0;
   const column = 2 * c.num_key_value_heads * (c.head_dim * BYTES[dtype] + scale);
   return PAGE * column * c.num_hidden_layers;
 }
