@@ -11,6 +11,12 @@ import { shown } from "./json-reader.ts";
 export function ggufConfig(header: GgufHeader): Record<string, unknown> {
   const { path, tensors } = header;
   const of = new Keys(header, ggufArchitecture(header));
+  const parts = header.metadata.get("split.count") ?? 1;
+  if (parts !== 1 && parts !== 0) {
+    throw new CheckpointError(
+      `${path}: the file is one of ${display(parts)} parts of a model (split.count); put them together with llama.cpp's gguf-split --merge`,
+    );
+  }
   if (of.integer("expert_count", 0) > 0) {
     throw new CheckpointError(
       `${path}: expert_count is ${of.integer("expert_count", 0)}: a mixture of experts (Mixtral) is another model; only Mistral models run here`,

@@ -106,6 +106,11 @@ describe("config", () => {
       ["llama.attention.layer_norm_rms_epsilon", f32(NaN)],
       /epsilon is NaN/,
     ],
+    [
+      "a part of a file",
+      ["split.count", { type: 2, value: 3 }],
+      /one of 3 parts of a model \(split.count\); put them together/,
+    ],
     ["experts", ["llama.expert_count", u32(8)], /expert_count is 8: a mixture of experts/],
     ["values of another size", ["llama.attention.value_length", u32(2)], /value_length is 2/],
     [
