@@ -22,6 +22,13 @@ export type {
   GenerateDecoderOnlyOutput,
 } from "./api/outputs.ts";
 export { type Perplexity, perplexity } from "./api/perplexity.ts";
+export type { QuantizationMethod } from "./api/quantization-methods.ts";
+export {
+  quantize,
+  type Quantized,
+  type QuantizeOptions,
+  type QuantizeProgress,
+} from "./api/quantize.ts";
 export type { EvaluationOptions } from "./api/sliding-windows.ts";
 export { TextStreamer } from "./api/text-streamer.ts";
 export {

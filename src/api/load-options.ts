@@ -7,8 +7,14 @@ import type { LoadProgress } from "../engine/load.ts";
 import type { Quantisation } from "../engine/messages.ts";
 import { findFormat } from "../formats/format.ts";
 import { GenerationConfig } from "../generate/generation-config.ts";
+import type { CacheDType } from "../models/attend.ts";
 import { MistralConfig } from "../models/config.ts";
-import { computeOf, planQuantization, type QuantizationConfig } from "./quantization.ts";
+import {
+  computeOf,
+  planQuantization,
+  type QuantizationConfig,
+  storedCompute,
+} from "./quantization.ts";
 
 export type LoadOptions = {
   /** How weights are kept: "auto" (as in the file, the default), "float32", "bfloat16", "float16". The CPU computes in float32. */
@@ -112,7 +118,7 @@ const devices: Readonly<Record<string, "wasm" | "reference">> = {
   reference: "reference",
 };
 
-const caches: Readonly<Record<string, string>> = {
+const caches: Readonly<Record<string, CacheDType>> = {
   float32: "f32",
   float16: "f16",
   bfloat16: "bf16",
@@ -124,7 +130,7 @@ export type Chosen = {
   readonly dtype: string;
   readonly quantisation?: Quantisation;
   readonly compute?: Compute;
-  readonly cacheDtype: string;
+  readonly cacheDtype: CacheDType;
   readonly backend: "wasm" | "reference";
   readonly attention: "flash" | "eager";
 };
@@ -167,9 +173,12 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
       `${where}: ${unknownName("dtype", dtype, names)} (known: ${names.join(", ")})`,
     );
   }
-  const plan = planQuantization(where, options.quantization_config ?? null);
+  const asked = options.quantization_config ?? null;
+  const plan = planQuantization(where, asked, config.tie_word_embeddings);
   const compute =
-    options.compute_dtype === undefined ? plan?.compute : computeOf(where, options.compute_dtype);
+    options.compute_dtype === undefined
+      ? (plan?.compute ?? storedCompute(config.to_dict().quantization_config))
+      : computeOf(where, options.compute_dtype);
   const attention = options.attn_implementation ?? config.attn_implementation ?? "sdpa";
   return {
     dtype: format?.name ?? "auto",

@@ -1,9 +1,10 @@
 // Writes a safetensors file tensor by tensor: the header from names, dtypes and shapes, then the bytes as they come, so
 // that memory holds one piece at a time. The file appears under its name when it is complete. Header order is data order;
-// the data begins at a multiple of 8. Does not know where the bytes come from.
+// the data begins at a multiple of 64. Does not know where the bytes come from.
 
 import { createFile, freeBytes, joinPath } from "#platform";
 import { CheckpointError, InputError } from "../errors.ts";
+import type { Parts } from "../formats/weight-format.ts";
 import { shown } from "./json-reader.ts";
 import { dtypeBits, MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensors.ts";
 
@@ -15,6 +16,12 @@ export type TensorToSave = {
   readonly shape: readonly number[];
   /** Its bytes, in pieces of any size; asked for once, when its turn comes. */
   data(): Iterable<Uint8Array<ArrayBufferLike>> | AsyncIterable<Uint8Array<ArrayBufferLike>>;
+};
+
+/** A tensor of a weight that is still to be quantised: known by name, dtype and shape, so that the header can be written. */
+export type PlannedTensor = Omit<TensorToSave, "data"> & {
+  /** Its bytes, from the parts of the weight's format. */
+  bytes(parts: Parts): Uint8Array<ArrayBufferLike>;
 };
 
 export type SaveOptions = {
@@ -125,6 +132,9 @@ export function shardIndex(shards: readonly Shard<TensorToSave>[]): string {
   return `${JSON.stringify({ metadata, weight_map }, undefined, 2)}\n`;
 }
 
+/** Of the first tensor's data in the file: a line of a processor's cache, for readers that map it. The format asks for 8. */
+const ALIGNMENT = 64;
+
 function encodeHeader(
   tensors: readonly TensorToSave[],
   metadata: Readonly<Record<string, string>>,
@@ -145,7 +155,7 @@ function encodeHeader(
     offset = end;
   }
   const text = new TextEncoder().encode(`{${entries.join(",")}}`);
-  const length = Math.ceil(text.length / 8) * 8;
+  const length = Math.ceil((8 + text.length) / ALIGNMENT) * ALIGNMENT - 8;
   if (length > MAX_HEADER_BYTES)
     throw new InputError(
       `save: the header takes ${length} bytes, at most ${MAX_HEADER_BYTES} are read`,

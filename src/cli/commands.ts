@@ -15,7 +15,7 @@ export type Command = {
   readonly examples: readonly (readonly [command: string, meaning: string])[];
 };
 
-export type CommandName = "run" | "chat" | "bench" | "eval" | "doctor" | "help";
+export type CommandName = "run" | "chat" | "quantize" | "bench" | "eval" | "doctor" | "help";
 
 export const commands: Readonly<Record<CommandName, Command>> = {
   run: {
@@ -66,6 +66,21 @@ export const commands: Readonly<Record<CommandName, Command>> = {
       ["mistral chat", "talk to the embedded model"],
       ["mistral chat ./Mistral-7B-Instruct-v0.3 --temperature 0.3", "talk to another one"],
       ['echo "Tell me a story about a frog." | mistral chat', "one message a line"],
+    ],
+  },
+  quantize: {
+    summary: "write a model in fewer bits",
+    usage: "[model folder] [new folder] --to <how> [flags]",
+    positionals: 2,
+    description: [
+      "nf4, fp4 and int8 are bitsandbytes' (-dq: scales quantised too), and Transformers",
+      "reads them; q4 and q8 are made for this program on a CPU, and the fastest. Memory",
+      "holds one weight at a time; the new folder appears when it is complete.",
+    ].join("\n"),
+    flags: ["model", "to", "force", "json", "quiet", "help"],
+    examples: [
+      ["mistral quantize ./Mistral-7B-v0.3 --to q4", "into ./Mistral-7B-v0.3-q4"],
+      ["mistral quantize ./Mistral-7B-v0.3 ./small --to nf4-dq", "where you say"],
     ],
   },
   bench: {

@@ -1,6 +1,8 @@
 // The flags of the command line as data: how each is read, and its line in the help. A flag means the same wherever it is taken.
 // Knows no command.
 
+import { quantizationMethods } from "../api/quantization-methods.ts";
+
 /** How a flag's text is read: a switch takes no value, `texts` may be given several times. */
 export type FlagType = "switch" | "text" | "texts" | "integer" | "number";
 
@@ -75,7 +77,7 @@ export const flags = {
     type: "text",
     value: "<how>",
     help: "while loading: nf4, nf4-dq, fp4, int8, q4, q8",
-    among: ["nf4", "nf4-dq", "fp4", "fp4-dq", "int8", "q4", "q8"],
+    among: quantizationMethods,
   },
   "compute-dtype": {
     type: "text",
@@ -159,6 +161,13 @@ export const flags = {
     help: "repetitions after one to warm up (default: 5)",
     range: [1, 1000],
   },
+  to: {
+    type: "text",
+    value: "<how>",
+    help: "nf4, nf4-dq, fp4, fp4-dq, int8, q4, q8",
+    among: quantizationMethods,
+  },
+  force: { type: "switch", help: "replace the folder if it is there" },
   markdown: { type: "switch", help: "print a table in Markdown" },
   svg: { type: "text", value: "<path>", help: "draw the result as a picture" },
   "stdin-wait": {

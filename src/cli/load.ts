@@ -3,6 +3,7 @@
 
 import { basename, resolve } from "node:path";
 import { defaultModel } from "../api/default-model.ts";
+import { methodConfig } from "../api/quantization-methods.ts";
 import { AutoModelForCausalLM, AutoTokenizer, env } from "../index.ts";
 import type { LoadOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
@@ -65,21 +66,11 @@ export function loadOptions(flags: FlagValues): LoadOptions {
     ...(dtype !== undefined && { dtype }),
     ...(attn !== undefined && { attn_implementation: attn }),
     ...(threads !== undefined && { threads }),
-    ...(quantization !== undefined && { quantization_config: quantizationSettings(quantization) }),
+    ...(quantization !== undefined && {
+      quantization_config: methodConfig("--quantization", quantization),
+    }),
     ...(flags["compute-dtype"] !== undefined && { compute_dtype: flags["compute-dtype"] }),
     ...(flags["cache-dtype"] !== undefined && { cacheDtype: flags["cache-dtype"] }),
     ...ggufFile(flags),
-  };
-}
-
-/** `nf4-dq` and the like, as config.json would say it. */
-export function quantizationSettings(name: string): Record<string, unknown> {
-  if (name === "q4" || name === "q8") return { method: name };
-  if (name === "int8") return { load_in_8bit: true };
-  const [bnb_4bit_quant_type, double] = name.split("-");
-  return {
-    load_in_4bit: true,
-    bnb_4bit_quant_type,
-    bnb_4bit_use_double_quant: double !== undefined,
   };
 }

@@ -17,6 +17,7 @@ type Run = (args: Arguments, io: Io) => Promise<number>;
 const runs: Readonly<Record<CommandName, () => Promise<Run>>> = {
   run: async () => (await import("./run.ts")).run,
   chat: async () => (await import("./chat.ts")).chat,
+  quantize: async () => (await import("./quantize.ts")).runQuantize,
   bench: async () => (await import("./bench.ts")).bench,
   eval: async () => (await import("./eval.ts")).evaluate,
   doctor: async () => (await import("./doctor.ts")).doctor,

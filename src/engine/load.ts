@@ -107,6 +107,7 @@ export async function fill(
     const to = Math.min(from + rows, shape.rows);
     const piece = await next;
     next = read(to);
+    next.catch(() => {}); // when this piece fails nobody waits for the next; when it does not, it is awaited
     packer.rows(piece, from, to);
     onBytes((stored.bytes * (to - from)) / shape.rows);
   }

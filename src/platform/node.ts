@@ -19,6 +19,13 @@ import { CheckpointError } from "../errors.ts";
 
 export { allowWideVectors, availableBytes, physicalCores, readAsset } from "./node-threads.ts";
 export { MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
+export {
+  copyFile,
+  makeFolder,
+  parentFolder,
+  removeFolder,
+  replaceFolder,
+} from "./node-folders.ts";
 export { printText } from "./node-output.ts";
 export { machine, type Machine, peakMemory } from "./node-system.ts";
 export {

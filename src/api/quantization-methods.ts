@@ -1,0 +1,30 @@
+// The methods of quantisation by one name each, as the command and `quantize` take them.
+
+import { unknownName } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import { BitsAndBytesConfig } from "./bits-and-bytes-config.ts";
+import type { OwnQuantization } from "./quantization.ts";
+
+/** "nf4", "fp4" and "int8" are bitsandbytes' ("-dq": scales quantised too), "q4" and "q8" ours. */
+export const quantizationMethods = ["nf4", "nf4-dq", "fp4", "fp4-dq", "int8", "q4", "q8"] as const;
+
+export type QuantizationMethod = (typeof quantizationMethods)[number];
+
+/** What `quantization_config` says for a method. @throws InputError an unknown one, with the nearest known */
+export function methodConfig(where: string, method: unknown): BitsAndBytesConfig | OwnQuantization {
+  const known = quantizationMethods.find((name) => name === method);
+  if (known === undefined) {
+    const names = quantizationMethods.join(", ");
+    throw new InputError(
+      `${where}: ${unknownName("method", method, quantizationMethods)} (known: ${names})`,
+    );
+  }
+  if (known === "q4" || known === "q8") return { method: known };
+  if (known === "int8") return new BitsAndBytesConfig({ load_in_8bit: true });
+  const [bnb_4bit_quant_type, double] = known.split("-");
+  return new BitsAndBytesConfig({
+    load_in_4bit: true,
+    bnb_4bit_quant_type,
+    bnb_4bit_use_double_quant: double !== undefined,
+  });
+}

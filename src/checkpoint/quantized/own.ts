@@ -1,0 +1,142 @@
+// Checkpoints of our own methods: config.json has quantization_config { quant_method: "mistral_q4" or "mistral_q8", version: 1,
+// compute_dtype }. A quantised weight X is the tensor X, U8 [bytes], as formats/eight-rows.ts places it, and X.q4_shape or
+// X.q8_shape, I32 [2]: outputs and inputs. So it is read, or mapped, straight into its place. Other weights are plain tensors.
+
+import { CheckpointError, InputError } from "../../errors.ts";
+import { GROUP } from "../../formats/eight-rows.ts";
+import { q4 } from "../../formats/q4.ts";
+import { q8 } from "../../formats/q8.ts";
+import type { Parts, WeightFormat } from "../../formats/weight-format.ts";
+import { bytesOf } from "../../formats/words.ts";
+import { shown } from "../json-reader.ts";
+import type { StoredWeight } from "../stored-weight.ts";
+import type { PlannedTensor } from "../save-safetensors.ts";
+import type { QuantizedWeights } from "../weight-source.ts";
+import type { Checkpoint, TensorEntry } from "../weights.ts";
+import { type Settings, SettingsReader } from "./packed-settings.ts";
+import { placedWeight } from "./placed-parts.ts";
+
+const VERSION = 1;
+const formats: readonly WeightFormat[] = [q4, q8];
+
+/** How our methods are called in config.json. */
+export const ownMethods: readonly string[] = formats.map(({ name }) => `mistral_${name}`);
+
+/** `quantization_config` of config.json for a method "q4" or "q8". */
+export function ownSettings(method: string, compute_dtype: string): Record<string, unknown> {
+  return { quant_method: `mistral_${method}`, version: VERSION, compute_dtype };
+}
+
+/** The tensors of a weight in q4 or q8: its bytes, and its shape. @throws InputError another format, or no matrix */
+export function ownLayout(
+  name: string,
+  format: WeightFormat,
+  shape: readonly number[],
+): PlannedTensor[] {
+  if (!formats.includes(format) || shape.length !== 2) {
+    throw new InputError(
+      `saving ${name}: ${format.name} [${shape.join(", ")}]; our own checkpoints hold matrices in q4 and q8`,
+    );
+  }
+  const [bytes] = format.parts(shape[0], shape[1]);
+  return [
+    { name, dtype: "U8", shape: [bytes], bytes: ([placed]: Parts) => placed },
+    {
+      name: shapeName(name, format),
+      dtype: "I32",
+      shape: [2],
+      bytes: () => bytesOf(Int32Array.from(shape)),
+    },
+  ];
+}
+
+const shapeName = (weight: string, { name }: WeightFormat): string => `${weight}.${name}_shape`;
+
+/**
+ * The quantised weights of such a checkpoint.
+ * @throws CheckpointError another version; a shape without its weight, or that does not fit its bytes; two formats of one weight
+ */
+export async function ownWeights(
+  checkpoint: Checkpoint,
+  settings: Settings,
+): Promise<QuantizedWeights> {
+  const reader = new SettingsReader(
+    `${checkpoint.dir}: settings of ${String(settings.quant_method)}`,
+    settings,
+  );
+  const version = reader.whole("version");
+  if (version !== VERSION) throw reader.refuse("version", version, `${VERSION}`);
+  const weights = new Map<string, StoredWeight>();
+  const used = new Set<string>();
+  for (const entry of checkpoint.tensors.values()) {
+    const format = formats.find(({ name }) => entry.name.endsWith(`.${name}_shape`));
+    if (format === undefined) continue;
+    const name = entry.name.slice(0, entry.name.lastIndexOf("."));
+    const where = `${checkpoint.dir}: ${shown(name)}`;
+    if (weights.has(name)) {
+      throw new CheckpointError(
+        `${where} has two shapes; the file is damaged: quantise the model again`,
+      );
+    }
+    const [rows, columns] = await readShape(checkpoint, where, entry);
+    const placed = checkpoint.tensors.get(name);
+    const [bytes] = format.parts(rows, columns);
+    if (placed === undefined || placed.dtype !== "U8" || placed.bytes !== bytes) {
+      const came =
+        placed === undefined
+          ? "is missing"
+          : `is ${placed.dtype} [${placed.shape.join(", ")}], ${placed.bytes} bytes`;
+      throw new CheckpointError(
+        `${where} ${came}; expected U8 of ${bytes} bytes for ${format.name} [${rows}, ${columns}]; the file is damaged: quantise the model again`,
+      );
+    }
+    weights.set(name, placedOwn(checkpoint, placed, format, [rows, columns]));
+    used.add(name).add(entry.name);
+  }
+  if (weights.size > 0) return { weights, used };
+  throw new CheckpointError(
+    `${checkpoint.dir}: config.json says ${String(settings.quant_method)}, but no tensor is called *.q4_shape or *.q8_shape; ` +
+      "are the weights and config.json of one checkpoint?",
+  );
+}
+
+async function readShape(
+  checkpoint: Checkpoint,
+  where: string,
+  entry: TensorEntry,
+): Promise<readonly [rows: number, columns: number]> {
+  const sizes = new Int32Array(2);
+  const isPair = entry.dtype === "I32" && entry.bytes === sizes.byteLength;
+  if (isPair) await checkpoint.read(entry.name, bytesOf(sizes));
+  const [rows, columns] = sizes;
+  if (rows > 0 && columns > 0) return [rows, columns];
+  const came = isPair ? `[${rows}, ${columns}]` : `${entry.dtype} [${entry.shape.join(", ")}]`;
+  throw new CheckpointError(
+    `${where}: its shape is ${came}, expected two numbers above 0 (I32); the file is damaged: quantise the model again`,
+  );
+}
+
+function placedOwn(
+  checkpoint: Checkpoint,
+  entry: TensorEntry,
+  format: WeightFormat,
+  [rows, columns]: readonly [rows: number, columns: number],
+): StoredWeight {
+  return placedWeight(checkpoint, {
+    ...{ name: entry.name, shape: [rows, columns], encoding: format.name, format },
+    sources: [{ entry }],
+    // Whole groups of rows.
+    cut(from, to) {
+      const first = Math.floor(from / GROUP) * GROUP;
+      const last = Math.min(rows, Math.ceil(to / GROUP) * GROUP);
+      const [begin] = format.parts(first, columns);
+      const [bytes] = format.parts(last - first, columns);
+      return {
+        ranges: [[begin, begin + bytes]],
+        shape: { rows: last - first, columns },
+        from: from - first,
+        to: to - first,
+      };
+    },
+  });
+}

@@ -1,0 +1,91 @@
+// `mistral quantize`: a checkpoint in fewer bits, as a folder of its own, with speed, time left and what it came to.
+// Knows nothing of formats.
+
+import { rmSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { peakMemory } from "#platform";
+import { partialFolder, quantize } from "../api/quantize.ts";
+import type { Quantized, QuantizeProgress } from "../api/quantize.ts";
+import { quantizationMethods } from "../api/quantization-methods.ts";
+import type { QuantizationMethod } from "../api/quantization-methods.ts";
+import { unknownName } from "../did-you-mean.ts";
+import { InputError } from "../errors.ts";
+import type { Arguments, FlagValues } from "./arguments.ts";
+import { pathOf } from "./load.ts";
+import { workProgress } from "./progress.ts";
+import { bytes, duration, styled, visible, write } from "./terminal.ts";
+import type { Io } from "./terminal.ts";
+
+type Report = Quantized & {
+  readonly method: QuantizationMethod;
+  readonly seconds: number;
+  /** Of the whole process. */
+  readonly peak_memory_bytes: number;
+};
+
+/** @returns the exit code */
+export async function runQuantize({ flags, words }: Arguments, io: Io): Promise<number> {
+  const method = methodOf(flags.to);
+  const model = await pathOf(words[0] ?? flags.model);
+  const out = resolve(words[1] ?? `${basename(model)}-${method}`);
+  const start = performance.now();
+  const written = await withProgress(model, out, flags, io, (onProgress) =>
+    quantize(model, out, { method, force: flags.force, signal: io.interrupt, onProgress }),
+  );
+  const seconds = (performance.now() - start) / 1000;
+  const report: Report = { ...written, method, seconds, peak_memory_bytes: peakMemory() };
+  await write(
+    io.stdout,
+    flags.json ? `${JSON.stringify(report)}\n` : describe(report, basename(model), io),
+  );
+  return 0;
+}
+
+function methodOf(to: string | undefined): QuantizationMethod {
+  if (to === undefined) {
+    throw new InputError(
+      `quantize: the method is missing; name one with --to: ${quantizationMethods.join(", ")}`,
+    );
+  }
+  const method = quantizationMethods.find((name) => name === to);
+  if (method !== undefined) return method;
+  throw new InputError(`--to: ${unknownName("method", to, quantizationMethods)}`);
+}
+
+async function withProgress(
+  model: string,
+  out: string,
+  { quiet }: FlagValues,
+  io: Io,
+  run: (onProgress: (step: QuantizeProgress) => void) => Promise<Quantized>,
+): Promise<Quantized> {
+  const name = `quantising ${basename(model)}`;
+  const bar = quiet ? undefined : workProgress(io.stderr, name, "byte");
+  // A second Ctrl-C ends the process at once.
+  const onExit = (): void => rmSync(partialFolder(out), { recursive: true, force: true });
+  process.once("exit", onExit);
+  try {
+    return await run((step) => bar?.update(step));
+  } finally {
+    bar?.done();
+    process.off("exit", onExit);
+  }
+}
+
+function describe(report: Report, model: string, { stdout }: Io): string {
+  const { path, method, source_bytes, seconds, peak_memory_bytes } = report;
+  const times = source_bytes / report.bytes;
+  const speed = `${bytes(source_bytes / seconds)}/s`;
+  const shown = visible(path);
+  return [
+    styled(stdout, "bold", `${model} in ${method}: ${shown}`),
+    `  ${bytes(source_bytes)} became ${bytes(report.bytes)} (${times.toFixed(1)} times smaller)`,
+    `  ${duration(seconds)}, ${speed}, peak memory ${bytes(peak_memory_bytes)}`,
+    styled(stdout, "dim", `  try: mistral run -m ${quoted(shown)}`),
+    "",
+  ].join("\n");
+}
+
+/** As a shell takes it. */
+const quoted = (path: string): string =>
+  /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;

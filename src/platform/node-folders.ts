@@ -1,0 +1,55 @@
+// Folders that appear complete or not at all, on Node. A browser build offers the same functions.
+
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { CheckpointError } from "../errors.ts";
+
+/** Makes a folder, with those above it. @throws CheckpointError */
+export async function makeFolder(path: string): Promise<void> {
+  await guarded(path, "cannot be made", mkdir(path, { recursive: true }));
+}
+
+/** Copies the content of a small file; the copy may be written, whatever the file's own permissions say. @throws CheckpointError */
+export async function copyFile(from: string, to: string): Promise<void> {
+  const copy = async (): Promise<void> => writeFile(to, await readFile(from));
+  await guarded(to, `cannot be copied from ${from}`, copy());
+}
+
+/** Gives the folder `from` the name `to`; what had that name before is gone then, and stays when this fails. @throws CheckpointError */
+export async function replaceFolder(from: string, to: string): Promise<void> {
+  const old = `${from}.old`;
+  const hadOne = await rename(to, old).then(
+    () => true,
+    () => false,
+  );
+  try {
+    await guarded(to, "cannot be given its name", rename(from, to));
+  } catch (error) {
+    if (hadOne) await rename(old, to);
+    throw error;
+  }
+  if (hadOne) await rm(old, { recursive: true, force: true });
+}
+
+/** Removes a folder with all that is in it; one that is not there is none. */
+export async function removeFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+/** The folder that a path lies in. */
+export function parentFolder(path: string): string {
+  return dirname(path);
+}
+
+async function guarded<T>(path: string, what: string, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const full = code === "ENOSPC" || code === "EDQUOT";
+    const remedy = full
+      ? "the disk is full: make room and try again"
+      : "check that the folder may be written";
+    throw new CheckpointError(`${path}: ${what} (${code}); ${remedy}`, { cause });
+  }
+}
