@@ -90,6 +90,19 @@ export class GgufReader {
   async string(what: string): Promise<string> {
     const length = await this.count(1, `the length of ${what}`);
     if (!this.holds(length)) await this.load(length, what);
+    return this.#text(length, what);
+  }
+
+  /** The next string if the window holds it; vocabularies are read some 10⁵ strings at a time. */
+  heldString(what: string): string | undefined {
+    if (!this.holds(8)) return undefined;
+    const length = u64.get(this.#view, this.#at);
+    if (typeof length === "bigint" || !this.holds(8 + length)) return undefined;
+    this.#at += 8;
+    return this.#text(length, what);
+  }
+
+  #text(length: number, what: string): string {
     try {
       return utf8.decode(this.bytes(length));
     } catch (cause) {

@@ -99,7 +99,9 @@ async function readList(
   const least = type === STRING ? 8 : 12;
   const count = await reader.count(least, `the length of ${key}`);
   for (let i = 0; i < count; i++) {
-    items.push(await typedValue(reader, key, type, budget, depth));
+    const held = type === STRING && budget.values > 0 ? reader.heldString(key) : undefined;
+    if (held !== undefined) budget.values--;
+    items.push(held ?? (await typedValue(reader, key, type, budget, depth)));
   }
   return items;
 }
