@@ -5,9 +5,10 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ggufFormats } from "../../src/formats/gguf-types.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
-import { type Random, seeded } from "../random.ts";
+import { seeded } from "../random.ts";
+import { multiply } from "./packed-linear.ts";
 import { bits, packedFormats, packedMatrix, putMatrix } from "./packed-matrix.ts";
-import { type Build, KernelBench, kernelPath, SCRATCH_BYTES } from "./wasm-kernels.ts";
+import { type Build, KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];
 
@@ -25,39 +26,6 @@ const columnsOf: Readonly<Record<string, readonly number[]>> = {
     ]),
   ),
 };
-
-type Sizes = { T: number; K: number; O: number };
-
-function multiply(
-  bench: KernelBench,
-  name: string,
-  { T, K, O }: Sizes,
-  { seed, cuts, wide, flip }: { seed: number; cuts: number; wide: boolean; flip?: number },
-): { packed: Float32Array; plain: Float32Array } {
-  const random = seeded(seed);
-  const w = packedMatrix(name, O, K, random);
-  if (flip !== undefined) w.parts[flip][0] ^= 64;
-  bench.clear();
-  const parts = putMatrix(bench, w);
-  const [x, values] = [bench.reserve(4 * T * K), bench.reserve(4 * O * K)];
-  const [y, plain] = [bench.reserve(4 * T * O), bench.reserve(4 * T * O)];
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
-  bench.set(x, rowsOf(random, T, K));
-  bench.set(values, w.values);
-  const { linear_f32, linear_packed } = bench.kernels;
-  const flag = wide ? 1 : 0;
-  linear_f32(plain, x, values, K, O, scratch, 0, 0, T, 0, O);
-  for (let i = cuts - 1; i >= 0; i--) {
-    const [begin, end] = [Math.floor((i * O) / cuts), Math.floor(((i + 1) * O) / cuts)];
-    const args = [w.code, w.format.param, K, O, scratch, flag, 0, T, begin, end];
-    linear_packed(y, x, ...parts, ...args);
-  }
-  expect(bench.damaged(), `${name}: a byte beside all tensors was written`).toBeUndefined();
-  return { packed: bench.floats(y, T * O), plain: bench.floats(plain, T * O) };
-}
-
-const rowsOf = (random: Random, T: number, K: number): Float32Array =>
-  Float32Array.from(random.numbers(T * K), (x) => x ** 3);
 
 for (const build of builds) {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
