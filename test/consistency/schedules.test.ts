@@ -3,8 +3,10 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import type { EngineCore } from "../../src/engine/core.ts";
 import { SequencePages, tableSize } from "../../src/generate/pages.ts";
+import type { CacheDType } from "../../src/models/attend.ts";
 import { attentions, call, loadFolder, loadGolden, wasmTeam } from "../golden/engines.ts";
 
 const models = ["base-f32", "base-bf16", "base-f16", "sw8-f32", "sw5-mqa-f32", "v03-f32"];
@@ -96,17 +98,27 @@ function expectSameBits(actual: Float32Array, wanted: Float32Array): void {
   expect(a.equals(b)).toBe(true);
 }
 
-describe.each(models)("%s", (model) => {
+const cases: [model: string, cache: CacheDType, runs: number][] = [
+  ...models.map((model): [string, CacheDType, number] => [model, "f32", 35]),
+  ...(["f16", "bf16", "int8"] as const).flatMap((cache): [string, CacheDType, number][] => [
+    ["base-f32", cache, 12],
+    ["sw5-mqa-f32", cache, 12],
+  ]),
+];
+
+describe.each(cases)("%s, cache in %s", (model, cache, numRuns) => {
   test.each(attentions)(
     "%s: random schedules on one thread, two, and in several memories",
     async (attention) => {
       const eager = attention === "eager";
-      const one = await loadGolden(model, (await wasmTeam(1)).backend, attention);
+      const load = (backend: WasmBackend): Promise<EngineCore> =>
+        loadGolden(model, backend, attention, "auto", cache);
+      const one = await load((await wasmTeam(1)).backend);
       const pair = await wasmTeam(2);
-      const two = await loadGolden(model, pair.backend, attention);
+      const two = await load(pair.backend);
       await pair.start();
       const split = await wasmTeam(2, 100_000);
-      const shards = await loadGolden(model, split.backend, attention);
+      const shards = await load(split.backend);
       await split.start();
       expect(split.backend.adopted().memories.length).toBeGreaterThan(1);
 
@@ -120,7 +132,7 @@ describe.each(models)("%s", (model) => {
             );
           }
         }),
-        { numRuns: 35 },
+        { numRuns },
       );
       for (const core of [one, two, shards]) expect(core.memory().pagesInUse).toBe(0);
     },

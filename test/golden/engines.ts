@@ -7,6 +7,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { ReferenceBackend } from "../../src/backends/reference/backend.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { EngineCore } from "../../src/engine/core.ts";
+import type { CacheDType } from "../../src/models/attend.ts";
 import { shared } from "../shared.ts";
 
 export const attentions = ["flash", "eager"] as const;
@@ -25,8 +26,10 @@ export async function loadGolden(
   backend: Backend,
   attention: "flash" | "eager",
   dtype = "auto",
+  cacheDtype?: CacheDType,
 ): Promise<EngineCore> {
-  return loadFolder(shared(`goldens/models/${model}`), backend, attention, dtype);
+  const dir = shared(`goldens/models/${model}`);
+  return loadFolder(dir, backend, attention, dtype, cacheDtype);
 }
 
 /** Loads a model folder. */
@@ -35,10 +38,11 @@ export async function loadFolder(
   backend: Backend,
   attention: "flash" | "eager",
   dtype = "auto",
+  cacheDtype?: CacheDType,
 ): Promise<EngineCore> {
   const config = JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Record<string, unknown>;
   const { core } = await EngineCore.load(
-    { dir, config, dtype, attention, head: "causal" },
+    { dir, config, dtype, attention, cacheDtype, head: "causal" },
     backend,
     { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
     () => {},
