@@ -4,6 +4,7 @@ export { AutoConfig, GenerationConfig, MistralConfig } from "./api/auto-config.t
 export { AutoTokenizer } from "./api/auto-tokenizer.ts";
 export { AutoModel, AutoModelForCausalLM, type WithLoadingInfo } from "./api/auto.ts";
 export { BatchEncoding } from "./api/batch-encoding.ts";
+export { BitsAndBytesConfig, type BitsAndBytesOptions } from "./api/bits-and-bytes-config.ts";
 export { type CacheOptions, DynamicCache } from "./api/cache.ts";
 export { defaultModel } from "./api/default-model.ts";
 export { env } from "./api/env.ts";
@@ -23,6 +24,7 @@ export type {
 } from "./api/outputs.ts";
 export { type Perplexity, perplexity } from "./api/perplexity.ts";
 export type { QuantizationMethod } from "./api/quantization-methods.ts";
+export type { OwnQuantization, QuantizationConfig } from "./api/quantization.ts";
 export {
   quantize,
   type Quantized,
