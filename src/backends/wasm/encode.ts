@@ -63,7 +63,7 @@ export type Encoded = {
 export type AddressOf = (t: Tensor, part?: number) => number;
 
 /** Scratch of products: the most is what kernels/linear-eight-rows.ts takes; linear-nf4.ts takes a quarter of a row if that is more. */
-const PRODUCT_SCRATCH = 128 * 128 + 8 * 2176;
+const PRODUCT_SCRATCH = 128 * 128 + 16 * 1280;
 /** Queries that share a page while it is in the cache. */
 const QUERIES = 64;
 const MOST_ROWS = 16;
