@@ -4,7 +4,7 @@
 import { availableBytes } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
 import { weightDType } from "../../formats/registry.ts";
-import { matrixShape } from "../../formats/weight-format.ts";
+import { matrixShape, type Parts } from "../../formats/weight-format.ts";
 import {
   elements,
   liveShape,
@@ -14,10 +14,14 @@ import {
 } from "../../graph/graph.ts";
 import type { Plan } from "../../graph/plan.ts";
 import { Aborted, type Backend, type InputData, type LeafSpec, type Program } from "../backend.ts";
+import { LLM_INT8, llmInt8Linear } from "./llm-int8.ts";
+
+/** A leaf's numbers; of weights whose bytes are computed with, these too. */
+type PlacedLeaf = { readonly spec: LeafSpec; readonly values: Values; parts?: Parts };
 
 export class ReferenceBackend implements Backend {
   readonly name = "reference";
-  readonly #leaves = new Map<string, { spec: LeafSpec; values: Values }>();
+  readonly #leaves = new Map<string, PlacedLeaf>();
   readonly #stop: Int32Array;
   readonly #memoryLimit: number | undefined;
 
@@ -34,9 +38,9 @@ export class ReferenceBackend implements Backend {
     this.#checkRoom(leaves.reduce((sum, { shape }) => sum + elements(shape) * 8, 0));
     for (const spec of leaves) {
       const values = new Float64Array(elements(spec.shape));
-      const old = this.#leaves.get(spec.name)?.values;
-      if (old !== undefined) values.set(old.subarray(0, values.length));
-      this.#leaves.set(spec.name, { spec, values });
+      const old = this.#leaves.get(spec.name);
+      if (old !== undefined) values.set(old.values.subarray(0, values.length));
+      this.#leaves.set(spec.name, { spec, values, parts: old?.parts });
     }
   }
 
@@ -44,7 +48,8 @@ export class ReferenceBackend implements Backend {
     name: string,
     fill: (parts: readonly Uint8Array[], there: boolean) => Promise<void>,
   ): Promise<void> {
-    const { spec, values } = this.#leaf(name);
+    const leaf = this.#leaf(name);
+    const { spec, values } = leaf;
     const { format } = weightDType(spec.dtype);
     const shape = matrixShape(spec.shape);
     const parts = format.parts(shape.rows, shape.columns).map((bytes) => new Uint8Array(bytes));
@@ -52,6 +57,7 @@ export class ReferenceBackend implements Backend {
     const widened = new Float32Array(values.length);
     format.unpack(parts, shape, 0, shape.rows, widened);
     values.set(widened);
+    if (format.family === LLM_INT8) leaf.parts = parts;
   }
 
   release(names: readonly string[]): void {
@@ -59,7 +65,7 @@ export class ReferenceBackend implements Backend {
   }
 
   compile(plan: Plan): Program {
-    return new ReferenceProgram(plan, (name) => this.#leaf(name).values, this.#stop);
+    return new ReferenceProgram(plan, (name) => this.#leaf(name), this.#stop);
   }
 
   memory(): { weights: number; states: number; scratch: number } {
@@ -86,7 +92,7 @@ export class ReferenceBackend implements Backend {
     );
   }
 
-  #leaf(name: string): { spec: LeafSpec; values: Values } {
+  #leaf(name: string): PlacedLeaf {
     const leaf = this.#leaves.get(name);
     if (leaf === undefined) throw new EngineError(`leaf ${name} has not been placed`);
     return leaf;
@@ -95,11 +101,11 @@ export class ReferenceBackend implements Backend {
 
 class ReferenceProgram implements Program {
   readonly #plan: Plan;
-  readonly #leaf: (name: string) => Values;
+  readonly #leaf: (name: string) => PlacedLeaf;
   readonly #stop: Int32Array;
   #results: Values[] = [];
 
-  constructor(plan: Plan, leaf: (name: string) => Values, stop: Int32Array) {
+  constructor(plan: Plan, leaf: (name: string) => PlacedLeaf, stop: Int32Array) {
     this.#plan = plan;
     this.#leaf = leaf;
     this.#stop = stop;
@@ -107,13 +113,18 @@ class ReferenceProgram implements Program {
 
   async run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void> {
     const values = new Map<number, Values>();
+    const packed = new Map<number, Parts>();
     for (const [name, leaf] of this.#plan.leaves) {
       if (leaf.kind === "input")
         values.set(
           leaf.id,
           Float64Array.from(liveInput(inputs, name, elements(liveShape(leaf, live)))),
         );
-      else values.set(leaf.id, this.#leaf(name));
+      else {
+        const placed = this.#leaf(name);
+        values.set(leaf.id, placed.values);
+        if (placed.parts !== undefined) packed.set(leaf.id, placed.parts);
+      }
     }
     const value = (t: Tensor): Values => {
       const known = values.get(t.id);
@@ -124,6 +135,12 @@ class ReferenceProgram implements Program {
     for (const { op, ins, outs, attrs } of this.#plan.nodes) {
       if (Atomics.load(this.#stop, 0) !== 0) throw new Aborted();
       for (const t of outs) values.set(t.id, new Float64Array(elements(liveShape(t, live))));
+      const parts = op.name === "linear" ? packed.get(ins[1].id) : undefined;
+      if (parts !== undefined) {
+        const [rows] = liveShape(ins[0], live);
+        llmInt8Linear(value(outs[0]), value(ins[0]), parts, rows, ins[1]);
+        continue;
+      }
       op.run(
         outs.map(value),
         ins.map(value),

@@ -1,0 +1,34 @@
+// linear with a weight of LLM.int8: no product of numbers but the method's own, whose rounding of activations is what the model
+// was made with. Outlier columns are chosen for all rows together on the road "call", else for each row. Plain loops.
+
+import { int8Product } from "../../formats/llm-int8-product.ts";
+import { weightDType } from "../../formats/registry.ts";
+import { matrixShape, type Parts } from "../../formats/weight-format.ts";
+import { floats32 } from "../../formats/words.ts";
+import type { DType, Shape, Values } from "../../graph/graph.ts";
+
+/** The family of formats that this is about. */
+export const LLM_INT8 = "int8";
+
+/** y [T, O] = x [T, K] · w [O, K]ᵀ, where w is given by its parts. */
+export function llmInt8Linear(
+  y: Values,
+  x: Values,
+  parts: Parts,
+  rows: number,
+  { shape, dtype }: { readonly shape: Shape; readonly dtype: DType },
+): void {
+  const { rows: O, columns: K } = matrixShape(shape);
+  const { format, road } = weightDType(dtype);
+  const [codes, scales] = parts;
+  const w = {
+    codes: new Int8Array(codes.buffer, codes.byteOffset, codes.length),
+    scales: floats32(scales),
+  };
+  const values = Float32Array.from(x);
+  const together = road === "call" ? rows : 1;
+  for (let t = 0; t < rows; t += together) {
+    const some = values.subarray(t * K, (t + together) * K);
+    y.set(int8Product(some, w, { T: together, K, O }, format.param), t * O);
+  }
+}
