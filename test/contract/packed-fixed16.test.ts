@@ -26,6 +26,7 @@ const sizes: readonly Fixed16["sizes"][] = [
   { T: 16, K: 576, O: 33 },
   { T: 67, K: 1088, O: 70 },
   { T: 1, K: 4160, O: 9 },
+  { T: 131, K: 128, O: 40 },
 ];
 
 /** [T, O] in float64, and how far the road may be from each: what is rounded, times by how much. */

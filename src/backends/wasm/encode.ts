@@ -62,7 +62,7 @@ export type Encoded = {
 /** Address of a tensor in the op's shard; 0 for an output that nobody reads. */
 export type AddressOf = (t: Tensor, part?: number) => number;
 
-/** Scratch of products: the most is what kernels/linear-eight-rows.ts takes; linear-nf4.ts takes a quarter of a row if that is more. */
+/** Scratch of products: the most is what kernels/linear-eight-rows.ts takes; linear-four-bit.ts takes a quarter of a row if that is more. */
 const PRODUCT_SCRATCH = 128 * 128 + 16 * 1280;
 /** Queries that share a page while it is in the cache. */
 const QUERIES = 64;
@@ -94,7 +94,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     work: (w.shape[0] * w.shape[1]) / 4,
     rows: x,
     args: [at(y), at(x), ...partsOf(w, at), w.shape[1], w.shape[0], ...formatOf(w)],
-    scratch: Math.max(PRODUCT_SCRATCH, Math.ceil(w.shape[1] / 4)),
+    scratch: Math.max(PRODUCT_SCRATCH, 256 + Math.ceil(w.shape[1] / 4)),
   }),
 
   pack_rows: ({ ins: [x], outs: [y], attrs }, at) => {
@@ -155,8 +155,8 @@ const encoders: Readonly<Record<string, Encode>> = {
     const group = heads / kvHeads;
     const blockRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(QUERIES / group)));
     const queries = roundUp(blockRows * group, 4);
-    const widened = 832 + Math.max(64 * D, 4096);
-    const scratch = widened + 320 * blockRows + queries * (268 + 4 * roundUp(D, 16));
+    const widened = 640 + Math.max(64 * D, 4096);
+    const scratch = widened + 400 * blockRows + queries * (268 + 4 * roundUp(D, 16));
     return {
       code: PAGED_ATTENTION,
       work: LARGE,
@@ -175,7 +175,7 @@ const encoders: Readonly<Record<string, Encode>> = {
       work: LARGE,
       rows: node.ins[0],
       args,
-      scratch: 64 + Math.max(64 * D, 1024) + 4 * (roundUp(D, 16) + roundUp(columns, 16)),
+      scratch: 128 + Math.max(64 * D, 1024) + 4 * (roundUp(D, 16) + roundUp(columns, 16)),
     };
   },
 

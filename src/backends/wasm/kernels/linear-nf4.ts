@@ -3,20 +3,22 @@
 // any order, and then scaled: y = Σ over blocks of 64 k, in turn, of f32(sum) · (absmax · scale), fused multiply-add.
 // One row reads four rows of w as they lie; more rows share a panel of w that was unpacked to i16, rows in the lanes.
 
-import { FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_NF4_DQ } from "./header";
-import { firstHalves, lastHalves, madd, sumsOfFour } from "./lanes";
+import { fourRows, turn } from "./absmax";
+import { FORMAT_FP4, FORMAT_FP4_DQ } from "./header";
+import { madd, sumsOfFour } from "./lanes";
 import { fixedTile, fixedTileWide } from "./linear-nf4-tiles";
 import { fixedRowBytes } from "./pack-rows-fixed16";
+import { pick, zipHigh, zipLow } from "./unpack-four-bit";
 
 // `scratch`: for one row of x the absmax of four rows of w side by side, block after block; for more, the sums of MOST_ROWS rows,
 // then the panel of 256 k.
-const MOST_ROWS: i32 = 64;
+const MOST_ROWS: i32 = 128;
 /** Rows of w in a panel. */
 const WIDE_ROWS: i32 = 32;
 const NARROW_ROWS: i32 = 16;
-const PANEL: usize = 8192 + 128;
+const PANEL: usize = 16384 + 128;
 /** Bytes of scratch that a call needs, or K / 4 if that is more. */
-export const FIXED_SCRATCH: i32 = 8192 + 128 + 4 * 33 * 128;
+export const FIXED_SCRATCH: i32 = 16384 + 128 + 4 * 33 * 128;
 
 // Values · 6282.85, which brings nf4's near integers (the farthest is off by 5e-5); values of fp4 are multiples of 1/192, · 6144.
 const NF4_UNIT: f32 = 1.0 / 6282.85;
@@ -44,36 +46,17 @@ function highBytes(fp4: bool): v128 {
     : i8x16(-25, -18, -13, -10, -7, -5, -3, 0, 1, 3, 6, 8, 10, 13, 17, 24);
 }
 
-// @ts-ignore: decorator
-@inline
-function pick(table: v128, codes: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(table, codes);
-  return i8x16.swizzle(table, codes);
-}
-
-// Low bytes and high bytes as numbers: the first eight, the last eight.
-// @ts-ignore: decorator
-@inline
-function first(low: v128, high: v128): v128 {
-  return i8x16.shuffle(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-// @ts-ignore: decorator
-@inline
-function last(low: v128, high: v128): v128 {
-  return i8x16.shuffle(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
 /** 16 bytes of codes times 32 packed activations. */
 // @ts-ignore: decorator
 @inline
 function dots(bytes: v128, mask: v128, lows: v128, highs: v128, x: usize): v128 {
   let codes = v128.and(i16x8.shr_u(bytes, 4), mask);
   let low = pick(lows, codes), high = pick(highs, codes);
-  const a = i32x4.add(i32x4.dot_i16x8_s(first(low, high), v128.load(x)), i32x4.dot_i16x8_s(last(low, high), v128.load(x, 16)));
+  const a = i32x4.add(i32x4.dot_i16x8_s(zipLow(low, high), v128.load(x)), i32x4.dot_i16x8_s(zipHigh(low, high), v128.load(x, 16)));
   codes = v128.and(bytes, mask);
   low = pick(lows, codes);
   high = pick(highs, codes);
-  const b = i32x4.add(i32x4.dot_i16x8_s(first(low, high), v128.load(x, 32)), i32x4.dot_i16x8_s(last(low, high), v128.load(x, 48)));
+  const b = i32x4.add(i32x4.dot_i16x8_s(zipLow(low, high), v128.load(x, 32)), i32x4.dot_i16x8_s(zipHigh(low, high), v128.load(x, 48)));
   return i32x4.add(a, b);
 }
 
@@ -105,86 +88,6 @@ function fourByOne(
     absmax += 16;
   }
   return sum;
-}
-
-/** absmax of block `i`. */
-// @ts-ignore: decorator
-@inline
-function absmaxOf(p1: usize, p2: usize, p3: usize, dq: bool, i: usize): f32 {
-  if (!dq) return load<f32>(p1 + (i << 2));
-  return nested(p1, p3, i) * load<f32>(p2 + (i >> 8 << 2)) + load<f32>(p3, 1024);
-}
-
-// @ts-ignore: decorator
-@inline
-function nested(p1: usize, p3: usize, i: usize): f32 {
-  return load<f32>(p3 + (<usize>load<u8>(p1 + i) << 2));
-}
-
-/** absmax of four blocks of 64 k in turn, from number `at` of the matrix on. */
-// @ts-ignore: decorator
-@inline
-function fourAbsmax(p1: usize, p2: usize, p3: usize, dq: bool, shift: usize, at: usize): v128 {
-  const i = at >> shift;
-  if (shift == 6) {
-    if (!dq) return v128.load(p1 + (i << 2));
-    if ((i & 3) == 0) {
-      const numbers = four(nested(p1, p3, i), nested(p1, p3, i + 1), nested(p1, p3, i + 2), nested(p1, p3, i + 3));
-      const scale = v128.load_splat<f32>(p2 + (i >> 8 << 2));
-      return f32x4.add(f32x4.mul(numbers, scale), v128.load_splat<f32>(p3, 1024));
-    }
-  }
-  return four(
-    absmaxOf(p1, p2, p3, dq, i), absmaxOf(p1, p2, p3, dq, (at + 64) >> shift),
-    absmaxOf(p1, p2, p3, dq, (at + 128) >> shift), absmaxOf(p1, p2, p3, dq, (at + 192) >> shift),
-  );
-}
-
-// @ts-ignore: decorator
-@inline
-function four(a: f32, b: f32, c: f32, d: f32): v128 {
-  return f32x4.replace_lane(f32x4.replace_lane(f32x4.replace_lane(f32x4.splat(a), 1, b), 2, c), 3, d);
-}
-
-/** absmax of rows o … o + 3 (the last that there is for those at `end` and after it) side by side, `count` blocks from k on. */
-function fourRows(
-  to: usize, step: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, o: i32, end: i32, k: i32, count: i32,
-): void {
-  const shift = <usize>(31 - clz(param)), dq = format >= FORMAT_NF4_DQ;
-  let a = <usize>o * <usize>K + <usize>k;
-  let b = a + <usize>(min(1, end - 1 - o) * K), c = a + <usize>(min(2, end - 1 - o) * K), d = a + <usize>(min(3, end - 1 - o) * K);
-  for (; count >= 4; count -= 4) {
-    const r = fourAbsmax(p1, p2, p3, dq, shift, a), s = fourAbsmax(p1, p2, p3, dq, shift, b);
-    const t = fourAbsmax(p1, p2, p3, dq, shift, c), u = fourAbsmax(p1, p2, p3, dq, shift, d);
-    turn(to, step, r, s, t, u);
-    to += step << 2;
-    a += 256;
-    b += 256;
-    c += 256;
-    d += 256;
-  }
-  for (; count > 0; --count) {
-    store<f32>(to, absmaxOf(p1, p2, p3, dq, a >> shift));
-    store<f32>(to, absmaxOf(p1, p2, p3, dq, b >> shift), 4);
-    store<f32>(to, absmaxOf(p1, p2, p3, dq, c >> shift), 8);
-    store<f32>(to, absmaxOf(p1, p2, p3, dq, d >> shift), 12);
-    to += step;
-    a += 64;
-    b += 64;
-    c += 64;
-    d += 64;
-  }
-}
-
-/** Four vectors of four lanes, turned around, `step` bytes apart. */
-// @ts-ignore: decorator
-@inline
-function turn(to: usize, step: usize, a: v128, b: v128, c: v128, d: v128): void {
-  const ab = firstHalves(a, b), AB = lastHalves(a, b), cd = firstHalves(c, d), CD = lastHalves(c, d);
-  v128.store(to, i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
-  v128.store(to + step, i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31));
-  v128.store(to + 2 * step, i8x16.shuffle(AB, CD, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
-  v128.store(to + 3 * step, i8x16.shuffle(AB, CD, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31));
 }
 
 function oneRow(
@@ -250,8 +153,8 @@ function fillPanel(
 function turnCodes(to: usize, step: usize, lows: v128, highs: v128, a: v128, b: v128, c: v128, d: v128): void {
   const al = pick(lows, a), ah = pick(highs, a), bl = pick(lows, b), bh = pick(highs, b);
   const cl = pick(lows, c), ch = pick(highs, c), dl = pick(lows, d), dh = pick(highs, d);
-  turn(to, step, first(al, ah), first(bl, bh), first(cl, ch), first(dl, dh));
-  turn(to + 4 * step, step, last(al, ah), last(bl, bh), last(cl, ch), last(dl, dh));
+  turn(to, step, zipLow(al, ah), zipLow(bl, bh), zipLow(cl, ch), zipLow(dl, dh));
+  turn(to + 4 * step, step, zipHigh(al, ah), zipHigh(bl, bh), zipHigh(cl, ch), zipHigh(dl, dh));
 }
 
 /** Up to MOST_ROWS rows of x. */

@@ -1,7 +1,8 @@
 // linear with weights of any format, exactly: a few rows of w at a time are unpacked to f32, and the tiles of linear.ts take
 // them from the first-level cache. A row's bits are those of linear with the unpacked weights, however many rows there are.
 
-import { BLOCK, foldInto, fourByOne, spread, tileWidth } from "./linear";
+import { isAligned, oneRowFourBit } from "./linear-four-bit";
+import { addSums, BLOCK, foldInto, fourByOne, spread, tileWidth } from "./linear";
 import { tail, unpackedSixByTwo, unpackedThreeByTwo, X_TAILS } from "./linear-tiles";
 import { unpack } from "./unpack";
 
@@ -27,23 +28,6 @@ function oneRow(
       fourByOne<f32>(sums, x + (<usize>k << 2), rows, rows + 4096, rows + 8192, rows + 12288, length, scratch, 4);
       addSums(to, sums, count, k == 0);
     }
-  }
-}
-
-/** y += sums, or y = sums for the first block. */
-// @ts-ignore: decorator
-@inline
-function addSums(y: usize, sums: usize, count: i32, first: bool): void {
-  if (count == 4) {
-    const sum = v128.load(sums);
-    v128.store(y, first ? sum : f32x4.add(v128.load(y), sum));
-    return;
-  }
-  for (; count > 0; --count) {
-    const sum = load<f32>(sums);
-    store<f32>(y, first ? sum : load<f32>(y) + sum);
-    y += 4;
-    sums += 4;
   }
 }
 
@@ -88,9 +72,10 @@ export function linear_packed(
 ): void {
   const rows = rowEnd - rowBegin;
   if (rows > 1) manyRows(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
-  else if (rows == 1)
-    oneRow(
-      y + <usize>rowBegin * (<usize>O << 2), x + <usize>rowBegin * (<usize>K << 2), p0, p1, p2, p3, format, param, K, scratch,
-      begin, end,
-    );
+  else if (rows == 1) {
+    y += <usize>rowBegin * (<usize>O << 2);
+    x += <usize>rowBegin * (<usize>K << 2);
+    if (isAligned(format, param, K)) oneRowFourBit(y, x, p0, p1, p2, p3, format, param, K, scratch, begin, end);
+    else oneRow(y, x, p0, p1, p2, p3, format, param, K, scratch, begin, end);
+  }
 }

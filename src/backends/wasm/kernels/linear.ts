@@ -114,6 +114,23 @@ function addLane(y: usize, value: f32, first: bool): void {
   store<f32>(y, first ? value : load<f32>(y) + value);
 }
 
+/** Adds up to four sums of a block to y; the first block's are stored. */
+// @ts-ignore: decorator
+@inline
+export function addSums(y: usize, sums: usize, count: i32, first: bool): void {
+  if (count == 4) {
+    const sum = v128.load(sums);
+    v128.store(y, first ? sum : f32x4.add(v128.load(y), sum));
+    return;
+  }
+  for (; count > 0; --count) {
+    const sum = load<f32>(sums);
+    store<f32>(y, first ? sum : load<f32>(y) + sum);
+    y += 4;
+    sums += 4;
+  }
+}
+
 /** `length` of k of one row of w as f32, in groups of 8 k that lie `width` groups apart; zeros when there is no such row. */
 export function spread<F>(to: usize, from: usize, length: i32, width: i32, there: bool): void {
   const mask = f16Mask(), scale = f16Scale(), limit = f16Limit(), ones = f16Ones();

@@ -4,7 +4,7 @@
 
 // @ts-ignore: decorator
 @inline
-function pick(table: v128, codes: v128): v128 {
+export function pick(table: v128, codes: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(table, codes);
   return i8x16.swizzle(table, codes);
 }
@@ -12,28 +12,28 @@ function pick(table: v128, codes: v128): v128 {
 // Byte 0 … 3 of each code's value; F stands for the format: u8 is nf4, i8 fp4.
 // @ts-ignore: decorator
 @inline
-function bytes0<F>(): v128 {
+export function bytes0<F>(): v128 {
   return isSigned<F>()
     ? i8x16(0, -85, -85, 0, -85, 0, -85, 0, 0, -85, -85, 0, -85, 0, -85, 0)
     : i8x16(0, -79, 48, -96, 77, 63, 113, 0, -1, -29, -35, 58, -72, -85, -77, 0);
 }
 // @ts-ignore: decorator
 @inline
-function bytes1<F>(): v128 {
+export function bytes1<F>(): v128 {
   return isSigned<F>()
     ? i8x16(0, -86, -86, 0, -86, 0, -86, 0, 0, -86, -86, 0, -86, 0, -86, 0)
     : i8x16(0, 57, 107, 50, -94, 53, 120, 0, -6, -54, 4, 3, -92, 7, 19, 0);
 }
 // @ts-ignore: decorator
 @inline
-function bytes2<F>(): v128 {
+export function bytes2<F>(): v128 {
   return isSigned<F>()
     ? i8x16(0, -86, 42, -128, -86, 0, 42, -128, 0, -86, 42, -128, -86, 0, 42, -128)
     : i8x16(-128, 50, 6, -54, -111, 61, -70, 0, -94, 36, 124, -83, -31, 16, 57, -128);
 }
 // @ts-ignore: decorator
 @inline
-function bytes3<F>(): v128 {
+export function bytes3<F>(): v128 {
   return isSigned<F>()
     ? i8x16(0, 59, 63, 63, 62, 63, 62, 62, -128, -69, -65, -65, -66, -65, -66, -66)
     : i8x16(-65, -65, -65, -66, -66, -66, -67, 0, 61, 62, 62, 62, 62, 63, 63, 63);
@@ -42,22 +42,22 @@ function bytes3<F>(): v128 {
 // Bytes, or pairs of them, of two vectors in turn.
 // @ts-ignore: decorator
 @inline
-function zipLow(a: v128, b: v128): v128 {
+export function zipLow(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 // @ts-ignore: decorator
 @inline
-function zipHigh(a: v128, b: v128): v128 {
+export function zipHigh(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 // @ts-ignore: decorator
 @inline
-function pairLow(a: v128, b: v128): v128 {
+export function pairLow(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
 }
 // @ts-ignore: decorator
 @inline
-function pairHigh(a: v128, b: v128): v128 {
+export function pairHigh(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
 }
 
