@@ -7,6 +7,8 @@ import { CheckpointError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
 import { GROUP } from "../formats/eight-rows.ts";
 import { q4, regroupQ4 } from "../formats/q4.ts";
+import { q4k, regroupQ4K } from "../formats/q4k.ts";
+import { q6k, regroupQ6K } from "../formats/q6k.ts";
 import { q8, regroupQ8 } from "../formats/q8.ts";
 import { type MatrixShape, matrixShape, type WeightFormat } from "../formats/weight-format.ts";
 import { ggufArchitecture, ggufConfig } from "./gguf-config.ts";
@@ -191,6 +193,8 @@ const REGROUPED: ReadonlyMap<
 > = new Map([
   ["Q4_0", { format: q4, rows: regroupQ4 }],
   ["Q8_0", { format: q8, rows: regroupQ8 }],
+  ["Q4_K", { format: q4k, rows: regroupQ4K }],
+  ["Q6_K", { format: q6k, rows: regroupQ6K }],
 ]);
 
 /** Where row `row` of a head lies in the file: pairs (j, j + D/2) are neighbours there. */

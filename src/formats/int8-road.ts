@@ -1,5 +1,5 @@
 // The int8 road: what a product of rows with packed weights is when activations are rounded to int8. Plain loops, the
-// specification of the kernels pack_rows_int8, linear_q4 and linear_q8. Less exact than the weights alone: each activation is
+// specification of the kernels pack_rows_int8 and linear_q4, _q8, _q4k, _q6k. Less exact than the weights alone: each activation is
 // off by up to half of its block's largest size / 127.
 
 /** Numbers of a row that share a scale: of activations, and of the weights they meet. */
@@ -32,20 +32,34 @@ export function roundToInt8(x: Float32Array): Int8Row {
   return { codes, scales };
 }
 
-/** One row of weights as integers, with a scale for each block of 32: q4's code − 8, q8's code − 128. */
-export type IntegerRow = { readonly integers: Int8Array; readonly scales: Float32Array };
+/**
+ * One row of weights: integers, each with the scale of its run of 16 or 32; and, where a format has them, a minimum for each 32
+ * that is taken off. q4: code − 8, q8: code − 128, q4k: code, q6k: code − 32.
+ */
+export type IntegerRow = {
+  readonly integers: Int8Array;
+  readonly run: 16 | 32;
+  readonly scales: Float32Array;
+  readonly minima?: Float32Array;
+};
 
 /**
- * Their product: the sum of block after block, integer sum · (scale · scale). Integer sums are exact; kernels round the product
- * of the scales and each addition to f32, in this order, with one rounding (fused) or two for a block's product and addition.
+ * Their product: block after block of 32, the integer sum of each run · (scale · scale), less the sum of activations · (scale ·
+ * minimum). Integer sums are exact, those of two runs of 16 too; kernels round the products of scales and each addition to f32,
+ * in this order, with one rounding (fused) or two for a block's product and addition.
  */
 export function int8Product(x: Int8Row, w: IntegerRow): number {
   let sum = 0;
-  for (let block = 0; block < x.scales.length; block++) {
+  for (let k = 0; k < x.codes.length; k += w.run) {
+    const block = Math.floor(k / INT8_BLOCK);
     let integer = 0;
-    for (let k = block * INT8_BLOCK; k < (block + 1) * INT8_BLOCK; k++)
-      integer += x.codes[k] * w.integers[k];
-    sum += integer * (x.scales[block] * w.scales[block]);
+    let codes = 0;
+    for (let i = k; i < k + w.run; i++) {
+      integer += x.codes[i] * w.integers[i];
+      codes += x.codes[i];
+    }
+    sum += integer * (x.scales[block] * w.scales[k / w.run]);
+    if (w.minima !== undefined) sum -= codes * (x.scales[block] * w.minima[block]);
   }
   return sum;
 }

@@ -9,6 +9,8 @@ import { int4Family } from "./int4.ts";
 import { int8Format } from "./llm-int8.ts";
 import { plainFormat } from "./plain.ts";
 import { q4 } from "./q4.ts";
+import { q4k } from "./q4k.ts";
+import { q6k } from "./q6k.ts";
 import { q8 } from "./q8.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
@@ -18,7 +20,10 @@ type Family = (name: string) => WeightFormat | undefined;
 const families: readonly Family[] = [ggufFamily, fourBitFormat, int8Format, int4Family];
 
 const known = new Map<string, WeightFormat>(
-  [...[...formats.values()].map(plainFormat), i8, q4, q8].map((format) => [format.name, format]),
+  [...[...formats.values()].map(plainFormat), i8, q4, q8, q4k, q6k].map((format) => [
+    format.name,
+    format,
+  ]),
 );
 
 /** A weight's dtype: the format in which it lies, and the road on which products are computed ("": exact, in f32). */

@@ -5,7 +5,8 @@ import { setFlagsFromString } from "node:v8";
 import { expect, test } from "vitest";
 import { enableRevectorize } from "../../src/backends/wasm/features.ts";
 import { seeded } from "../random.ts";
-import { multiply, type Product, randomProduct, roadFormats } from "./int8-road.ts";
+import { multiply, type Sizes } from "./int8-road.ts";
+import { randomProduct, roadWeights } from "./int8-weights.ts";
 import { KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 /** An empty custom section: V8 keeps the code of bytes that it has compiled before. */
@@ -20,15 +21,20 @@ const wide = new KernelBench(
   new WebAssembly.Module(Buffer.concat([bytes, Uint8Array.from(CUSTOM_SECTION)])),
 );
 
-const sizes: readonly Product["sizes"][] = [
+const sizes: readonly Sizes[] = [
   { T: 1, K: 33, O: 9 },
   { T: 1, K: 2048, O: 70 },
   { T: 5, K: 1056, O: 33 },
   { T: 130, K: 100, O: 64 },
 ];
 
-const products = Object.keys(roadFormats).flatMap((format) =>
-  sizes.map((size) => randomProduct(format, size, seeded(size.K))),
+const products = Object.keys(roadWeights).flatMap((format) =>
+  sizes
+    .map(({ K, ...size }) => ({
+      ...size,
+      K: Math.ceil(K / roadWeights[format].step) * roadWeights[format].step,
+    }))
+    .map((size) => randomProduct(format, size, seeded(size.K))),
 );
 
 test.each(products)("$format $sizes", async (product) => {

@@ -36,3 +36,17 @@ export function scaleMask(): v128 {
 export function scales(p: usize, mask: v128): v128 {
   return v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), mask);
 }
+
+/** sum + product of two vectors. */
+// @ts-ignore: decorator
+@inline
+export function addProduct(sum: v128, a: v128, b: v128): v128 {
+  return madd(a, b, sum);
+}
+
+/** d · the sum of the two values at which sums start: d · -8 · Σx of a block. */
+// @ts-ignore: decorator
+@inline
+export function sumOfStart(start: v128, d: v128, ones: v128): v128 {
+  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(start, ones)), d);
+}

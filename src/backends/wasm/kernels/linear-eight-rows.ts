@@ -1,8 +1,11 @@
-// linear on the int8 road: y [T, O] = packed x [T, K] · w [O, K]ᵀ, weights in groups of 8 rows (q4, q8; src/formats/eight-rows.ts),
+// linear on the int8 road: y [T, O] = packed x [T, K] · w [O, K]ᵀ, weights in groups of 8 rows (q4, q8, q4k, q6k; see src/formats/),
 // activations from pack_rows_int8. Four groups, 32 columns, are computed together. One order of summation, whoever computes
 // a row: integers are exact within 32 k, and blocks of 32 k are added one after the other, in f32.
 
-import { q4_2x2, q4_4x1, q4_4x2, q4_panel, q4_stream, q8_2x2, q8_4x1, q8_4x2, q8_panel, q8_stream } from "./generated/tiles";
+import {
+  q4_2x2, q4_4x1, q4_4x2, q4_panel, q4_stream, q4k_2x2, q4k_4x1, q4k_4x2, q4k_panel, q4k_stream, q6k_2x2, q6k_4x1, q6k_4x2,
+  q6k_panel, q6k_stream, q8_2x2, q8_4x1, q8_4x2, q8_panel, q8_stream,
+} from "./generated/tiles";
 import { X_BLOCK } from "./pack-rows-int8";
 
 /** Columns that are computed together; ranges begin at a multiple of it. */
@@ -11,19 +14,25 @@ export const EIGHT_ROWS_COLUMNS: i32 = 32;
 export const EIGHT_ROWS_ROWS: i32 = 128;
 /** Bytes of 32 columns of sums. */
 const SUMS: usize = 128;
-/** Bytes of scratch that a call needs: the sums, and a panel of q8. */
-export const EIGHT_ROWS_SCRATCH: i32 = 128 * 128 + 8 * 2176;
+/** Bytes of scratch that a call needs: the sums, and a panel of any format, which stays in the first-level cache. */
+export const EIGHT_ROWS_SCRATCH: i32 = 128 * 128 + 16 * 1280;
 
-// Types stand for formats: u8 for q4, i8 for q8.
+// Types stand for formats: u8 for q4, i8 for q8, u16 for q4k, i16 for q6k.
 
-/** Bytes of 8 rows × 32 k. */
+/** Bytes of 8 rows × some k, and how many k. */
 // @ts-ignore: decorator
 @inline
 function blockBytes<F>(): usize {
+  if (sizeof<F>() == 2) return isSigned<F>() ? 1680 : 1184;
   return isSigned<F>() ? 272 : 144;
 }
+// @ts-ignore: decorator
+@inline
+function blockNumbers<F>(): i32 {
+  return sizeof<F>() == 2 ? 256 : 32;
+}
 
-/** Blocks of k in a panel, which stays in the first-level cache: 18 KiB. */
+/** Blocks of 32 k in a panel. */
 // @ts-ignore: decorator
 @inline
 function panelBlocks<F>(): i32 {
@@ -33,36 +42,67 @@ function panelBlocks<F>(): i32 {
 // @ts-ignore: decorator
 @inline
 function stream<F>(c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize): void {
-  if (isSigned<F>()) q8_stream(c, w0, w1, w2, w3, x, blocks, xStride);
+  if (sizeof<F>() == 2) {
+    if (isSigned<F>()) q6k_stream(c, w0, w1, w2, w3, x, blocks, xStride);
+    else q4k_stream(c, w0, w1, w2, w3, x, blocks, xStride);
+  } else if (isSigned<F>()) q8_stream(c, w0, w1, w2, w3, x, blocks, xStride);
   else q4_stream(c, w0, w1, w2, w3, x, blocks, xStride);
 }
 
 // @ts-ignore: decorator
 @inline
 function panelOf<F>(panel: usize, w0: usize, w1: usize, w2: usize, w3: usize, blocks: i32): void {
-  if (isSigned<F>()) q8_panel(panel, w0, w1, w2, w3, blocks);
+  if (sizeof<F>() == 2) {
+    if (isSigned<F>()) q6k_panel(panel, w0, w1, w2, w3, blocks);
+    else q4k_panel(panel, w0, w1, w2, w3, blocks);
+  } else if (isSigned<F>()) q8_panel(panel, w0, w1, w2, w3, blocks);
   else q4_panel(panel, w0, w1, w2, w3, blocks);
 }
 
-/** Adds to the sums of all rows what some blocks of k give. 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2 at 128. */
+// 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2 at 128.
+
+// @ts-ignore: decorator
+@inline
+function fourByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize): void {
+  if (sizeof<F>() == 2) {
+    if (isSigned<F>()) q6k_4x2(c, panel, x, blocks, xStride);
+    else q4k_4x2(c, panel, x, blocks, xStride);
+  } else if (isSigned<F>()) q8_4x2(c, panel, x, blocks, xStride);
+  else q4_4x2(c, panel, x, blocks, xStride);
+}
+
+// @ts-ignore: decorator
+@inline
+function twoByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize): void {
+  if (sizeof<F>() == 2) {
+    if (isSigned<F>()) q6k_2x2(c, panel, x, blocks, xStride);
+    else q4k_2x2(c, panel, x, blocks, xStride);
+  } else if (isSigned<F>()) q8_2x2(c, panel, x, blocks, xStride);
+  else q4_2x2(c, panel, x, blocks, xStride);
+}
+
+// @ts-ignore: decorator
+@inline
+function fourByOne<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize): void {
+  if (sizeof<F>() == 2) {
+    if (isSigned<F>()) q6k_4x1(c, panel, x, blocks, xStride);
+    else q4k_4x1(c, panel, x, blocks, xStride);
+  } else if (isSigned<F>()) q8_4x1(c, panel, x, blocks, xStride);
+  else q4_4x1(c, panel, x, blocks, xStride);
+}
+
+/** Adds to the sums of all rows what some blocks of k give. */
 function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, rows: i32, wide: i32): void {
   for (; rows > 1; rows -= 2) {
-    if (wide) {
-      if (isSigned<F>()) q8_4x2(c, panel, x, blocks, xStride);
-      else q4_4x2(c, panel, x, blocks, xStride);
-    } else if (isSigned<F>()) {
-      q8_2x2(c, panel, x, blocks, xStride);
-      q8_2x2(c + 64, panel + 64, x, blocks, xStride);
-    } else {
-      q4_2x2(c, panel, x, blocks, xStride);
-      q4_2x2(c + 64, panel + 64, x, blocks, xStride);
+    if (wide) fourByTwo<F>(c, panel, x, blocks, xStride);
+    else {
+      twoByTwo<F>(c, panel, x, blocks, xStride);
+      twoByTwo<F>(c + 64, panel + 64, x, blocks, xStride);
     }
     c += 2 * SUMS;
     x += 2 * X_BLOCK;
   }
-  if (!rows) return;
-  if (isSigned<F>()) q8_4x1(c, panel, x, blocks, xStride);
-  else q4_4x1(c, panel, x, blocks, xStride);
+  if (rows) fourByOne<F>(c, panel, x, blocks, xStride);
 }
 
 /** Sums of 32 columns to rows of y, of which `count` exist. */
@@ -93,7 +133,7 @@ function linear<F>(
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
   const blocks = (K + 31) >> 5, last = (O - 1) >> 3;
-  const groupBytes = <usize>blocks * blockBytes<F>();
+  const groupBytes = <usize>((K + blockNumbers<F>() - 1) / blockNumbers<F>()) * blockBytes<F>();
   const xStride = <usize>rowsOfStep * X_BLOCK, yStride = <usize>O << 2;
   const panel = scratch + <usize>EIGHT_ROWS_ROWS * SUMS;
   for (let o = begin; o < end; o += EIGHT_ROWS_COLUMNS) {
@@ -114,7 +154,7 @@ function linear<F>(
         const n = min(panelBlocks<F>(), blocks - block);
         panelOf<F>(panel, w0 + offset, w1 + offset, w2 + offset, w3 + offset, n);
         addPanel<F>(scratch, panel, x, n, xStride, rows, wide);
-        offset += <usize>panelBlocks<F>() * blockBytes<F>();
+        offset += <usize>(panelBlocks<F>() * 32 / blockNumbers<F>()) * blockBytes<F>();
         x += <usize>panelBlocks<F>() * xStride;
       }
       copyOut(y + <usize>row * yStride + (<usize>o << 2), yStride, scratch, rows, count);
@@ -138,4 +178,18 @@ export function linear_q8(
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
   linear<i8>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+}
+
+export function linear_q4k(
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  linear<u16>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+}
+
+export function linear_q6k(
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  linear<i16>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
 }

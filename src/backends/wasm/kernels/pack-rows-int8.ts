@@ -21,7 +21,7 @@ function code(v: v128, inverse: v128): v128 {
 }
 
 /** 32 numbers as a block at `to`. One that is not finite makes the scale infinite or NaN, and so every sum NaN. */
-function packBlock(to: usize, x: usize): void {
+function packBlock(to: usize, x: usize, run: i32): void {
   const a = v128.load(x), b = v128.load(x, 16), c = v128.load(x, 32), d = v128.load(x, 48);
   const e = v128.load(x, 64), f = v128.load(x, 80), g = v128.load(x, 96), h = v128.load(x, 112);
   const low = f32x4.max(f32x4.max(f32x4.abs(a), f32x4.abs(b)), f32x4.max(f32x4.abs(c), f32x4.abs(d)));
@@ -34,14 +34,19 @@ function packBlock(to: usize, x: usize): void {
     return;
   }
   const inverse = f32x4.splat(<f32>127 / largest);
-  const p = i8x16.narrow_i16x8_s(
+  let p = i8x16.narrow_i16x8_s(
     i16x8.narrow_i32x4_s(code(a, inverse), code(b, inverse)),
     i16x8.narrow_i32x4_s(code(c, inverse), code(d, inverse)),
   );
-  const q = i8x16.narrow_i16x8_s(
+  let q = i8x16.narrow_i16x8_s(
     i16x8.narrow_i32x4_s(code(e, inverse), code(f, inverse)),
     i16x8.narrow_i32x4_s(code(g, inverse), code(h, inverse)),
   );
+  if (run == 16) {
+    const first = p;
+    p = i8x16.shuffle(first, q, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
+    q = i8x16.shuffle(first, q, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
+  }
   let sums = i16x8.add(i16x8.extadd_pairwise_i8x16_s(p), i16x8.extadd_pairwise_i8x16_s(q));
   sums = i16x8.add(sums, i8x16.shuffle(sums, sums, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
   sums = i16x8.add(sums, i8x16.shuffle(sums, sums, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
@@ -51,13 +56,18 @@ function packBlock(to: usize, x: usize): void {
   v128.store(to, q, 24);
 }
 
-/** Rows [begin, end) of x [rows, K]. `scratch`: 128 bytes, where the last k of a row are filled up. */
-export function pack_rows_int8(to: usize, x: usize, K: i32, rows: i32, scratch: usize, begin: i32, end: i32): void {
+/**
+ * Rows [begin, end) of x [rows, K]. `run`: numbers of a row of weights that share a scale; 16: pairs of the first and of the
+ * last 16 k of a block lie in turn, see src/formats/q6k.ts. `scratch`: 128 bytes, where the last k of a row are filled up.
+ */
+export function pack_rows_int8(
+  to: usize, x: usize, K: i32, rows: i32, run: i32, scratch: usize, begin: i32, end: i32,
+): void {
   const stride = <usize>rows * X_BLOCK;
   for (let row = begin; row < end; row++) {
     let from = x + <usize>row * (<usize>K << 2), block = to + <usize>row * X_BLOCK;
     for (let n = K >> 5; n > 0; --n) {
-      packBlock(block, from);
+      packBlock(block, from, run);
       from += 128;
       block += stride;
     }
@@ -65,7 +75,7 @@ export function pack_rows_int8(to: usize, x: usize, K: i32, rows: i32, scratch: 
     if (rest) {
       memory.fill(scratch, 0, 128);
       memory.copy(scratch, from, <usize>rest << 2);
-      packBlock(block, scratch);
+      packBlock(block, scratch, run);
     }
   }
 }

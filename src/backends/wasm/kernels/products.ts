@@ -2,11 +2,11 @@
 // packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode.ts.
 
 import {
-  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_Q4, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8,
+  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q8, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8,
   LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_LLM_INT8, PACK_LLM_INT8_CALL, WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
-import { linear_q4, linear_q8 } from "./linear-eight-rows";
+import { linear_q4, linear_q4k, linear_q6k, linear_q8 } from "./linear-eight-rows";
 import { linear_llm_int8 } from "./linear-int8";
 import { linear_fixed16 } from "./linear-nf4";
 import { linear_packed } from "./linear-packed";
@@ -46,7 +46,8 @@ function columnsOf(op: usize, rows: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function mostRows(op: usize): i32 {
-  return word(op, CODE_WORD) == LINEAR_INT8 ? 128 : 64;
+  // Unpacking weights should pay.
+  return word(op, CODE_WORD) == LINEAR ? 64 : 128;
 }
 
 export function productUnits(op: usize, rows: i32): i32 {
@@ -93,7 +94,9 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
       return linear_packed(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
     case LINEAR_INT8:
       if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
-      else linear_q8(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q8) linear_q8(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4K) linear_q4k(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
+      else linear_q6k(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
       return;
     case LINEAR_FIXED16:
       return linear_fixed16(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
@@ -111,16 +114,16 @@ export function packUnits(op: usize, rows: i32): i32 {
 
 /** Rows [begin, end) of `rows`, packed for the products that read them. */
 export function packRows(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
-  const to = address(op, 0), x = address(op, 1), K = arg(op, 2), threshold = reinterpret<f32>(arg(op, 4));
+  const to = address(op, 0), x = address(op, 1), K = arg(op, 2), param = reinterpret<f32>(arg(op, 4));
   switch (arg(op, 3)) {
     case PACK_INT8:
-      return pack_rows_int8(to, x, K, rows, scratch, begin, end);
+      return pack_rows_int8(to, x, K, rows, <i32>param, scratch, begin, end);
     case PACK_FIXED16:
       return pack_rows_fixed16(to, x, K, begin, end);
     case PACK_LLM_INT8:
-      return pack_rows_llm_int8(to, x, K, threshold, 0, scratch, begin, end);
+      return pack_rows_llm_int8(to, x, K, param, 0, scratch, begin, end);
     case PACK_LLM_INT8_CALL:
-      return pack_rows_llm_int8(to, x, K, threshold, 1, scratch, 0, rows);
+      return pack_rows_llm_int8(to, x, K, param, 1, scratch, 0, rows);
     default:
       unreachable();
   }

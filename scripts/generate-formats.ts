@@ -1,0 +1,127 @@
+// What generate-tiles.ts must know of each format: where its codes lie in a block of 8 rows × 32 k, how they become operands
+// of at most 7 bits, and what the sums of those are multiplied by. Expressions are AssemblyScript. Layouts: src/formats/.
+
+/** One quad of k (4 of each of 8 rows) out of a run of 32 bytes: to which plane of sums it is added, and how it is taken. */
+export type Operand = { readonly plane: number; readonly quad: number; of(bytes: string): string };
+
+/** Vectors for four rows: the scale · 2⁻¹¹²; the minimum · 2⁻¹¹² / 8; factors of the two i16 sums of each row. */
+export type Vectors = {
+  readonly scale: string;
+  readonly minimum?: string;
+  readonly factor?: string;
+};
+
+export type Format = {
+  readonly name: string;
+  readonly blockBytes: number;
+  /** Bytes before each eight blocks, and the locals of each four rows that are made of them. */
+  readonly headBytes: number;
+  readonly headLocals: readonly string[];
+  /** Assigns them: `w` is where the group is read, `at` 0 or 1 for rows 0 to 3 or 4 to 7, `rows` the suffix of their names. */
+  head(w: string, at: number, rows: string): readonly string[];
+  /** Vectors that functions hold in locals, because V8 builds a constant anew wherever it stands. */
+  readonly constants: readonly (readonly [name: string, value: string])[];
+  /** For each plane whether its sums start with the zero point, -8 · Σx, or at nothing. */
+  readonly planes: readonly ("zero point" | "nothing")[];
+  readonly runs: readonly (readonly Operand[])[];
+  /** Those that it has, in the order of a panel. */
+  readonly vectors: readonly (keyof Vectors)[];
+  /** `before`: statements that the expressions need; they may use the local v. */
+  vectorsOf(w: string, at: number, rows: string): Vectors & { readonly before?: readonly string[] };
+  /** By what the i16 sums of a plane are multiplied while two and two are added. */
+  weight(plane: number, factor: string): string;
+};
+
+const low = (r: string): string => `v128.and(${r}, mask)`;
+const high = (r: string): string => `v128.and(i16x8.shr_u(${r}, 4), mask)`;
+
+/** Four runs: quad j in the low halves of bytes, j + 4 in the high ones. */
+const nibbles = (plane: number): Operand[][] =>
+  [0, 1, 2, 3].map((quad) => [
+    { plane, quad, of: low },
+    { plane, quad: quad + 4, of: high },
+  ]);
+
+const constants: Format["constants"] = [
+  ["ones", "i16x8.splat(1)"],
+  ["mask", "i8x16.splat(15)"],
+  ["bits", "scaleMask()"],
+];
+
+const noHead = { headBytes: 0, headLocals: [], head: () => [] } as const;
+
+const q4: Format = {
+  ...{ name: "q4", blockBytes: 144, ...noHead, constants },
+  planes: ["zero point"],
+  runs: nibbles(0),
+  vectors: ["scale"],
+  vectorsOf: (w, at) => ({ scale: `scales(${w} + ${at * 8}, bits)` }),
+  weight: () => "ones",
+};
+
+/** A code is 16 · its high half, which takes the zero point with it, + its low half. */
+const q8: Format = {
+  ...{ name: "q8", blockBytes: 272, ...noHead },
+  constants: [...constants, ["sixteen", "i16x8.splat(16)"]],
+  planes: ["zero point", "nothing"],
+  runs: [0, 1, 2, 3, 4, 5, 6, 7].map((quad) => [
+    { plane: 0, quad, of: high },
+    { plane: 1, quad, of: low },
+  ]),
+  vectors: ["scale"],
+  vectorsOf: (w, at) => ({ scale: `scales(${w} + ${at * 8}, bits)` }),
+  weight: (plane) => (plane === 0 ? "sixteen" : "ones"),
+};
+
+/** Before eight blocks d and dmin; a block begins with 16 bits a row: its scale, and its minimum · 256. */
+const q4k: Format = {
+  ...{ name: "q4k", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"] },
+  head: (w, at, rows) => [
+    `d${rows} = scales(${w} + ${at * 8}, bits);`,
+    `e${rows} = f32x4.mul(scales(${w} + ${16 + at * 8}, bits), part);`,
+  ],
+  constants: [
+    ...constants,
+    ["lowByte", "i32x4.splat(255)"],
+    ["highByte", "i32x4.splat(0xff00)"],
+    ["part", "f32x4.splat(0.125 / 256)"],
+  ],
+  planes: ["nothing"],
+  runs: nibbles(0),
+  vectors: ["scale", "minimum"],
+  vectorsOf: (w, at, rows) => ({
+    before: [`v = v128.load_ext<u16>(${w} + ${at * 8});`],
+    scale: `f32x4.mul(d${rows}, f32x4.convert_i32x4_s(v128.and(v, lowByte)))`,
+    minimum: `f32x4.mul(e${rows}, f32x4.convert_i32x4_s(v128.and(v, highByte)))`,
+  }),
+  weight: () => "ones",
+};
+
+/**
+ * Before eight blocks d; a block begins with two i8 scales a row, one for each 16 k, which are the two i16 sums of a row: k lie
+ * in another order, see q6k.ts. Six codes' bits: four low ones in nibbles, then two high ones, four quads a byte. A code less 32
+ * is 4 · (4 · its high bits, which take the zero point with them) + its low bits.
+ */
+const q6k: Format = {
+  ...{ name: "q6k", blockBytes: 208, headBytes: 16, headLocals: ["d"] },
+  head: (w, at, rows) => [`d${rows} = scales(${w} + ${at * 8}, bits);`],
+  constants: [...constants, ["twoBits", "i8x16.splat(12)"]],
+  planes: ["zero point", "nothing"],
+  runs: [
+    ...nibbles(1),
+    ...[0, 1].map((quad): Operand[] => [
+      { plane: 0, quad, of: (r) => `v128.and(i16x8.shl(${r}, 2), twoBits)` },
+      { plane: 0, quad: quad + 2, of: (r) => `v128.and(${r}, twoBits)` },
+      { plane: 0, quad: quad + 4, of: (r) => `v128.and(i16x8.shr_u(${r}, 2), twoBits)` },
+      { plane: 0, quad: quad + 6, of: (r) => `v128.and(i16x8.shr_u(${r}, 4), twoBits)` },
+    ]),
+  ],
+  vectors: ["scale", "factor"],
+  vectorsOf: (w, at, rows) => ({
+    scale: `d${rows}`,
+    factor: `v128.load_ext<i8>(${w} + ${at * 8})`,
+  }),
+  weight: (plane, factor) => (plane === 0 ? `i16x8.shl(${factor}, 2)` : factor),
+};
+
+export const formats: readonly Format[] = [q4, q8, q4k, q6k];
