@@ -5,6 +5,9 @@
 
 import { madd } from "./lanes";
 
+/** Bytes of a run of columns in a list. */
+export const RUN: usize = 12;
+
 /** 16 scores of one query at `to`. */
 export function scoreOne(q: usize, keys: usize, D: i32, to: usize): void {
   let a = i32x4.splat(0), b = a, c = a, d = a;
@@ -107,21 +110,38 @@ export function scoreFour(q0: usize, q1: usize, q2: usize, q3: usize, keys: usiz
 }
 
 /**
- * sum [16] = sum · shrink + Σ weight · value over `count` columns, whose offsets in bytes (64 · column) stand at `columns`.
- * Weights at p, values [64, 16] at `values`.
+ * Lists the runs of columns of a page that are in `seen`: [where the run's values begin, where its weights do, how many], for a page
+ * whose values lie at `values`, 64 bytes a column, and its weights at `weights`. Returns where the list ends.
  */
-export function accumulateOne(sum: usize, shrink: f32, p: usize, columns: usize, count: i32, values: usize): void {
+export function listRuns(to: usize, seen: i32, values: usize, weights: usize): usize {
+  while (seen) {
+    const first = ctz(seen), count = ctz(~(seen >> first));
+    store<u32>(to, <u32>(values + (<usize>first << 6)));
+    store<u32>(to, <u32>(weights + (<usize>first << 2)), 4);
+    store<i32>(to, count, 8);
+    to += RUN;
+    seen &= -1 << (first + count);
+  }
+  return to;
+}
+
+/** sum [16] = sum · shrink + Σ weight · value over `count` runs of columns; addresses are added to `values` and p. */
+export function accumulateOne(sum: usize, shrink: f32, p: usize, runs: usize, count: i32, values: usize): void {
   const s = f32x4.splat(shrink);
   let a = f32x4.mul(v128.load(sum), s), b = f32x4.mul(v128.load(sum, 16), s);
   let c = f32x4.mul(v128.load(sum, 32), s), d = f32x4.mul(v128.load(sum, 48), s);
   for (; count > 0; --count) {
-    const offset = <usize>load<u32>(columns);
-    const w = v128.load_splat<f32>(p + (offset >> 4)), at = values + offset;
-    a = madd(w, v128.load(at), a);
-    b = madd(w, v128.load(at, 16), b);
-    c = madd(w, v128.load(at, 32), c);
-    d = madd(w, v128.load(at, 48), d);
-    columns += 4;
+    let at = values + <usize>load<u32>(runs), weight = p + <usize>load<u32>(runs, 4);
+    for (let n = load<i32>(runs, 8); n > 0; --n) {
+      const w = v128.load_splat<f32>(weight);
+      a = madd(w, v128.load(at), a);
+      b = madd(w, v128.load(at, 16), b);
+      c = madd(w, v128.load(at, 32), c);
+      d = madd(w, v128.load(at, 48), d);
+      weight += 4;
+      at += 64;
+    }
+    runs += RUN;
   }
   v128.store(sum, b, 16);
   v128.store(sum, a);
@@ -131,7 +151,7 @@ export function accumulateOne(sum: usize, shrink: f32, p: usize, columns: usize,
 
 /** The same for two queries: sums at `sum` and `sum1`. */
 export function accumulateTwo(
-  sum: usize, sum1: usize, shrink: f32, shrink1: f32, p: usize, columns: usize, count: i32, values: usize,
+  sum: usize, sum1: usize, shrink: f32, shrink1: f32, p: usize, runs: usize, count: i32, values: usize,
 ): void {
   const s = f32x4.splat(shrink), t = f32x4.splat(shrink1);
   let a = f32x4.mul(v128.load(sum), s), b = f32x4.mul(v128.load(sum, 16), s);
@@ -139,21 +159,24 @@ export function accumulateTwo(
   let e = f32x4.mul(v128.load(sum1), t), f = f32x4.mul(v128.load(sum1, 16), t);
   let g = f32x4.mul(v128.load(sum1, 32), t), h = f32x4.mul(v128.load(sum1, 48), t);
   for (; count > 0; --count) {
-    const offset = <usize>load<u32>(columns);
-    const weight = p + (offset >> 4), at = values + offset;
-    const w = v128.load_splat<f32>(weight), u = v128.load_splat<f32>(weight, 256);
-    let x = v128.load(at), y = v128.load(at, 16);
-    a = madd(w, x, a);
-    b = madd(w, y, b);
-    e = madd(u, x, e);
-    f = madd(u, y, f);
-    x = v128.load(at, 32);
-    y = v128.load(at, 48);
-    c = madd(w, x, c);
-    d = madd(w, y, d);
-    g = madd(u, x, g);
-    h = madd(u, y, h);
-    columns += 4;
+    let at = values + <usize>load<u32>(runs), weight = p + <usize>load<u32>(runs, 4);
+    for (let columns = load<i32>(runs, 8); columns > 0; --columns) {
+      const w = v128.load_splat<f32>(weight), u = v128.load_splat<f32>(weight, 256);
+      let x = v128.load(at), y = v128.load(at, 16);
+      a = madd(w, x, a);
+      b = madd(w, y, b);
+      e = madd(u, x, e);
+      f = madd(u, y, f);
+      x = v128.load(at, 32);
+      y = v128.load(at, 48);
+      c = madd(w, x, c);
+      d = madd(w, y, d);
+      g = madd(u, x, g);
+      h = madd(u, y, h);
+      weight += 4;
+      at += 64;
+    }
+    runs += RUN;
   }
   v128.store(sum, b, 16);
   v128.store(sum, a);
@@ -167,7 +190,7 @@ export function accumulateTwo(
 
 /** The same for four queries, whose sums lie `stride` apart and whose factors stand at `shrinks`, 12 bytes apart. */
 export function accumulateFour(
-  sum: usize, stride: usize, shrinks: usize, p: usize, columns: usize, count: i32, values: usize,
+  sum: usize, stride: usize, shrinks: usize, p: usize, runs: usize, count: i32, values: usize,
 ): void {
   const s = v128.load_splat<f32>(shrinks), t = v128.load_splat<f32>(shrinks, 12);
   const u = v128.load_splat<f32>(shrinks, 24), v = v128.load_splat<f32>(shrinks, 36);
@@ -181,30 +204,33 @@ export function accumulateFour(
   let m = f32x4.mul(v128.load(sum3), v), n = f32x4.mul(v128.load(sum3, 16), v);
   let o = f32x4.mul(v128.load(sum3, 32), v), r = f32x4.mul(v128.load(sum3, 48), v);
   for (; count > 0; --count) {
-    const offset = <usize>load<u32>(columns);
-    const weight = p + (offset >> 4), at = values + offset;
-    const w0 = v128.load_splat<f32>(weight), w1 = v128.load_splat<f32>(weight, 256);
-    const w2 = v128.load_splat<f32>(weight, 512), w3 = v128.load_splat<f32>(weight, 768);
-    let x = v128.load(at), y = v128.load(at, 16);
-    a = madd(w0, x, a);
-    b = madd(w0, y, b);
-    e = madd(w1, x, e);
-    f = madd(w1, y, f);
-    i = madd(w2, x, i);
-    j = madd(w2, y, j);
-    m = madd(w3, x, m);
-    n = madd(w3, y, n);
-    x = v128.load(at, 32);
-    y = v128.load(at, 48);
-    c = madd(w0, x, c);
-    d = madd(w0, y, d);
-    g = madd(w1, x, g);
-    h = madd(w1, y, h);
-    k = madd(w2, x, k);
-    l = madd(w2, y, l);
-    o = madd(w3, x, o);
-    r = madd(w3, y, r);
-    columns += 4;
+    let at = values + <usize>load<u32>(runs), weight = p + <usize>load<u32>(runs, 4);
+    for (let columns = load<i32>(runs, 8); columns > 0; --columns) {
+      const w0 = v128.load_splat<f32>(weight), w1 = v128.load_splat<f32>(weight, 256);
+      const w2 = v128.load_splat<f32>(weight, 512), w3 = v128.load_splat<f32>(weight, 768);
+      let x = v128.load(at), y = v128.load(at, 16);
+      a = madd(w0, x, a);
+      b = madd(w0, y, b);
+      e = madd(w1, x, e);
+      f = madd(w1, y, f);
+      i = madd(w2, x, i);
+      j = madd(w2, y, j);
+      m = madd(w3, x, m);
+      n = madd(w3, y, n);
+      x = v128.load(at, 32);
+      y = v128.load(at, 48);
+      c = madd(w0, x, c);
+      d = madd(w0, y, d);
+      g = madd(w1, x, g);
+      h = madd(w1, y, h);
+      k = madd(w2, x, k);
+      l = madd(w2, y, l);
+      o = madd(w3, x, o);
+      r = madd(w3, y, r);
+      weight += 4;
+      at += 64;
+    }
+    runs += RUN;
   }
   v128.store(sum, b, 16);
   v128.store(sum, a);

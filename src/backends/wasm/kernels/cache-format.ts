@@ -30,23 +30,19 @@ export function valueAt(i: i32, KV: i32, column: i32): i32 {
   return (slice << 4) + column * min(16, KV - slice) + (i & 15);
 }
 
-/** Numbers i … i + width − 1 of a page of V as f32 [16, 16], in `buffer` if they do not lie so; what lies beyond them is 0. */
-export function valueSlice(buffer: usize, page: usize, i: i32, width: i32, KV: i32, format: i32): usize {
+/** Numbers i … i + width − 1 of a page of V as f32 [16, 16]; what lies beyond them is 0. */
+export function widenSlice(to: usize, page: usize, i: i32, width: i32, KV: i32, format: i32): void {
   const size = bytesOfCache(format);
   if (width == 16 && !(i & 15)) {
-    const from = page + (<usize>i << 4) * size;
-    if (!format) return from;
-    widenCache(buffer, from, 256, format);
-    return buffer;
+    widenCache(to, page + (<usize>i << 4) * size, 256, format);
+    return;
   }
-  let to = buffer;
   for (let column = 0; column < 16; column++) {
     for (let n = 0; n < 16; n++) {
       store<f32>(to, n < width ? widenOne(page + <usize>valueAt(i + n, KV, column) * size, format) : 0);
       to += 4;
     }
   }
-  return buffer;
 }
 
 // @ts-ignore: decorator

@@ -1,14 +1,15 @@
 // eager_attention: the plain road over cache pages: all scores of a query, softmax, times V. Gives probs [T, Hq, C] too.
 // Either output may be absent (pointer 0). Visibility as in paged_attention.
 
-import { accumulateOne, scoreOne } from "./attend";
+import { accumulateOne, listRuns, RUN, scoreOne } from "./attend";
 import { exponentials, largestOf, multiply, prepare } from "./block-softmax";
-import { bytesOfCache, valueSlice, widenCache } from "./cache-format";
+import { bytesOfCache, widenCache, widenSlice } from "./cache-format";
+import { FORMAT_F32 } from "./header";
 import { visible } from "./paged-attention";
 
 /**
  * Units [begin, end): unit = row · heads + head. KS, VS: scales [pages, 16, kvHeads] of an int8 cache, else 0.
- * `scratch`: 64 bytes, max(64·D, 1024), 4·(D rounded up to 16), then 4 bytes for each column, C rounded up to 16.
+ * `scratch`: 128 bytes, max(64·D, 1024), 4·(D rounded up to 16), then 4 bytes for each column, C rounded up to 16.
  */
 export function eager_attention(
   y: usize, probs: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
@@ -17,8 +18,10 @@ export function eager_attention(
 ): void {
   const bytes = <usize>D << 2, KV = kvHeads * D;
   const headBytes = (<usize>D << 4) * bytesOfCache(format);
-  // At scratch, where the columns that are seen of a page stand in a slice of its values.
-  const widened = scratch + 64, sums = widened + max<usize>(<usize>D << 6, 1024);
+  // Slices of f32 are read where they lie.
+  const direct = format == FORMAT_F32 && !(D & 15);
+  // At scratch, the runs of columns that are seen of a page, up to 8.
+  const widened = scratch + 128, sums = widened + max<usize>(<usize>D << 6, 1024);
   const weights = sums + (<usize>((D + 15) & ~15) << 2);
   for (let unit = begin; unit < end; unit++) {
     const row = unit / heads;
@@ -56,21 +59,21 @@ export function eager_attention(
       const entry = table + (<usize>(block % P) << 3), p = weights + (<usize>block << 6);
       const seen = visible(load<i32>(entry, 4), block, column, window);
       if (!seen) continue;
-      let list = scratch;
       for (let bits = seen; bits; bits &= bits - 1) {
         const j = <usize>ctz(bits) << 2;
         const weight = load<f32>(p + j) / sum;
         store<f32>(p + j, weight);
         if (out) store<f32>(out + (<usize>block << 6) + j, weight);
-        store<u32>(list, <u32>j << 4);
-        list += 4;
       }
       if (!y) continue;
       const page = load<i32>(entry) * kvHeads;
       if (VS) multiply(p, VS + (<usize>(page + head) << 6));
+      const valuesOfHeads = V + <usize>page * headBytes;
+      const values = direct ? valuesOfHeads + <usize>head * headBytes : widened;
+      const runs = <i32>((listRuns(scratch, seen, values, 0) - scratch) / RUN);
       for (let d = 0; d < D; d += 16) {
-        const values = valueSlice(widened, V + <usize>page * headBytes, head * D + d, min(16, D - d), KV, format);
-        accumulateOne(sums + (<usize>d << 2), 1, p, scratch, popcnt(seen), values);
+        if (!direct) widenSlice(widened, valuesOfHeads, head * D + d, min(16, D - d), KV, format);
+        accumulateOne(sums + (<usize>d << 2), 1, p, scratch, runs, direct ? <usize>d << 6 : 0);
       }
     }
     if (!y) continue;

@@ -3,22 +3,22 @@
 // of one key-value head: keys and values are widened once for all its queries, and stay in the first-level cache meanwhile.
 // A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
 
-import { accumulateFour, accumulateOne, accumulateTwo, scoreFour, scoreOne, scoreTwo } from "./attend";
+import { accumulateFour, accumulateOne, accumulateTwo, listRuns, RUN, scoreFour, scoreOne, scoreTwo } from "./attend";
 import { largest, seenOf, weigh } from "./block-softmax";
-import { bytesOfCache, valueSlice, widenCache } from "./cache-format";
+import { bytesOfCache, widenCache, widenSlice } from "./cache-format";
 import { constants, expNegative4 } from "./exponential";
-import { FORMAT_I8 } from "./header";
+import { FORMAT_F32, FORMAT_I8 } from "./header";
 
-// At scratch: where all columns stand in a block (64 offsets), scales of its keys, then of its values; then of its four pages
+// At scratch: the runs of a block of which all is seen; scales of its keys, then of its values; then of its four pages
 // [keys of the head, values of all heads]; then a page of keys, or a slice of the values of a block, as f32.
-const SCALES: usize = 256;
-const PAGES: usize = 768;
-const WIDENED: usize = 832;
-/** Per row: columns seen of a block as bits, how many, where they are listed; then the list. */
-const ROW: usize = 320;
+const SCALES: usize = 64;
+const PAGES: usize = 576;
+const WIDENED: usize = 640;
+/** Per row: columns seen of a block as bits, how many runs, where they are listed; then the list, of up to 32. */
+const ROW: usize = 400;
 const COUNT: usize = 8;
 const LIST: usize = 12;
-const COLUMNS: usize = 64;
+const RUNS: usize = 16;
 /** Per query: largest score, sum of weights, by what the last block made its sums shrink. */
 const STATE: usize = 12;
 const SHRINK: usize = 8;
@@ -38,7 +38,7 @@ export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
 /**
  * Units [begin, end): unit = block of `blockRows` rows · kvHeads + key-value head.
  * KS, VS: scales [pages, heads, 16] of an int8 cache. `wide`: tiles for 256 bits; the same bits come out.
- * `scratch`: 832 bytes, max(64·D, 4096), 320 for each row, and 268 + 4·(D rounded up to 16) for each of the blockRows · heads / kvHeads
+ * `scratch`: 640 bytes, max(64·D, 4096), 400 for each row, and 268 + 4·(D rounded up to 16) for each of the blockRows · heads / kvHeads
  * queries, rounded up to 4.
  */
 export function paged_attention(
@@ -46,7 +46,6 @@ export function paged_attention(
   heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
   rows: i32, blockRows: i32, wide: i32, scratch: usize, begin: i32, end: i32,
 ): void {
-  for (let i = 0; i < 64; i++) store<i32>(scratch + (<usize>i << 2), i << 6);
   for (let unit = begin; unit < end; unit++) {
     const head = unit % kvHeads;
     let row = (unit / kvHeads) * blockRows;
@@ -90,10 +89,12 @@ function run(
   for (let i: usize = 0; i < <usize>queries * sumBytes; i += 16) v128.store(sums + i, i32x4.splat(0));
 
   const scales = format == FORMAT_I8 ? scratch + SCALES : 0;
+  // Slices of f32 are read where they lie.
+  const direct = format == FORMAT_F32 && !(D & 15);
   for (let block = low >> 6; block <= high >> 6; block++) {
     const held = findPages(scratch, pages, block, P, K, V, KS, VS, kvHeads, head, D, format);
     if (!held) continue;
-    const seen = findColumns(rowsAt, scratch, held, block, at, window, begin, end) & held;
+    const seen = findRuns(rowsAt, scratch, held, block, at, window, begin, end, direct, <usize>head * (<usize>D << 6));
     if (!seen) continue;
     score(scores, rowsAt, scratch, seen, q, begin, queries, group, heads, head, D, format, wide);
     for (let i = 0; i < queries; i++) {
@@ -109,14 +110,12 @@ function run(
       store<f32>(state, shrink, SHRINK);
     }
     for (let d = 0; d < D; d += 16) {
-      const values = scratch + WIDENED;
-      for (let n: usize = 0; n < 4; n++) {
+      for (let n: usize = 0; !direct && n < 4; n++) {
         if (!seenOf(seen, <i32>n)) continue;
-        const page = <usize>load<u32>(scratch + PAGES + (n << 3), 4), to = values + (n << 10);
-        const from = valueSlice(to, page, head * D + d, min(16, D - d), kvHeads * D, format);
-        if (from != to) copySlice(to, from);
+        const page = <usize>load<u32>(scratch + PAGES + (n << 3), 4);
+        widenSlice(scratch + WIDENED + (n << 10), page, head * D + d, min(16, D - d), kvHeads * D, format);
       }
-      accumulate(sums + (<usize>d << 2), sumBytes, states, scores, rowsAt, values, queries, group, wide);
+      accumulate(sums + (<usize>d << 2), sumBytes, states, scores, rowsAt, direct ? <usize>d << 6 : 0, queries, group, wide);
     }
   }
 
@@ -154,28 +153,36 @@ function findPages(
   return held;
 }
 
-/** Per row the columns of a block that it sees; returns those that any of them sees. */
-function findColumns(
-  rowsAt: usize, all: usize, held: i64, block: i32, at: usize, window: i32, begin: i32, end: i32,
+/**
+ * Per row the columns of a block that it sees; returns those that any of them sees.
+ * `direct`: values are read where they lie, the head's at `offset` in a page; else widened.
+ */
+function findRuns(
+  rowsAt: usize, scratch: usize, held: i64, block: i32, at: usize, window: i32, begin: i32, end: i32, direct: bool, offset: usize,
 ): i64 {
   let any: i64 = 0;
+  if (!~held) listBlock(scratch, held, scratch, direct, offset);
   for (let r = begin; r < end; r++) {
     const row = rowsAt + <usize>(r - begin) * ROW;
     const column = load<i32>(at + (<usize>r << 2));
     let seen: i64 = 0;
     for (let n = 0; n < 4; n++) seen |= <i64>visible(seenOf(held, n), (block << 2) + n, column, window) << (n << 4);
     store<i64>(row, seen);
-    store<i32>(row, <i32>popcnt(seen), COUNT);
-    store<u32>(row, <u32>(~seen ? row + COLUMNS : all), LIST);
     any |= seen;
-    if (!~seen) continue;
-    let list = row + COLUMNS;
-    for (let bits = seen; bits; bits &= bits - 1) {
-      store<i32>(list, <i32>ctz(bits) << 6);
-      list += 4;
-    }
+    const list = ~seen ? row + RUNS : scratch;
+    store<u32>(row, <u32>list, LIST);
+    store<i32>(row, ~seen ? <i32>((listBlock(list, seen, scratch, direct, offset) - list) / RUN) : 4, COUNT);
   }
   return any;
+}
+
+/** Runs of the columns that are seen of a block; returns where the list ends. */
+function listBlock(to: usize, seen: i64, scratch: usize, direct: bool, offset: usize): usize {
+  for (let n: usize = 0; n < 4; n++) {
+    const values = direct ? <usize>load<u32>(scratch + PAGES + (n << 3), 4) + offset : scratch + WIDENED + (n << 10);
+    to = listRuns(to, seenOf(seen, <i32>n), values, n << 6);
+  }
+  return to;
 }
 
 /** Scores of all queries over the pages of a block of which somebody sees something: [queries, 64]. */
@@ -214,19 +221,6 @@ function score(
   }
 }
 
-/** 1 KiB, in pairs of vectors. */
-function copySlice(to: usize, from: usize): void {
-  for (let n = 16; n > 0; --n) {
-    const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
-    v128.store(to, b, 16);
-    v128.store(to, a);
-    v128.store(to, d, 48);
-    v128.store(to, c, 32);
-    from += 64;
-    to += 64;
-  }
-}
-
 /** Adds a block to 16 numbers of the sums of all queries; neighbours that see the same columns go together. */
 function accumulate(
   sums: usize, sumBytes: usize, states: usize, scores: usize, rowsAt: usize, values: usize, queries: i32, group: i32, wide: i32,
@@ -238,19 +232,19 @@ function accumulate(
     let count = 1;
     while (count < most && load<i64>(rowsAt + <usize>((i + count) / group) * ROW) == seen) count++;
     const sum = sums + <usize>i * sumBytes, p = scores + (<usize>i << 8), state = states + <usize>i * STATE;
-    const columns = load<i32>(row, COUNT), list = <usize>load<u32>(row, LIST);
-    if (!columns) {
+    const runs = load<i32>(row, COUNT), list = <usize>load<u32>(row, LIST);
+    if (!runs) {
       i += count;
     } else if (count == 4) {
-      accumulateFour(sum, sumBytes, state + SHRINK, p, list, columns, values);
+      accumulateFour(sum, sumBytes, state + SHRINK, p, list, runs, values);
       i += 4;
     } else if (count > 1) {
       accumulateTwo(
-        sum, sum + sumBytes, load<f32>(state, SHRINK), load<f32>(state, STATE + SHRINK), p, list, columns, values,
+        sum, sum + sumBytes, load<f32>(state, SHRINK), load<f32>(state, STATE + SHRINK), p, list, runs, values,
       );
       i += 2;
     } else {
-      accumulateOne(sum, load<f32>(state, SHRINK), p, list, columns, values);
+      accumulateOne(sum, load<f32>(state, SHRINK), p, list, runs, values);
       i++;
     }
   }
