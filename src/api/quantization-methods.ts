@@ -28,3 +28,27 @@ export function methodConfig(where: string, method: unknown): BitsAndBytesConfig
     bnb_4bit_use_double_quant: double !== undefined,
   });
 }
+
+/**
+ * The method of a checkpoint by its config.json, and how products are computed when nothing else is asked for: undefined for one
+ * that is not quantised.
+ * @param settings `quantization_config`
+ */
+export function storedMethod(
+  settings: unknown,
+): { readonly method: string; readonly compute_dtype: string } | undefined {
+  if (typeof settings !== "object" || settings === null) return undefined;
+  const s = settings as Readonly<Record<string, unknown>>;
+  const name = typeof s.quant_method === "string" ? s.quant_method : "quantised";
+  const compute = s.compute_dtype ?? s.bnb_4bit_compute_dtype;
+  const compute_dtype = typeof compute === "string" ? compute : "float32";
+  if (name !== "bitsandbytes") return { method: name.replace(/^mistral_/, ""), compute_dtype };
+  if (s.load_in_4bit !== true) return { method: "int8", compute_dtype: "int8" };
+  const double = s.bnb_4bit_use_double_quant === true ? "-dq" : "";
+  return { method: `${String(s.bnb_4bit_quant_type)}${double}`, compute_dtype };
+}
+
+/** How products are computed with weights that are quantised while loading, when nothing else is asked for. */
+export function defaultCompute(method: string): string {
+  return ["q4", "q8", "int8"].includes(method) ? "int8" : "float32";
+}

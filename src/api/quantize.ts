@@ -22,6 +22,7 @@ import { openWeights } from "../checkpoint/weight-source.ts";
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import { checkConfig } from "../models/config-check.ts";
+import { pythonFloats } from "../models/config.ts";
 import { AutoConfig } from "./auto-config.ts";
 import { methodConfig, type QuantizationMethod } from "./quantization-methods.ts";
 import { configSettings, tensorsOf } from "./quantized-tensors.ts";
@@ -31,6 +32,8 @@ export type QuantizeOptions = {
   method: QuantizationMethod;
   /** Replace a folder of that name. Default false: refused. */
   force?: boolean;
+  /** Bytes of a file of weights at most (one weight may take more). Default 5 GB, as Transformers saves. */
+  max_shard_size?: number;
   /** Stops; the promise rejects with the signal's reason, and nothing was written. */
   signal?: AbortSignal;
   /** Bytes of the source that are done, of how many, and the weight at hand. */
@@ -57,12 +60,12 @@ export type Quantized = {
 const OPTIONS: ReadonlySet<string> = new Set<keyof QuantizeOptions>([
   "method",
   "force",
+  "max_shard_size",
   "signal",
   "onProgress",
 ]);
 
-/** Bytes of a file of weights at most. */
-const SHARD = 5e9;
+const DEFAULT_SHARD = 5e9;
 
 /** What belongs to a model besides config and weights. */
 const COMPANIONS =
@@ -83,7 +86,12 @@ export async function quantize(
   options: QuantizeOptions,
 ): Promise<Quantized> {
   checkOptions("quantize", options, OPTIONS);
-  const { method, force = false, signal, onProgress } = options;
+  const { method, force = false, max_shard_size = DEFAULT_SHARD, signal, onProgress } = options;
+  if (!(max_shard_size > 0)) {
+    throw new InputError(
+      `quantize: max_shard_size: ${String(max_shard_size)}: expected a number of bytes`,
+    );
+  }
   const settings = methodConfig("quantize", method);
   const config = await AutoConfig.from_pretrained(model);
   checkConfig(config);
@@ -102,7 +110,7 @@ export async function quantize(
       loaded += bytes;
       onProgress?.({ loaded: Math.min(loaded, total), total, tensor });
     });
-    const shards = planShards(tensors, SHARD);
+    const shards = planShards(tensors, max_shard_size);
     const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
     await checkRoom(out, bytes);
     signal?.throwIfAborted();
@@ -166,5 +174,6 @@ async function writeSettings(
   config: Record<string, unknown>,
 ): Promise<void> {
   if (index !== undefined) await writeText(joinPath(folder, "model.safetensors.index.json"), index);
-  await writeText(joinPath(folder, "config.json"), `${JSON.stringify(config, undefined, 2)}\n`);
+  const text = pythonFloats(JSON.stringify(config, undefined, 2));
+  await writeText(joinPath(folder, "config.json"), `${text}\n`);
 }

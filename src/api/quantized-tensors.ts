@@ -45,8 +45,9 @@ export async function tensorsOf(
     for (const [i, { bytes, ...tensor }] of planned.entries()) {
       const isLast = i === planned.length - 1;
       const saved: TensorToSave = { ...tensor, data: () => weight.bytes(bytes, isLast) };
-      // Small ones come last, so that weights lie one behind the other, as they are read.
-      if (tensor.name.endsWith("_shape")) shapes.push({ ...tensor, data: () => [bytes([])] });
+      // Small ones come last, so that weights lie one behind the other, as they are read, and numbers at multiples of 4.
+      if (/(_shape|\.weight_format)$/.test(tensor.name))
+        shapes.push({ ...tensor, data: () => [bytes([])] });
       else tensors.push(saved);
     }
   }

@@ -1,7 +1,7 @@
 // The result of `mistral bench` as an SVG: a bar a test, as long as its share of what the machine can do at most. Light and dark
 // by the reader's own setting. Knows nothing of how it was measured.
 
-import { isQuantized, machineOf, reached, speed, titleOf } from "./bench-report.ts";
+import { inIntegers, machineOf, reached, speed, titleOf } from "./bench-report.ts";
 import type { BenchReport } from "./bench-report.ts";
 
 const [WIDTH, LEFT, BAR, ROW, TOP] = [720, 120, 300, 44, 56];
@@ -15,7 +15,7 @@ export function drawing(report: BenchReport): string {
   const height = TOP + ROW * report.tests.length + 34;
   const rows = report.tests.flatMap((test, i) => {
     const y = TOP + i * ROW;
-    const { text, share } = reached(test, report.machine.limits, isQuantized(report));
+    const { text, share } = reached(test, report.machine.limits, inIntegers(report));
     const full = Math.min(1, share) * BAR;
     const relative = test.standard_deviation / test.mean;
     const [from, to] = [full * (1 - relative), Math.min(BAR, full * (1 + relative))];

@@ -42,12 +42,12 @@ export function speed({ mean, standard_deviation }: Measured): string {
 export function reached(
   test: Measured,
   limits: MachineLimits,
-  isQuantized: boolean,
+  inIntegers: boolean,
 ): { readonly text: string; readonly share: number } {
   const [value, most, unit] =
     test.kind === "decode"
       ? [test.weight_bytes_per_second, limits.memory_bytes_per_second, "GB/s"]
-      : isQuantized
+      : inIntegers
         ? [test.operations_per_second, limits.int8_operations_per_second, "GOPS"]
         : [test.operations_per_second, limits.float32_operations_per_second, "GFLOPS"];
   const share = value / most;
@@ -58,7 +58,9 @@ export function reached(
   };
 }
 
-export const isQuantized = ({ model }: BenchReport): boolean => model.quantization !== null;
+/** Whether products are made of integers: of quantised weights, unless float32 is computed. */
+export const inIntegers = ({ model }: BenchReport): boolean =>
+  model.quantization !== null && model.compute_dtype !== "float32";
 
 /** "stories, 7 layers in bfloat16 (6.2 MB)" */
 export function titleOf({ model }: BenchReport): string {
@@ -88,7 +90,7 @@ function rowsOf(report: BenchReport): [test: string, speed: string, reached: str
   return report.tests.map((test) => [
     test.test,
     speed(test),
-    reached(test, limits, isQuantized(report)).text,
+    reached(test, limits, inIntegers(report)).text,
   ]);
 }
 

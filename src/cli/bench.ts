@@ -10,6 +10,7 @@ import { checkPlan, measure } from "../api/benchmark.ts";
 import type { BenchmarkPlan } from "../api/benchmark.ts";
 import { enginesLimits } from "../api/machine-limits.ts";
 import { shapeConfig, writeRandomModel } from "../api/random-model.ts";
+import { defaultCompute, storedMethod } from "../api/quantization-methods.ts";
 import { InputError } from "../errors.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";
 import { drawing } from "./bench-picture.ts";
@@ -85,8 +86,7 @@ async function benchFolder(
         name: name ?? basename(path),
         layers: model.config.num_hidden_layers,
         dtype: model.dtype,
-        quantization: flags.quantization ?? null,
-        compute_dtype: flags["compute-dtype"] ?? null,
+        ...quantization(flags, model.config.to_dict().quantization_config),
         cache_dtype: flags["cache-dtype"] ?? null,
         weight_bytes: weights,
       },
@@ -98,6 +98,22 @@ async function benchFolder(
   } finally {
     await model.dispose();
   }
+}
+
+/** What was asked for, or else what the checkpoint is. */
+function quantization(
+  flags: FlagValues,
+  settings: unknown,
+): Pick<BenchReport["model"], "quantization" | "compute_dtype"> {
+  const stored = storedMethod(settings);
+  const method = flags.quantization ?? stored?.method ?? null;
+  if (method === null) return { quantization: null, compute_dtype: null };
+  const usual =
+    flags.quantization === undefined ? stored?.compute_dtype : defaultCompute(flags.quantization);
+  return {
+    quantization: method,
+    compute_dtype: flags["compute-dtype"] ?? usual ?? "float32",
+  };
 }
 
 /** Makes a model of that shape in a temporary folder, which is gone when `use` ends, however it ends. */

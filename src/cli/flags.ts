@@ -77,7 +77,7 @@ export const flags = {
     type: "text",
     value: "<how>",
     help: "while loading: nf4, nf4-dq, fp4, int8, q4, q8",
-    among: quantizationMethods,
+    among: quantizationMethods as typeof quantizationMethods,
   },
   "compute-dtype": {
     type: "text",
@@ -165,7 +165,7 @@ export const flags = {
     type: "text",
     value: "<how>",
     help: "nf4, nf4-dq, fp4, fp4-dq, int8, q4, q8",
-    among: quantizationMethods,
+    among: quantizationMethods as typeof quantizationMethods,
   },
   force: { type: "switch", help: "replace the folder if it is there" },
   markdown: { type: "switch", help: "print a table in Markdown" },

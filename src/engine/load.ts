@@ -2,8 +2,9 @@
 // kept, else row by row through one small buffer. Peak memory is the placed model plus one buffer. Knows no model.
 
 import type { Backend, LeafSpec } from "../backends/backend.ts";
-import { EngineError, MemoryError } from "../errors.ts";
+import { CheckpointError, EngineError, MemoryError } from "../errors.ts";
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
+import { findFormat } from "../formats/format.ts";
 import { weightDType } from "../formats/registry.ts";
 import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
 import { isFinitePart } from "./finite.ts";
@@ -44,7 +45,9 @@ export async function loadWeights(
     await backend.load(leaf.name, async (parts, there) => {
       if (there) onBytes(stored.bytes);
       else await fill(parts, format, stored, onBytes);
-      if (!isFinitePart(parts, format)) nonFinite.push(stored.name);
+      if (isFinitePart(parts, format)) return;
+      if (findFormat(stored.encoding) === undefined) throw brokenScale(stored);
+      nonFinite.push(stored.name);
     });
   }
   return nonFinite;
@@ -67,6 +70,13 @@ async function place(
       { cause: error },
     );
   }
+}
+
+/** Of a weight that was quantised: its codes are finite by themselves, and kernels take its scales to be. */
+function brokenScale({ name, encoding }: StoredWeight): CheckpointError {
+  return new CheckpointError(
+    `${name} (${encoding}): a scale is NaN or infinite; the file is damaged: download it again, or quantise the model again`,
+  );
 }
 
 /** A leaf that is kept as the file has it may be mapped. */
