@@ -3,6 +3,7 @@
 
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
+import { pythonFloats } from "../models/config.ts";
 
 type FieldName =
   | "load_in_8bit"
@@ -109,8 +110,7 @@ export class BitsAndBytesConfig {
   /** JSON of the fields, keys sorted, two spaces. @param use_diff leave out what has its default */
   to_json_string(use_diff = true): string {
     const text = JSON.stringify(use_diff ? this.to_diff_dict() : this.to_dict(), undefined, 2);
-    // Python reads "6" as an int, and Transformers refuses an int in this field.
-    return `${text.replace(/^( *"llm_int8_threshold": [0-9]+)(,?)$/m, "$1.0$2")}\n`;
+    return `${pythonFloats(text)}\n`;
   }
 
   toJSON(): Record<string, unknown> {

@@ -182,10 +182,7 @@ export class MistralConfig {
       undefined,
       2,
     );
-    // Python reads "1" as an int, and Transformers refuses an int in these fields.
-    const floats =
-      /^( *"(?:rope_theta|rms_norm_eps|initializer_range|attention_dropout)": -?[0-9]+)(,?)$/gm;
-    return `${text.replace(floats, "$1.0$2")}\n`;
+    return `${pythonFloats(text)}\n`;
   }
 
   #set(key: string, value: unknown): void {
@@ -240,6 +237,15 @@ function ropeParameters(
       config.max_position_embeddings;
   }
   return parameters;
+}
+
+const FLOATS =
+  "rope_theta rms_norm_eps initializer_range attention_dropout llm_int8_threshold".split(" ");
+const INTEGER_FLOATS = new RegExp(`^( *"(?:${FLOATS.join("|")})": -?[0-9]+)(,?)$`, "gm");
+
+/** config.json's text with "1.0" for 1 in fields that are floats: Python reads "1" as an int, and Transformers refuses one there. */
+export function pythonFloats(text: string): string {
+  return text.replace(INTEGER_FLOATS, "$1.0$2");
 }
 
 function sorted(value: unknown): unknown {

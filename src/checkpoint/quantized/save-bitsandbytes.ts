@@ -37,8 +37,8 @@ export function bitsandbytesTensors(
 }
 
 /**
- * The same for a weight that is still to be quantised, so that a file's header can be written first. With double quantisation,
- * quant_state then has room for any number, and ends in spaces.
+ * The same for a weight that is still to be quantised, so that a file's header can be written first: quant_state then has room for
+ * any number and ends in spaces, and what follows it lies at a multiple of 64.
  * @throws InputError a format that bitsandbytes does not have
  */
 export function bitsandbytesLayout(
@@ -48,7 +48,8 @@ export function bitsandbytesLayout(
   dtype = "float32",
 ): BitsandbytesTensor[] {
   const settings = fourBitSettings(format.name);
-  const state = settings && stateText(settings, shape, dtype, LONGEST).length;
+  const longest = settings && stateText(settings, shape, dtype, LONGEST).length;
+  const state = longest && Math.ceil(longest / 64) * 64;
   return layout(name, format, shape, dtype, state);
 }
 
