@@ -94,7 +94,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     work: (w.shape[0] * w.shape[1]) / 4,
     rows: x,
     args: [at(y), at(x), ...partsOf(w, at), w.shape[1], w.shape[0], ...formatOf(w)],
-    scratch: Math.max(PRODUCT_SCRATCH, 256 + Math.ceil(w.shape[1] / 4)),
+    scratch: Math.max(PRODUCT_SCRATCH, 2304 + Math.ceil(w.shape[1] / 4)),
   }),
 
   pack_rows: ({ ins: [x], outs: [y], attrs }, at) => {

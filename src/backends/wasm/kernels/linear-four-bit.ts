@@ -1,78 +1,104 @@
 // linear of one row with 4-bit weights, exactly: the bits of linear-packed.ts, whose order of summation it keeps, without
-// writing the unpacked weights down. Two rows of w at a time. For rows of a multiple of 64 and blocks of 64 numbers or more.
+// writing the unpacked weights down. The two values of a byte come from a table in the first-level cache: loads, where
+// swizzles would make the shuffles the limit. For rows of a multiple of 64 and blocks of 64 numbers or more.
 
 import { fourRows } from "./absmax";
 import { FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_NF4 } from "./header";
-import { fold4, madd, pairSum } from "./lanes";
+import { firstHalves, fold4, lastHalves, madd, pairSum } from "./lanes";
 import { addSums, BLOCK } from "./linear";
-import { bytes0, bytes1, bytes2, bytes3, pairHigh, pairLow, pick, zipHigh, zipLow } from "./unpack-four-bit";
+import { bytes0, bytes1, bytes2, bytes3, pairHigh, pairLow, zipHigh, zipLow } from "./unpack-four-bit";
 
-/** Bytes of scratch before the absmax of four rows: sums. */
-const ABSMAX: usize = 256;
+// `scratch`: sums, then the two values of each byte, then absmax of four rows.
+const PAIRS: usize = 256;
+const ABSMAX: usize = PAIRS + 2048;
 
-/** Two rows of w times `count` · 64 k of x: two pairs of sums at `to`. F: u8 is nf4, i8 fp4. */
-function twoByOne<F>(to: usize, x: usize, w0: usize, w1: usize, absmax: usize, count: i32): void {
-  const t0 = bytes0<F>(), t1 = bytes1<F>(), t2 = bytes2<F>(), t3 = bytes3<F>(), mask = i8x16.splat(15);
+/** The two values of each byte, at 8 bytes a byte. F: u8 is nf4, i8 fp4. */
+function fillPairs<F>(to: usize): void {
+  const t0 = bytes0<F>(), t1 = bytes1<F>(), t2 = bytes2<F>(), t3 = bytes3<F>();
+  // The 16 values, four in a vector; there first, where the last pairs will be.
+  const values = to + 1984;
+  const low = zipLow(t0, t1), high = zipLow(t2, t3), low2 = zipHigh(t0, t1), high2 = zipHigh(t2, t3);
+  const a = pairLow(low, high), b = pairHigh(low, high), c = pairLow(low2, high2), d = pairHigh(low2, high2);
+  v128.store(values, a);
+  v128.store(values, b, 16);
+  v128.store(values, c, 32);
+  v128.store(values, d, 48);
+  for (let first: usize = 0; first < 64; first += 4) {
+    const v = v128.load_splat<f32>(values + first);
+    v128.store(to, firstHalves(v, a));
+    v128.store(to, lastHalves(v, a), 16);
+    v128.store(to, firstHalves(v, b), 32);
+    v128.store(to, lastHalves(v, b), 48);
+    v128.store(to, firstHalves(v, c), 64);
+    v128.store(to, lastHalves(v, c), 80);
+    v128.store(to, firstHalves(v, d), 96);
+    v128.store(to, lastHalves(v, d), 112);
+    to += 128;
+  }
+}
+
+/** The four values of two bytes. */
+// @ts-ignore: decorator
+@inline
+function four(pairs: usize, w: usize): v128 {
+  return v128.load64_lane(pairs + (<usize>load<u8>(w, 1) << 3), v128.load64_zero(pairs + (<usize>load<u8>(w) << 3)), 1);
+}
+
+/** Four rows of w times `count` · 64 k of x: pairs of sums at `to`. */
+function fourByOne(
+  to: usize, x: usize, w0: usize, w1: usize, w2: usize, w3: usize, absmax: usize, count: i32, pairs: usize,
+): void {
   const zero = i32x4.splat(0);
-  let a = zero, A = zero, b = zero, B = zero;
+  let a = zero, A = zero, b = zero, B = zero, c = zero, C = zero, d = zero, D = zero;
   // Half a block in turn.
   for (let n = count << 1; n > 0; --n) {
-    const s = v128.load_splat<f32>(absmax), S = v128.load_splat<f32>(absmax, 4);
-    const p = v128.load(w0), q = v128.load(w1);
-    let even = v128.and(i16x8.shr_u(p, 4), mask), odd = v128.and(p, mask), codes = zipLow(even, odd);
-    let l = pick(t0, codes), m = pick(t1, codes), h = pick(t2, codes), i = pick(t3, codes);
-    let low = zipLow(l, m), high = zipLow(h, i);
-    a = madd(f32x4.mul(pairLow(low, high), s), v128.load(x), a);
-    A = madd(f32x4.mul(pairHigh(low, high), s), v128.load(x, 16), A);
-    low = zipHigh(l, m);
-    high = zipHigh(h, i);
-    a = madd(f32x4.mul(pairLow(low, high), s), v128.load(x, 32), a);
-    A = madd(f32x4.mul(pairHigh(low, high), s), v128.load(x, 48), A);
-    codes = zipHigh(even, odd);
-    l = pick(t0, codes);
-    m = pick(t1, codes);
-    h = pick(t2, codes);
-    i = pick(t3, codes);
-    low = zipLow(l, m);
-    high = zipLow(h, i);
-    a = madd(f32x4.mul(pairLow(low, high), s), v128.load(x, 64), a);
-    A = madd(f32x4.mul(pairHigh(low, high), s), v128.load(x, 80), A);
-    low = zipHigh(l, m);
-    high = zipHigh(h, i);
-    a = madd(f32x4.mul(pairLow(low, high), s), v128.load(x, 96), a);
-    A = madd(f32x4.mul(pairHigh(low, high), s), v128.load(x, 112), A);
-
-    even = v128.and(i16x8.shr_u(q, 4), mask);
-    odd = v128.and(q, mask);
-    codes = zipLow(even, odd);
-    l = pick(t0, codes);
-    m = pick(t1, codes);
-    h = pick(t2, codes);
-    i = pick(t3, codes);
-    low = zipLow(l, m);
-    high = zipLow(h, i);
-    b = madd(f32x4.mul(pairLow(low, high), S), v128.load(x), b);
-    B = madd(f32x4.mul(pairHigh(low, high), S), v128.load(x, 16), B);
-    low = zipHigh(l, m);
-    high = zipHigh(h, i);
-    b = madd(f32x4.mul(pairLow(low, high), S), v128.load(x, 32), b);
-    B = madd(f32x4.mul(pairHigh(low, high), S), v128.load(x, 48), B);
-    codes = zipHigh(even, odd);
-    l = pick(t0, codes);
-    m = pick(t1, codes);
-    h = pick(t2, codes);
-    i = pick(t3, codes);
-    low = zipLow(l, m);
-    high = zipLow(h, i);
-    b = madd(f32x4.mul(pairLow(low, high), S), v128.load(x, 64), b);
-    B = madd(f32x4.mul(pairHigh(low, high), S), v128.load(x, 80), B);
-    low = zipHigh(l, m);
-    high = zipHigh(h, i);
-    b = madd(f32x4.mul(pairLow(low, high), S), v128.load(x, 96), b);
-    B = madd(f32x4.mul(pairHigh(low, high), S), v128.load(x, 112), B);
+    const s0 = v128.load_splat<f32>(absmax), s1 = v128.load_splat<f32>(absmax, 4);
+    const s2 = v128.load_splat<f32>(absmax, 8), s3 = v128.load_splat<f32>(absmax, 12);
+    let p = v128.load(x);
+    a = madd(f32x4.mul(four(pairs, w0), s0), p, a);
+    b = madd(f32x4.mul(four(pairs, w1), s1), p, b);
+    c = madd(f32x4.mul(four(pairs, w2), s2), p, c);
+    d = madd(f32x4.mul(four(pairs, w3), s3), p, d);
+    p = v128.load(x, 16);
+    A = madd(f32x4.mul(four(pairs, w0 + 2), s0), p, A);
+    B = madd(f32x4.mul(four(pairs, w1 + 2), s1), p, B);
+    C = madd(f32x4.mul(four(pairs, w2 + 2), s2), p, C);
+    D = madd(f32x4.mul(four(pairs, w3 + 2), s3), p, D);
+    p = v128.load(x, 32);
+    a = madd(f32x4.mul(four(pairs, w0 + 4), s0), p, a);
+    b = madd(f32x4.mul(four(pairs, w1 + 4), s1), p, b);
+    c = madd(f32x4.mul(four(pairs, w2 + 4), s2), p, c);
+    d = madd(f32x4.mul(four(pairs, w3 + 4), s3), p, d);
+    p = v128.load(x, 48);
+    A = madd(f32x4.mul(four(pairs, w0 + 6), s0), p, A);
+    B = madd(f32x4.mul(four(pairs, w1 + 6), s1), p, B);
+    C = madd(f32x4.mul(four(pairs, w2 + 6), s2), p, C);
+    D = madd(f32x4.mul(four(pairs, w3 + 6), s3), p, D);
+    p = v128.load(x, 64);
+    a = madd(f32x4.mul(four(pairs, w0 + 8), s0), p, a);
+    b = madd(f32x4.mul(four(pairs, w1 + 8), s1), p, b);
+    c = madd(f32x4.mul(four(pairs, w2 + 8), s2), p, c);
+    d = madd(f32x4.mul(four(pairs, w3 + 8), s3), p, d);
+    p = v128.load(x, 80);
+    A = madd(f32x4.mul(four(pairs, w0 + 10), s0), p, A);
+    B = madd(f32x4.mul(four(pairs, w1 + 10), s1), p, B);
+    C = madd(f32x4.mul(four(pairs, w2 + 10), s2), p, C);
+    D = madd(f32x4.mul(four(pairs, w3 + 10), s3), p, D);
+    p = v128.load(x, 96);
+    a = madd(f32x4.mul(four(pairs, w0 + 12), s0), p, a);
+    b = madd(f32x4.mul(four(pairs, w1 + 12), s1), p, b);
+    c = madd(f32x4.mul(four(pairs, w2 + 12), s2), p, c);
+    d = madd(f32x4.mul(four(pairs, w3 + 12), s3), p, d);
+    p = v128.load(x, 112);
+    A = madd(f32x4.mul(four(pairs, w0 + 14), s0), p, A);
+    B = madd(f32x4.mul(four(pairs, w1 + 14), s1), p, B);
+    C = madd(f32x4.mul(four(pairs, w2 + 14), s2), p, C);
+    D = madd(f32x4.mul(four(pairs, w3 + 14), s3), p, D);
     x += 128;
     w0 += 16;
     w1 += 16;
+    w2 += 16;
+    w3 += 16;
     // The second half of a block has the same absmax.
     absmax += <usize>(n & 1) << 4;
   }
@@ -80,13 +106,18 @@ function twoByOne<F>(to: usize, x: usize, w0: usize, w1: usize, absmax: usize, c
   v128.store(to, a);
   v128.store(to, B, 48);
   v128.store(to, b, 32);
+  v128.store(to, C, 80);
+  v128.store(to, c, 64);
+  v128.store(to, D, 112);
+  v128.store(to, d, 96);
 }
 
 function oneRow<F>(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
   begin: i32, end: i32,
 ): void {
-  const stride = <usize>K >> 1, absmax = scratch + ABSMAX;
+  const stride = <usize>K >> 1, pairs = scratch + PAIRS, absmax = scratch + ABSMAX;
+  fillPairs<F>(pairs);
   for (let o = begin; o < end; o += 4) {
     const count = min(4, end - o);
     fourRows(absmax, 16, p1, p2, p3, format, param, K, o, end, 0, K >> 6);
@@ -94,8 +125,7 @@ function oneRow<F>(
     const w1 = count > 1 ? w0 + stride : w0, w2 = count > 2 ? w1 + stride : w0, w3 = count > 3 ? w2 + stride : w0;
     for (let k = 0; k < K; k += BLOCK) {
       const blocks = min(BLOCK, K - k) >> 6, from = x + (<usize>k << 2), at = <usize>k >> 1, scales = absmax + (<usize>k >> 2);
-      twoByOne<F>(scratch, from, w0 + at, w1 + at, scales, blocks);
-      twoByOne<F>(scratch + 64, from, w2 + at, w3 + at, scales + 8, blocks);
+      fourByOne(scratch, from, w0 + at, w1 + at, w2 + at, w3 + at, scales, blocks, pairs);
       v128.store(
         scratch, fold4(pairSum(scratch), pairSum(scratch + 32), pairSum(scratch + 64), pairSum(scratch + 96)), 128,
       );
@@ -109,7 +139,7 @@ export function isAligned(format: i32, param: i32, K: i32): bool {
   return format >= FORMAT_NF4 && format <= FORMAT_FP4_DQ && ((param | K) & 63) == 0;
 }
 
-/** Columns [begin, end) of one row y [O]. scratch: K / 4 bytes, and 256. */
+/** Columns [begin, end) of one row y [O]. scratch: K / 4 bytes, and 2304. */
 export function oneRowFourBit(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
   begin: i32, end: i32,
