@@ -35,14 +35,18 @@ export function packNestedScales(scales: Float32Array, parts: Parts): void {
   tail.set(bytesOf(Float32Array.of(...dynamicMap, mean)));
 }
 
-const LANES = 8;
+const VECTOR = 8;
 const STREAMS = 4;
 const LEVELS = 4;
 
-/** The f32 sum in PyTorch's order: eight lanes, four streams of vectors, partial sums that cascade over four levels. */
+/**
+ * The f32 sum in PyTorch's order: four streams of vectors of eight lanes, partial sums that cascade over four levels. Where there
+ * are less than eight numbers, a vector is one.
+ */
 function sum(values: Float32Array): number {
-  const width = LANES * STREAMS;
-  const vectors = Math.floor(values.length / LANES);
+  const lanes = values.length < VECTOR ? 1 : VECTOR;
+  const width = lanes * STREAMS;
+  const vectors = Math.floor(values.length / lanes);
   const groups = Math.floor(vectors / STREAMS);
   const levels = Array.from({ length: LEVELS }, () => new Float32Array(width));
   const power = Math.max(4, Math.floor(Math.ceil(Math.log2(Math.max(groups, 1))) / LEVELS));
@@ -60,14 +64,14 @@ function sum(values: Float32Array): number {
   const [total, ...higher] = levels;
   for (const level of higher) addInto(total, level);
   for (let v = groups * STREAMS; v < vectors; v++) {
-    for (let i = 0; i < LANES; i++) total[i] += values[v * LANES + i];
+    for (let i = 0; i < lanes; i++) total[i] += values[v * lanes + i];
   }
   for (let stream = 1; stream < STREAMS; stream++) {
-    addInto(total, total.subarray(stream * LANES, (stream + 1) * LANES));
+    addInto(total, total.subarray(stream * lanes, (stream + 1) * lanes));
   }
   let rest = 0;
-  for (let i = vectors * LANES; i < values.length; i++) rest = Math.fround(rest + values[i]);
-  for (let i = 0; i < LANES; i++) rest = Math.fround(rest + total[i]);
+  for (let i = vectors * lanes; i < values.length; i++) rest = Math.fround(rest + values[i]);
+  for (let i = 0; i < lanes; i++) rest = Math.fround(rest + total[i]);
   return rest;
 }
 

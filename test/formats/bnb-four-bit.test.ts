@@ -192,3 +192,16 @@ test("doubly quantised scales are off by at most half a step of the dynamic map"
   parts[2].fill(255, 0, 4);
   expect(format.isFinite?.(parts)).toBe(false);
 });
+
+test.each([
+  [5, 0.45666664838790894],
+  [7, 0.37040814757347107],
+  [9, 0.3143298327922821],
+  [40, 0.10696358978748322],
+  [70001, 0.00016761886945459992],
+])("the mean of %d scales is summed in the order of PyTorch", (blocks, mean) => {
+  // Scales 1, 1/2, 1/3 …; the means are what torch 2.15 gives for them, all one unit off the exact ones.
+  const numbers = new Float32Array(blocks * 32);
+  for (let i = 0; i < blocks; i++) numbers[i * 32] = 1 / (i + 1);
+  expect(floats32(pack(named("nf4-32-dq"), numbers, 32)[3])[256]).toBe(mean);
+});
