@@ -4,7 +4,10 @@
 /** One quad of k (4 of each of 8 rows) out of a run of 32 bytes: to which plane of sums it is added, and how it is taken. */
 export type Operand = { readonly plane: number; readonly quad: number; of(bytes: string): string };
 
-/** Vectors for four rows: the scale · 2⁻¹¹²; the minimum · 2⁻¹¹² / 8; factors of the two i16 sums of each row. */
+/**
+ * Vectors for four rows: the scale (of formats without heads · 2⁻¹¹², as it is shifted out of an f16); the minimum / 8; factors of
+ * the two i16 sums of each row.
+ */
 export type Vectors = {
   readonly scale: string;
   readonly minimum?: string;
@@ -46,6 +49,10 @@ const constants: Format["constants"] = [
   ["ones", "i16x8.splat(1)"],
   ["mask", "i8x16.splat(15)"],
   ["bits", "scaleMask()"],
+  // What shifting takes from an f16, and gives to the scales of activations. Where it is done once for many products, a scale is
+  // made whole first: small ones are subnormal numbers until then, which are slow.
+  ["up", "f32x4.splat(F16_BIAS)"],
+  ["down", "f32x4.splat(1 / F16_BIAS)"],
 ];
 
 const noHead = { headBytes: 0, headLocals: [], head: () => [] } as const;
@@ -77,14 +84,14 @@ const q8: Format = {
 const q4k: Format = {
   ...{ name: "q4k", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"] },
   head: (w, at, rows) => [
-    `d${rows} = scales(${w} + ${at * 8}, bits);`,
+    `d${rows} = f32x4.mul(scales(${w} + ${at * 8}, bits), up);`,
     `e${rows} = f32x4.mul(scales(${w} + ${16 + at * 8}, bits), part);`,
   ],
   constants: [
     ...constants,
     ["lowByte", "i32x4.splat(255)"],
     ["highByte", "i32x4.splat(0xff00)"],
-    ["part", "f32x4.splat(0.125 / 256)"],
+    ["part", "f32x4.splat(F16_BIAS * 0.125 / 256)"],
   ],
   planes: ["nothing"],
   runs: nibbles(0),
@@ -104,7 +111,7 @@ const q4k: Format = {
  */
 const q6k: Format = {
   ...{ name: "q6k", blockBytes: 208, headBytes: 16, headLocals: ["d"] },
-  head: (w, at, rows) => [`d${rows} = scales(${w} + ${at * 8}, bits);`],
+  head: (w, at, rows) => [`d${rows} = f32x4.mul(scales(${w} + ${at * 8}, bits), up);`],
   constants: [...constants, ["twoBits", "i8x16.splat(12)"]],
   planes: ["zero point", "nothing"],
   runs: [

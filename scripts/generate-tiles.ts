@@ -35,7 +35,7 @@ const cellsOf = range(GROUPS).flatMap((g) => HALVES.map((h) => ({ g, h, rows: `$
 export function tiles(): string {
   return [
     "// Written by scripts/generate-tiles.ts.\n",
-    'import { addBlock, addProduct, mac, scaleMask, scales, sumOfStart } from "../int8-dot";\n',
+    'import { addBlock, addProduct, F16_BIAS, mac, scaleMask, scales, sumOfStart } from "../int8-dot";\n',
     ...formats.flatMap((format) => [
       stream(format),
       panel(format),
@@ -80,6 +80,9 @@ function add(c: string, integers: string, d: string, m: string, vectors: Vectors
 }
 
 const dot = (sum: string, weight: string): string => `i32x4.dot_i16x8_s(${sum}, ${weight})`;
+/** A row's scale · 2¹¹², or itself. */
+const scaleOfX = (t: number): string => `v128.load_splat<f32>(x, ${t * X_BYTES})`;
+const wholeScaleOfX = (t: number): string => `f32x4.mul(${scaleOfX(t)}, down)`;
 const hasMinima = (format: Format): boolean => format.vectors.includes("minimum");
 
 /** One row of x times four groups as they lie, four streams from memory: what decode is limited by. c: 32 sums. */
@@ -116,7 +119,7 @@ ${overBlocks(
   `m = v128.load_splat<i32>(x, ${START_AT});
     ${each(cellsOf, ({ rows }) => each(planes, (p) => `let ${start(format, p, sum(p, rows), "m")}`))}
     ${each(format.runs, run)}
-    d = v128.load_splat<f32>(x);
+    d = ${format.headBytes === 0 ? scaleOfX(0) : wholeScaleOfX(0)};
     ${hasMinima(format) ? "m = sumOfStart(m, d, ones);" : ""}
     ${each(cellsOf, finish)}
     x += xStride;`,
@@ -138,7 +141,9 @@ function panel(format: Format): string {
   const storePair = (name: string, at: number): string =>
     `v128.store(panel, ${name}1, ${at + 16}); v128.store(panel, ${name}0, ${at});`;
   const group = (g: number): string => `${each(HALVES, (h) => {
-    const { before = [], ...vectors } = format.vectorsOf(`w${g}`, h, `${g}${h}`);
+    const { before = [], ...read } = format.vectorsOf(`w${g}`, h, `${g}${h}`);
+    const whole = format.headBytes === 0 ? { scale: `f32x4.mul(${read.scale}, up)` } : {};
+    const vectors = { ...read, ...whole };
     return `${before.join(" ")} ${format.vectors.map((name) => `${name}${h} = ${vectors[name]};`).join(" ")}`;
   })}
     ${each(format.vectors, (name, i) => storePair(name, vectorAt(i, g, 0)))}
@@ -216,7 +221,7 @@ export function ${format.name}_${groups}x${rows}(c: usize, panel: usize, x: usiz
   for (; blocks > 0; --blocks) {
     ${each(range(rows), (t) => `const z${t} = v128.load_splat<i32>(x, ${t * X_BYTES + START_AT});`)}
     ${each(format.planes, plane)}
-    ${each(range(rows), (t) => `const d${t} = v128.load_splat<f32>(x, ${t * X_BYTES});`)}
+    ${each(range(rows), (t) => `const d${t} = ${wholeScaleOfX(t)};`)}
     ${hasMinima(format) ? each(range(rows), (t) => `m${t} = sumOfStart(z${t}, d${t}, ones);`) : ""}
     ${each(cells, (cell) => add(`c${cell.name}`, `s${cell.name}`, `d${cell.t}`, `m${cell.t}`, vectorsOf(cell)))}
     panel += ${panelBytes(format)};

@@ -3,6 +3,9 @@
 
 import { madd } from "./lanes";
 
+/** 2¹¹²: what f16 bits that are shifted into an f32 lack. */
+export const F16_BIAS: f32 = 5.192296858534828e33;
+
 /**
  * t + x · w in eight i16 lanes, two neighbouring bytes a lane: x signed, w from 0 to 127. Modulo 2¹⁶: what is taken in
  * turn from a start value may wrap, as long as the sum of all does not.

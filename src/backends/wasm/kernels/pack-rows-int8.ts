@@ -3,10 +3,10 @@
 // zero point 8 start), 32 × i8. Laid out [block][row]; k beyond K are 0. What it means: src/formats/int8-road.ts.
 // Vectors are not handed to functions that stay functions: V8 stops the process when it tries to join such ones to 256 bits.
 
+import { F16_BIAS } from "./int8-dot";
+
 /** Bytes of a packed block. */
 export const X_BLOCK: usize = 40;
-/** 2¹¹²: what f16 bits shifted into an f32 lack. */
-const F16_BIAS: f32 = 5.192296858534828e33;
 /** Blocks whose numbers are all smaller than this are zeros: 127 over their largest may be no number. */
 const LEAST: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
