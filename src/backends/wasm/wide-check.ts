@@ -1,8 +1,9 @@
 // Tries the kernels that V8 has joined into 256-bit vectors: the pass is experimental, and a wrong bit must not go unseen.
 // Sums of small integers are exact in f32 in any order, so that linear has one right answer on every tier of the compiler;
-// attention and the activation are compared with what they gave before they were optimised.
+// attention, the activation and the int8 road are compared with what they gave before they were optimised.
 
 import type { Kernels } from "./kernel-module.ts";
+import { int8Products } from "./wide-check-int8.ts";
 
 /** K spans two blocks and a tail; 16 rows are enough for the tiles. */
 const [T, K, O] = [16, 1043, 13];
@@ -11,8 +12,8 @@ const ROUNDS = 40;
 const LEAST_MS = 25;
 
 // Byte addresses.
-const [SCRATCH, X, W, W16, Y, ROWS, Q] = [
-  65_536, 131_072, 262_144, 327_680, 393_216, 458_752, 475_136,
+const [SCRATCH, X, PRODUCTS, W, W16, Y, ROWS, Q] = [
+  65_536, 131_072, 204_800, 262_144, 327_680, 393_216, 458_752, 475_136,
 ];
 
 /** A memory for the check. */
@@ -20,17 +21,20 @@ export function checkMemory(shared: boolean): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: 8, maximum: 65536, shared });
 }
 
-/** Whether linear, glu and paged_attention of an instance over `memory` give the right bits. Takes some 40 ms. */
+/** Whether products, glu and paged_attention of an instance over `memory` give the right bits. Takes some 60 ms. */
 export function wideVectorsAgree(kernels: Kernels, memory: WebAssembly.Memory): boolean {
   const expected = exactSums();
   fill(memory);
   const first = attend(kernels, memory);
+  const places = { scratch: SCRATCH, x: X, weights: W16, to: PRODUCTS };
+  const firstProducts = int8Products(kernels, memory, places);
   const begin = performance.now();
   let agree = sumsAgree(kernels, memory, expected);
   for (let round = 0; agree && (round < ROUNDS || performance.now() - begin < LEAST_MS); round++) {
     agree =
       sumsAgree(kernels, memory, expected) &&
-      attend(kernels, memory).every((bits, i) => bits === first[i]);
+      attend(kernels, memory).every((bits, i) => bits === first[i]) &&
+      int8Products(kernels, memory, places).every((bits, i) => bits === firstProducts[i]);
   }
   return agree;
 }
