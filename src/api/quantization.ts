@@ -100,7 +100,11 @@ export function planQuantization(
     );
   }
   if ("method" in config) return ofOwn(at, config, tied);
-  return ofBitsAndBytes(at, BitsAndBytesConfig.from_dict(config));
+  const made = ofBitsAndBytes(at, BitsAndBytesConfig.from_dict(config));
+  if (made !== undefined) return made;
+  throw new InputError(
+    `${at}: ${JSON.stringify(config)} names no method; give { load_in_4bit: true }, { load_in_8bit: true }, { method: "q4" } or { method: "q8" }`,
+  );
 }
 
 function planOfTrue(where: string): QuantizationPlan | undefined {

@@ -28,6 +28,7 @@ import type {
   MemoryReport,
   ModelSource,
 } from "./messages.ts";
+import { roundedTo } from "./rounded-weight.ts";
 
 /** A call in progress, as the engine sees it. */
 export type Call = {
@@ -91,7 +92,8 @@ export class EngineCore {
     try {
       const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
       const match = await untie(config, source, checkWeights(config, source, kind), kind);
-      const stored = (leaf: string): StoredWeight => storedWeight(source, match, leaf);
+      const stored = (leaf: string): StoredWeight =>
+        roundedTo(model.dtype, storedWeight(source, match, leaf));
       const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
       const runner = new Runner(config, backend, dtypeOf, model.cacheDtype);
       const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
