@@ -155,7 +155,7 @@ const encoders: Readonly<Record<string, Encode>> = {
     const group = heads / kvHeads;
     const blockRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(QUERIES / group)));
     const queries = roundUp(blockRows * group, 4);
-    const widened = 640 + Math.max(64 * D, 4096);
+    const widened = 1536 + Math.max(64 * D, 4096);
     const scratch = widened + 400 * blockRows + queries * (268 + 4 * roundUp(D, 16));
     return {
       code: PAGED_ATTENTION,

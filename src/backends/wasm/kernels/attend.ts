@@ -8,9 +8,9 @@ import { madd } from "./lanes";
 /** Bytes of a run of columns in a list. */
 export const RUN: usize = 12;
 
-/** 16 scores of one query at `to`. */
-export function scoreOne(q: usize, keys: usize, D: i32, to: usize): void {
-  let a = i32x4.splat(0), b = a, c = a, d = a;
+/** 16 scores of one query at `to`: those at `from` and D products more. */
+export function scoreOne(q: usize, keys: usize, D: i32, from: usize, to: usize): void {
+  let a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
   for (; D > 0; --D) {
     const s = v128.load_splat<f32>(q);
     a = madd(s, v128.load(keys), a);
@@ -26,9 +26,10 @@ export function scoreOne(q: usize, keys: usize, D: i32, to: usize): void {
   v128.store(to, c, 32);
 }
 
-/** 16 scores of each of two queries at `to`. */
-export function scoreTwo(q0: usize, q1: usize, keys: usize, D: i32, to: usize): void {
-  let a = i32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
+/** The same for two queries. */
+export function scoreTwo(q0: usize, q1: usize, keys: usize, D: i32, from: usize, to: usize): void {
+  let a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
+  let e = v128.load(from, 256), f = v128.load(from, 272), g = v128.load(from, 288), h = v128.load(from, 304);
   for (; D > 0; --D) {
     const s = v128.load_splat<f32>(q0), t = v128.load_splat<f32>(q1);
     let k = v128.load(keys), l = v128.load(keys, 16);
@@ -56,13 +57,12 @@ export function scoreTwo(q0: usize, q1: usize, keys: usize, D: i32, to: usize): 
   v128.store(to, g, 288);
 }
 
-/** 16 scores of each of four queries at `to`. */
-export function scoreFour(q0: usize, q1: usize, q2: usize, q3: usize, keys: usize, D: i32, to: usize): void {
-  const zero = i32x4.splat(0);
-  let a = zero, b = zero, c = zero, d = zero;
-  let e = zero, f = zero, g = zero, h = zero;
-  let i = zero, j = zero, k = zero, l = zero;
-  let m = zero, n = zero, o = zero, r = zero;
+/** The same for four queries. */
+export function scoreFour(q0: usize, q1: usize, q2: usize, q3: usize, keys: usize, D: i32, from: usize, to: usize): void {
+  let a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
+  let e = v128.load(from, 256), f = v128.load(from, 272), g = v128.load(from, 288), h = v128.load(from, 304);
+  let i = v128.load(from, 512), j = v128.load(from, 528), k = v128.load(from, 544), l = v128.load(from, 560);
+  let m = v128.load(from, 768), n = v128.load(from, 784), o = v128.load(from, 800), r = v128.load(from, 816);
   for (; D > 0; --D) {
     const s = v128.load_splat<f32>(q0), t = v128.load_splat<f32>(q1);
     const u = v128.load_splat<f32>(q2), v = v128.load_splat<f32>(q3);

@@ -43,7 +43,8 @@ export function eager_attention(
         widenCache(widened, keys, D << 4, format);
         keys = widened;
       }
-      scoreOne(q + <usize>unit * bytes, keys, D, p);
+      for (let j: usize = 0; j < 64; j += 8) store<i64>(p + j, 0);
+      scoreOne(q + <usize>unit * bytes, keys, D, p, p);
       largest = max<f32>(largest, largestOf(prepare(p, seen, scale, KS ? KS + (page << 6) : 0)));
     }
     let sum: f32 = 0;

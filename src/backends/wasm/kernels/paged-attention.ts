@@ -10,10 +10,11 @@ import { constants, expNegative4 } from "./exponential";
 import { FORMAT_F32, FORMAT_I8 } from "./header";
 
 // At scratch: the runs of a block of which all is seen; scales of its keys, then of its values; then of its four pages
-// [keys of the head, values of all heads]; then a page of keys, or a slice of the values of a block, as f32.
+// [keys of the head, values of all heads]; zeros, from which scores begin; then a page of keys, or a slice of the values of a block, as f32.
 const SCALES: usize = 64;
 const PAGES: usize = 576;
-const WIDENED: usize = 640;
+const ZEROS: usize = 640;
+const WIDENED: usize = 1536;
 /** Per row: columns seen of a block as bits, how many runs, where they are listed; then the list, of up to 32. */
 const ROW: usize = 400;
 const COUNT: usize = 8;
@@ -22,6 +23,12 @@ const RUNS: usize = 16;
 /** Per query: largest score, sum of weights, by what the last block made its sums shrink. */
 const STATE: usize = 12;
 const SHRINK: usize = 8;
+/** Up to so many queries are few. */
+const FEW: i32 = 8;
+/** Numbers of a key that are read from one page before the next one's turn. */
+const STREAM: i32 = 16;
+/** Keys of up to so many numbers come from a cache anyway. */
+const LARGE: i32 = 64;
 
 /** Of the columns 16·page … + 15, those that the page holds and that a row at column `at` sees, as bits. */
 export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
@@ -38,7 +45,7 @@ export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
 /**
  * Units [begin, end): unit = block of `blockRows` rows · kvHeads + key-value head.
  * KS, VS: scales [pages, heads, 16] of an int8 cache. `wide`: tiles for 256 bits; the same bits come out.
- * `scratch`: 640 bytes, max(64·D, 4096), 400 for each row, and 268 + 4·(D rounded up to 16) for each of the blockRows · heads / kvHeads
+ * `scratch`: 1536 bytes, max(64·D, 4096), 400 for each row, and 268 + 4·(D rounded up to 16) for each of the blockRows · heads / kvHeads
  * queries, rounded up to 4.
  */
 export function paged_attention(
@@ -46,6 +53,7 @@ export function paged_attention(
   heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
   rows: i32, blockRows: i32, wide: i32, scratch: usize, begin: i32, end: i32,
 ): void {
+  for (let i = ZEROS; i < WIDENED; i += 16) v128.store(scratch + i, i32x4.splat(0));
   for (let unit = begin; unit < end; unit++) {
     const head = unit % kvHeads;
     let row = (unit / kvHeads) * blockRows;
@@ -185,39 +193,57 @@ function listBlock(to: usize, seen: i64, scratch: usize, direct: bool, offset: u
   return to;
 }
 
-/** Scores of all queries over the pages of a block of which somebody sees something: [queries, 64]. */
+/**
+ * Scores of all queries over the pages of a block of which somebody sees something: [queries, 64].
+ * Few queries wait for the memory: a part of page after page are four streams from there, which are faster than one.
+ */
 function score(
   scores: usize, rowsAt: usize, scratch: usize, seen: i64, q: usize, begin: i32, queries: i32, group: i32, heads: i32, head: i32,
   D: i32, format: i32, wide: i32,
 ): void {
+  const step = format == FORMAT_F32 && queries <= FEW && D > LARGE ? STREAM : D;
+  for (let d = 0; d < D; d += step) {
+    const count = min(step, D - d);
+    for (let n = 0; n < 4; n++) {
+      if (!seenOf(seen, n)) continue;
+      let keys = <usize>load<u32>(scratch + PAGES + (<usize>n << 3)) + (<usize>d << 4) * bytesOfCache(format);
+      if (format) {
+        widenCache(scratch + WIDENED, keys, count << 4, format);
+        keys = scratch + WIDENED;
+      }
+      scorePage(
+        scores + (<usize>n << 6), d > 0, scratch + ZEROS, rowsAt, n, q + (<usize>d << 2), keys,
+        begin, queries, group, heads, head, D, count, wide,
+      );
+    }
+  }
+}
+
+/** Scores of all queries over page n of a block, of `count` numbers; added to what they are already if there is `more`. */
+function scorePage(
+  scores: usize, more: bool, zeros: usize, rowsAt: usize, n: i32, q: usize, keys: usize, begin: i32, queries: i32, group: i32, heads: i32, head: i32,
+  D: i32, count: i32, wide: i32,
+): void {
   const width = wide ? 4 : 2;
-  for (let n = 0; n < 4; n++) {
-    if (!seenOf(seen, n)) continue;
-    let keys = <usize>load<u32>(scratch + PAGES + (<usize>n << 3));
-    if (format) {
-      widenCache(scratch + WIDENED, keys, D << 4, format);
-      keys = scratch + WIDENED;
+  for (let i = 0; i < queries; i += width) {
+    const together = min(width, queries - i);
+    let some: i64 = 0;
+    for (let j = 0; j < together; j++) some |= load<i64>(rowsAt + <usize>((i + j) / group) * ROW);
+    if (!seenOf(some, n)) continue;
+    const to = scores + (<usize>i << 8), from = more ? to : zeros;
+    const q0 = queryAt(q, begin, i, group, heads, head, D);
+    if (together == 1) {
+      scoreOne(q0, keys, count, from, to);
+      continue;
     }
-    for (let i = 0; i < queries; i += width) {
-      const count = min(width, queries - i);
-      let some: i64 = 0;
-      for (let j = 0; j < count; j++) some |= load<i64>(rowsAt + <usize>((i + j) / group) * ROW);
-      if (!seenOf(some, n)) continue;
-      const to = scores + (<usize>i << 8) + (<usize>n << 6);
-      const q0 = queryAt(q, begin, i, group, heads, head, D);
-      if (count == 1) {
-        scoreOne(q0, keys, D, to);
-        continue;
-      }
-      const q1 = queryAt(q, begin, i + 1, group, heads, head, D);
-      if (count == 2) {
-        scoreTwo(q0, q1, keys, D, to);
-        continue;
-      }
-      // Of three the last one is done twice: there is room for four.
-      const q2 = queryAt(q, begin, i + 2, group, heads, head, D);
-      scoreFour(q0, q1, q2, count == 3 ? q2 : queryAt(q, begin, i + 3, group, heads, head, D), keys, D, to);
+    const q1 = queryAt(q, begin, i + 1, group, heads, head, D);
+    if (together == 2) {
+      scoreTwo(q0, q1, keys, count, from, to);
+      continue;
     }
+    // Of three the last one is done twice: there is room for four.
+    const q2 = queryAt(q, begin, i + 2, group, heads, head, D);
+    scoreFour(q0, q1, q2, together == 3 ? q2 : queryAt(q, begin, i + 3, group, heads, head, D), keys, count, from, to);
   }
 }
 
