@@ -293,7 +293,7 @@ describe("random models", () => {
     expect(await logitsOf(model, prompt)).toEqual(expected);
   });
 
-  test.each(["Q4_0", "Q8_0"])("%s with activations of 8 bits", async (type) => {
+  test.each(["Q4_0", "Q8_0", "Q4_K", "Q6_K"])("%s with activations of 8 bits", async (type) => {
     const { file, plain } = await twins([type]);
     writeFileSync(join(plain, "one.gguf"), craftGguf(file));
     const exact = await logitsOf(await load(plain, {}), prompt);
