@@ -2,29 +2,57 @@
 // Nothing is loaded and nothing identifies the user. Knows nothing of how it is shown.
 
 import { exists, joinPath, machine, openFile, physicalCores } from "#platform";
-import { defaultThreads, detectFeatures, enableRevectorize } from "../backends/wasm/features.ts";
+import {
+  defaultThreads,
+  detectFeatures,
+  enableRevectorize,
+  type Features,
+} from "../backends/wasm/features.ts";
+import { checkedKernels } from "../backends/wasm/kernel-module.ts";
+import { MemoryError } from "../errors.ts";
 import { defaultModel } from "./default-model.ts";
+import { type ExpectedSpeed, expectedSpeeds } from "./speed-probe.ts";
 
 export type SystemReport = {
   /** "Node 26.10.0" */
   runtime: string;
   /** "linux x64" */
   system: string;
-  cpu: { model: string; threads: number; cores: number };
+  /** `instructions`: those that matter here, by Linux's names; none where the system does not tell. */
+  cpu: {
+    model: string;
+    threads: number;
+    cores: number;
+    instructions: readonly string[];
+    /** Running processes on average over the last minute. */
+    load: number;
+  };
   /** Bytes, limits of a container included. */
   memory: { total: number; available: number };
-  wasm: { simd: boolean; relaxed_simd: boolean; shared_memory: boolean; revectorize: boolean };
+  wasm: {
+    simd: boolean;
+    relaxed_simd: boolean;
+    shared_memory: boolean;
+    /** Whether kernels run with 256 bits: V8 takes the flag, and the self-test found the right bits. */
+    revectorize: boolean;
+    /** Of kernels with 256 bits; null: they were not asked for, or cannot be had. */
+    self_test: "passed" | "failed" | null;
+  };
   /** What a model is loaded with when nothing else is asked for. */
   chosen: {
     /** "cpu", or "none" where WebAssembly has no SIMD. */
     device: "cpu" | "none";
     /** Which kernels: "relaxed-simd" or "simd". */
     kernels: "relaxed-simd" | "simd" | "none";
+    /** Bits of a vector. */
+    vector_bits: 128 | 256;
     threads: number;
     attn_implementation: "sdpa";
   };
   /** The embedded model, unless the package is incomplete. */
   default_model: { path: string; weight_bytes: number } | null;
+  /** What a Mistral-7B would come to, by a probe of the kernels; null where they cannot run or memory is short. */
+  expected_7b: ExpectedSpeed[] | null;
 };
 
 /**
@@ -33,28 +61,45 @@ export type SystemReport = {
  * @param threads in place of the number chosen for the machine
  */
 export async function systemReport(revectorize: boolean, threads?: number): Promise<SystemReport> {
-  const features = detectFeatures(revectorize && enableRevectorize());
-  const { runtime, system, cpu, threads: hardware, memory } = machine();
+  const asked = detectFeatures(revectorize && enableRevectorize());
+  const features = asked.simd ? (await checkedKernels(asked)).features : asked;
+  const { runtime, system, cpu, instructions, load, threads: hardware, memory } = machine();
   const kernels = features.relaxedSimd ? "relaxed-simd" : features.simd ? "simd" : "none";
+  const chosenThreads = features.threads ? (threads ?? defaultThreads(features)) : 1;
   return {
     runtime,
     system,
-    cpu: { model: cpu, threads: hardware, cores: physicalCores() },
+    cpu: { model: cpu, threads: hardware, cores: physicalCores(), instructions, load },
     memory,
     wasm: {
       simd: features.simd,
       relaxed_simd: features.relaxedSimd,
       shared_memory: features.threads,
       revectorize: features.wideVectors,
+      self_test: asked.wideVectors ? (features.wideVectors ? "passed" : "failed") : null,
     },
     chosen: {
       device: kernels === "none" ? "none" : "cpu",
       kernels,
-      threads: features.threads ? (threads ?? defaultThreads(features)) : 1,
+      vector_bits: features.wideVectors ? 256 : 128,
+      threads: chosenThreads,
       attn_implementation: "sdpa",
     },
     default_model: await embedded(),
+    expected_7b: features.simd ? await expectedOf7b(features, chosenThreads) : null,
   };
+}
+
+async function expectedOf7b(
+  features: Features,
+  threads: number,
+): Promise<SystemReport["expected_7b"]> {
+  try {
+    return await expectedSpeeds(features, threads);
+  } catch (error) {
+    if (error instanceof MemoryError) return null;
+    throw error;
+  }
 }
 
 async function embedded(): Promise<SystemReport["default_model"]> {

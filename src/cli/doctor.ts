@@ -27,6 +27,9 @@ function describe(report: SystemReport, { stdout }: Io): string {
           "processor",
           `${cpu.model}: ${count(cpu.cores, "core")}, ${count(cpu.threads, "hardware thread")}`,
         ],
+        ...(cpu.instructions.length === 0
+          ? []
+          : ([["instructions", cpu.instructions.join(" ")]] satisfies [string, string][])),
         ["memory", `${bytes(memory.available)} available of ${bytes(memory.total)}`],
       ],
     ],
@@ -36,14 +39,14 @@ function describe(report: SystemReport, { stdout }: Io): string {
         ["SIMD", yes(wasm.simd)],
         ["relaxed SIMD", yes(wasm.relaxed_simd)],
         ["shared memory", yes(wasm.shared_memory)],
-        ["256-bit vectors", `${yes(wasm.revectorize)} (V8's revectorize)`],
+        ["256-bit vectors", `${yes(wasm.revectorize)} (V8's revectorize${selfTest(report)})`],
       ],
     ],
     [
       "Chosen",
       [
         ["device", chosen.device],
-        ["kernels", chosen.kernels],
+        ["kernels", `${chosen.kernels}, ${chosen.vector_bits} bits, ${dotForm(report)}`],
         ["threads", String(chosen.threads)],
         ["attention", `${chosen.attn_implementation} (online softmax, no T×T matrix)`],
         [
@@ -54,6 +57,7 @@ function describe(report: SystemReport, { stdout }: Io): string {
         ],
       ],
     ],
+    [`To expect of a Mistral-7B${disturbed(report)}`, expectations(report)],
   ];
   const blocks = sections.map(([title, rows]) =>
     [
@@ -67,6 +71,37 @@ function describe(report: SystemReport, { stdout }: Io): string {
       ? ["Ready: try mistral run"]
       : wrong.map((problem) => styled(stdout, "red", problem));
   return [...blocks, verdict.join("\n")].join("\n\n");
+}
+
+function selfTest({ wasm }: SystemReport): string {
+  return wasm.self_test === null ? "" : `; self-test ${wasm.self_test}`;
+}
+
+/** How 8-bit products are made. */
+function dotForm({ chosen }: SystemReport): string {
+  return chosen.kernels === "relaxed-simd" ? "8-bit dot products" : "16-bit dot products";
+}
+
+const BUSY = 0.5;
+
+function disturbed({ cpu }: SystemReport): string {
+  return cpu.load > BUSY ? " (other programs are running: without them it is faster)" : "";
+}
+
+/** A row a method: size, prompt and text; what does not fit is named. */
+function expectations({ expected_7b, memory }: SystemReport): [string, string][] {
+  if (expected_7b === null) return [["", "not measured: too little memory"]];
+  return expected_7b.map((speed) => {
+    const computed = speed.compute_dtype === "float32" ? "" : ` (${speed.compute_dtype})`;
+    const fits = speed.weight_bytes < memory.available ? "" : "; does not fit into memory now";
+    const [prompt, text] = [speed.prompt_tokens_per_second, speed.tokens_per_second].map((x) =>
+      x.toFixed(x < 20 ? 1 : 0),
+    );
+    return [
+      speed.method + computed,
+      `${bytes(speed.weight_bytes)}: prompts ${prompt} tokens/s, text ${text} tokens/s${fits}`,
+    ];
+  });
 }
 
 /** What keeps models from running, each with its remedy. */
