@@ -84,7 +84,9 @@ async function weightsOf(
 
 /** @throws CheckpointError a method that has no reader */
 function readerOf(dir: string, settings: Record<string, unknown>): Reader {
-  const method = settings.quant_method;
+  // Older files of bitsandbytes do not name their method.
+  const unnamed = settings.load_in_4bit === true || settings.load_in_8bit === true;
+  const method = settings.quant_method ?? (unnamed ? "bitsandbytes" : undefined);
   if (typeof method === "string" && Object.hasOwn(readers, method)) return readers[method];
   throw new CheckpointError(
     `${dir}: config.json says that the weights are quantised by ${JSON.stringify(method) ?? "an unnamed method"}; ` +

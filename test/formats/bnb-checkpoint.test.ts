@@ -9,6 +9,7 @@ import {
   bitsandbytesLayout,
   bitsandbytesTensors,
 } from "../../src/checkpoint/quantized/save-bitsandbytes.ts";
+import { openWeights } from "../../src/checkpoint/weight-source.ts";
 import type { StoredWeight } from "../../src/checkpoint/stored-weight.ts";
 import { openCheckpoint } from "../../src/checkpoint/weights.ts";
 import { CheckpointError, InputError } from "../../src/errors.ts";
@@ -132,6 +133,19 @@ describe.each(["nf4-64", "nf4-64-dq", "fp4-32", "fp4-128-dq", "int8-6"])("%s", (
     expect(file?.parts.length).toBe(name.endsWith("-dq") ? undefined : 2);
   });
 });
+
+test.each([
+  ["nf4-64", { load_in_4bit: true }],
+  ["int8-6", { load_in_8bit: true }],
+])(
+  "%s: an older config.json, which does not name the method",
+  async (name, quantization_config) => {
+    const dir = folder({ "model.safetensors": safetensors(saved(name)) });
+    const source = await openWeights(dir, {}, { quantization_config });
+    onTestFinished(() => source.close());
+    expect(source.weights.get(NAME)?.format.name).toBe(name);
+  },
+);
 
 test("codes may be labelled with another dtype of the same bytes", async () => {
   const tensors = saved("nf4-64");
