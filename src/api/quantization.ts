@@ -71,8 +71,9 @@ export function storedCompute(settings: unknown): Compute | undefined {
     string,
     unknown
   >;
-  const isOwn = ownMethods.some((method) => method === quant_method);
-  if (!isOwn && (quant_method !== "bitsandbytes" || load_in_4bit !== true)) return undefined;
+  const method = quant_method ?? "bitsandbytes";
+  const isOwn = ownMethods.some((own) => own === method);
+  if (!isOwn && (method !== "bitsandbytes" || load_in_4bit !== true)) return undefined;
   const asked = isOwn ? compute_dtype : bnb_4bit_compute_dtype;
   const dtype = typeof asked === "string" ? asked : "";
   const name = dtype.replace(/^torch\./, "");

@@ -240,6 +240,9 @@ describe("what is quantised, and how it is computed", () => {
     expect(storedCompute(settings.to_dict())).toBe("fixed16");
     expect(storedCompute(new BitsAndBytesConfig({ load_in_4bit: true }).to_dict())).toBe("float32");
     expect(storedCompute(new BitsAndBytesConfig({ load_in_8bit: true }).to_dict())).toBeUndefined();
+    expect(storedCompute({ load_in_4bit: true, bnb_4bit_compute_dtype: "float16" })).toBe(
+      "fixed16",
+    );
     for (const other of [undefined, null, "x", { quant_method: "gptq" }])
       expect(storedCompute(other)).toBeUndefined();
   });
