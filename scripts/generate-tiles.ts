@@ -37,7 +37,8 @@ export function tiles(): string {
     "// Written by scripts/generate-tiles.ts.\n",
     'import { addBlock, addProduct, F16_BIAS, mac, scaleMask, scales, sumOfStart } from "../int8-dot";\n',
     ...formats.flatMap((format) => [
-      stream(format),
+      stream(format, 1),
+      stream(format, 2),
       panel(format),
       ...TILES.map(([groups, rows]) => tile(format, groups, rows)),
     ]),
@@ -85,46 +86,60 @@ const scaleOfX = (t: number): string => `v128.load_splat<f32>(x, ${t * X_BYTES})
 const wholeScaleOfX = (t: number): string => `f32x4.mul(${scaleOfX(t)}, down)`;
 const hasMinima = (format: Format): boolean => format.vectors.includes("minimum");
 
-/** One row of x times four groups as they lie, four streams from memory: what decode is limited by. c: 32 sums. */
-function stream(format: Format): string {
-  const sum = (plane: number, rows: string): string => `s${plane}_${rows}`;
+/** One row of x or two times four groups as they lie, four streams from memory: what decode is limited by. c: sums [rows][32]. */
+function stream(format: Format, rowsOfX: number): string {
+  const cells = range(rowsOfX).flatMap((t) =>
+    cellsOf.map((cell) => ({ ...cell, t, name: `${t}${cell.rows}` })),
+  );
+  const sum = (plane: number, name: string): string => `s${plane}_${name}`;
   const planes = range(format.planes.length);
   const run = (operands: readonly Operand[], r: number): string =>
-    `${each(operands, ({ quad }, i) => `x${i} = v128.load_splat<i32>(x, ${QUADS_AT + 4 * quad});`)}
-    ${each(cellsOf, ({ g, h, rows }) => {
-      const load = `r = v128.load(w${g}, ${CODES_AT + r * 32 + h * 16});`;
-      return `${load} ${operands
-        .map(
-          ({ plane, of }, i) =>
-            `${sum(plane, rows)} = mac(${sum(plane, rows)}, x${i}, ${of("r")});`,
-        )
-        .join(" ")}`;
-    })}`;
-  const finish = ({ g, h, rows }: (typeof cellsOf)[number]): string => {
+    `${each(operands, ({ quad }, i) =>
+      each(
+        range(rowsOfX),
+        (t) => `x${i}${t} = v128.load_splat<i32>(x, ${t * X_BYTES + QUADS_AT + 4 * quad});`,
+      ),
+    )}
+    ${each(
+      cellsOf,
+      ({ g, h, rows }) => `r = v128.load(w${g}, ${CODES_AT + r * 32 + h * 16});
+    ${each(operands, ({ plane, of }, i) => {
+      const macs = range(rowsOfX).map(
+        (t) => `${sum(plane, t + rows)} = mac(${sum(plane, t + rows)}, x${i}${t}, u);`,
+      );
+      return `u = ${of("r")}; ${macs.join(" ")}`;
+    })}`,
+    )}`;
+  const finish = ({ g, h, rows, t, name }: (typeof cells)[number]): string => {
     const { before = [], ...vectors } = format.vectorsOf(`w${g}`, h, rows);
-    const parts = planes.map((p) => dot(sum(p, rows), format.weight(p, vectors.factor ?? "")));
+    const parts = planes.map((p) => dot(sum(p, name), format.weight(p, vectors.factor ?? "")));
     const integers = parts.reduce((all, part) => `i32x4.add(${all}, ${part})`);
-    return `${before.join(" ")} ${add(`c${rows}`, integers, "d", "m", vectors)}`;
+    return `${before.join(" ")} ${add(`c${name}`, integers, `d${t}`, `m${t}`, vectors)}`;
   };
+  const scale = format.headBytes === 0 ? scaleOfX : wholeScaleOfX;
   return `
-export function ${format.name}_stream(
+export function ${format.name}_stream_${rowsOfX}(
   c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize,
 ): void {
     ${constants(format)}
-    let d: v128, m: v128, r: v128, v: v128, x0: v128, x1: v128, x2: v128, x3: v128;
+    let r: v128, u: v128, v: v128;
+    ${declare(
+      "v128",
+      range(rowsOfX).flatMap((t) => [`d${t}`, `m${t}`, `x0${t}`, `x1${t}`, `x2${t}`, `x3${t}`]),
+    )}
     ${headLocals(format)}
-    ${each(cellsOf, ({ rows }) => `let c${rows} = zero;`)}
+    ${each(cells, ({ name }) => `let c${name} = zero;`)}
 ${overBlocks(
   format,
-  `m = v128.load_splat<i32>(x, ${START_AT});
-    ${each(cellsOf, ({ rows }) => each(planes, (p) => `let ${start(format, p, sum(p, rows), "m")}`))}
+  `${each(range(rowsOfX), (t) => `m${t} = v128.load_splat<i32>(x, ${t * X_BYTES + START_AT});`)}
+    ${each(cells, ({ t, name }) => each(planes, (p) => `let ${start(format, p, sum(p, name), `m${t}`)}`))}
     ${each(format.runs, run)}
-    d = ${format.headBytes === 0 ? scaleOfX(0) : wholeScaleOfX(0)};
-    ${hasMinima(format) ? "m = sumOfStart(m, d, ones);" : ""}
-    ${each(cellsOf, finish)}
+    ${each(range(rowsOfX), (t) => `d${t} = ${scale(t)};`)}
+    ${hasMinima(format) ? each(range(rowsOfX), (t) => `m${t} = sumOfStart(m${t}, d${t}, ones);`) : ""}
+    ${each(cells, finish)}
     x += xStride;`,
 )}
-    ${each(cellsOf.toReversed(), ({ g, h, rows }) => `v128.store(c, c${rows}, ${g * 32 + h * 16});`)}
+    ${each(cells.toReversed(), ({ t, g, h, name }) => `v128.store(c, c${name}, ${t * GROUPS * 32 + vectorAt(0, g, h)});`)}
 }
 `;
 }

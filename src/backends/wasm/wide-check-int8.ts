@@ -3,8 +3,8 @@
 
 import type { Kernels } from "./kernel-module.ts";
 
-/** Three rows: a tile of two, and one; two panels of k; all four groups of rows of w. */
-const [T, K, O] = [3, 512, 32];
+/** Rows: tiles of two and one on panels of k; then few, which read weights as they lie, two and one. All four groups of rows of w. */
+const [T, FEW, K, O] = [7, 3, 512, 32];
 
 export type Places = {
   readonly scratch: number;
@@ -16,7 +16,7 @@ export type Places = {
   readonly to: number;
 };
 
-/** The bits of the products of three rows together and of one alone, format after format. */
+/** The bits of the products of many rows and of few, format after format. */
 export function int8Products(
   kernels: Kernels,
   memory: WebAssembly.Memory,
@@ -26,10 +26,10 @@ export function int8Products(
   const formats = ["q4", "q8", "q4k", "q6k"];
   formats.forEach((format, i) => {
     const linear = kernels[`linear_${format}`];
-    const at = y + i * (T + 1) * O * 4;
+    const at = y + i * (T + FEW) * O * 4;
     kernels.pack_rows_int8(to, x, K, T, format === "q6k" ? 16 : 32, scratch, 0, T);
     linear(at, to, weights, K, O, scratch, 1, T, 0, T, 0, O);
-    linear(at + T * O * 4, to, weights, K, O, scratch, 1, T, 0, 1, 0, O);
+    linear(at + T * O * 4, to, weights, K, O, scratch, 1, T, 0, FEW, 0, O);
   });
-  return new Uint32Array(memory.buffer.slice(y, y + formats.length * (T + 1) * O * 4));
+  return new Uint32Array(memory.buffer.slice(y, y + formats.length * (T + FEW) * O * 4));
 }

@@ -3,8 +3,8 @@
 // a row: integers are exact within 32 k, and blocks of 32 k are added one after the other, in f32.
 
 import {
-  q4_2x2, q4_4x1, q4_4x2, q4_panel, q4_stream, q4k_2x2, q4k_4x1, q4k_4x2, q4k_panel, q4k_stream, q6k_2x2, q6k_4x1, q6k_4x2,
-  q6k_panel, q6k_stream, q8_2x2, q8_4x1, q8_4x2, q8_panel, q8_stream,
+  q4_2x2, q4_4x1, q4_4x2, q4_panel, q4_stream_1, q4_stream_2, q4k_2x2, q4k_4x1, q4k_4x2, q4k_panel, q4k_stream_1, q4k_stream_2,
+  q6k_2x2, q6k_4x1, q6k_4x2, q6k_panel, q6k_stream_1, q6k_stream_2, q8_2x2, q8_4x1, q8_4x2, q8_panel, q8_stream_1, q8_stream_2,
 } from "./generated/tiles";
 import { X_BLOCK } from "./pack-rows-int8";
 
@@ -12,6 +12,8 @@ import { X_BLOCK } from "./pack-rows-int8";
 export const EIGHT_ROWS_COLUMNS: i32 = 32;
 /** Rows of x whose sums are kept in scratch; a panel of weights serves all of them. */
 export const EIGHT_ROWS_ROWS: i32 = 128;
+/** From this many rows on, unpacking weights to a panel pays; fewer read them as they lie, two rows at a time. */
+const PANEL_ROWS: i32 = 6;
 /** Bytes of 32 columns of sums. */
 const SUMS: usize = 128;
 /** Bytes of scratch that a call needs: the sums, and a panel of any format, which stays in the first-level cache. */
@@ -41,12 +43,22 @@ function panelBlocks<F>(): i32 {
 
 // @ts-ignore: decorator
 @inline
-function stream<F>(c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize): void {
+function oneRow<F>(c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize): void {
   if (sizeof<F>() == 2) {
-    if (isSigned<F>()) q6k_stream(c, w0, w1, w2, w3, x, blocks, xStride);
-    else q4k_stream(c, w0, w1, w2, w3, x, blocks, xStride);
-  } else if (isSigned<F>()) q8_stream(c, w0, w1, w2, w3, x, blocks, xStride);
-  else q4_stream(c, w0, w1, w2, w3, x, blocks, xStride);
+    if (isSigned<F>()) q6k_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
+    else q4k_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
+  } else if (isSigned<F>()) q8_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
+  else q4_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
+}
+
+// @ts-ignore: decorator
+@inline
+function twoRows<F>(c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize): void {
+  if (sizeof<F>() == 2) {
+    if (isSigned<F>()) q6k_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
+    else q4k_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
+  } else if (isSigned<F>()) q8_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
+  else q4_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
 }
 
 // @ts-ignore: decorator
@@ -141,9 +153,16 @@ function linear<F>(
     // Behind the last group it stands again; nobody sees those columns.
     let w0 = w + <usize>group * groupBytes, w1 = w + <usize>min(group + 1, last) * groupBytes;
     let w2 = w + <usize>min(group + 2, last) * groupBytes, w3 = w + <usize>min(group + 3, last) * groupBytes;
-    if (rowEnd - rowBegin == 1) {
-      stream<F>(scratch, w0, w1, w2, w3, packed + <usize>rowBegin * X_BLOCK, blocks, xStride);
-      copyOut(y + <usize>rowBegin * yStride + (<usize>o << 2), yStride, scratch, 1, count);
+    const all = rowEnd - rowBegin;
+    if (all < PANEL_ROWS) {
+      let x = packed + <usize>rowBegin * X_BLOCK, c = scratch, rest = all;
+      for (; rest > 1; rest -= 2) {
+        twoRows<F>(c, w0, w1, w2, w3, x, blocks, xStride);
+        x += 2 * X_BLOCK;
+        c += 2 * SUMS;
+      }
+      if (rest) oneRow<F>(c, w0, w1, w2, w3, x, blocks, xStride);
+      copyOut(y + <usize>rowBegin * yStride + (<usize>o << 2), yStride, scratch, all, count);
       continue;
     }
     for (let row = rowBegin; row < rowEnd; row += EIGHT_ROWS_ROWS) {
