@@ -3,6 +3,7 @@
 
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
+import { fourBitSettings } from "../formats/four-bit.ts";
 import { weightDType } from "../formats/registry.ts";
 import type { WeightFormat } from "../formats/weight-format.ts";
 import type { Quantisation } from "./messages.ts";
@@ -13,10 +14,10 @@ export type Compute = "float32" | "fixed16" | "int8";
 
 /** The roads besides the exact one that a family's kernels have. */
 const ROADS: Readonly<Record<string, readonly string[]>> = {
-  nf4: ["fixed16"],
-  fp4: ["fixed16"],
-  "nf4-dq": ["fixed16"],
-  "fp4-dq": ["fixed16"],
+  nf4: ["fixed16", "int8"],
+  fp4: ["fixed16", "int8"],
+  "nf4-dq": ["fixed16", "int8"],
+  "fp4-dq": ["fixed16", "int8"],
   q4: ["int8"],
   q8: ["int8"],
   q4k: ["int8"],
@@ -38,9 +39,10 @@ export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, togethe
   const { quantisation, compute = "float32" } = asked;
   const plain = findFormat(stored.encoding);
   const columns = stored.shape.at(-1) ?? 1;
-  const onRoad = ({ name, family, param }: WeightFormat): string => {
+  const onRoad = (format: WeightFormat): string => {
+    const { name, family } = format;
     if (family === "int8") return `${name}:${together ? "call" : "row"}`;
-    const fits = ROADS[family]?.includes(compute) && columns % BLOCKS[compute](param) === 0;
+    const fits = ROADS[family]?.includes(compute) && isAligned(format, columns);
     return fits ? `${name}:${compute}` : name;
   };
   if (plain === undefined) {
@@ -53,12 +55,10 @@ export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, togethe
   return asked.dtype === "auto" ? plain.name : asked.dtype;
 }
 
-/** What a row's length must be a multiple of, by road: 64 numbers that are summed at a time must share a scale. */
-const BLOCKS: Readonly<Record<Compute, (param: number) => number>> = {
-  float32: () => 1,
-  fixed16: (block) => (block % 64 === 0 ? 64 : Infinity),
-  int8: () => 1,
-};
+/** Kernels of 4-bit rows sum 64 numbers at a time, which must share a scale. */
+function isAligned({ name, param }: WeightFormat, columns: number): boolean {
+  return fourBitSettings(name) === undefined || (param % 64 === 0 && columns % 64 === 0);
+}
 
 function formatFor(leaf: string, q: Quantisation): string | undefined {
   const module = leaf.replace(/\.weight$/, "");

@@ -9,6 +9,7 @@ import { fixed16Case, formatNames, multiply as multiplyFixed16 } from "./packed-
 import { multiply as multiplyExact } from "./packed-linear.ts";
 import { multiply as multiplyInt8, randomProduct } from "./packed-int8.ts";
 import { bits, packedFormats } from "./packed-matrix.ts";
+import { multiply as multiplyHalves } from "./packed-nf4-int8.ts";
 import { KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 /** An empty custom section: V8 keeps the code of bytes that it has compiled before. */
@@ -56,6 +57,13 @@ test.for(formatNames)("16-bit fixed point, %s", async (name) => {
       const given = fixed16Case(name, { T, K: 576, O: 45 }, seeded(T));
       return multiplyFixed16(bench, given, { columns: 1, rows: 1, wide: isWide });
     }),
+  );
+  expect(results).toEqual(expected);
+});
+
+test.for(formatNames)("int8 activations, %s", async (name) => {
+  const { expected, results } = await rounds((bench) =>
+    rows.map((T) => multiplyHalves(bench, fixed16Case(name, { T, K: 576, O: 45 }, seeded(T)))),
   );
   expect(results).toEqual(expected);
 });

@@ -60,6 +60,7 @@ const dtypes = [
   "nf4-64",
   "nf4-64:fixed16",
   "fp4-64-dq:fixed16",
+  "nf4-64:int8",
   "int8-6:row",
   "q4:int8",
   "q8:int8",

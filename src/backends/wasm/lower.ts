@@ -2,10 +2,17 @@
 // that packs is put before them, once for all products of the same rows (q, k and v; gate and up). Knows no addresses.
 
 import { EngineError } from "../../errors.ts";
+import { fourBitSettings } from "../../formats/four-bit.ts";
 import { weightDType } from "../../formats/registry.ts";
 import { type DType, type Node, type Op, rowsOf, type Tensor } from "../../graph/graph.ts";
 import { assignSlots, type Plan } from "../../graph/plan.ts";
-import { PACK_FIXED16, PACK_INT8, PACK_LLM_INT8, PACK_LLM_INT8_CALL } from "./kernels/header.ts";
+import {
+  PACK_FIXED16,
+  PACK_INT8,
+  PACK_INT8_HALVES,
+  PACK_LLM_INT8,
+  PACK_LLM_INT8_CALL,
+} from "./kernels/header.ts";
 
 export type PackAttrs = {
   /** Which packing: a number of kernels/header.ts. */
@@ -27,6 +34,9 @@ const roads: Readonly<Record<string, Road>> = {
   row: { mode: PACK_LLM_INT8, words: llmInt8Words },
   call: { mode: PACK_LLM_INT8_CALL, words: llmInt8Words },
 };
+
+/** Road int8 of nf4 and fp4, whose codes lie row by row. */
+const halves: Road = { mode: PACK_INT8_HALVES, words: (K) => 28 * Math.ceil(K / 64) };
 
 const packRowsOp: Op<PackAttrs> = {
   name: "pack_rows",
@@ -64,9 +74,10 @@ export function lower(plan: Plan): Plan {
 }
 
 function roadOf(dtype: DType): Road | undefined {
-  const { road } = weightDType(dtype);
+  const { format, road } = weightDType(dtype);
   if (road === "") return undefined;
-  const found = roads[road];
+  const isFourBit = road === "int8" && fourBitSettings(format.name) !== undefined;
+  const found = isFourBit ? halves : roads[road];
   if (found === undefined) throw new EngineError(`${dtype}: the CPU backend has no road ${road}`);
   return found;
 }

@@ -73,6 +73,7 @@ export const PACK_INT8 = 1;
 export const PACK_FIXED16 = 2;
 export const PACK_LLM_INT8 = 3;
 export const PACK_LLM_INT8_CALL = 4;
+export const PACK_INT8_HALVES = 5;
 
 // Formats of weights by number; a GGUF type is 32 + its number there.
 export const FORMAT_F32 = 0;

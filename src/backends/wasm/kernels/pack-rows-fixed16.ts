@@ -9,7 +9,7 @@ export const MOST_WEIGHT: i32 = 6283;
 const MOST_SUM: f32 = <f32>(i32.MAX_VALUE / MOST_WEIGHT - 64);
 const MOST: f32 = 32767;
 /** Blocks of less in sum count as zeros, whose scale has an inverse. */
-const LEAST_SUM: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
+export const LEAST_SUM: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /** Bytes of a packed row. */
 // @ts-ignore: decorator
@@ -67,9 +67,10 @@ function packBlock(to: usize, x: usize, scale: f32): void {
   }
 }
 
+/** Eight numbers as i16, times `inverse`. */
 // @ts-ignore: decorator
 @inline
-function eight(x: usize, inverse: v128): v128 {
+export function eight(x: usize, inverse: v128): v128 {
   return i16x8.narrow_i32x4_s(rounded(v128.load(x), inverse), rounded(v128.load(x, 16), inverse));
 }
 
@@ -79,14 +80,15 @@ function rounded(x: v128, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse)));
 }
 
+// The lanes of even and of odd number of two vectors.
 // @ts-ignore: decorator
 @inline
-function evens(a: v128, b: v128): v128 {
+export function evens(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29);
 }
 
 // @ts-ignore: decorator
 @inline
-function odds(a: v128, b: v128): v128 {
+export function odds(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
 }

@@ -2,17 +2,19 @@
 // packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode.ts.
 
 import {
-  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q8, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8,
-  LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_LLM_INT8, PACK_LLM_INT8_CALL, WIDE,
+  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q8, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8,
+  LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL, WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { linear_q4, linear_q4k, linear_q6k, linear_q8 } from "./linear-eight-rows";
 import { linear_llm_int8 } from "./linear-int8";
 import { linear_fixed16 } from "./linear-nf4";
+import { linear_nf4_int8 } from "./linear-nf4-int8";
 import { linear_packed } from "./linear-packed";
 import { address, arg, ceilDiv, word } from "./op-words";
 import { pack_rows_fixed16 } from "./pack-rows-fixed16";
 import { pack_rows_int8 } from "./pack-rows-int8";
+import { pack_rows_int8_halves } from "./pack-rows-int8-halves";
 import { pack_rows_llm_int8 } from "./pack-rows-llm-int8";
 
 /** Bytes of weights of a claim. */
@@ -93,7 +95,9 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
     case LINEAR_PACKED:
       return linear_packed(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
     case LINEAR_INT8:
-      if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
+      if (format <= FORMAT_FP4_DQ)
+        linear_nf4_int8(y, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_Q8) linear_q8(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_Q4K) linear_q4k(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
       else linear_q6k(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
@@ -118,6 +122,8 @@ export function packRows(op: usize, rows: i32, scratch: usize, begin: i32, end: 
   switch (arg(op, 3)) {
     case PACK_INT8:
       return pack_rows_int8(to, x, K, rows, <i32>param, scratch, begin, end);
+    case PACK_INT8_HALVES:
+      return pack_rows_int8_halves(to, x, K, begin, end);
     case PACK_FIXED16:
       return pack_rows_fixed16(to, x, K, begin, end);
     case PACK_LLM_INT8:

@@ -1,0 +1,222 @@
+// linear_nf4_int8: products with 4-bit weights (nf4, fp4) as bitsandbytes packs them, in 7 bits: the 16 values of a code are
+// integers around 64, activations those of pack_rows_int8_halves. Not exact: values are off by up to 0.9 % of absmax (nf4).
+// Four products are summed in i16, 64 in i32, exactly in any order; y = Σ over blocks of 64 k, in turn, of f32(sum) · (absmax ·
+// scale), fused multiply-add. One row reads four rows of w as they lie; more share a panel of 32 rows, rows in the lanes.
+
+import { fourRows, turn } from "./absmax";
+import { FORMAT_FP4, FORMAT_FP4_DQ } from "./header";
+import { mac } from "./int8-dot";
+import { madd, sumsOfFour } from "./lanes";
+import { finish } from "./linear-nf4-tiles";
+import { HALVES_BLOCK, HALVES_SCALE, HALVES_STARTS } from "./pack-rows-int8-halves";
+import { pick } from "./unpack-four-bit";
+
+// `scratch`: for one row of x the absmax of four rows of w side by side, block after block; for more, the sums of MOST_ROWS rows,
+// then the panel: for each block of 64 k the absmax of its rows, then 16 quads of codes of all rows.
+const MOST_ROWS: i32 = 128;
+const PANEL: usize = 16384;
+const PANEL_BLOCKS: i32 = 8;
+const PANEL_ROWS: i32 = 32;
+const PANEL_BLOCK: usize = 128 + 2048;
+
+// Values · 53.01, which brings nf4's nearest to integers on average; · 60, where fp4's are integers but for the least. 64 is 0.
+const NF4_UNIT: f32 = 1.0 / 53.01;
+const FP4_UNIT: f32 = 1.0 / 60.0;
+
+// @ts-ignore: decorator
+@inline
+function isFp4(format: i32): bool {
+  return format == FORMAT_FP4 || format == FORMAT_FP4_DQ;
+}
+
+// @ts-ignore: decorator
+@inline
+function valuesOf(fp4: bool): v128 {
+  return fp4
+    ? i8x16(64, 64, 104, 124, 84, 94, 74, 79, 64, 64, 24, 4, 44, 34, 54, 49)
+    : i8x16(11, 27, 36, 43, 49, 54, 59, 64, 68, 73, 77, 82, 87, 94, 102, 117);
+}
+
+/** 16 bytes of codes times 32 packed activations: eight sums of four. */
+// @ts-ignore: decorator
+@inline
+function half(w: usize, mask: v128, values: v128, x: usize, start: usize): v128 {
+  const bytes = v128.load(w);
+  const evens = mac(v128.load(start), v128.load(x), pick(values, v128.and(i16x8.shr_u(bytes, 4), mask)));
+  return mac(evens, v128.load(x, 16), pick(values, v128.and(bytes, mask)));
+}
+
+// @ts-ignore: decorator
+@inline
+function block(w: usize, mask: v128, values: v128, ones: v128, x: usize): v128 {
+  const start = x + HALVES_STARTS;
+  return i32x4.add(
+    i32x4.dot_i16x8_s(half(w, mask, values, x, start), ones),
+    i32x4.dot_i16x8_s(half(w + 16, mask, values, x + 32, start + 16), ones),
+  );
+}
+
+/** Four rows of w, whose absmax lie side by side, times one row of x. */
+function fourByOne(
+  w0: usize, w1: usize, w2: usize, w3: usize, absmax: usize, x: usize, blocks: i32, fp4: bool,
+): v128 {
+  const values = valuesOf(fp4), mask = i8x16.splat(15), ones = i16x8.splat(1);
+  const unit = fp4 ? FP4_UNIT : NF4_UNIT;
+  let sum = f32x4.splat(0);
+  for (; blocks > 0; --blocks) {
+    const a = block(w0, mask, values, ones, x), b = block(w1, mask, values, ones, x);
+    const c = block(w2, mask, values, ones, x), d = block(w3, mask, values, ones, x);
+    const scale = f32x4.mul(v128.load(absmax), f32x4.splat(load<f32>(x + HALVES_SCALE) * unit));
+    sum = madd(f32x4.convert_i32x4_s(sumsOfFour(a, b, c, d)), scale, sum);
+    w0 += 32;
+    w1 += 32;
+    w2 += 32;
+    w3 += 32;
+    x += HALVES_BLOCK;
+    absmax += 16;
+  }
+  return sum;
+}
+
+function oneRow(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
+  begin: i32, end: i32,
+): void {
+  const stride = <usize>K >> 1, blocks = K >> 6, fp4 = isFp4(format);
+  for (let o = begin; o < end; o += 4) {
+    const count = min(4, end - o);
+    fourRows(scratch, 16, p1, p2, p3, format, param, K, o, end, 0, blocks);
+    const w0 = p0 + <usize>o * stride;
+    const w1 = count > 1 ? w0 + stride : w0, w2 = count > 2 ? w1 + stride : w0, w3 = count > 3 ? w2 + stride : w0;
+    const sum = fourByOne(w0, w1, w2, w3, scratch, x, blocks, fp4);
+    storeSome(y + (<usize>o << 2), sum, count);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function storeSome(y: usize, sum: v128, count: i32): void {
+  if (count == 4) {
+    v128.store(y, sum);
+    return;
+  }
+  store<f32>(y, f32x4.extract_lane(sum, 0));
+  if (count > 1) store<f32>(y, f32x4.extract_lane(sum, 1), 4);
+  if (count > 2) store<f32>(y, f32x4.extract_lane(sum, 2), 8);
+}
+
+/** `blocks` of a panel for rows of w from row o on, the last one again from `end` on; k: where they begin. */
+function fillPanel(
+  panel: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, o: i32, end: i32, k: i32, blocks: i32,
+): void {
+  const stride = <usize>K >> 1, values = valuesOf(isFp4(format)), mask = i8x16.splat(15);
+  for (let r = 0; r < PANEL_ROWS; r += 4) {
+    let to = panel + (<usize>r << 2);
+    const from = min(o + r, end - 1);
+    fourRows(to, PANEL_BLOCK, p1, p2, p3, format, param, K, from, end, k, blocks);
+    let w0 = p0 + <usize>from * stride + (<usize>k >> 1);
+    let w1 = from + 1 < end ? w0 + stride : w0, w2 = from + 2 < end ? w1 + stride : w0, w3 = from + 3 < end ? w2 + stride : w0;
+    for (let n = blocks << 1; n > 0; --n) {
+      // The first of the two halves of a block follows the absmax.
+      if ((n & 1) == 0) to += 128;
+      const a = v128.load(w0), b = v128.load(w1), c = v128.load(w2), d = v128.load(w3);
+      turn(
+        to, 128, pick(values, v128.and(i16x8.shr_u(a, 4), mask)), pick(values, v128.and(i16x8.shr_u(b, 4), mask)),
+        pick(values, v128.and(i16x8.shr_u(c, 4), mask)), pick(values, v128.and(i16x8.shr_u(d, 4), mask)),
+      );
+      turn(
+        to + 512, 128, pick(values, v128.and(a, mask)), pick(values, v128.and(b, mask)), pick(values, v128.and(c, mask)),
+        pick(values, v128.and(d, mask)),
+      );
+      to += 1024;
+      w0 += 16;
+      w1 += 16;
+      w2 += 16;
+      w3 += 16;
+    }
+  }
+}
+
+/** sum + four products of each lane's rows: a quad of even k and one of odd k. */
+// @ts-ignore: decorator
+@inline
+function quads(sum: v128, start: v128, even: v128, w: v128, odd: v128, v: v128, ones: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(mac(mac(start, even, w), odd, v), ones));
+}
+
+/** A panel times one row of x: added to the 32 sums at `to`. */
+function addPanel(to: usize, panel: usize, x: usize, blocks: i32, unit: f32): void {
+  const ones = i16x8.splat(1), zero = i32x4.splat(0);
+  for (; blocks > 0; --blocks) {
+    let a = zero, A = zero, b = zero, B = zero, c = zero, C = zero, d = zero, D = zero;
+    let w = panel + 128, q = x, start = x + HALVES_STARTS;
+    for (let h = 2; h > 0; --h) {
+      for (let n = 4; n > 0; --n) {
+        const s = v128.load_splat<i32>(start), even = v128.load_splat<i32>(q), odd = v128.load_splat<i32>(q, 16);
+        a = quads(a, s, even, v128.load(w), odd, v128.load(w, 512), ones);
+        A = quads(A, s, even, v128.load(w, 16), odd, v128.load(w, 528), ones);
+        b = quads(b, s, even, v128.load(w, 32), odd, v128.load(w, 544), ones);
+        B = quads(B, s, even, v128.load(w, 48), odd, v128.load(w, 560), ones);
+        c = quads(c, s, even, v128.load(w, 64), odd, v128.load(w, 576), ones);
+        C = quads(C, s, even, v128.load(w, 80), odd, v128.load(w, 592), ones);
+        d = quads(d, s, even, v128.load(w, 96), odd, v128.load(w, 608), ones);
+        D = quads(D, s, even, v128.load(w, 112), odd, v128.load(w, 624), ones);
+        start += 4;
+        q += 4;
+        w += 128;
+      }
+      // Behind the odd ones.
+      q += 16;
+      w += 512;
+    }
+    const scale = f32x4.splat(load<f32>(x + HALVES_SCALE) * unit);
+    finish(to, panel, scale, a, A);
+    finish(to + 32, panel + 32, scale, b, B);
+    finish(to + 64, panel + 64, scale, c, C);
+    finish(to + 96, panel + 96, scale, d, D);
+    x += HALVES_BLOCK;
+    panel += PANEL_BLOCK;
+  }
+}
+
+/** Up to MOST_ROWS rows of x. */
+function manyRows(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
+  scratch: usize, rows: i32, begin: i32, end: i32,
+): void {
+  const panel = scratch + PANEL, unit = isFp4(format) ? FP4_UNIT : NF4_UNIT;
+  const blocks = K >> 6, rowBytes = <usize>blocks * HALVES_BLOCK;
+  for (let o = begin; o < end; o += PANEL_ROWS) {
+    memory.fill(scratch, 0, <usize>rows << 7);
+    for (let b = 0; b < blocks; b += PANEL_BLOCKS) {
+      const count = min(PANEL_BLOCKS, blocks - b);
+      fillPanel(panel, p0, p1, p2, p3, format, param, K, o, end, b << 6, count);
+      let from = x + <usize>b * HALVES_BLOCK;
+      for (let t: usize = 0; t < <usize>rows; t++) {
+        addPanel(scratch + (t << 7), panel, from, count, unit);
+        from += rowBytes;
+      }
+    }
+    const bytes = <usize>min(PANEL_ROWS, end - o) << 2;
+    for (let t: usize = 0; t < <usize>rows; t++) memory.copy(y + ((t * <usize>O + <usize>o) << 2), scratch + (t << 7), bytes);
+  }
+}
+
+/**
+ * Columns [begin, end) of rows [rowBegin, rowEnd) of y [T, O]. x: what pack_rows_int8_halves made; K and param (numbers that
+ * share an absmax, a power of two) are multiples of 64. w lies at p0 … p3, see unpack-four-bit.ts.
+ */
+export function linear_nf4_int8(
+  y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
+  scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  const rowBytes = (<usize>K >> 6) * HALVES_BLOCK, yBytes = <usize>O << 2;
+  if (rowEnd - rowBegin == 1) {
+    const row = <usize>rowBegin;
+    return oneRow(y + row * yBytes, x + row * rowBytes, p0, p1, p2, p3, format, param, K, scratch, begin, end);
+  }
+  for (let t = rowBegin; t < rowEnd; t += MOST_ROWS) {
+    const row = <usize>t, rows = min(MOST_ROWS, rowEnd - t);
+    manyRows(y + row * yBytes, x + row * rowBytes, p0, p1, p2, p3, format, param, K, O, scratch, rows, begin, end);
+  }
+}

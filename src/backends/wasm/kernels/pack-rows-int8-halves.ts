@@ -1,0 +1,47 @@
+// pack_rows_int8_halves: rows of activations as int8, 64 numbers a block, in the order that linear_nf4_int8 meets them.
+// A packed row of K numbers (a multiple of 64): for each block, of each 32 numbers the even ones and the odd ones; for each 32
+// numbers eight i16 at which sums start, −64 · the numbers of a lane; an f32 scale, largest size / 127; 12 B unused.
+
+import { eight, evens, LEAST_SUM, odds } from "./pack-rows-fixed16";
+
+/** Bytes of a block, and where its start values and its scale are. */
+export const HALVES_BLOCK: usize = 112;
+export const HALVES_STARTS: usize = 64;
+export const HALVES_SCALE: usize = 96;
+
+/** Rows [begin, end) of x [·, K], one after the other. */
+export function pack_rows_int8_halves(to: usize, x: usize, K: i32, begin: i32, end: i32): void {
+  const blocks = <usize>K >> 6;
+  x += <usize>begin * (<usize>K << 2);
+  to += <usize>begin * blocks * HALVES_BLOCK;
+  for (let n = <usize>(end - begin) * blocks; n > 0; --n) {
+    const largest = largestOf(x);
+    store<f32>(to + HALVES_SCALE, largest / 127);
+    const inverse = f32x4.splat(largest == 0 ? 0 : 127 / largest);
+    packHalf(to, to + HALVES_STARTS, x, inverse);
+    packHalf(to + 32, to + HALVES_STARTS + 16, x + 128, inverse);
+    x += 256;
+    to += HALVES_BLOCK;
+  }
+}
+
+/** 0 for numbers so small that their scale would have no inverse; not finite when a number is not. */
+function largestOf(x: usize): f32 {
+  let most = f32x4.splat(0);
+  for (let i: usize = 0; i < 256; i += 16) most = f32x4.max(most, f32x4.abs(v128.load(x + i)));
+  const largest = max(
+    max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)), max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
+  );
+  return largest < LEAST_SUM ? 0 : largest;
+}
+
+// @ts-ignore: decorator
+@inline
+function packHalf(to: usize, starts: usize, x: usize, inverse: v128): void {
+  const a = eight(x, inverse), b = eight(x + 32, inverse), c = eight(x + 64, inverse), d = eight(x + 96, inverse);
+  const even = i8x16.narrow_i16x8_s(evens(a, b), evens(c, d)), odd = i8x16.narrow_i16x8_s(odds(a, b), odds(c, d));
+  v128.store(to, even);
+  v128.store(to, odd, 16);
+  const sums = i16x8.add(i16x8.extadd_pairwise_i8x16_s(even), i16x8.extadd_pairwise_i8x16_s(odd));
+  v128.store(starts, i16x8.neg(i16x8.shl(sums, 6)));
+}
