@@ -4,13 +4,13 @@
 import type { Kernels } from "./kernel-module.ts";
 
 /** Rows: tiles of two and one on panels of k; then few, which read weights as they lie, two and one. All four groups of rows of w. */
-const [T, FEW, K, O] = [7, 3, 512, 32];
+const [T, FEW, K, O] = [7, 3, 1024, 32];
 
 export type Places = {
   readonly scratch: number;
   /** [T, K] numbers. */
   readonly x: number;
-  /** 18 KiB of which any 16 bits are a finite f16. */
+  /** 34 KiB of which any 16 bits are a finite f16. */
   readonly weights: number;
   /** Room for packed rows and results. */
   readonly to: number;
