@@ -139,21 +139,26 @@ describe.each(cases)("%s, cache in %s", (model, cache, numRuns) => {
   );
 });
 
-test("the embedded model: a prompt past its window in one piece, in chunks and token by token", async () => {
-  const pair = await wasmTeam(2);
-  const core = await loadFolder(
-    new URL("../../models/stories", import.meta.url).pathname,
-    pair.backend,
-    "flash",
-  );
-  await pair.start();
-  const ids = Array.from({ length: 330 }, (_, i) => (i * 7919) % core.runner.config.vocab_size);
-  const cut = (size: number): Schedule => ({
-    sequences: [ids],
-    steps: Array.from({ length: Math.ceil(ids.length / size) }, (_, i) => [
-      [0, Math.min(size, ids.length - i * size)],
-    ]),
-  });
-  const [whole] = await run(core, cut(ids.length), false);
-  for (const size of [1, 7, 64]) expectSameBits((await run(core, cut(size), false))[0], whole);
-});
+test.each(["f32", "bf16", "int8"] as const)(
+  "the embedded model, cache in %s: a prompt past its window in one piece, in chunks and token by token",
+  async (cache) => {
+    const pair = await wasmTeam(2);
+    const core = await loadFolder(
+      new URL("../../models/stories", import.meta.url).pathname,
+      pair.backend,
+      "flash",
+      "auto",
+      cache,
+    );
+    await pair.start();
+    const ids = Array.from({ length: 330 }, (_, i) => (i * 7919) % core.runner.config.vocab_size);
+    const cut = (size: number): Schedule => ({
+      sequences: [ids],
+      steps: Array.from({ length: Math.ceil(ids.length / size) }, (_, i) => [
+        [0, Math.min(size, ids.length - i * size)],
+      ]),
+    });
+    const [whole] = await run(core, cut(ids.length), false);
+    for (const size of [1, 7, 64]) expectSameBits((await run(core, cut(size), false))[0], whole);
+  },
+);

@@ -80,14 +80,15 @@ function sumsAgree(
   );
 }
 
-/** The bits of glu and of paged attention: 4 rows, 4 heads of size 32 on one key-value head, a page of 16 columns. */
+/** The bits of glu and of paged attention: 4 rows, 4 heads of size 32 on one key-value head, five pages of 16 columns. */
 function attend({ glu, paged_attention }: Kernels, memory: WebAssembly.Memory): Uint32Array {
   const [heads, D, rows] = [4, 32, 4];
-  const numbers = new Float32Array(memory.buffer, Q, 4096);
+  const numbers = new Float32Array(memory.buffer, Q, 8192);
   for (let i = 0; i < numbers.length; i++) numbers[i] = Math.sin(i);
-  // seq [4], at [4], then the page table: page 0, all columns.
-  new Int32Array(memory.buffer, ROWS, 10).set([0, 0, 0, 0, 15, 15, 15, 9, 0, 0xffff]);
-  const [keys, values] = [Q + 2048, Q + 4096];
+  // seq [4], at [4], then the page table: pages 0 … 4, all columns but some of one.
+  const table = [0, 0xffff, 1, 0xf0f7, 2, 0xffff, 3, 0xffff, 4, 0xffff];
+  new Int32Array(memory.buffer, ROWS, 18).set([0, 0, 0, 0, 79, 79, 79, 69, ...table]);
+  const [keys, values] = [Q + 2048, Q + 12288];
   paged_attention(
     Y,
     Q,
@@ -102,7 +103,7 @@ function attend({ glu, paged_attention }: Kernels, memory: WebAssembly.Memory): 
     1,
     D,
     0,
-    1,
+    5,
     0.2,
     0,
     rows,
