@@ -153,7 +153,6 @@ function stored(
         for (const [from, to] of pieces(GROUP)) {
           const blocks = new Uint8Array((to - from) * rowBytes);
           await readRows(from, to, blocks);
-          if (format.isFinite?.([blocks]) === false) throw notFinite(path, name, type, from, to);
           const [begin, end] = [from, to].map((row) => Math.ceil(row / GROUP) * groupBytes);
           regroup.rows(blocks, target.subarray(begin, end), { rows: to - from, columns });
           onBytes(blocks.length);
@@ -167,20 +166,6 @@ function stored(
       format.unpack([blocks], { rows: to - from, columns }, 0, to - from, out);
     },
   };
-}
-
-// The kernels of that road take every scale for a finite number: what is none must not come to them.
-function notFinite(
-  path: string,
-  name: string,
-  type: string,
-  from: number,
-  to: number,
-): CheckpointError {
-  return new CheckpointError(
-    `${path}: ${name} (${type}) has a scale that is NaN or infinite in rows ${from} to ${to - 1}; ` +
-      "every weight must be finite: the file is damaged, download it again",
-  );
 }
 
 /** Types whose blocks can be moved into groups of 8 rows, the same numbers, for the road of int8 activations. */
