@@ -35,7 +35,7 @@ export function cachePicture(result: CacheResult): Picture {
         value: theme.other,
       };
       return {
-        width: WIDTH - 220,
+        width: WIDTH - 230,
         height: 280,
         encoding: {
           x: {

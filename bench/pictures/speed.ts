@@ -96,7 +96,7 @@ function bars(
               domain: false,
               labelFontSize: 12,
               labelPadding: 8,
-              labelLimit: 200,
+              labelLimit: 0,
             }
           : null,
       },
