@@ -1,5 +1,5 @@
 // The tensors of a quantised checkpoint, from those of a plain one: what each weight becomes, and its bytes when their turn comes.
-// Contract: tensors of one weight are asked for one after the other, and only then is the weight in memory.
+// Contract: all tensors of one weight are asked for before the next weight's; the memory of one serves all.
 
 import { bitsandbytesLayout } from "../checkpoint/quantized/save-bitsandbytes.ts";
 import { ownLayout, ownSettings } from "../checkpoint/quantized/own.ts";
@@ -8,7 +8,7 @@ import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts"
 import { storedWeight, untie } from "../engine/core.ts";
 import { keptAs } from "../engine/kept-formats.ts";
 import { fill } from "../engine/load.ts";
-import { findFormat } from "../formats/format.ts";
+import { findFormat, type Format } from "../formats/format.ts";
 import { weightDType } from "../formats/registry.ts";
 import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
 import { checkWeights, expectedWeights } from "../models/config-weights.ts";
@@ -37,18 +37,21 @@ export async function tensorsOf(
   const asked = { dtype: "auto", quantisation: plan?.quantisation };
   const tensors: TensorToSave[] = [];
   const shapes: TensorToSave[] = [];
+  const workspace = new Workspace();
   for (const name of expectedWeights(config, KIND).keys()) {
     const stored = storedWeight(source, match, name);
     const { format } = weightDType(keptAs(name, stored, asked));
-    const weight = new Weight(stored, format, onBytes);
-    const planned = layout(name, stored, format, settings);
-    for (const [i, { bytes, ...tensor }] of planned.entries()) {
-      const isLast = i === planned.length - 1;
-      const saved: TensorToSave = { ...tensor, data: () => weight.bytes(bytes, isLast) };
-      // Small ones come last, so that weights lie one behind the other, as they are read, and numbers at multiples of 4.
-      if (/(_shape|\.weight_format)$/.test(tensor.name))
-        shapes.push({ ...tensor, data: () => [bytes([])] });
-      else tensors.push(saved);
+    const weight = new Weight(stored, format, workspace, onBytes);
+    const plain = findFormat(format.name);
+    if (plain !== undefined) {
+      const { shape, encoding: dtype } = stored;
+      tensors.push({ name, dtype, shape, data: () => weight.asItIs(plain) });
+      continue;
+    }
+    for (const { bytes, ...tensor } of layout(name, stored, format, settings)) {
+      // Small ones come last, so that weights lie one behind the other, as they are read.
+      if (tensor.name.endsWith("_shape")) shapes.push({ ...tensor, data: () => [bytes([])] });
+      else tensors.push({ ...tensor, data: () => weight.tensor(bytes) });
     }
   }
   return [...tensors, ...shapes];
@@ -68,42 +71,79 @@ function layout(
   settings: Settings,
 ): PlannedTensor[] {
   const { shape, encoding } = stored;
-  if (format.name === stored.format.name)
-    return [{ name, dtype: encoding, shape, bytes: ([bytes]) => bytes }];
   return settings instanceof BitsAndBytesConfig
     ? bitsandbytesLayout(name, format, shape, findFormat(encoding)?.torch)
     : ownLayout(name, format, shape);
 }
 
-/** One weight: quantised when the first of its tensors is asked for, let go after the last. */
+/** One weight: quantised when the first of its tensors is asked for. */
 class Weight {
   readonly #stored: StoredWeight;
   readonly #format: WeightFormat;
-  readonly #onBytes: (bytes: number, tensor: string) => void;
+  readonly #workspace: Workspace;
+  readonly #onBytes: (bytes: number) => void;
   #parts: Parts | undefined;
 
   constructor(
     stored: StoredWeight,
     format: WeightFormat,
+    workspace: Workspace,
     onBytes: (bytes: number, tensor: string) => void,
   ) {
     this.#stored = stored;
     this.#format = format;
-    this.#onBytes = onBytes;
+    this.#workspace = workspace;
+    this.#onBytes = (bytes) => onBytes(bytes, stored.name);
   }
 
-  async *bytes(of: PlannedTensor["bytes"], isLast: boolean): AsyncGenerator<Uint8Array> {
+  /** The bytes of one of its tensors. */
+  async *tensor(of: PlannedTensor["bytes"]): AsyncGenerator<Uint8Array> {
     this.#parts ??= await this.#quantized();
     yield of(this.#parts);
-    if (isLast) this.#parts = undefined;
+  }
+
+  /** The bytes of a weight that stays as it is, in pieces. */
+  async *asItIs(plain: Format): AsyncGenerator<Uint8Array> {
+    const { rows, columns } = matrixShape(this.#stored.shape);
+    const step = Math.max(1, Math.floor(PIECE / columns));
+    const values = new Float32Array(Math.min(step, rows) * columns);
+    const [bytes] = this.#workspace.take([plain.bytes(values.length)]);
+    for (let from = 0; from < rows; from += step) {
+      const count = (Math.min(from + step, rows) - from) * columns;
+      const [numbers, packed] = [values.subarray(0, count), bytes.subarray(0, plain.bytes(count))];
+      await this.#stored.readRows(from, from + count / columns, numbers);
+      plain.pack(numbers, packed);
+      this.#onBytes(packed.length);
+      yield packed;
+    }
   }
 
   async #quantized(): Promise<Parts> {
     const { rows, columns } = matrixShape(this.#stored.shape);
-    const parts = this.#format.parts(rows, columns).map((bytes) => new Uint8Array(bytes));
-    await fill(parts, this.#format, this.#stored, (bytes) =>
-      this.#onBytes(bytes, this.#stored.name),
-    );
+    const parts = this.#workspace.take(this.#format.parts(rows, columns));
+    await fill(parts, this.#format, this.#stored, this.#onBytes);
     return parts;
+  }
+}
+
+/** Numbers that are copied at once. */
+const PIECE = 1 << 22;
+const ALIGNMENT = 64;
+
+/** The memory of one weight, which the next one takes over: buffers that are let go stay until the garbage collector comes. */
+class Workspace {
+  #bytes = new Uint8Array(0);
+
+  /** Zeros of these sizes; what was taken before is no more. */
+  take(sizes: readonly number[]): Uint8Array[] {
+    const starts: number[] = [];
+    let end = 0;
+    for (const size of sizes) {
+      starts.push(end);
+      end += Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+    }
+    if (this.#bytes.length < end) this.#bytes = new Uint8Array(end);
+    else this.#bytes.fill(0, 0, end);
+    return sizes.map((size, i) => this.#bytes.subarray(starts[i], starts[i] + size));
   }
 }

@@ -66,7 +66,7 @@ async function benchFolder(
 ): Promise<BenchReport> {
   const { runtime, system, cpu, instructions, load } = machine();
   const start = performance.now();
-  const model = await openWeights(path, flags, io);
+  const model = await openWeights(path, flags, io, name);
   try {
     const load_seconds = (performance.now() - start) / 1000;
     checkPlan(plan, model);

@@ -38,11 +38,16 @@ export async function pathOf(folder: string | undefined): Promise<string> {
   return folder === undefined ? await defaultModel() : resolve(folder);
 }
 
-/** Loads a model without its tokenizer. @throws as openModel */
-export async function openWeights(path: string, flags: FlagValues, io: Io): Promise<Model> {
+/** Loads a model without its tokenizer; `name` is shown meanwhile. @throws as openModel */
+export async function openWeights(
+  path: string,
+  flags: FlagValues,
+  io: Io,
+  name: string = basename(path),
+): Promise<Model> {
   // A flag of the whole process: this process is the command's own.
   env.wasm.revectorize = !flags["no-revectorize"];
-  const progress = flags.quiet ? undefined : loadProgress(io.stderr, basename(path));
+  const progress = flags.quiet ? undefined : loadProgress(io.stderr, name);
   try {
     return await AutoModelForCausalLM.from_pretrained(path, {
       ...loadOptions(flags),
