@@ -6,6 +6,10 @@
 import { FORMAT_BF16, FORMAT_F16, FORMAT_I8 } from "./header";
 import { f16Limit, f16Mask, f16Ones, f16Scale, high, low, weight } from "./lanes";
 
+// lanes::f16Mask, f16Scale, and the sizes of two f16: in memory, as exponential.ts has its constants.
+const HALF: usize = memory.data<u32>([0x8fffe000, 0x77800000, 0x7fff7fff]);
+const HALF_AT: usize = memory.data<usize>([HALF]);
+
 /** Bytes of one number. */
 // @ts-ignore: decorator
 @inline
@@ -72,7 +76,7 @@ function widenAs<F>(to: usize, from: usize, count: i32): void {
 
 /** Whether no exponent of `count` f16 is all ones. */
 function isFinite16(from: usize, count: i32): bool {
-  const sizes = i16x8.splat(0x7fff);
+  const sizes = v128.load_splat<u32>(load<usize>(HALF_AT), 8);
   let most = i16x8.splat(0), other = most;
   for (; count > 0; count -= 16) {
     most = i16x8.max_s(most, v128.and(v128.load(from), sizes));
@@ -84,7 +88,8 @@ function isFinite16(from: usize, count: i32): bool {
 
 /** f16 without infinities and NaNs, which take half of the work. */
 function widenFinite(to: usize, from: usize, count: i32): void {
-  const mask = f16Mask(), scale = f16Scale();
+  const t = load<usize>(HALF_AT);
+  const mask = v128.load_splat<u32>(t), scale = v128.load_splat<u32>(t, 4);
   for (; count > 0; count -= 16) {
     const a = f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from), 13), mask), scale);
     const b = f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(from, 8), 13), mask), scale);
