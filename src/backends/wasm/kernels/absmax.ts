@@ -7,7 +7,7 @@ import { firstHalves, lastHalves } from "./lanes";
 /** absmax of block `i`. */
 // @ts-ignore: decorator
 @inline
-function absmaxOf(p1: usize, p2: usize, p3: usize, dq: bool, i: usize): f32 {
+export function absmaxOf(p1: usize, p2: usize, p3: usize, dq: bool, i: usize): f32 {
   if (!dq) return load<f32>(p1 + (i << 2));
   return nested(p1, p3, i) * load<f32>(p2 + (i >> 8 << 2)) + load<f32>(p3, 1024);
 }

@@ -1,7 +1,7 @@
 // linear with weights of any format, exactly: a few rows of w at a time are unpacked to f32, and the tiles of linear.ts take
 // them from the first-level cache. A row's bits are those of linear with the unpacked weights, however many rows there are.
 
-import { isAligned, oneRowFourBit } from "./linear-four-bit";
+import { fillPairs, isAligned, oneRowFourBit, spreadFourBit } from "./linear-four-bit";
 import { addSums, BLOCK, foldInto, fourByOne, spread, tileWidth } from "./linear";
 import { tail, unpackedSixByTwo, unpackedThreeByTwo, X_TAILS } from "./linear-tiles";
 import { unpack } from "./unpack";
@@ -38,14 +38,22 @@ function manyRows(
 ): void {
   const width = tileWidth(wide), row = scratch + ROW, tile = scratch + TILE;
   const xStride = <usize>K << 2, yStride = <usize>O << 2;
+  const isFourBit = isAligned(format, param, K);
+  // In the place of a row.
+  if (isFourBit) fillPairs(row, format);
   for (let k = 0; k < K; k += BLOCK) {
     const length = min(BLOCK, K - k);
     const rest = length & 7;
     for (let o = begin; o < end; o += width) {
       const count = min(width, end - o);
       for (let r = 0; r < width; r++) {
+        const to = tile + (<usize>r << 5);
+        if (isFourBit && r < count) {
+          spreadFourBit(to, <usize>width << 5, row, p0, p1, p2, p3, format, param, K, o + r, k, length);
+          continue;
+        }
         if (r < count) unpack(row, p0, p1, p2, p3, format, param, K, o + r, k, length);
-        spread<f32>(tile + (<usize>r << 5), row, length, width, r < count);
+        spread<f32>(to, row, length, width, r < count);
       }
       for (let t = rowBegin; t < rowEnd; t += 2) {
         const two = t + 1 < rowEnd;
