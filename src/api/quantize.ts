@@ -118,7 +118,7 @@ export async function quantize(
     await removeFolder(partial); // of a process that was killed
     await makeFolder(partial);
     for (const { file, tensors: inFile } of shards)
-      await saveSafetensors(joinPath(partial, file), inFile);
+      await saveSafetensors(joinPath(partial, file), inFile, { alignment: 64 });
     await writeSettings(partial, shards.length > 1 ? shardIndex(shards) : undefined, {
       ...raw,
       ...(wasTied && !config.tie_word_embeddings && { tie_word_embeddings: false }),

@@ -2,7 +2,7 @@
 // quantiles, standard deviation initializer_range), norms are 1; a seed gives the same files. They stream to the disk: memory
 // holds one piece. For benchmarks and tests.
 
-import { joinPath, writeText } from "#platform";
+import { freeBytes, joinPath, makeFolder, writeText } from "#platform";
 import {
   planShards,
   saveSafetensors,
@@ -11,7 +11,7 @@ import {
   type TensorToSave,
 } from "../checkpoint/save-safetensors.ts";
 import { unknownName } from "../did-you-mean.ts";
-import { InputError } from "../errors.ts";
+import { CheckpointError, InputError } from "../errors.ts";
 import { findFormat, type Format } from "../formats/format.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { expectedWeights } from "../models/config-weights.ts";
@@ -83,18 +83,20 @@ export async function writeRandomModel(
   const format = findFormat(dtype);
   if (format === undefined)
     throw new InputError(unknownName("dtype", dtype, ["float32", "bfloat16", "float16"]));
-  await writeText(joinPath(folder, "config.json"), config.to_json_string());
-  const { bos_token_id, eos_token_id } = config;
-  await writeText(
-    joinPath(folder, "generation_config.json"),
-    `${JSON.stringify({ bos_token_id, eos_token_id }, undefined, 2)}\n`,
-  );
   const { seed = 0, shardBytes = 5e9, signal, onProgress } = options;
   const tensors = [...expectedWeights(config, "MistralForCausalLM")].map(([name, shape], i) =>
     randomTensor(name, shape, format, [config.initializer_range, seed * 100_003 + i], signal),
   );
   const shards = planShards(tensors, shardBytes);
   const total = shards.reduce((sum, shard) => sum + shard.bytes, 0);
+  await makeFolder(folder);
+  await checkRoom(folder, total);
+  await writeText(joinPath(folder, "config.json"), config.to_json_string());
+  const { bos_token_id, eos_token_id } = config;
+  await writeText(
+    joinPath(folder, "generation_config.json"),
+    `${JSON.stringify({ bos_token_id, eos_token_id }, undefined, 2)}\n`,
+  );
   let before = 0;
   for (const shard of shards) {
     await saveSafetensors(joinPath(folder, shard.file), shard.tensors, {
@@ -105,6 +107,15 @@ export async function writeRandomModel(
   if (shards.length > 1)
     await writeText(joinPath(folder, "model.safetensors.index.json"), shardIndex(shards));
   return shards;
+}
+
+/** @throws CheckpointError before anything is written */
+async function checkRoom(folder: string, bytes: number): Promise<void> {
+  const free = await freeBytes(folder);
+  if (bytes <= free) return;
+  throw new CheckpointError(
+    `${folder}: a model of that shape takes ${bytes} bytes, and the disk has room for ${free}; make room, choose fewer layers, or another disk`,
+  );
 }
 
 function randomTensor(

@@ -1,6 +1,6 @@
 // Writes a safetensors file tensor by tensor: the header from names, dtypes and shapes, then the bytes as they come, so
 // that memory holds one piece at a time. The file appears under its name when it is complete. Header order is data order;
-// the data begins at a multiple of 64. Does not know where the bytes come from.
+// the data begins at a multiple of 8. Does not know where the bytes come from.
 
 import { createFile, freeBytes, joinPath } from "#platform";
 import { CheckpointError, InputError } from "../errors.ts";
@@ -27,6 +27,8 @@ export type PlannedTensor = Omit<TensorToSave, "data"> & {
 export type SaveOptions = {
   /** Written into the header; Transformers wants `format: "pt"`, which is the default. */
   metadata?: Readonly<Record<string, string>>;
+  /** The data begins at a multiple of it, itself one of 8, which is the default. 64 suits readers that map the file. */
+  alignment?: number;
   /** Called after each piece with the bytes of tensors written so far, of all. */
   onProgress?: (done: number, total: number) => void;
 };
@@ -56,8 +58,8 @@ export async function saveSafetensors(
   tensors: readonly TensorToSave[],
   options: SaveOptions = {},
 ): Promise<void> {
-  const { metadata = { format: "pt" }, onProgress } = options;
-  const header = encodeHeader(tensors, metadata);
+  const { metadata = { format: "pt" }, alignment = 8, onProgress } = options;
+  const header = encodeHeader(tensors, metadata, alignment);
   const total = tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
   await checkRoom(path, header.length + total);
 
@@ -132,12 +134,10 @@ export function shardIndex(shards: readonly Shard<TensorToSave>[]): string {
   return `${JSON.stringify({ metadata, weight_map }, undefined, 2)}\n`;
 }
 
-/** Of the first tensor's data in the file: a line of a processor's cache, for readers that map it. The format asks for 8. */
-const ALIGNMENT = 64;
-
 function encodeHeader(
   tensors: readonly TensorToSave[],
   metadata: Readonly<Record<string, string>>,
+  alignment: number,
 ): Uint8Array<ArrayBuffer> {
   if (tensors.length > MAX_TENSORS)
     throw new InputError(`save: ${tensors.length} tensors, at most ${MAX_TENSORS} fit into a file`);
@@ -155,7 +155,7 @@ function encodeHeader(
     offset = end;
   }
   const text = new TextEncoder().encode(`{${entries.join(",")}}`);
-  const length = Math.ceil((8 + text.length) / ALIGNMENT) * ALIGNMENT - 8;
+  const length = Math.ceil((8 + text.length) / alignment) * alignment - 8;
   if (length > MAX_HEADER_BYTES)
     throw new InputError(
       `save: the header takes ${length} bytes, at most ${MAX_HEADER_BYTES} are read`,

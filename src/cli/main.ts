@@ -92,6 +92,9 @@ function nextStep(error: unknown, command: string): string {
       ? `see: mistral ${command} --help`
       : "see: mistral help";
   }
+  if (error instanceof CheckpointError && command === "quantize") {
+    return "nothing was written; check the model's folder, and the disk of the new one";
+  }
   if (error instanceof CheckpointError) {
     return "check the folder of --model; without it the embedded model is used";
   }
