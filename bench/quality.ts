@@ -13,7 +13,7 @@ import { keptAs } from "./methods.ts";
 
 const help = `Usage: npx node bench/quality.ts [options]
 
-  --only A,B     only these: ${"names as in the table, such as q4 or nf4:float16"}
+  --only A,B     only these: a method, and its products unless exact, such as q4 or nf4:float16
   --stories N    how many of the validation stories (default all 160)
   --out FILE     where the JSON goes (default bench/results/quality.json)
   --help         this text
@@ -104,7 +104,8 @@ async function main(): Promise<void> {
       ...{ perplexity: judged.perplexity, kl, klWorst, top1Agreement },
     });
     process.stderr.write(
-      `${name}: perplexity ${judged.perplexity.toFixed(4)}, KL ${kl.toExponential(2)}, same first choice ${(100 * top1Agreement).toFixed(2)} %\n`,
+      `${name}: perplexity ${judged.perplexity.toFixed(4)}, KL ${kl.toExponential(2)}, ` +
+        `same first choice ${(100 * top1Agreement).toFixed(2)} %\n`,
     );
   }
   await reference.dispose();

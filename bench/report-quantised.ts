@@ -79,30 +79,26 @@ Ours ÷ theirs, prefill / decode, in tokens/s: above 1, mistral.ts is ahead.`,
       ["side", "prefill, tokens/s", "decode, tokens/s", "load, s", "peak memory, GiB", "distance"],
       figures,
     ),
-    `Medians (smallest–largest) of ${settings.rounds} rounds of ${settings.repeat}, prefill of ${settings.prompt}, decode of ${settings.newTokens}, ${settings.threads} threads; ` +
+    `Medians (smallest–largest) of ${settings.rounds} rounds of ${settings.repeat}, prefill of ${settings.prompt}, ` +
+      `decode of ${settings.newTokens}, ${settings.threads} threads; ` +
       `${place(run.machine, run.date, several)}. Distance: ${run.check}. Versions: ${list.join(", ")}.${instructions(contestants)}`,
   ].join("\n\n");
 }
 
 /** What the other engines say about the instructions that they use. */
 function instructions(contestants: readonly Figures[]): string {
-  const said = new Map(
-    contestants.flatMap(({ title, instructions: set }) =>
-      set === undefined ? [] : [[set, title.split(",")[0]] as const],
-    ),
-  );
-  return said.size === 0
-    ? ""
-    : ` Instruction sets, as they say: ${[...said]
-        .map(
-          ([set, name]) =>
-            `${name}: ${set
-              .replace(/[ |]+$/, "")
-              .replace(/^CPU : /, "")
-              .replaceAll(" = 1 |", ",")
-              .replace(/ = 1$/, "")}`,
-        )
-        .join("; ")}.`;
+  const said = new Map<string, string>();
+  for (const { title, instructions: set } of contestants) {
+    if (set === undefined) continue;
+    // llama.cpp's way to say it is "CPU : AVX2 = 1 | FMA = 1 | ".
+    const short = set
+      .replace(/^CPU : /, "")
+      .replaceAll(" = 1 | ", " ")
+      .trim();
+    said.set(short, title.split(",")[0]);
+  }
+  const list = [...said].map(([set, name]) => `${name}: ${set}`);
+  return list.length === 0 ? "" : ` Instruction sets, as they say: ${list.join("; ")}.`;
 }
 
 function briefly({ brief }: Figures): string {

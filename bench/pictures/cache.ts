@@ -26,7 +26,7 @@ export function cachePicture(result: CacheResult): Picture {
     title: `With a window of ${window.toLocaleString("en")} tokens, the cache stops growing`,
     subtitle: "Memory of keys and values of Mistral-7B (32 layers) by context length",
     footnote: [
-      `Bytes of the pages in use, measured with ${layers === 1 ? "one layer" : `${layers} layers`} of Mistral-7B's shape after each 1,024 tokens, for 32 layers.`,
+      `Bytes of the pages in use after each 1,024 tokens, measured with ${layers} of the ${LAYERS} layers and multiplied.`,
       measuredOn(result.machine, result.date),
     ],
     chart: (theme) => {

@@ -102,7 +102,8 @@ function page({ title, subtitle, footnote }: Picture, theme: Theme, chart: strin
     `<text x="${EDGE}" y="${y}" font-size="${size}" fill="${color}"${bold}>${escaped(line)}</text>`;
   const { paper, ink, faint } = theme;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${below + 16 * footnote.length + 16}" width="${WIDTH}" role="img" font-family="${FONT}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${below + 16 * footnote.length + 16}"`,
+    ` width="${WIDTH}" role="img" font-family="${FONT}">`,
     `<title>${escaped(`${title}. ${subtitle}.`)}</title>`,
     `<rect width="100%" height="100%" fill="${paper}"/>`,
     text(34, 18, ink, title, ' font-weight="bold"'),
@@ -141,5 +142,7 @@ export function measuredOn(machine: Machine, date: string): string {
   const best = ["avx512_vnni", "avx512f", "avx_vnni", "avx2", "asimddp", "asimd"].find((set) =>
     instructions.includes(set),
   );
-  return `Measured on ${cores} cores of ${name}${best === undefined ? "" : `, ${best.toUpperCase()}`}, ${memoryGiB} GiB, Node ${node.slice(1)}, ${date.slice(0, 10)}.`;
+  const vectors = best === undefined ? "" : `, ${best.toUpperCase()}`;
+  const where = `${cores} cores of ${name}${vectors}, ${memoryGiB} GiB`;
+  return `Measured on ${where}, Node ${node.slice(1)}, ${date.slice(0, 10)}.`;
 }

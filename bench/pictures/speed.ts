@@ -42,7 +42,8 @@ export function speedPicture(result: QuantisedResult): Picture {
     title: headline(contestants),
     subtitle: `${result.title}, tokens a second on the CPU: more is better`,
     footnote: [
-      `Medians of ${settings.rounds} rounds in turns, ${settings.threads} threads; prefill of ${settings.prompt} tokens, greedy decode of ${settings.newTokens}.`,
+      `Medians of ${settings.rounds} rounds in turns, ${settings.threads} threads; ` +
+        `prefill of ${settings.prompt} tokens, greedy decode of ${settings.newTokens}.`,
       ...note,
       measuredOn(result.machine, result.date),
     ],
