@@ -9,15 +9,18 @@ function codeAt(codes: usize, k: i32): i32 {
 }
 
 // Four codes of a word, each where it stands, become the last bits of a number of its lane: base + code, exactly.
+// In memory, as V8 would build constants anew in every round of a loop.
+const BASES: usize = memory.data<f32>([8388608, 524288, 32768, 2048]);
+const MASKS: usize = memory.data<i32>([0xf, 0xf0, 0xf00, 0xf000]);
 // @ts-ignore: decorator
 @inline
 function bases(): v128 {
-  return f32x4(8388608, 524288, 32768, 2048);
+  return v128.load(BASES);
 }
 // @ts-ignore: decorator
 @inline
 function masks(): v128 {
-  return i32x4(0xf, 0xf0, 0xf00, 0xf000);
+  return v128.load(MASKS);
 }
 
 /** Columns [k, end) of a row, all of one group. */
