@@ -164,7 +164,7 @@ export function quality(run: QualityResult | undefined, several: boolean): strin
     compute,
     (bytes / 1e6).toFixed(2),
     q.perplexity.toFixed(4),
-    `${(100 * (q.perplexity / reference.perplexity - 1)).toFixed(2)} %`,
+    `${(100 * (q.perplexity / reference.perplexity - 1)).toFixed(2).replace("-0.00", "0.00")} %`,
     q.kl < 1e-9 ? "0" : q.kl.toExponential(1),
     q.klWorst < 1e-9 ? "0" : q.klWorst.toExponential(1),
     `${(100 * q.top1Agreement).toFixed(2)} %`,

@@ -25,12 +25,15 @@ const EXACT = 1e-3;
 const ROUNDED = 0.05;
 const EIGHT_BITS = 0.2;
 const FOUR_BITS = 0.8;
+/** Through 32 layers of random weights, any rounding grows; this only tells numbers from none. */
+const DEEP = 2;
 
 const NF4 = { load_in_4bit: true, bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float32" };
 
 export function mistralSides(layers: number): readonly Wanted[] {
   const name = `mistral-7b-${layers}l`;
   const whole = layers >= 16;
+  const fourBits = whole ? DEEP : FOUR_BITS;
   const source = checkpoint(layers);
   const dir = source.folder;
   const quantised = (method: string): Source => quantisedCheckpoint(name, dir, method);
@@ -51,14 +54,14 @@ export function mistralSides(layers: number): readonly Wanted[] {
   const file = gguf(name, dir, "Q4_0");
   const [fp32, q4] = ["fp32", "q4"].map((dtype) => onnx(name, dir, dtype));
   const slow: Brief = { prompt: whole ? 8 : 128, newTokens: 8, rounds: whole ? 1 : 2 };
-  const nf4 = { dtype: "float32", tolerance: FOUR_BITS, options: { quantization_config: NF4 } };
+  const nf4 = { dtype: "float32", tolerance: fourBits, options: { quantization_config: NF4 } };
   const bf16 = { dtype: "bfloat16", tolerance: ROUNDED };
   const few = [
-    ...mine("q4", "q4", "q4", FOUR_BITS, "int8"),
-    ...mine("nf4", "nf4, compute dtype float16", "nf4", FOUR_BITS, "float16"),
+    ...mine("q4", "q4", "q4", fourBits, "int8"),
+    ...mine("nf4", "nf4, compute dtype float16", "nf4", fourBits, "float16"),
   ];
   const llama = {
-    side: llamaCpp("llama.cpp", "node-llama-cpp, Q4_0 (head Q6_K)", file.path, FOUR_BITS),
+    side: llamaCpp("llama.cpp", "node-llama-cpp, Q4_0 (head Q6_K)", file.path, fourBits),
     needs: [source, file],
   };
   if (whole) {
@@ -81,7 +84,7 @@ export function mistralSides(layers: number): readonly Wanted[] {
         "nf4-dq",
         "nf4 with double quantisation, compute dtype float16",
         "nf4-dq",
-        FOUR_BITS,
+        fourBits,
         "float16",
       ),
     ];
@@ -112,13 +115,13 @@ export function mistralSides(layers: number): readonly Wanted[] {
     {
       side: transformersJs("transformers.js-q4", "transformers.js, q4", q4.folder, {
         dtype: "q4",
-        tolerance: FOUR_BITS,
+        tolerance: fourBits,
       }),
       needs: [source, q4],
     },
     llama,
     ...few,
-    ...mine("nf4-f32", "nf4, compute dtype float32", "nf4", FOUR_BITS, "float32"),
+    ...mine("nf4-f32", "nf4, compute dtype float32", "nf4", fourBits, "float32"),
     ...mine("q8", "q8", "q8", EIGHT_BITS, "int8"),
     ...ours("bf16", "bfloat16", dir, { dtype: "bfloat16", tolerance: ROUNDED }).map((side) => ({
       side,
