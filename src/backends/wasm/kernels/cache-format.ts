@@ -116,19 +116,23 @@ function widenCodes(to: usize, from: usize, count: i32): void {
   }
 }
 
-/** x as format 0, 1 or 2, to nearest, ties to even. */
+/** x as the format that F stands for, to nearest, ties to even. */
 // @ts-ignore: decorator
 @inline
-export function storeRounded(to: usize, x: f32, format: i32): void {
-  if (format == 0) store<f32>(to, x);
-  else store<u16>(to, format == FORMAT_BF16 ? toBF16(reinterpret<u32>(x)) : toF16(reinterpret<u32>(x)));
+export function storeRounded<F>(to: usize, x: f32): void {
+  if (sizeof<F>() == 4) store<f32>(to, x);
+  else store<u16>(to, isSigned<F>() ? toF16(reinterpret<u32>(x)) : toBF16(reinterpret<u32>(x)));
 }
 
+// @ts-ignore: decorator
+@inline
 function toBF16(bits: u32): u32 {
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >> 16) | 0x40;
   return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
 }
 
+// @ts-ignore: decorator
+@inline
 function toF16(bits: u32): u32 {
   const sign = (bits >> 16) & 0x8000, size = bits & 0x7fffffff;
   if (size > 0x7f800000) return sign | 0x7e00 | ((size >> 13) & 0x3ff);

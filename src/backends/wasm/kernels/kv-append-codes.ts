@@ -21,10 +21,17 @@ export function kv_append_codes(
       store<f32>(KS + scaleAt, keyScale);
       store<f32>(VS + scaleAt, valueScale);
       const keyInverse = inverseOf(keyScale), valueInverse = inverseOf(valueScale);
-      for (let d = 0; d < D; d++) {
-        const at = row + (<usize>d << 2), i = first + d;
-        store<i8>(K + page + <usize>((i << 4) + column), codeOf(load<f32>(k + at) * keyInverse));
-        store<i8>(V + page + <usize>valueAt(i, KV, column), codeOf(load<f32>(v + at) * valueInverse));
+      let key = K + page + <usize>((first << 4) + column), from = row;
+      for (let i = first; i < first + D; ) {
+        // A slice of V, or what the head has of it.
+        let value = V + page + <usize>valueAt(i, KV, column);
+        for (const stop = min(first + D, (i | 15) + 1); i < stop; ++i) {
+          store<i8>(key, codeOf(load<f32>(k + from) * keyInverse));
+          store<i8>(value, codeOf(load<f32>(v + from) * valueInverse));
+          from += 4;
+          key += 16;
+          value++;
+        }
       }
     }
   }
