@@ -1,8 +1,14 @@
 // The scales of 4-bit weights for kernels that take four rows of w at a time, 64 k in turn: absmax of four rows side by side.
 // Layout of the parts: src/formats/four-bit.ts. Blocks of 64 numbers or more, rows of a multiple of 64.
 
-import { FORMAT_NF4_DQ } from "./header";
+import { FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_NF4_DQ } from "./header";
 import { firstHalves, lastHalves } from "./lanes";
+
+// @ts-ignore: decorator
+@inline
+export function isFp4(format: i32): bool {
+  return format == FORMAT_FP4 || format == FORMAT_FP4_DQ;
+}
 
 /** absmax of block `i`. */
 // @ts-ignore: decorator

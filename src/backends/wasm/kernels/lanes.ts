@@ -126,3 +126,25 @@ export function firstHalves(a: v128, b: v128): v128 {
 export function lastHalves(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
 }
+
+/** The first `count` lanes, up to four. */
+// @ts-ignore: decorator
+@inline
+export function storeSome(y: usize, v: v128, count: i32): void {
+  if (count == 4) {
+    v128.store(y, v);
+    return;
+  }
+  store<f32>(y, f32x4.extract_lane(v, 0));
+  if (count > 1) store<f32>(y, f32x4.extract_lane(v, 1), 4);
+  if (count > 2) store<f32>(y, f32x4.extract_lane(v, 2), 8);
+}
+
+/** The largest lane, or NaN. */
+// @ts-ignore: decorator
+@inline
+export function largestLane(v: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}

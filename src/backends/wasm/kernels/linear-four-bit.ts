@@ -2,8 +2,8 @@
 // the first-level cache, by loads, where swizzles would make the shuffles the limit. One row of x does not write the unpacked
 // weights down. For rows of a multiple of 64 and blocks of 64 numbers or more.
 
-import { absmaxOf, fourRows } from "./absmax";
-import { FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_NF4, FORMAT_NF4_DQ } from "./header";
+import { absmaxOf, fourRows, isFp4 } from "./absmax";
+import { FORMAT_FP4_DQ, FORMAT_NF4, FORMAT_NF4_DQ } from "./header";
 import { firstHalves, fold4, lastHalves, madd, pairSum } from "./lanes";
 import { addSums, BLOCK } from "./linear";
 import { bytes0, bytes1, bytes2, bytes3, pairHigh, pairLow, zipHigh, zipLow } from "./unpack-four-bit";
@@ -17,7 +17,7 @@ const ABSMAX: usize = PAIRS + PAIRS_BYTES;
 
 /** The two values of each byte, at 8 bytes a byte. */
 export function fillPairs(to: usize, format: i32): void {
-  if (format == FORMAT_FP4 || format == FORMAT_FP4_DQ) fill<i8>(to);
+  if (isFp4(format)) fill<i8>(to);
   else fill<u8>(to);
 }
 

@@ -1,7 +1,7 @@
 // linear_llm_int8: products with LLM.int8's weights, bit for bit as src/formats/llm-int8-product.ts has them. Integers are summed
 // exactly, in any order; then scaled; then the columns with outliers are added in f32, one after the other.
 
-import { sumsOfFour } from "./lanes";
+import { storeSome, sumsOfFour } from "./lanes";
 import { INT8_ROW_CODES, int8CodeBytes, int8RowBytes } from "./pack-rows-llm-int8";
 
 /** bitsandbytes' own 1/127 and 1/127², the latter 2 · 10⁻⁵ larger. */
@@ -110,7 +110,8 @@ function finish(
 ): void {
   let total = sumsOfFour(pair(sums), pair(sums + 32), pair(sums + 64), pair(sums + 96));
   for (let k = <usize>(K & ~15); k < <usize>K; k++) {
-    total = i32x4.add(total, i32x4.mul(codes(w0 + k, w1 + k, w2 + k, w3 + k), i32x4.splat(load<i16>(x + INT8_ROW_CODES + (k << 1)))));
+    const code = i32x4.splat(load<i16>(x + INT8_ROW_CODES + (k << 1)));
+    total = i32x4.add(total, i32x4.mul(codes(w0 + k, w1 + k, w2 + k, w3 + k), code));
   }
   const scale = f32x4.mul(f32x4.splat(load<f32>(x)), scales);
   const inner = f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(total), scale), f32x4.splat(INVERSE_SQUARED));
@@ -121,14 +122,7 @@ function finish(
     outer = f32x4.add(outer, f32x4.mul(v128.load_splat<f32>(outlier, 4), w));
     outlier += 8;
   }
-  const sum = f32x4.add(inner, outer);
-  if (count == 4) {
-    v128.store(y, sum);
-    return;
-  }
-  store<f32>(y, f32x4.extract_lane(sum, 0));
-  if (count > 1) store<f32>(y, f32x4.extract_lane(sum, 1), 4);
-  if (count > 2) store<f32>(y, f32x4.extract_lane(sum, 2), 8);
+  storeSome(y, f32x4.add(inner, outer), count);
 }
 
 // @ts-ignore: decorator
@@ -156,10 +150,10 @@ export function linear_llm_int8(
     const count = min(4, end - o);
     const o1 = <usize>min(o + 1, end - 1), o2 = <usize>min(o + 2, end - 1), o3 = <usize>min(o + 3, end - 1);
     const w0 = p0 + <usize>o * <usize>K, w1 = p0 + o1 * <usize>K, w2 = p0 + o2 * <usize>K, w3 = p0 + o3 * <usize>K;
-    const scales = f32x4.replace_lane(
-      f32x4.replace_lane(f32x4.replace_lane(v128.load_splat<f32>(p1 + (<usize>o << 2)), 1, load<f32>(p1 + (o1 << 2))), 2, load<f32>(p1 + (o2 << 2))),
-      3, load<f32>(p1 + (o3 << 2)),
-    );
+    let scales = v128.load_splat<f32>(p1 + (<usize>o << 2));
+    scales = f32x4.replace_lane(scales, 1, load<f32>(p1 + (o1 << 2)));
+    scales = f32x4.replace_lane(scales, 2, load<f32>(p1 + (o2 << 2)));
+    scales = f32x4.replace_lane(scales, 3, load<f32>(p1 + (o3 << 2)));
     for (let t = rowBegin; t < rowEnd; t += 2) {
       const x0 = x + <usize>t * rowBytes, x1 = x0 + rowBytes;
       const to = y + <usize>t * yBytes + (<usize>o << 2);

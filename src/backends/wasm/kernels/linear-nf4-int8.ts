@@ -3,10 +3,9 @@
 // Four products are summed in i16, 64 in i32, exactly in any order; y = Σ over blocks of 64 k, in turn, of f32(sum) · (absmax ·
 // scale), fused multiply-add. One row reads four rows of w as they lie; more share a panel of 32 rows, rows in the lanes.
 
-import { fourRows, turn } from "./absmax";
-import { FORMAT_FP4, FORMAT_FP4_DQ } from "./header";
+import { fourRows, isFp4, turn } from "./absmax";
 import { mac } from "./int8-dot";
-import { madd, sumsOfFour } from "./lanes";
+import { madd, storeSome, sumsOfFour } from "./lanes";
 import { finish } from "./linear-nf4-tiles";
 import { HALVES_BLOCK, HALVES_SCALE, HALVES_STARTS } from "./pack-rows-int8-halves";
 import { pick } from "./unpack-four-bit";
@@ -22,12 +21,6 @@ const PANEL_BLOCK: usize = 128 + 2048;
 // Values · 53.01, which brings nf4's nearest to integers on average; · 60, where fp4's are integers but for the least. 64 is 0.
 const NF4_UNIT: f32 = 1.0 / 53.01;
 const FP4_UNIT: f32 = 1.0 / 60.0;
-
-// @ts-ignore: decorator
-@inline
-function isFp4(format: i32): bool {
-  return format == FORMAT_FP4 || format == FORMAT_FP4_DQ;
-}
 
 // @ts-ignore: decorator
 @inline
@@ -91,18 +84,6 @@ function oneRow(
     const sum = fourByOne(w0, w1, w2, w3, scratch, x, blocks, fp4);
     storeSome(y + (<usize>o << 2), sum, count);
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function storeSome(y: usize, sum: v128, count: i32): void {
-  if (count == 4) {
-    v128.store(y, sum);
-    return;
-  }
-  store<f32>(y, f32x4.extract_lane(sum, 0));
-  if (count > 1) store<f32>(y, f32x4.extract_lane(sum, 1), 4);
-  if (count > 2) store<f32>(y, f32x4.extract_lane(sum, 2), 8);
 }
 
 /** `blocks` of a panel for rows of w from row o on, the last one again from `end` on; k: where they begin. */

@@ -3,9 +3,8 @@
 // any order, and then scaled: y = Σ over blocks of 64 k, in turn, of f32(sum) · (absmax · scale), fused multiply-add.
 // One row reads four rows of w as they lie; more rows share a panel of w that was unpacked to i16, rows in the lanes.
 
-import { fourRows, turn } from "./absmax";
-import { FORMAT_FP4, FORMAT_FP4_DQ } from "./header";
-import { madd, sumsOfFour } from "./lanes";
+import { fourRows, isFp4, turn } from "./absmax";
+import { madd, storeSome, sumsOfFour } from "./lanes";
 import { fixedTile, fixedTileWide } from "./linear-nf4-tiles";
 import { fixedRowBytes } from "./pack-rows-fixed16";
 import { pick, zipHigh, zipLow } from "./unpack-four-bit";
@@ -17,18 +16,10 @@ const MOST_ROWS: i32 = 128;
 const WIDE_ROWS: i32 = 32;
 const NARROW_ROWS: i32 = 16;
 const PANEL: usize = 16384 + 128;
-/** Bytes of scratch that a call needs, or K / 4 if that is more. */
-export const FIXED_SCRATCH: i32 = 16384 + 128 + 4 * 33 * 128;
 
 // Values · 6282.85, which brings nf4's near integers (the farthest is off by 5e-5); values of fp4 are multiples of 1/192, · 6144.
 const NF4_UNIT: f32 = 1.0 / 6282.85;
 const FP4_UNIT: f32 = 1.0 / 6144.0;
-
-// @ts-ignore: decorator
-@inline
-function isFp4(format: i32): bool {
-  return format == FORMAT_FP4 || format == FORMAT_FP4_DQ;
-}
 
 // The values' low bytes and high bytes, by code.
 // @ts-ignore: decorator
@@ -103,14 +94,7 @@ function oneRow(
     const sum = isFp4(format)
       ? fourByOne(w0, w1, w2, w3, scratch, x, xScales, blocks, true)
       : fourByOne(w0, w1, w2, w3, scratch, x, xScales, blocks, false);
-    const to = y + (<usize>o << 2);
-    if (count == 4) {
-      v128.store(to, sum);
-      continue;
-    }
-    store<f32>(to, f32x4.extract_lane(sum, 0));
-    if (count > 1) store<f32>(to, f32x4.extract_lane(sum, 1), 4);
-    if (count > 2) store<f32>(to, f32x4.extract_lane(sum, 2), 8);
+    storeSome(y + (<usize>o << 2), sum, count);
   }
 }
 

@@ -6,11 +6,10 @@ import { addSums, BLOCK, foldInto, fourByOne, spread, tileWidth } from "./linear
 import { tail, unpackedSixByTwo, unpackedThreeByTwo, X_TAILS } from "./linear-tiles";
 import { unpack } from "./unpack";
 
-// `scratch`: what linear.ts puts there, up to here; then a row of a block (four for one row of x), and rows of a block side by side.
+// `scratch`: what linear.ts puts there, up to here; then a row of a block (four for one row of x); then up to six rows of a
+// block side by side: 29,696 bytes.
 const ROW: usize = 1024;
 const TILE: usize = ROW + 4096;
-/** Bytes of scratch that a call needs: six rows side by side. */
-export const PACKED_SCRATCH: i32 = 1024 + 4096 + 6 * 4096;
 
 /** One row of x: four rows of w at a time, so that four streams are read. */
 function oneRow(

@@ -1,10 +1,12 @@
 // pack_rows_fixed16: rows of activations in 16-bit fixed point, 64 numbers a block, in the order that linear_fixed16 meets them.
 // A packed row of K numbers (a multiple of 64): K/64 blocks of 64 i16, then K/64 f32 scales. A number is i16 · scale.
 // The scale is as small as the sums of linear_fixed16 allow: with weights of at most MOST_WEIGHT they stay in 32 bits. So a
-// number is off by at most a 5,300th of its block's mean size; float16 would be off by a 2,048th of the number.
+// number is off by at most a 10,600th of its block's mean size (or a 65,000th of the largest); in float16, by a 2,048th of itself.
+
+import { largestLane } from "./lanes";
 
 /** The largest weight, in units of linear_fixed16. */
-export const MOST_WEIGHT: i32 = 6283;
+const MOST_WEIGHT: i32 = 6283;
 /** What the sizes of 64 i16 may sum to; rounding may add a half to each, and 32 covers the rounding of the sum. */
 const MOST_SUM: f32 = <f32>(i32.MAX_VALUE / MOST_WEIGHT - 64);
 const MOST: f32 = 32767;
@@ -47,10 +49,7 @@ function scaleOf(x: usize): f32 {
   }
   const all = f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3));
   if (all < LEAST_SUM) return 0;
-  const largest = max(
-    max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)), max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
-  );
-  return max(all / MOST_SUM, largest / MOST);
+  return max(all / MOST_SUM, largestLane(most) / MOST);
 }
 
 /** Of each 32 numbers the even ones, then the odd ones. */

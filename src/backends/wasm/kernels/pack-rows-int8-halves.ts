@@ -2,6 +2,7 @@
 // A packed row of K numbers (a multiple of 64): for each block, of each 32 numbers the even ones and the odd ones; for each 32
 // numbers eight i16 at which sums start, −64 · the numbers of a lane; an f32 scale, largest size / 127; 12 B unused.
 
+import { largestLane } from "./lanes";
 import { eight, evens, LEAST_SUM, odds } from "./pack-rows-fixed16";
 
 /** Bytes of a block, and where its start values and its scale are. */
@@ -29,9 +30,7 @@ export function pack_rows_int8_halves(to: usize, x: usize, K: i32, begin: i32, e
 function largestOf(x: usize): f32 {
   let most = f32x4.splat(0);
   for (let i: usize = 0; i < 256; i += 16) most = f32x4.max(most, f32x4.abs(v128.load(x + i)));
-  const largest = max(
-    max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)), max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
-  );
+  const largest = largestLane(most);
   return largest < LEAST_SUM ? 0 : largest;
 }
 

@@ -2,8 +2,9 @@
 // packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode.ts.
 
 import {
-  CODE_WORD, FORMAT_F32, FORMAT_F16, FORMAT_BF16, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q8, LINEAR, LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8,
-  LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL, WIDE,
+  CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q8, LINEAR, LINEAR_FIXED16,
+  LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
+  WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { linear_q4, linear_q4k, linear_q6k, linear_q8 } from "./linear-eight-rows";
