@@ -213,14 +213,16 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     }),
     paged_attention: () => {
       const blockRows = 4;
+      const parts = wide ? Math.max(1, (a.heads / a.kvHeads) >> 1) : 1;
       return {
-        units: Math.ceil(rows / blockRows) * a.kvHeads,
+        units: Math.ceil(rows / blockRows) * a.kvHeads * parts,
         range: (b, e) =>
           kernels.paged_attention(
             outs[0],
             ...attention(placed),
             rows,
             blockRows,
+            parts,
             wide ? 1 : 0,
             scratch,
             b,

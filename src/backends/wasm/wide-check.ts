@@ -109,6 +109,7 @@ function attend({ glu, paged_attention }: Kernels, memory: WebAssembly.Memory): 
     rows,
     rows,
     1,
+    1,
     SCRATCH,
     0,
     1,

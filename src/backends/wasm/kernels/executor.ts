@@ -13,7 +13,7 @@ import { glu } from "./glu";
 import {
   ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND, KV_APPEND_CODES,
   LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
-  ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
+  ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
 import { kv_append_codes } from "./kv-append-codes";
@@ -36,6 +36,7 @@ const PIECE: i32 = 1024;
 export function prepare(program: usize, replay: i32, threads: i32): void {
   const ops = load<i32>(program);
   store<i32>(OPS, ops);
+  store<i32>(TEAM, threads);
   let line = pointer(LINES, 0), op = program + PROGRAM_HEADER;
   for (let i = 0; i < ops; i++) {
     const rows = rowsOf(op);
@@ -128,7 +129,7 @@ function unitsOf(op: usize, rows: i32): i32 {
   if (isProduct(word(op, CODE_WORD))) return productUnits(op, rows);
   switch (word(op, CODE_WORD)) {
     case PAGED_ATTENTION:
-      return ceilDiv(rows, arg(op, 16)) * arg(op, 10);
+      return ceilDiv(rows, arg(op, 16)) * arg(op, 10) * attentionParts(op, rows);
     case EAGER_ATTENTION:
       return rows * arg(op, 9);
     case GLU:
@@ -143,6 +144,12 @@ function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
   const even = max(1, units / (threads * 4));
   if (word(op, CODE_WORD) == PAGED_ATTENTION) return 1;
   return isProduct(word(op, CODE_WORD)) ? productChunk(op, rows, even) : even;
+}
+
+/** Into how many parts the query heads of a key-value head are cut, so that few rows keep all threads busy: two heads at least. */
+function attentionParts(op: usize, rows: i32): i32 {
+  const units = max(1, ceilDiv(rows, arg(op, 16)) * arg(op, 10)), group = arg(op, 9) / arg(op, 10);
+  return max(1, min(ceilDiv(load<i32>(TEAM), units), group >> 1));
 }
 
 function call(op: usize, scratch: usize, begin: i32, end: i32): void {
@@ -168,7 +175,7 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       return paged_attention(
         a, b, c, d, e, address(op, 5), address(op, 6), address(op, 7), address(op, 8),
         arg(op, 9), arg(op, 10), arg(op, 11), arg(op, 12), arg(op, 13), load<f32>(op, (ARGS_WORD + 14) << 2), arg(op, 15),
-        rows, arg(op, 16), load<i32>(WIDE), scratch, begin, end,
+        rows, arg(op, 16), attentionParts(op, rows), load<i32>(WIDE), scratch, begin, end,
       );
     case EAGER_ATTENTION:
       return eager_attention(

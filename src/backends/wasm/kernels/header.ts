@@ -12,6 +12,10 @@ export const WIDE = 96;
 /** Address of the claim lines, one an op of the program that runs; then how many ops it has. */
 export const LINES = 100;
 export const OPS = 104;
+/** How many threads may come. */
+export const TEAM = 108;
+/** 1: sum 8-bit products in 32 bits, see ../sums-probe.ts. */
+export const SUMS_32 = 112;
 /** Threads that sleep until an op is done. */
 export const SLEEPERS = 128;
 // 256 … 511: constants of the kernels, see --memoryBase in scripts/build-wasm.ts

@@ -43,7 +43,7 @@ export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
 }
 
 /**
- * Units [begin, end): unit = block of `blockRows` rows · kvHeads + key-value head.
+ * Units [begin, end): unit = (block of `blockRows` rows · kvHeads + key-value head) · parts + part of the head's queries.
  * KS, VS: scales [pages, heads, 16] of an int8 cache. `wide`: tiles for 256 bits; the same bits come out.
  * `scratch`: 1536 bytes, max(64·D, 4096), 400 for each row, and 268 + 4·(D rounded up to 16) for each of the blockRows · heads / kvHeads
  * queries, rounded up to 4.
@@ -51,12 +51,13 @@ export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
 export function paged_attention(
   y: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
   heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
-  rows: i32, blockRows: i32, wide: i32, scratch: usize, begin: i32, end: i32,
+  rows: i32, blockRows: i32, parts: i32, wide: i32, scratch: usize, begin: i32, end: i32,
 ): void {
   for (let i = ZEROS; i < WIDENED; i += 16) v128.store(scratch + i, i32x4.splat(0));
   for (let unit = begin; unit < end; unit++) {
-    const head = unit % kvHeads;
-    let row = (unit / kvHeads) * blockRows;
+    const part = unit % parts, head = (unit / parts) % kvHeads;
+    const group = heads / kvHeads, first = (part * group) / parts, count = ((part + 1) * group) / parts - first;
+    let row = (unit / parts / kvHeads) * blockRows;
     const last = min(rows, row + blockRows);
     while (row < last) {
       const sequence = load<i32>(seq + (<usize>row << 2));
@@ -64,20 +65,19 @@ export function paged_attention(
       while (next < last && load<i32>(seq + (<usize>next << 2)) == sequence) next++;
       run(
         y, q, K, V, at, pages + (<usize>sequence * <usize>P << 3), KS, VS,
-        heads, kvHeads, head, D, window, P, scale, format, row, next, wide, scratch,
+        heads, kvHeads, head, head * group + first, count, D, window, P, scale, format, row, next, wide, scratch,
       );
       row = next;
     }
   }
 }
 
-/** Rows [begin, end) of one sequence, with all query heads of one key-value head. */
+/** Rows [begin, end) of one sequence, with `group` query heads of one key-value head, from head `first` on. */
 function run(
   y: usize, q: usize, K: usize, V: usize, at: usize, pages: usize, KS: usize, VS: usize,
-  heads: i32, kvHeads: i32, head: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
+  heads: i32, kvHeads: i32, head: i32, first: i32, group: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
   begin: i32, end: i32, wide: i32, scratch: usize,
 ): void {
-  const group = heads / kvHeads;
   const queries = (end - begin) * group;
   const sumBytes = <usize>((D + 15) & ~15) << 2;
   const rowsAt = scratch + WIDENED + max<usize>(<usize>D << 6, 4096);
@@ -104,7 +104,7 @@ function run(
     if (!held) continue;
     const seen = findRuns(rowsAt, scratch, held, block, at, window, begin, end, direct, <usize>head * (<usize>D << 6));
     if (!seen) continue;
-    score(scores, rowsAt, scratch, seen, q, begin, queries, group, heads, head, D, format, wide);
+    score(scores, rowsAt, scratch, seen, q, begin, queries, group, heads, first, D, format, wide);
     for (let i = 0; i < queries; i++) {
       const seenByRow = load<i64>(rowsAt + <usize>(i / group) * ROW);
       if (!seenByRow) continue;
@@ -129,7 +129,7 @@ function run(
 
   for (let i = 0; i < queries; i++) {
     const sum = load<f32>(states + <usize>i * STATE, 4);
-    const to = queryAt(y, begin, i, group, heads, head, D), from = sums + <usize>i * sumBytes;
+    const to = queryAt(y, begin, i, group, heads, first, D), from = sums + <usize>i * sumBytes;
     const none = load<f32>(states + <usize>i * STATE) == -Infinity && sum == 0;
     for (let d: usize = 0; d < <usize>D << 2; d += 4) store<f32>(to + d, none ? 0 : load<f32>(from + d) / sum);
   }
@@ -198,7 +198,7 @@ function listBlock(to: usize, seen: i64, scratch: usize, direct: bool, offset: u
  * Few queries wait for the memory: a part of page after page are four streams from there, which are faster than one.
  */
 function score(
-  scores: usize, rowsAt: usize, scratch: usize, seen: i64, q: usize, begin: i32, queries: i32, group: i32, heads: i32, head: i32,
+  scores: usize, rowsAt: usize, scratch: usize, seen: i64, q: usize, begin: i32, queries: i32, group: i32, heads: i32, first: i32,
   D: i32, format: i32, wide: i32,
 ): void {
   const step = format == FORMAT_F32 && queries <= FEW && D > LARGE ? STREAM : D;
@@ -213,7 +213,7 @@ function score(
       }
       scorePage(
         scores + (<usize>n << 6), d > 0, scratch + ZEROS, rowsAt, n, q + (<usize>d << 2), keys,
-        begin, queries, group, heads, head, D, count, wide,
+        begin, queries, group, heads, first, D, count, wide,
       );
     }
   }
@@ -221,7 +221,7 @@ function score(
 
 /** Scores of all queries over page n of a block, of `count` numbers; added to what they are already if there is `more`. */
 function scorePage(
-  scores: usize, more: bool, zeros: usize, rowsAt: usize, n: i32, q: usize, keys: usize, begin: i32, queries: i32, group: i32, heads: i32, head: i32,
+  scores: usize, more: bool, zeros: usize, rowsAt: usize, n: i32, q: usize, keys: usize, begin: i32, queries: i32, group: i32, heads: i32, first: i32,
   D: i32, count: i32, wide: i32,
 ): void {
   const width = wide ? 4 : 2;
@@ -231,19 +231,19 @@ function scorePage(
     for (let j = 0; j < together; j++) some |= load<i64>(rowsAt + <usize>((i + j) / group) * ROW);
     if (!seenOf(some, n)) continue;
     const to = scores + (<usize>i << 8), from = more ? to : zeros;
-    const q0 = queryAt(q, begin, i, group, heads, head, D);
+    const q0 = queryAt(q, begin, i, group, heads, first, D);
     if (together == 1) {
       scoreOne(q0, keys, count, from, to);
       continue;
     }
-    const q1 = queryAt(q, begin, i + 1, group, heads, head, D);
+    const q1 = queryAt(q, begin, i + 1, group, heads, first, D);
     if (together == 2) {
       scoreTwo(q0, q1, keys, count, from, to);
       continue;
     }
     // Of three the last one is done twice: there is room for four.
-    const q2 = queryAt(q, begin, i + 2, group, heads, head, D);
-    scoreFour(q0, q1, q2, together == 3 ? q2 : queryAt(q, begin, i + 3, group, heads, head, D), keys, count, from, to);
+    const q2 = queryAt(q, begin, i + 2, group, heads, first, D);
+    scoreFour(q0, q1, q2, together == 3 ? q2 : queryAt(q, begin, i + 3, group, heads, first, D), keys, count, from, to);
   }
 }
 
@@ -279,6 +279,6 @@ function accumulate(
 /** Where query i of a run lies in q or y. */
 // @ts-ignore: decorator
 @inline
-function queryAt(q: usize, begin: i32, i: i32, group: i32, heads: i32, head: i32, D: i32): usize {
-  return q + (<usize>((begin + i / group) * heads + head * group + (i % group)) * <usize>D << 2);
+function queryAt(q: usize, begin: i32, i: i32, group: i32, heads: i32, first: i32, D: i32): usize {
+  return q + (<usize>((begin + i / group) * heads + first + (i % group)) * <usize>D << 2);
 }
