@@ -31,6 +31,11 @@ export type Format = {
   readonly vectors: readonly (keyof Vectors)[];
   /** `before`: statements that the expressions need; they may use the local v. */
   vectorsOf(w: string, at: number, rows: string): Vectors & { readonly before?: readonly string[] };
+  /**
+   * By how many bits sums of 32 bits are shifted between the first plane and the second, which then needs no sums of its own.
+   * Undefined: pairs of 16-bit sums have factors of their own.
+   */
+  readonly shift?: number;
   /** By what the i16 sums of a plane are multiplied while two and two are added. */
   weight(plane: number, factor: string): string;
 };
@@ -58,7 +63,7 @@ const constants: Format["constants"] = [
 const noHead = { headBytes: 0, headLocals: [], head: () => [] } as const;
 
 const q4: Format = {
-  ...{ name: "q4", blockBytes: 144, ...noHead, constants },
+  ...{ name: "q4", blockBytes: 144, ...noHead, constants, shift: 0 },
   planes: ["zero point"],
   runs: nibbles(0),
   vectors: ["scale"],
@@ -68,7 +73,7 @@ const q4: Format = {
 
 /** A code is 16 · its high half, which takes the zero point with it, + its low half. */
 const q8: Format = {
-  ...{ name: "q8", blockBytes: 272, ...noHead },
+  ...{ name: "q8", blockBytes: 272, ...noHead, shift: 4 },
   constants: [...constants, ["sixteen", "i16x8.splat(16)"]],
   planes: ["zero point", "nothing"],
   runs: [0, 1, 2, 3, 4, 5, 6, 7].map((quad) => [
@@ -82,7 +87,7 @@ const q8: Format = {
 
 /** Before eight blocks d and dmin; a block begins with 16 bits a row: its scale, and its minimum · 256. */
 const q4k: Format = {
-  ...{ name: "q4k", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"] },
+  ...{ name: "q4k", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"], shift: 0 },
   head: (w, at, rows) => [
     `d${rows} = f32x4.mul(scales(${w} + ${at * 8}, bits), up);`,
     `e${rows} = f32x4.mul(scales(${w} + ${16 + at * 8}, bits), part);`,

@@ -18,6 +18,8 @@ const TILES = [
   [2, 2],
   [4, 1],
 ];
+/** Those that also come with sums of 32 bits. */
+const TILES_32 = TILES.filter(([, rows]) => rows === 2);
 /** Where the codes begin in a block. */
 const CODES_AT = 16;
 /** Blocks that share a head, in formats that have one. */
@@ -35,12 +37,15 @@ const cellsOf = range(GROUPS).flatMap((g) => HALVES.map((h) => ({ g, h, rows: `$
 export function tiles(): string {
   return [
     "// Written by scripts/generate-tiles.ts.\n",
-    'import { addBlock, addProduct, F16_BIAS, mac, scaleMask, scales, sumOfStart } from "../int8-dot";\n',
+    'import { addBlock, addProduct, F16_BIAS, mac, mac32, scaleMask, scales, sumOfStart } from "../int8-dot";\n',
     ...formats.flatMap((format) => [
       stream(format, 1),
       stream(format, 2),
       panel(format),
       ...TILES.map(([groups, rows]) => tile(format, groups, rows)),
+      ...(format.shift === undefined
+        ? []
+        : TILES_32.map(([groups, rows]) => tile(format, groups, rows, 32))),
     ]),
   ].join("\n");
 }
@@ -192,40 +197,78 @@ ${overBlocks(
 `;
 }
 
-/** Some blocks of a panel's first `groups` groups × `rows` rows of x, added to the sums at c, [rows][32]. */
-function tile(format: Format, groups: number, rows: number): string {
-  const cells = range(rows).flatMap((t) =>
-    cellsOf.filter(({ g }) => g < groups).map(({ g, h }) => ({ t, g, h, name: `${t}${g}${h}` })),
-  );
-  const multiply = (plane: number, quad: number): string =>
-    `${each(range(rows), (t) => `x${t} = v128.load_splat<i32>(x, ${t * X_BYTES + QUADS_AT + 4 * quad});`)}
+/** Rows of x times groups of a tile: a register or two of sums each. */
+type Cell = { readonly t: number; readonly g: number; readonly h: number; readonly name: string };
+
+/** Adds one quad of a plane to the sums of all cells. */
+function multiply(
+  format: Format,
+  cells: readonly Cell[],
+  plane: number,
+  quad: number,
+  mac: string,
+): string {
+  const rows = range(Math.max(...cells.map(({ t }) => t)) + 1);
+  const groups = range(Math.max(...cells.map(({ g }) => g)) + 1);
+  const load = (g: number): string =>
+    each(HALVES, (h) => `w${h} = v128.load(panel, ${codesAt(format, plane, quad, g) + h * 16});`);
+  return `${each(rows, (t) => `x${t} = v128.load_splat<i32>(x, ${t * X_BYTES + QUADS_AT + 4 * quad});`)}
     ${each(
-      range(groups),
-      (
-        g,
-      ) => `${each(HALVES, (h) => `w${h} = v128.load(panel, ${codesAt(format, plane, quad, g) + h * 16});`)}
+      groups,
+      (g) => `${load(g)}
     ${each(
       cells.filter((cell) => cell.g === g),
-      ({ t, h, name }) => `s${name} = mac(s${name}, x${t}, w${h});`,
+      ({ t, h, name }) => `s${name} = ${mac}(s${name}, x${t}, w${h});`,
     )}`,
     )}`;
-  const vectorsOf = ({ g, h }: { g: number; h: number }): Vectors =>
-    Object.fromEntries(
-      format.vectors.map((name, i) => [name, `v128.load(panel, ${vectorAt(i, g, h)})`]),
-    ) as Vectors;
-  // Plane after plane, so that only one's sums are in registers.
-  const plane = (_: unknown, p: number): string => {
+}
+
+/** The integers of a block, in 16-bit sums plane after plane, so that only one's are in registers: s of each cell. */
+function integers16(
+  format: Format,
+  cells: readonly Cell[],
+  vectorsOf: (cell: Cell) => Vectors,
+): string {
+  return each(format.planes, (_, p) => {
     const last = p === format.planes.length - 1;
     return `${each(cells, ({ t, name }) => `${p === 0 ? "let " : ""}${start(format, p, `s${name}`, `z${t}`)}`)}
-    ${each(range(8), (quad) => multiply(p, quad))}
+    ${each(range(8), (quad) => multiply(format, cells, p, quad, "mac"))}
     ${each(cells, (cell) => {
       const sums = dot(`s${cell.name}`, format.weight(p, vectorsOf(cell).factor ?? ""));
       const total = p === 0 ? sums : `i32x4.add(n${cell.name}, ${sums})`;
       return last ? `s${cell.name} = ${total};` : `const n${cell.name} = ${total};`;
     })}`;
-  };
+  });
+}
+
+/** The same in sums of 32 bits, for processors that have an instruction for it. */
+function integers32(format: Format, cells: readonly Cell[]): string {
+  const rows = range(Math.max(...cells.map(({ t }) => t)) + 1);
+  return `${each(rows, (t) => `m${t} = ${dot(`z${t}`, "ones")};`)}
+    ${each(cells, ({ t, name }) => `let ${start(format, 0, `s${name}`, `m${t}`)}`)}
+    ${each(format.planes, (_, p) => {
+      const shift =
+        p === 0
+          ? ""
+          : each(cells, ({ name }) => `s${name} = i32x4.shl(s${name}, ${format.shift});`);
+      return `${shift}
+    ${each(range(8), (quad) => multiply(format, cells, p, quad, "mac32"))}`;
+    })}`;
+}
+
+/** Some blocks of a panel's first `groups` groups × `rows` rows of x, added to the sums at c, [rows][32]. */
+function tile(format: Format, groups: number, rows: number, bits: 16 | 32 = 16): string {
+  const cells = range(rows).flatMap((t) =>
+    cellsOf.filter(({ g }) => g < groups).map(({ g, h }) => ({ t, g, h, name: `${t}${g}${h}` })),
+  );
+  const vectorsOf = ({ g, h }: Cell): Vectors =>
+    Object.fromEntries(
+      format.vectors.map((name, i) => [name, `v128.load(panel, ${vectorAt(i, g, h)})`]),
+    ) as Vectors;
   return `
-export function ${format.name}_${groups}x${rows}(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize): void {
+export function ${format.name}_${groups}x${rows}${bits === 32 ? "_32" : ""}(
+  c: usize, panel: usize, x: usize, blocks: i32, xStride: usize,
+): void {
     ${constants(format)}
     let w0: v128, w1: v128;
     ${declare(
@@ -235,7 +278,7 @@ export function ${format.name}_${groups}x${rows}(c: usize, panel: usize, x: usiz
     ${each(cells, ({ t, g, h, name }) => `let c${name} = v128.load(c, ${t * GROUPS * 32 + vectorAt(0, g, h)});`)}
   for (; blocks > 0; --blocks) {
     ${each(range(rows), (t) => `const z${t} = v128.load_splat<i32>(x, ${t * X_BYTES + START_AT});`)}
-    ${each(format.planes, plane)}
+    ${bits === 32 ? integers32(format, cells) : integers16(format, cells, vectorsOf)}
     ${each(range(rows), (t) => `const d${t} = ${wholeScaleOfX(t)};`)}
     ${hasMinima(format) ? each(range(rows), (t) => `m${t} = sumOfStart(z${t}, d${t}, ones);`) : ""}
     ${each(cells, (cell) => add(`c${cell.name}`, `s${cell.name}`, `d${cell.t}`, `m${cell.t}`, vectorsOf(cell)))}

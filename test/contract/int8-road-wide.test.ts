@@ -42,7 +42,7 @@ const products = Object.keys(roadWeights).flatMap((format) =>
 test.each(products)("$format $sizes", async (product) => {
   const expected = multiply(narrow, product);
   for (let round = 0; round < 3; round++) {
-    for (const on of [true, false]) expect(multiply(wide, product, { wide: on })).toEqual(expected);
+    for (const tiles of [0, 1, 2, 3]) expect(multiply(wide, product, { tiles })).toEqual(expected);
     await new Promise((resolve) => setTimeout(resolve, 30)); // optimised code arrives in the background
   }
   expect(typeof taken).toBe("boolean");

@@ -82,7 +82,13 @@ for (const build of builds) {
         const product = randomProduct(format, sizes, seeded(sizes.O + sizes.K));
         const whole = multiply(bench, product);
         expect(worst(whole, product), JSON.stringify(sizes)).toBeLessThanOrEqual(1);
-        for (const cuts of [{ columns: 2 }, { columns: 3, rows: 2 }, { rows: 3, wide: true }]) {
+        for (const cuts of [
+          { columns: 2 },
+          { columns: 3, rows: 2 },
+          { rows: 3, tiles: 1 },
+          { tiles: 2 },
+          { tiles: 3 },
+        ]) {
           const other = multiply(bench, product, cuts);
           expect(bits(other.y), JSON.stringify({ ...sizes, ...cuts })).toEqual(bits(whole.y));
         }
@@ -93,7 +99,7 @@ for (const build of builds) {
       for (const sizes of sizesOf(format).filter(({ T }) => T > 1)) {
         const product = randomProduct(format, sizes, seeded(3));
         const { T, K, O } = sizes;
-        const together = multiply(bench, product, { wide: true }).y;
+        const together = multiply(bench, product, { tiles: 1 }).y;
         for (const t of new Set([0, 1, T >> 1, T - 1])) {
           const alone = multiply(bench, {
             ...{ ...product, sizes: { T: 1, K, O } },
@@ -106,15 +112,18 @@ for (const build of builds) {
 
     test.each(formats)("%s: integers are exact where they are largest", (format) => {
       // Each block adds the same number, a multiple of 32 below 2²⁴, so that the sums are exact too.
-      for (const [T, O] of [
-        [1, 40],
-        [4, 9],
+      for (const [T, O, tiles] of [
+        [1, 40, 0],
+        [4, 9, 0],
+        [8, 9, 1],
+        [8, 40, 2],
+        [8, 40, 3],
       ]) {
         const weights = roadWeights[format].make(O, 512, seeded(1), true);
         for (const extreme of [127, -127]) {
           const x = new Float32Array(T * 512).fill(extreme);
           const product = { format, sizes: { T, K: 512, O }, x, ...weights };
-          const { y } = multiply(bench, product, { wide: T > 1 });
+          const { y } = multiply(bench, product, { tiles });
           const row = roundToInt8(x.subarray(0, 512));
           expect(y).toEqual(y.map((_, i) => int8Product(row, weights.rows[i % O])));
         }

@@ -15,8 +15,8 @@ export type Product = {
   readonly rows: readonly IntegerRow[];
 };
 
-/** How the kernels are called: in how many ranges, last one first, and with which tile. */
-export type Cuts = { readonly columns?: number; readonly rows?: number; readonly wide?: boolean };
+/** How the kernels are called: in how many ranges, last one first, and with which tiles: 1 for 256 bits, + 2 for sums of 32. */
+export type Cuts = { readonly columns?: number; readonly rows?: number; readonly tiles?: number };
 
 const BLOCK_BYTES = 40;
 const COLUMNS = 32;
@@ -27,7 +27,7 @@ export type Result = { readonly y: Float32Array; readonly packed: Uint8Array };
 export function multiply(
   bench: KernelBench,
   { format, sizes: { T, K, O }, x, w, rows: [{ run }] }: Product,
-  { columns = 1, rows = 1, wide = false }: Cuts = {},
+  { columns = 1, rows = 1, tiles = 0 }: Cuts = {},
 ): Result {
   bench.clear();
   const blocks = Math.ceil(K / INT8_BLOCK);
@@ -41,7 +41,7 @@ export function multiply(
     pack_rows_int8(packedAt, xAt, K, T, run, scratch, begin, end);
   for (const [first, last] of ranges(T, rows, 1))
     for (const [begin, end] of ranges(O, columns, COLUMNS))
-      linear(yAt, packedAt, wAt, K, O, scratch, wide ? 1 : 0, T, first, last, begin, end);
+      linear(yAt, packedAt, wAt, K, O, scratch, tiles, T, first, last, begin, end);
   const damaged = bench.damaged();
   if (damaged !== undefined) throw new Error(`wrote to byte ${damaged}, beside all tensors`);
   return {

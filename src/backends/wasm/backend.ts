@@ -11,6 +11,7 @@ import { MAX_THREADS } from "./header.ts";
 import { checkedKernels } from "./kernel-module.ts";
 import { type Directory, ShardedMemory } from "./memory.ts";
 import { WasmProgram } from "./program.ts";
+import { choosesSums32 } from "./sums-probe.ts";
 import { type HelperData, makeControl, stopTeam, StopCode, Team } from "./threads.ts";
 
 /** What outlives the worker that made it: hand it to another worker, as `adopted`. Can be cloned between threads. */
@@ -47,6 +48,7 @@ export class WasmBackend implements Backend {
     features: Features,
     options: WasmOptions,
     native: NativeMemory | undefined,
+    sums32: boolean,
   ) {
     const { threads, adopted } = options;
     this.features = features;
@@ -56,6 +58,7 @@ export class WasmBackend implements Backend {
       shared: features.threads,
       threads,
       wide: features.wideVectors,
+      sums32,
       native,
       memories: adopted?.memories,
       directory: adopted?.directory,
@@ -83,7 +86,8 @@ export class WasmBackend implements Backend {
       );
     }
     const checked = await checkedKernels(features);
-    return new WasmBackend(checked.module, checked.features, options, await nativeMemory());
+    const sums32 = choosesSums32(checked);
+    return new WasmBackend(checked.module, checked.features, options, await nativeMemory(), sums32);
   }
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {

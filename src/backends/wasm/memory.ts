@@ -10,7 +10,7 @@ import { type DType, elements, type Shape } from "../../graph/graph.ts";
 import type { LeafSpec } from "../backend.ts";
 import { fileSpans } from "./file-spans.ts";
 import { align } from "./header.ts";
-import { LINE_BYTES, LINES, SCRATCH, WIDE } from "./kernels/header.ts";
+import { LINE_BYTES, LINES, SCRATCH, SUMS_32, WIDE } from "./kernels/header.ts";
 import { Shard, SHARD_LIMIT } from "./shard.ts";
 
 /** Where a leaf lies: its shard, and the address of each of its parts. */
@@ -30,6 +30,8 @@ export type MemoryOptions = {
   readonly threads: number;
   /** Whether kernels use the tiles for 256-bit vectors. */
   readonly wide: boolean;
+  /** Whether 8-bit products are summed in 32 bits. */
+  readonly sums32?: boolean;
   /** Memories and directory of a backend whose worker died. */
   readonly memories?: readonly WebAssembly.Memory[];
   readonly directory?: Directory;
@@ -327,6 +329,7 @@ export class ShardedMemory {
   #addShard(memory?: WebAssembly.Memory): void {
     const shard = new Shard(this.#options.shared, memory, this.#options.native);
     shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
+    shard.words(SUMS_32, 1)[0] = this.#options.sums32 ? 1 : 0;
     this.shards.push(shard);
   }
 }

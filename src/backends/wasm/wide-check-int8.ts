@@ -3,8 +3,13 @@
 
 import type { Kernels } from "./kernel-module.ts";
 
-/** Rows: tiles of two and one on panels of k; then few, which read weights as they lie, two and one. All four groups of rows of w. */
-const [T, FEW, K, O] = [7, 3, 1024, 32];
+const [T, K, O] = [7, 1024, 32];
+/** Tiles of two rows and one, with sums of 16 and of 32 bits; then few rows, two and one, which read weights as they lie. */
+const WAYS = [
+  { rows: T, tiles: 1 },
+  { rows: T, tiles: 3 },
+  { rows: 3, tiles: 1 },
+];
 
 export type Places = {
   readonly scratch: number;
@@ -23,13 +28,13 @@ export function int8Products(
   { scratch, x, weights, to }: Places,
 ): Uint32Array {
   const y = to + T * (K / 32) * 40;
-  const formats = ["q4", "q8", "q4k", "q6k"];
-  formats.forEach((format, i) => {
-    const linear = kernels[`linear_${format}`];
-    const at = y + i * (T + FEW) * O * 4;
+  let at = y;
+  for (const format of ["q4", "q8", "q4k", "q6k"]) {
     kernels.pack_rows_int8(to, x, K, T, format === "q6k" ? 16 : 32, scratch, 0, T);
-    linear(at, to, weights, K, O, scratch, 1, T, 0, T, 0, O);
-    linear(at + T * O * 4, to, weights, K, O, scratch, 1, T, 0, FEW, 0, O);
-  });
-  return new Uint32Array(memory.buffer.slice(y, y + formats.length * (T + FEW) * O * 4));
+    for (const { rows, tiles } of WAYS) {
+      kernels[`linear_${format}`](at, to, weights, K, O, scratch, tiles, T, 0, rows, 0, O);
+      at += rows * O * 4;
+    }
+  }
+  return new Uint32Array(memory.buffer.slice(y, at));
 }

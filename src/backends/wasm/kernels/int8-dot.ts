@@ -19,6 +19,14 @@ export function mac(t: v128, x: v128, w: v128): v128 {
   return i16x8.add(t, i16x8.narrow_i32x4_s(low, high));
 }
 
+/** t + x · w in four i32 lanes, four neighbouring bytes a lane; w is at most 127, as above. */
+// @ts-ignore: decorator
+@inline
+export function mac32(t: v128, x: v128, w: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, t);
+  return i32x4.add(t, i32x4.dot_i16x8_s(mac(i32x4.splat(0), x, w), i16x8.splat(1)));
+}
+
 /** sum + (integers of four lanes) · d · scale: the one rounding order of a block. */
 // @ts-ignore: decorator
 @inline

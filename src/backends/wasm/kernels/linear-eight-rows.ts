@@ -3,11 +3,14 @@
 // a row: integers are exact within 32 k, and blocks of 32 k are added one after the other, in f32.
 
 import {
-  q4_2x2, q4_4x1, q4_4x2, q4_panel, q4_stream_1, q4_stream_2, q4k_2x2, q4k_4x1, q4k_4x2, q4k_panel, q4k_stream_1, q4k_stream_2,
-  q6k_2x2, q6k_4x1, q6k_4x2, q6k_panel, q6k_stream_1, q6k_stream_2, q8_2x2, q8_4x1, q8_4x2, q8_panel, q8_stream_1, q8_stream_2,
+  q4_2x2, q4_2x2_32, q4_4x1, q4_4x2, q4_4x2_32, q4_panel, q4_stream_1, q4_stream_2, q4k_2x2, q4k_2x2_32, q4k_4x1, q4k_4x2, q4k_4x2_32, q4k_panel, q4k_stream_1, q4k_stream_2,
+  q6k_2x2, q6k_4x1, q6k_4x2, q6k_panel, q6k_stream_1, q6k_stream_2, q8_2x2, q8_2x2_32, q8_4x1, q8_4x2, q8_4x2_32, q8_panel, q8_stream_1, q8_stream_2,
 } from "./generated/tiles";
 import { X_BLOCK } from "./pack-rows-int8";
 
+/** Tiles for vectors of 256 bits; sums of 32 bits, where the processor adds four products to one in an instruction. */
+const WIDE_TILES: i32 = 1;
+const SUMS_32: i32 = 2;
 /** Columns that are computed together; ranges begin at a multiple of it. */
 export const EIGHT_ROWS_COLUMNS: i32 = 32;
 /** Rows of x whose sums are kept in scratch; a panel of weights serves all of them. */
@@ -75,21 +78,29 @@ function panelOf<F>(panel: usize, w0: usize, w1: usize, w2: usize, w3: usize, bl
 
 // @ts-ignore: decorator
 @inline
-function fourByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize): void {
+function fourByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, sums32: i32): void {
   if (sizeof<F>() == 2) {
     if (isSigned<F>()) q6k_4x2(c, panel, x, blocks, xStride);
+    else if (sums32) q4k_4x2_32(c, panel, x, blocks, xStride);
     else q4k_4x2(c, panel, x, blocks, xStride);
-  } else if (isSigned<F>()) q8_4x2(c, panel, x, blocks, xStride);
+  } else if (isSigned<F>()) {
+    if (sums32) q8_4x2_32(c, panel, x, blocks, xStride);
+    else q8_4x2(c, panel, x, blocks, xStride);
+  } else if (sums32) q4_4x2_32(c, panel, x, blocks, xStride);
   else q4_4x2(c, panel, x, blocks, xStride);
 }
 
 // @ts-ignore: decorator
 @inline
-function twoByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize): void {
+function twoByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, sums32: i32): void {
   if (sizeof<F>() == 2) {
     if (isSigned<F>()) q6k_2x2(c, panel, x, blocks, xStride);
+    else if (sums32) q4k_2x2_32(c, panel, x, blocks, xStride);
     else q4k_2x2(c, panel, x, blocks, xStride);
-  } else if (isSigned<F>()) q8_2x2(c, panel, x, blocks, xStride);
+  } else if (isSigned<F>()) {
+    if (sums32) q8_2x2_32(c, panel, x, blocks, xStride);
+    else q8_2x2(c, panel, x, blocks, xStride);
+  } else if (sums32) q4_2x2_32(c, panel, x, blocks, xStride);
   else q4_2x2(c, panel, x, blocks, xStride);
 }
 
@@ -104,12 +115,12 @@ function fourByOne<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: us
 }
 
 /** Adds to the sums of all rows what some blocks of k give. */
-function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, rows: i32, wide: i32): void {
+function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, rows: i32, tiles: i32): void {
   for (; rows > 1; rows -= 2) {
-    if (wide) fourByTwo<F>(c, panel, x, blocks, xStride);
+    if (tiles & WIDE_TILES) fourByTwo<F>(c, panel, x, blocks, xStride, tiles & SUMS_32);
     else {
-      twoByTwo<F>(c, panel, x, blocks, xStride);
-      twoByTwo<F>(c + 64, panel + 64, x, blocks, xStride);
+      twoByTwo<F>(c, panel, x, blocks, xStride, tiles & SUMS_32);
+      twoByTwo<F>(c + 64, panel + 64, x, blocks, xStride, tiles & SUMS_32);
     }
     c += 2 * SUMS;
     x += 2 * X_BLOCK;
@@ -141,7 +152,7 @@ function copyOut(y: usize, yStride: usize, c: usize, rows: i32, count: i32): voi
 // @ts-ignore: decorator
 @inline
 function linear<F>(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
   const blocks = (K + 31) >> 5, last = (O - 1) >> 3;
@@ -172,7 +183,7 @@ function linear<F>(
       for (let block = 0; block < blocks; block += panelBlocks<F>()) {
         const n = min(panelBlocks<F>(), blocks - block);
         panelOf<F>(panel, w0 + offset, w1 + offset, w2 + offset, w3 + offset, n);
-        addPanel<F>(scratch, panel, x, n, xStride, rows, wide);
+        addPanel<F>(scratch, panel, x, n, xStride, rows, tiles);
         offset += <usize>(panelBlocks<F>() * 32 / blockNumbers<F>()) * blockBytes<F>();
         x += <usize>panelBlocks<F>() * xStride;
       }
@@ -183,32 +194,32 @@ function linear<F>(
 
 /**
  * Columns [begin, end) of rows [rowBegin, rowEnd); begin is a multiple of 32, `rowsOfStep` the rows that `packed` has.
- * `wide`: the tile for 256 bits; the same bits come out.
+ * `tiles`: bits of the two constants above; the same bits come out.
  */
 export function linear_q4(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<u8>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<u8>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q8(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<i8>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<i8>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q4k(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<u16>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<u16>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q6k(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<i16>(y, packed, w, K, O, scratch, wide, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<i16>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }

@@ -4,7 +4,7 @@
 import {
   CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q8, LINEAR, LINEAR_FIXED16,
   LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
-  WIDE,
+  SUMS_32, WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { linear_q4, linear_q4k, linear_q6k, linear_q8 } from "./linear-eight-rows";
@@ -87,6 +87,7 @@ export function callProduct(op: usize, rows: i32, scratch: usize, begin: i32, en
 function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32): void {
   const y = address(op, 0), x = address(op, 1), p0 = address(op, 2), p1 = address(op, 3), p2 = address(op, 4), p3 = address(op, 5);
   const K = arg(op, 6), O = arg(op, 7), format = arg(op, 8), param = arg(op, 9), wide = load<i32>(WIDE);
+  const tiles = wide | (load<i32>(SUMS_32) << 1);
   switch (word(op, CODE_WORD)) {
     case LINEAR:
       if (format == FORMAT_F32) linear_f32(y, x, p0, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
@@ -98,10 +99,10 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
     case LINEAR_INT8:
       if (format <= FORMAT_FP4_DQ)
         linear_nf4_int8(y, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q8) linear_q8(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q4K) linear_q4k(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
-      else linear_q6k(y, x, p0, K, O, scratch, wide, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q8) linear_q8(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4K) linear_q4k(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else linear_q6k(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
       return;
     case LINEAR_FIXED16:
       return linear_fixed16(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
