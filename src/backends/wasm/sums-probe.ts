@@ -2,7 +2,7 @@
 // of 32, one instruction where the processor has it (VNNI on x64, dotprod on ARM) and three where not. The bits are the same.
 
 import type { Features } from "./features.ts";
-import { instantiate, type Kernels } from "./kernel-module.ts";
+import { instantiate } from "./kernel-module.ts";
 import { checkMemory } from "./wide-check.ts";
 
 /** The kernels that fit, see checkedKernels. */
@@ -20,13 +20,16 @@ const [RESULT, OPERANDS] = [65_536, 131_072];
 export function choosesSums32({ module, features }: Checked): boolean {
   if (!features.relaxedSimd) return false;
   const way = features.wideVectors ? "wide" : "narrow";
-  chosen[way] ??= tryBoth(instantiate(module, checkMemory(features.threads)));
+  chosen[way] ??= sums32AreFaster(instantiate(module, checkMemory(features.threads)));
   return chosen[way];
 }
 
 const chosen: { wide?: boolean; narrow?: boolean } = {};
 
-function tryBoth(kernels: Kernels): boolean {
+/** Whether they are for these kernels. */
+export function sums32AreFaster(
+  kernels: Readonly<Record<string, (...args: number[]) => number | void>>,
+): boolean {
   const shortest = (name: string, known: number): number => {
     const begin = performance.now();
     kernels[name](RESULT, OPERANDS, TURNS);
