@@ -4,6 +4,7 @@
 
 import type { Kernels } from "./kernel-module.ts";
 import { int8Products } from "./wide-check-int8.ts";
+import { packedProducts } from "./wide-check-packed.ts";
 
 /** K spans two blocks and a tail; 16 rows are enough for the tiles. */
 const [T, K, O] = [16, 1043, 13];
@@ -21,20 +22,22 @@ export function checkMemory(shared: boolean): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: 8, maximum: 65536, shared });
 }
 
-/** Whether products, glu and paged_attention of an instance over `memory` give the right bits. Takes some 60 ms. */
+/** Whether products, glu and paged_attention of an instance over `memory` give the right bits. Takes some 80 ms. */
 export function wideVectorsAgree(kernels: Kernels, memory: WebAssembly.Memory): boolean {
   const expected = exactSums();
   fill(memory);
   const first = attend(kernels, memory);
   const places = { scratch: SCRATCH, x: X, weights: W16, to: PRODUCTS };
-  const firstProducts = int8Products(kernels, memory, places);
+  const firstProducts = [int8Products, packedProducts].map((of) => of(kernels, memory, places));
   const begin = performance.now();
   let agree = sumsAgree(kernels, memory, expected);
   for (let round = 0; agree && (round < ROUNDS || performance.now() - begin < LEAST_MS); round++) {
     agree =
       sumsAgree(kernels, memory, expected) &&
       attend(kernels, memory).every((bits, i) => bits === first[i]) &&
-      int8Products(kernels, memory, places).every((bits, i) => bits === firstProducts[i]);
+      [int8Products, packedProducts].every((of, road) =>
+        of(kernels, memory, places).every((bits, i) => bits === firstProducts[road][i]),
+      );
   }
   return agree;
 }

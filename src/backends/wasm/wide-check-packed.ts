@@ -1,0 +1,48 @@
+// nf4 and LLM.int8 in the check of 256-bit vectors: rows are packed and multiplied on every road that these weights have. Sums of
+// integers are exact, and sums of f32 fused or not on all tiers of the compiler alike: no bit may change.
+
+import type { Kernels } from "./kernel-module.ts";
+import { FORMAT_NF4 } from "./kernels/header.ts";
+import type { Places } from "./wide-check-int8.ts";
+
+const [T, K, O] = [5, 1024, 32];
+const BLOCK = 64;
+
+/** The bits of the products of many rows and of one, road after road. Codes are any bytes, scales are taken from x. */
+export function packedProducts(
+  kernels: Kernels,
+  memory: WebAssembly.Memory,
+  { scratch, x, weights, to }: Places,
+): Uint32Array {
+  const wide = 1;
+  const fourBit = [weights, x, 0, 0, FORMAT_NF4, BLOCK, K, O, scratch];
+  const roads: readonly { pack?: () => void; multiply(y: number, rows: number): void }[] = [
+    {
+      multiply: (y, rows) => void kernels.linear_packed(y, x, ...fourBit, wide, 0, rows, 0, O),
+    },
+    {
+      pack: () => void kernels.pack_rows_fixed16(to, x, K, 0, T),
+      multiply: (y, rows) => void kernels.linear_fixed16(y, to, ...fourBit, wide, 0, rows, 0, O),
+    },
+    {
+      pack: () => void kernels.pack_rows_int8_halves(to, x, K, 0, T),
+      multiply: (y, rows) => void kernels.linear_nf4_int8(y, to, ...fourBit, 0, rows, 0, O),
+    },
+    {
+      pack: () => void kernels.pack_rows_llm_int8(to, x, K, 6, 0, scratch, 0, T),
+      multiply: (y, rows) =>
+        void kernels.linear_llm_int8(y, to, weights, x, K, O, scratch, 0, rows, 0, O),
+    },
+  ];
+  // The largest packed row is LLM.int8's.
+  const first = to + T * (64 + 10 * K);
+  let at = first;
+  for (const { pack, multiply } of roads) {
+    pack?.();
+    for (const rows of [T, 1]) {
+      multiply(at, rows);
+      at += rows * O * 4;
+    }
+  }
+  return new Uint32Array(memory.buffer.slice(first, at));
+}
