@@ -1,7 +1,6 @@
 // The speed to expect of a Mistral-7B on this machine, before there is one: products of its width by the kernels themselves, with
 // weights that no cache holds, and the sizes of its layers. About a second. Knows no model's files.
 
-import { nextTurn } from "#platform";
 import type { LeafSpec } from "../backends/backend.ts";
 import { WasmBackend } from "../backends/wasm/backend.ts";
 import type { Features } from "../backends/wasm/features.ts";
@@ -43,6 +42,7 @@ const PROMPT_ROWS = 64;
 const BESIDES = 1.05;
 /** Milliseconds: of each product at least, without getting faster before it is over, and at most. V8 optimises on the way. */
 const [LEAST_MS, STEADY_MS, MOST_MS] = [60, 60, 500];
+const START_MS = 1000;
 /** How much faster counts. */
 const FASTER = 0.97;
 
@@ -66,12 +66,21 @@ export async function expectedSpeeds(
     await backend.place(leaves);
     for (const leaf of leaves) await backend.load(leaf.name, (parts) => filled(parts, leaf));
     team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
+    await allReady(backend);
     const speeds = new Map<string, Speed>();
     for (const { dtype } of ways) speeds.set(dtype, await measure(backend, dtype));
     return ways.map((way) => expected(way, speeds));
   } finally {
     await team.dispose();
     await backend.dispose();
+  }
+}
+
+/** Threads take a moment to start; one that does not come is done without. */
+async function allReady(backend: WasmBackend): Promise<void> {
+  const begin = performance.now();
+  while (backend.ready < backend.threads && performance.now() - begin < START_MS) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
@@ -133,7 +142,6 @@ async function seconds(
   let [passed, improved] = [0, 0];
   try {
     while (passed < MOST_MS && (passed < LEAST_MS || passed - improved < STEADY_MS)) {
-      await nextTurn(); // helpers that have started take part from here on
       const start = performance.now();
       await program.run(input, { rows: T, wanted: 0 });
       const now = performance.now();

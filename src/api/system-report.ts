@@ -9,6 +9,7 @@ import {
   type Features,
 } from "../backends/wasm/features.ts";
 import { checkedKernels } from "../backends/wasm/kernel-module.ts";
+import { choosesSums32 } from "../backends/wasm/sums-probe.ts";
 import { MemoryError } from "../errors.ts";
 import { defaultModel } from "./default-model.ts";
 import { type ExpectedSpeed, expectedSpeeds } from "./speed-probe.ts";
@@ -44,6 +45,8 @@ export type SystemReport = {
     device: "cpu" | "none";
     /** Which kernels: "relaxed-simd" or "simd". */
     kernels: "relaxed-simd" | "simd" | "none";
+    /** Bits in which products of 8-bit numbers are summed, where there are such instructions: what a probe finds faster. */
+    dot_sum_bits: 16 | 32 | null;
     /** Bits of a vector. */
     vector_bits: 128 | 256;
     threads: number;
@@ -62,7 +65,8 @@ export type SystemReport = {
  */
 export async function systemReport(revectorize: boolean, threads?: number): Promise<SystemReport> {
   const asked = detectFeatures(revectorize && enableRevectorize());
-  const features = asked.simd ? (await checkedKernels(asked)).features : asked;
+  const checked = asked.simd ? await checkedKernels(asked) : undefined;
+  const features = checked?.features ?? asked;
   const { runtime, system, cpu, instructions, load, threads: hardware, memory } = machine();
   const kernels = features.relaxedSimd ? "relaxed-simd" : features.simd ? "simd" : "none";
   const chosenThreads = features.threads ? (threads ?? defaultThreads(features)) : 1;
@@ -81,6 +85,8 @@ export async function systemReport(revectorize: boolean, threads?: number): Prom
     chosen: {
       device: kernels === "none" ? "none" : "cpu",
       kernels,
+      dot_sum_bits:
+        checked === undefined || !features.relaxedSimd ? null : choosesSums32(checked) ? 32 : 16,
       vector_bits: features.wideVectors ? 256 : 128,
       threads: chosenThreads,
       attn_implementation: "sdpa",

@@ -79,7 +79,8 @@ function selfTest({ wasm }: SystemReport): string {
 
 /** How 8-bit products are made. */
 function dotForm({ chosen }: SystemReport): string {
-  return chosen.kernels === "relaxed-simd" ? "8-bit dot products" : "16-bit dot products";
+  const { dot_sum_bits: bits } = chosen;
+  return bits === null ? "no 8-bit dot products" : `8-bit dot products summed in ${bits} bits`;
 }
 
 const BUSY = 0.5;

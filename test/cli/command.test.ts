@@ -150,6 +150,7 @@ test("doctor says what it chose, for people and as JSON", async () => {
     chosen: { device: "cpu", attn_implementation: "sdpa" },
   });
   expect([128, 256]).toContain(report.chosen.vector_bits);
+  expect([16, 32, null]).toContain(report.chosen.dot_sum_bits);
   expect(report.expected_7b.map(({ method }: { method: string }) => method)).toEqual([
     ...["q4", "nf4", "bfloat16"],
   ]);
