@@ -1,7 +1,9 @@
 // Matrices in packed formats for the tests of kernels: random numbers in a format, its parts in a WASM memory between guard zones.
 
-import type { Block } from "../../src/formats/gguf-block.ts";
+import type { Block, BlockFormat } from "../../src/formats/gguf-block.ts";
 import { ggmlTypes, ggufFormats } from "../../src/formats/gguf-types.ts";
+import { regroupQ4K } from "../../src/formats/q4k.ts";
+import { regroupQ6K } from "../../src/formats/q6k.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import type { WeightFormat } from "../../src/formats/weight-format.ts";
 import type { Random } from "../random.ts";
@@ -31,6 +33,8 @@ const familyCodes: Readonly<Record<string, number>> = {
   int8: codes.FORMAT_INT8,
   q4: codes.FORMAT_Q4,
   q8: codes.FORMAT_Q8,
+  q4k: codes.FORMAT_Q4K,
+  q6k: codes.FORMAT_Q6K,
   int4: codes.FORMAT_INT4,
   "int4-act": codes.FORMAT_INT4_ACT,
   ...Object.fromEntries(
@@ -40,10 +44,18 @@ const familyCodes: Readonly<Record<string, number>> = {
   ),
 };
 
+/** Formats that are only made of GGUF's blocks. */
+const REGROUPED: Readonly<
+  Record<string, { from: BlockFormat; regroup: typeof regroupQ4K } | undefined>
+> = {
+  q4k: { from: ggufFormats.get("Q4_K") as BlockFormat, regroup: regroupQ4K },
+  q6k: { from: ggufFormats.get("Q6_K") as BlockFormat, regroup: regroupQ6K },
+};
+
 /** Formats of every family. */
 export const packedFormats: readonly string[] = [
   ...["f32", "bf16", "f16", "nf4-64", "nf4-128", "fp4-32", "nf4-64-dq", "fp4-128-dq"],
-  ...["int8-6", "q4", "q8", "int4-32", "int4-32-act"],
+  ...["int8-6", "q4", "q8", "q4k", "q6k", "int4-32", "int4-32-act"],
   ...ggufFormats.keys(),
 ];
 
@@ -60,8 +72,13 @@ export function packedMatrix(
   const shape = { rows, columns };
   const packer = format.packer?.(parts, shape);
   const gguf = ggufFormats.get(name);
+  const regrouped = REGROUPED[name];
   if (gguf !== undefined) fillBlocks(parts[0], gguf.block, random);
-  else if (packer === undefined) fillInt4(parts, columns, format.param, random);
+  else if (regrouped !== undefined) {
+    const [blocks] = regrouped.from.parts(rows, columns).map((bytes) => new Uint8Array(bytes));
+    fillBlocks(blocks, regrouped.from.block, random);
+    regrouped.regroup(blocks, parts[0], shape);
+  } else if (packer === undefined) fillInt4(parts, columns, format.param, random);
   else {
     const values = new Float32Array(rows * columns);
     for (let row = 0; row < rows; row++) {
