@@ -26,7 +26,7 @@ const help = `Usage: npx node bench/attention.ts [options]
 
   --tokens LIST   lengths of the context (default 512,1024,2048,4096,8192,16384,32768)
   --eager N       longest context of eager attention (default 16384)
-  --rounds N      (default 5)
+  --rounds N      (default 3; ten times as many in decode)
   --threads N     (default 2)
   --plain         without V8's 256-bit vectors
   --out FILE      where the JSON goes (default bench/results/attention.json)
@@ -70,7 +70,7 @@ const { values: flags } = parseArgs({
   options: {
     tokens: { type: "string", default: "512,1024,2048,4096,8192,16384,32768" },
     eager: { type: "string", default: "16384" },
-    rounds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "3" },
     threads: { type: "string", default: "2" },
     plain: { type: "boolean", default: false },
     out: { type: "string", default: join(import.meta.dirname, "results/attention.json") },
