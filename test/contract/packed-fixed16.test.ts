@@ -93,6 +93,24 @@ for (const build of builds) {
       }
     });
 
+    test("extremes: the largest sums that there can be stay in 32 bits", () => {
+      for (const [first, sign] of [
+        [1, 1],
+        [1, -1],
+        [1e-20, 1],
+      ]) {
+        const given = fixed16Case("nf4-64", { T: 2, K: 64, O: 2 }, seeded(2));
+        // One row of numbers of one size, where rounding adds the most; one with a single number.
+        given.x.fill(first * sign, 0, 64).fill(0, 64)[100] = 3e4 * sign;
+        given.matrix.parts[0].fill(0xff, 0, 32).fill(0, 32);
+        const { exact } = reference({
+          ...given,
+          matrix: { ...given.matrix, values: ends(absmaxOf(given)) },
+        });
+        multiply(bench, given).forEach((v, i) => expect(v / exact[i]).toBeCloseTo(1, 3));
+      }
+    });
+
     test("a result that is off does not pass", () => {
       const given = fixed16Case("nf4-64", { T: 2, K: 128, O: 3 }, seeded(8));
       const { exact, bound } = reference(given);
@@ -141,3 +159,7 @@ describe("fixed point against float16", () => {
 });
 
 const rounded = (values: Float32Array): Float32Array => Float32Array.from(values, Math.f16round);
+
+/** What codes of 15 in the first row and of 0 in the second mean. */
+const ends = (absmax: Float32Array): Float32Array =>
+  absmax.map((v, i) => (i < absmax.length / 2 ? v : -v));
