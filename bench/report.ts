@@ -3,6 +3,8 @@
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { AttentionResult } from "./attention.ts";
+import type { CacheResult } from "./cache.ts";
 import type { Figures } from "./contestants/member.ts";
 import type { Machine } from "./machine.ts";
 import type { LoadingResult } from "./loading.ts";
@@ -11,6 +13,7 @@ import type { ModelResult } from "./models.ts";
 import type { OpsResult } from "./ops.ts";
 import type { QualityResult } from "./quality.ts";
 import type { QuantisedResult } from "./quantised.ts";
+import { attention, cache } from "./report-attention.ts";
 import { loading, quality, quantised } from "./report-quantised.ts";
 import type { Phase } from "./single-op.ts";
 import type { Summary } from "./statistics.ts";
@@ -35,7 +38,9 @@ type TokenizerResult = {
 type Run = { readonly kind: string; readonly machine: Machine };
 
 const results = (existsSync(folder) ? readdirSync(folder).toSorted() : [])
-  .filter((name) => /^((models|ops|memory|quantised|loading)-.*|quality)\.json$/.test(name))
+  .filter((name) =>
+    /^((models|ops|memory|quantised|loading)-.*|quality|attention|cache)\.json$/.test(name),
+  )
   .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Run);
 const tokenizerFile = join(folder, "tokenizer.json");
 const tokenizerRun = existsSync(tokenizerFile)
@@ -52,6 +57,8 @@ const sections = [
   quantised(ofKind<QuantisedResult>("quantised"), machines.length > 1),
   loading(ofKind<LoadingResult>("loading"), machines.length > 1),
   quality(ofKind<QualityResult>("quality").at(0), machines.length > 1),
+  attention(ofKind<AttentionResult>("attention").at(0), machines.length > 1),
+  cache(ofKind<CacheResult>("cache").at(0)),
   models(ofKind<ModelResult>("models")),
   ops(ofKind<OpsResult>("ops")),
   memory(ofKind<MemoryResult>("memory")),
@@ -72,6 +79,8 @@ npx node bench/quantised.ts --layers 32        # all of it (35 GB of disk)
 npx node bench/quantised.ts --model stories    # the embedded model
 npx node bench/loading.ts      # loading and peak memory of a whole 7B
 npx node bench/quality.ts      # perplexity and KL divergence of each way to keep the weights
+npx node bench/attention.ts    # flash against eager attention, and its share of a step
+npx node bench/cache.ts        # memory of the cache by context length
 npx node bench/models.ts       # speed of models in float32 and bfloat16
 npx node bench/ops.ts          # where the time goes
 npx node bench/memory.ts       # memory over 10 windows

@@ -1,22 +1,7 @@
 // Picture: how much faster flash attention is than eager attention, by the length of the sequence.
 
-import type { Machine } from "../machine.ts";
-import type { Summary } from "../statistics.ts";
+import type { AttentionResult } from "../attention.ts";
 import { measuredOn, type Picture, WIDTH } from "./drawing.ts";
-
-/** What attention.ts writes. */
-export type AttentionResult = {
-  readonly date: string;
-  readonly machine: Machine;
-  /** What was measured, in a line. */
-  readonly title: string;
-  /** Seconds. */
-  readonly rows: readonly {
-    readonly tokens: number;
-    readonly flash: Summary;
-    readonly eager: Summary;
-  }[];
-};
 
 export function attentionPicture(result: AttentionResult): Picture {
   const rows = result.rows.map(({ tokens, flash, eager }) => ({
