@@ -33,6 +33,8 @@ export type BenchmarkPlan = {
   readonly tg: number;
   readonly depth: number;
   readonly reps: number;
+  /** How the embedding is kept. Default: in the model's dtype. */
+  readonly table?: "like the rest";
 };
 
 type Work = {
@@ -54,8 +56,9 @@ export function checkPlan({ pp, tg, depth }: BenchmarkPlan, { config }: MistralF
 }
 
 /** What a step must do at least, by the config and by what the engine holds. */
-async function workOf(model: MistralForCausalLM): Promise<Work> {
+async function workOf(model: MistralForCausalLM, plan: BenchmarkPlan): Promise<Work> {
   const { config } = model;
+  const numberBytes = model.dtype === "float32" ? 4 : 2;
   const matrices = [...expectedWeights(config, "MistralForCausalLM")].filter(
     ([, shape]) => shape.length === 2,
   );
@@ -65,12 +68,11 @@ async function workOf(model: MistralForCausalLM): Promise<Work> {
   const layers = matrices.filter((each) => !isTable(each)).reduce((sum, m) => sum + count(m), 0);
   const head = config.vocab_size * config.hidden_size;
   const { weights } = await model.memory();
-  const table = config.tie_word_embeddings ? 0 : head * bytesOfNumber(model.dtype);
+  if (config.tie_word_embeddings) return { layers, head, bytes: weights };
+  // One row of the embedding is read. It stays as it is when the rest is quantised, but in GGUF files it is quantised too.
+  const table = plan.table === "like the rest" ? weights / (layers / head + 2) : head * numberBytes;
   return { layers, head, bytes: weights - table };
 }
-
-/** Of an embedding that stays as it is when the rest is quantised. */
-const bytesOfNumber = (dtype: string): number => (dtype === "float32" ? 4 : 2);
 
 /** Runs every test of the plan: one repetition that does not count, then `reps`. @param onStep after each repetition: so many of so many */
 export async function measure(
@@ -79,7 +81,7 @@ export async function measure(
   signal: AbortSignal,
   onStep: (done: number, total: number) => void,
 ): Promise<Measured[]> {
-  const work = await workOf(model);
+  const work = await workOf(model, plan);
   const tests = [
     { kind: "prefill", name: "pp", tokens: plan.pp, run: prefill },
     { kind: "decode", name: "tg", tokens: plan.tg, run: decode },

@@ -93,6 +93,11 @@ export async function quantize(
     );
   }
   const settings = methodConfig("quantize", method);
+  if (/\.gguf$/i.test(model)) {
+    throw new InputError(
+      `quantize: ${model} is a GGUF file, which runs as it is; start from the safetensors checkpoint that it was made of`,
+    );
+  }
   const config = await AutoConfig.from_pretrained(model);
   checkConfig(config);
   await checkFolders(model, out, force);

@@ -71,7 +71,9 @@ async function benchFolder(
     const load_seconds = (performance.now() - start) / 1000;
     checkPlan(plan, model);
     const bar = flags.quiet ? undefined : workProgress(io.stderr, "bench", "repetition");
-    const tests = await measure(model, plan, io.interrupt, (done, total) =>
+    const isGguf = flags["gguf-file"] !== undefined || /\.gguf$/i.test(path);
+    const whole = isGguf ? ({ ...plan, table: "like the rest" } as const) : plan;
+    const tests = await measure(model, whole, io.interrupt, (done, total) =>
       bar?.update({ loaded: done, total }),
     );
     bar?.done();
@@ -83,10 +85,13 @@ async function benchFolder(
     const limits = await enginesLimits(!flags["no-revectorize"], threads);
     return {
       model: {
-        name: name ?? basename(path),
+        name: name ?? basename(flags["gguf-file"] ?? path),
         layers: model.config.num_hidden_layers,
         dtype: model.dtype,
-        ...quantization(flags, model.config.to_dict().quantization_config),
+        ...quantization(
+          flags,
+          isGguf ? { quant_method: "GGUF" } : model.config.to_dict().quantization_config,
+        ),
         cache_dtype: flags["cache-dtype"] ?? null,
         weight_bytes: weights,
       },

@@ -214,6 +214,10 @@ describe("complete or not at all", () => {
     await expect(quantize(base, base, { method: "q4", force })).rejects.toThrow(/own folder/);
     const again = quantize(shared("goldens/models/base-awq"), out, { method: "q4" });
     await expect(again).rejects.toThrow(/quantised already \(awq\)/);
+    const gguf = quantize(shared("goldens/models/base-gguf/model-q8_0.gguf"), out, {
+      method: "q4",
+    });
+    await expect(gguf).rejects.toThrow(/is a GGUF file, which runs as it is/);
   });
 });
 

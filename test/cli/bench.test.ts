@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
 import { drawing } from "../../src/cli/bench-picture.ts";
 import { asMarkdown, asText, type BenchReport } from "../../src/cli/bench-report.ts";
+import { shared } from "../shared.ts";
 import { fakeStream } from "./fake-stream.ts";
 
 const cli = join(import.meta.dirname, "../../src/cli.ts");
@@ -121,6 +122,17 @@ test("a random model is measured and leaves nothing behind; JSON holds every sam
   expect(peak_memory_bytes).toBeGreaterThan(2e7);
   expect(readFileSync(picture, "utf8")).toMatch(/^<svg [^]*<\/svg>\n$/);
   expect(readdirSync(folder)).toEqual(["picture.svg"]);
+});
+
+test("a GGUF file is measured by its own bytes", async () => {
+  const file = shared("goldens/models/base-gguf/model-q8_0.gguf");
+  const { stdout } = await bench(file, "--pp", "0", "--tg", "4", "--reps", "1", "--json", "-q");
+  const { model, tests } = JSON.parse(stdout) as BenchReport;
+  expect(model).toMatchObject({ name: "model-q8_0.gguf", quantization: "GGUF" });
+  const [{ mean, weight_bytes_per_second: rate }] = tests;
+  // All but the embedding: 3 layers and the head of 8.5 bits a weight, and the norms.
+  const weights = 3 * (64 * (64 + 32 + 32 + 64) + 3 * 64 * 160) + 640 * 64;
+  expect(rate / mean / ((weights * 8.5) / 8)).toBeCloseTo(1, 1);
 });
 
 test.each([
