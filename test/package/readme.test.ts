@@ -24,8 +24,8 @@ describe("every TypeScript snippet", () => {
   const snippets = blocks("ts");
 
   test("is found", () => {
-    expect(snippets).toHaveLength(6);
-    expect(blocks("py")).toHaveLength(4);
+    expect(snippets).toHaveLength(8);
+    expect(blocks("py")).toHaveLength(5);
   });
 
   test.each(snippets.map((code, i) => [i + 1, code] as const))("%i runs", async (number, code) => {
