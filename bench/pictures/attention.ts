@@ -22,7 +22,7 @@ export function attentionPicture(result: AttentionResult): Picture {
         x: {
           field: "tokens",
           type: "quantitative",
-          scale: { type: "log", base: 2, nice: false },
+          scale: { type: "log", base: 2, nice: false, padding: 28 },
           axis: {
             title: "tokens",
             values: rows.map(({ tokens }) => tokens),
