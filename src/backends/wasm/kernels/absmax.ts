@@ -49,13 +49,15 @@ function four(a: f32, b: f32, c: f32, d: f32): v128 {
   return f32x4.replace_lane(f32x4.replace_lane(f32x4.replace_lane(f32x4.splat(a), 1, b), 2, c), 3, d);
 }
 
-/** absmax of rows o … o + 3 (the last that there is for those at `end` and after it) side by side, `count` blocks from k on. */
+/** absmax of rows o, o + gap, … of four (the one before `end` for those behind it) side by side, `count` blocks from k on. */
 export function fourRows(
-  to: usize, step: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, o: i32, end: i32, k: i32, count: i32,
+  to: usize, step: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, o: i32, gap: i32, end: i32,
+  k: i32, count: i32,
 ): void {
   const shift = <usize>(31 - clz(param)), dq = format >= FORMAT_NF4_DQ;
   let a = <usize>o * <usize>K + <usize>k;
-  let b = a + <usize>(min(1, end - 1 - o) * K), c = a + <usize>(min(2, end - 1 - o) * K), d = a + <usize>(min(3, end - 1 - o) * K);
+  const most = end - 1 - o;
+  let b = a + <usize>(min(gap, most) * K), c = a + <usize>(min(2 * gap, most) * K), d = a + <usize>(min(3 * gap, most) * K);
   for (; count >= 4; count -= 4) {
     const r = fourAbsmax(p1, p2, p3, dq, shift, a), s = fourAbsmax(p1, p2, p3, dq, shift, b);
     const t = fourAbsmax(p1, p2, p3, dq, shift, c), u = fourAbsmax(p1, p2, p3, dq, shift, d);

@@ -148,3 +148,13 @@ export function largestLane(v: v128): f32 {
     max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
   );
 }
+
+/** Four lanes, `step` bytes apart; those that would lie at `end` or behind it are left out. */
+// @ts-ignore: decorator
+@inline
+export function scatter(y: usize, step: usize, end: usize, v: v128): void {
+  store<f32>(y, f32x4.extract_lane(v, 0));
+  if (y + step < end) store<f32>(y + step, f32x4.extract_lane(v, 1));
+  if (y + 2 * step < end) store<f32>(y + 2 * step, f32x4.extract_lane(v, 2));
+  if (y + 3 * step < end) store<f32>(y + 3 * step, f32x4.extract_lane(v, 3));
+}

@@ -154,7 +154,7 @@ export function oneRowFourBit(
   fillPairs(pairs, format);
   for (let o = begin; o < end; o += 4) {
     const count = min(4, end - o);
-    fourRows(absmax, 16, p1, p2, p3, format, param, K, o, end, 0, K >> 6);
+    fourRows(absmax, 16, p1, p2, p3, format, param, K, o, 1, end, 0, K >> 6);
     const w0 = p0 + <usize>o * stride;
     const w1 = count > 1 ? w0 + stride : w0, w2 = count > 2 ? w1 + stride : w0, w3 = count > 3 ? w2 + stride : w0;
     for (let k = 0; k < K; k += BLOCK) {

@@ -5,7 +5,7 @@
 
 import { fourRows, isFp4, turn } from "./absmax";
 import { mac } from "./int8-dot";
-import { madd, storeSome, sumsOfFour } from "./lanes";
+import { madd, scatter, sumsOfFour } from "./lanes";
 import { finish } from "./linear-nf4-tiles";
 import { HALVES_BLOCK, HALVES_SCALE, HALVES_STARTS } from "./pack-rows-int8-halves";
 import { pick } from "./unpack-four-bit";
@@ -71,18 +71,19 @@ function fourByOne(
   return sum;
 }
 
+/** One row of x: four rows of w far from each other, so that each is a long stream. */
 function oneRow(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
   begin: i32, end: i32,
 ): void {
   const stride = <usize>K >> 1, blocks = K >> 6, fp4 = isFp4(format);
-  for (let o = begin; o < end; o += 4) {
-    const count = min(4, end - o);
-    fourRows(scratch, 16, p1, p2, p3, format, param, K, o, end, 0, blocks);
-    const w0 = p0 + <usize>o * stride;
-    const w1 = count > 1 ? w0 + stride : w0, w2 = count > 2 ? w1 + stride : w0, w3 = count > 3 ? w2 + stride : w0;
+  const gap = (end - begin + 3) >> 2, last = end - 1;
+  for (let o = begin; o < begin + gap; o++) {
+    fourRows(scratch, 16, p1, p2, p3, format, param, K, o, gap, end, 0, blocks);
+    const w0 = p0 + <usize>o * stride, w1 = p0 + <usize>min(o + gap, last) * stride;
+    const w2 = p0 + <usize>min(o + 2 * gap, last) * stride, w3 = p0 + <usize>min(o + 3 * gap, last) * stride;
     const sum = fourByOne(w0, w1, w2, w3, scratch, x, blocks, fp4);
-    storeSome(y + (<usize>o << 2), sum, count);
+    scatter(y + (<usize>o << 2), <usize>gap << 2, y + (<usize>end << 2), sum);
   }
 }
 
@@ -94,7 +95,7 @@ function fillPanel(
   for (let r = 0; r < PANEL_ROWS; r += 4) {
     let to = panel + (<usize>r << 2);
     const from = min(o + r, end - 1);
-    fourRows(to, PANEL_BLOCK, p1, p2, p3, format, param, K, from, end, k, blocks);
+    fourRows(to, PANEL_BLOCK, p1, p2, p3, format, param, K, from, 1, end, k, blocks);
     let w0 = p0 + <usize>from * stride + (<usize>k >> 1);
     let w1 = from + 1 < end ? w0 + stride : w0, w2 = from + 2 < end ? w1 + stride : w0, w3 = from + 3 < end ? w2 + stride : w0;
     for (let n = blocks << 1; n > 0; --n) {

@@ -41,8 +41,8 @@ function isFew(op: usize, rows: i32): bool {
 function columnsOf(op: usize, rows: i32): i32 {
   const code = word(op, CODE_WORD);
   if (code == LINEAR_INT8) return 32;
-  if (isFew(op, rows)) return 12;
-  return code == LINEAR_FIXED16 ? 32 : 48;
+  if (code == LINEAR_FIXED16) return rows > 1 ? 32 : arg(op, 6) > 8192 ? 24 : 48;
+  return isFew(op, rows) ? 12 : 48;
 }
 
 /** Rows of a unit, when there are many. */
