@@ -4,8 +4,8 @@
 
 import { absmaxOf, fourRows, isFp4 } from "./absmax";
 import { FORMAT_FP4_DQ, FORMAT_NF4, FORMAT_NF4_DQ } from "./header";
-import { firstHalves, fold4, lastHalves, madd, pairSum } from "./lanes";
-import { addSums, BLOCK } from "./linear";
+import { firstHalves, fold4, lastHalves, madd, pairSum, scatter } from "./lanes";
+import { BLOCK } from "./linear";
 import { bytes0, bytes1, bytes2, bytes3, pairHigh, pairLow, zipHigh, zipLow } from "./unpack-four-bit";
 
 
@@ -152,18 +152,23 @@ export function oneRowFourBit(
 ): void {
   const stride = <usize>K >> 1, pairs = scratch + PAIRS, absmax = scratch + ABSMAX;
   fillPairs(pairs, format);
-  for (let o = begin; o < end; o += 4) {
-    const count = min(4, end - o);
-    fourRows(absmax, 16, p1, p2, p3, format, param, K, o, 1, end, 0, K >> 6);
-    const w0 = p0 + <usize>o * stride;
-    const w1 = count > 1 ? w0 + stride : w0, w2 = count > 2 ? w1 + stride : w0, w3 = count > 3 ? w2 + stride : w0;
+  const gap = (end - begin + 3) >> 2, last = end - 1;
+  for (let o = begin; o < begin + gap; o++) {
+    fourRows(absmax, 16, p1, p2, p3, format, param, K, o, gap, end, 0, K >> 6);
+    let w0 = p0 + <usize>o * stride, w1 = p0 + <usize>min(o + gap, last) * stride;
+    let w2 = p0 + <usize>min(o + 2 * gap, last) * stride, w3 = p0 + <usize>min(o + 3 * gap, last) * stride;
+    let from = x, scales = absmax, sum = f32x4.splat(0);
     for (let k = 0; k < K; k += BLOCK) {
-      const blocks = min(BLOCK, K - k) >> 6, from = x + (<usize>k << 2), at = <usize>k >> 1, scales = absmax + (<usize>k >> 2);
-      fourByOne(scratch, from, w0 + at, w1 + at, w2 + at, w3 + at, scales, blocks, pairs);
-      v128.store(
-        scratch, fold4(pairSum(scratch), pairSum(scratch + 32), pairSum(scratch + 64), pairSum(scratch + 96)), 128,
-      );
-      addSums(y + (<usize>o << 2), scratch + 128, count, k == 0);
+      fourByOne(scratch, from, w0, w1, w2, w3, scales, min(BLOCK, K - k) >> 6, pairs);
+      const total = fold4(pairSum(scratch), pairSum(scratch + 32), pairSum(scratch + 64), pairSum(scratch + 96));
+      sum = k == 0 ? total : f32x4.add(sum, total);
+      from += BLOCK << 2;
+      scales += BLOCK >> 2;
+      w0 += BLOCK >> 1;
+      w1 += BLOCK >> 1;
+      w2 += BLOCK >> 1;
+      w3 += BLOCK >> 1;
     }
+    scatter(y + (<usize>o << 2), <usize>gap << 2, y + (<usize>end << 2), sum);
   }
 }

@@ -41,8 +41,10 @@ function isFew(op: usize, rows: i32): bool {
 function columnsOf(op: usize, rows: i32): i32 {
   const code = word(op, CODE_WORD);
   if (code == LINEAR_INT8) return 32;
-  if (code == LINEAR_FIXED16) return rows > 1 ? 32 : arg(op, 6) > 8192 ? 24 : 48;
-  return isFew(op, rows) ? 12 : 48;
+  if (code == LINEAR || code == LINEAR_LLM_INT8) return isFew(op, rows) ? 12 : 48;
+  // One row of x reads four streams of weights, each of a quarter of the columns.
+  if (rows == 1) return arg(op, 6) > 8192 ? 24 : 48;
+  return code == LINEAR_FIXED16 ? 32 : 48;
 }
 
 /** Rows of a unit, when there are many. */
