@@ -6,7 +6,20 @@ import { CheckpointError } from "../errors.ts";
 
 /** Makes a folder, with those above it. @throws CheckpointError */
 export async function makeFolder(path: string): Promise<void> {
-  await guarded(path, "cannot be made", mkdir(path, { recursive: true }));
+  await guarded(path, "cannot be made", makeAll(path));
+}
+
+/** mkdir with `recursive` never comes back from where nothing can be made, such as /proc (Node 26.10). */
+export async function makeAll(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    await makeAll(dirname(path));
+    await mkdir(path);
+  }
 }
 
 /** Copies the content of a small file; the copy may be written, whatever the file's own permissions say. @throws CheckpointError */

@@ -3,29 +3,14 @@
 // Knows nothing of what is in a file.
 
 import { constants } from "node:fs";
-import {
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  stat,
-  statfs,
-} from "node:fs/promises";
+import { open, readdir, readFile, realpath, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { makeAll } from "./node-folders.ts";
 
 export { allowWideVectors, availableBytes, physicalCores, readAsset } from "./node-threads.ts";
 export { MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
-export {
-  copyFile,
-  makeFolder,
-  parentFolder,
-  removeFolder,
-  replaceFolder,
-} from "./node-folders.ts";
+export { copyFile, makeFolder, parentFolder, removeFolder, replaceFolder } from "./node-folders.ts";
 export { printText } from "./node-output.ts";
 export { machine, type Machine, peakMemory } from "./node-system.ts";
 export {
@@ -130,7 +115,7 @@ export async function createFile(path: string): Promise<OutputFile> {
       );
     }
   };
-  await guarded(mkdir(dirname(path), { recursive: true }));
+  await guarded(makeAll(dirname(path)));
   const handle = await guarded(open(partial, "w"));
   return {
     async write(bytes) {

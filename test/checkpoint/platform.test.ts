@@ -136,6 +136,7 @@ describe("writing", () => {
     expect(await refusal(createFile("/dev/null/a"))).toMatch(
       /cannot be written \(E[A-Z]+\); check that the folder may be written/,
     );
+    expect(await refusal(createFile("/proc/nowhere/a/b"))).toMatch(/cannot be written \(E[A-Z]+\)/);
     await expect(freeBytes(folder())).resolves.toBeGreaterThan(2 ** 20);
     expect(await freeBytes("/nothing/there")).toBe(Infinity);
   });
