@@ -82,6 +82,7 @@ function loader<Model>(
       { signal, onProgress },
     );
     warnOfNonFinite(dir, report.nonFinite);
+    for (const note of report.notes) console.warn(`${dir}: ${note}`);
     const model = make({
       ...{ engine, config, generation_config, attention: how.attention },
       device: backend === "wasm" ? "cpu" : backend,

@@ -17,6 +17,7 @@ import { forward, type ForwardEnvironment } from "./forward.ts";
 import { GenerationLoop } from "./generation.ts";
 import { keptAs } from "./kept-formats.ts";
 import { type LoadProgress, loadWeights } from "./load.ts";
+import { unheeded } from "./unheeded.ts";
 import type {
   CacheRequest,
   CacheState,
@@ -103,7 +104,8 @@ export class EngineCore {
       hooks.placed();
       const core = new EngineCore(runner, backend, hooks, model.attention === "eager");
       const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
-      return { core, report: { info: match.info, nonFinite, dtype } };
+      const notes = unheeded(model, leaves, stored, dtypeOf);
+      return { core, report: { info: match.info, nonFinite, dtype, notes } };
     } finally {
       await source.close();
     }

@@ -160,6 +160,8 @@ export type LoadReport = {
   readonly nonFinite: readonly string[];
   /** How the weights are kept: torch's name of the format. */
   readonly dtype: string;
+  /** Options that had no effect, and why. */
+  readonly notes: readonly string[];
 };
 
 export type ToEngine =

@@ -1,0 +1,34 @@
+// Options of loading that a checkpoint leaves nothing to do for: said once, where Transformers says so too or would compute
+// otherwise.
+
+import type { LeafSpec } from "../backends/backend.ts";
+import type { StoredWeight } from "../checkpoint/stored-weight.ts";
+import { findFormat } from "../formats/format.ts";
+import type { DType } from "../graph/graph.ts";
+import type { Asked } from "./kept-formats.ts";
+
+/** Sentences for the user. @param dtypeOf a weight's dtype, road included */
+export function unheeded(
+  asked: Asked,
+  leaves: readonly LeafSpec[],
+  storedAs: (leaf: string) => StoredWeight,
+  dtypeOf: (leaf: string) => DType,
+): string[] {
+  const packed = leaves.filter(({ name }) => findFormat(storedAs(name).encoding) === undefined);
+  const notes: string[] = [];
+  if (asked.quantisation !== undefined && packed.length > 0) {
+    const { encoding } = storedAs(packed[0].name);
+    notes.push(
+      `quantization_config changes nothing for weights that are quantised already (${encoding}): they are used as they are, with its compute dtype`,
+    );
+  }
+  const { compute = "float32" } = asked;
+  const onRoad = leaves.some(({ name }) => dtypeOf(name).endsWith(`:${compute}`));
+  if (packed.length > 0 && compute !== "float32" && !onRoad) {
+    const { encoding } = storedAs(packed[0].name);
+    notes.push(
+      `the weights (${encoding}) have no kernels for that compute_dtype: products are computed exactly, in float32, which is slower`,
+    );
+  }
+  return notes;
+}
