@@ -72,7 +72,10 @@ function loader<Model>(
     const chosen = choose(where, options, config);
     const { backend, ...how } = chosen;
     const { engine, report } = await Engine.start(
-      { dir, subfolder, variant, ggufFile, config: config.to_dict(), ...how, head },
+      {
+        ...{ dir, subfolder, variant, ggufFile, config: config.to_dict(), ...how, head },
+        ...(options.disable_mmap && { disableMmap: true }),
+      },
       {
         name: backend,
         threads: options.threads ?? env.wasm.threads ?? physicalCores(),

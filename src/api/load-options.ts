@@ -35,6 +35,11 @@ export type LoadOptions = {
   gguf_file?: string | null;
   /** How keys and values are kept: "float32" (the default), "float16", "bfloat16" or "int8". */
   cacheDtype?: string;
+  /**
+   * Read the weights of a quantised checkpoint instead of mapping its files (Linux with Node 26.1 or later). Loading takes longer
+   * and decoding is up to a tenth faster, since memory then has large pages. Default false.
+   */
+  disable_mmap?: boolean;
   /** "auto" (the default), "cpu", or "reference": the plain loops in float64, slow and exact. */
   device_map?: string;
   /** The same as `device_map`. */
@@ -63,7 +68,7 @@ export type LoadOptions = {
 /** Options of the reference that change nothing for a local folder of safetensors. */
 const indifferent = [
   ...["cache_dir", "force_download", "local_files_only", "token", "revision", "use_safetensors"],
-  ...["weights_only", "disable_mmap", "low_cpu_mem_usage", "trust_remote_code"],
+  ...["weights_only", "low_cpu_mem_usage", "trust_remote_code"],
 ];
 
 /** Options of the reference that would change the result, and cannot yet. */
@@ -86,6 +91,7 @@ const known: ReadonlySet<string> = new Set([
     "attn_implementation",
     "quantization_config",
     "compute_dtype",
+    "disable_mmap",
     "gguf_file",
     "cacheDtype",
     "config",

@@ -10,6 +10,7 @@ import {
   listFiles,
   makeFolder,
   parentFolder,
+  processId,
   realPath,
   removeFolder,
   replaceFolder,
@@ -143,9 +144,9 @@ export async function quantize(
   }
 }
 
-/** Where a folder grows before it has its name. For the command, which may be ended at once. */
+/** Where a folder grows before it has its name: one a process. For the command, which may be ended at once. */
 export function partialFolder(out: string): string {
-  return `${out.replace(/[\\/]+$/, "")}.quantizing.partial`;
+  return `${out.replace(/[\\/]+$/, "")}.${processId()}.quantizing.partial`;
 }
 
 async function checkFolders(model: string, out: string, force: boolean): Promise<void> {

@@ -93,8 +93,10 @@ export class EngineCore {
     try {
       const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
       const match = await untie(config, source, checkWeights(config, source, kind), kind);
-      const stored = (leaf: string): StoredWeight =>
-        roundedTo(model.dtype, storedWeight(source, match, leaf));
+      const stored = (leaf: string): StoredWeight => {
+        const weight = roundedTo(model.dtype, storedWeight(source, match, leaf));
+        return model.disableMmap ? { ...weight, file: undefined } : weight;
+      };
       const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
       const runner = new Runner(config, backend, dtypeOf, model.cacheDtype);
       const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });

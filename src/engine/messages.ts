@@ -32,6 +32,8 @@ export type ModelSource = {
   readonly quantisation?: Quantisation;
   /** How products with quantised weights are computed; default float32. */
   readonly compute?: Compute;
+  /** Read weights, also where they could be mapped. */
+  readonly disableMmap?: boolean;
   /** How keys and values are kept; default f32. */
   readonly cacheDtype?: CacheDType;
   readonly attention: "flash" | "eager";

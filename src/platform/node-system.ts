@@ -44,6 +44,11 @@ function instructions(): string[] {
   return flags.split(" ").filter((flag) => TELLING.test(flag));
 }
 
+/** A number that no other process has now. */
+export function processId(): number {
+  return process.pid;
+}
+
 /** The most bytes of memory that this process has held at a time, all of its threads together. */
 export function peakMemory(): number {
   const kilobytes = /^VmHWM:\s*(\d+) kB/m.exec(systemFile("/proc/self/status"))?.[1];

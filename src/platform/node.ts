@@ -12,7 +12,7 @@ export { allowWideVectors, availableBytes, physicalCores, readAsset } from "./no
 export { MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
 export { copyFile, makeFolder, parentFolder, removeFolder, replaceFolder } from "./node-folders.ts";
 export { printText } from "./node-output.ts";
-export { machine, type Machine, peakMemory } from "./node-system.ts";
+export { machine, type Machine, peakMemory, processId } from "./node-system.ts";
 export {
   nextTurn,
   parent,
