@@ -74,7 +74,7 @@ function loader<Model>(
     const { engine, report } = await Engine.start(
       {
         ...{ dir, subfolder, variant, ggufFile, config: config.to_dict(), ...how, head },
-        ...(options.disable_mmap && { disableMmap: true }),
+        disableMmap: options.disable_mmap,
       },
       {
         name: backend,

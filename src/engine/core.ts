@@ -93,16 +93,14 @@ export class EngineCore {
     try {
       const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
       const match = await untie(config, source, checkWeights(config, source, kind), kind);
-      const stored = (leaf: string): StoredWeight => {
-        const weight = roundedTo(model.dtype, storedWeight(source, match, leaf));
-        return model.disableMmap ? { ...weight, file: undefined } : weight;
-      };
+      const stored = (leaf: string): StoredWeight =>
+        roundedTo(model.dtype, storedWeight(source, match, leaf));
       const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
       const runner = new Runner(config, backend, dtypeOf, model.cacheDtype);
       const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
       const nonFinite = hooks.weightsAreThere
         ? []
-        : await loadWeights(backend, leaves, stored, onProgress);
+        : await loadWeights(backend, leaves, stored, onProgress, model.disableMmap);
       hooks.placed();
       const core = new EngineCore(runner, backend, hooks, model.attention === "eager");
       const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";

@@ -22,6 +22,7 @@ const PIECE = 1 << 22;
 /**
  * Places the leaves and fills them.
  * @param storedAs the checkpoint's weight of a leaf
+ * @param disableMmap read also what could be mapped
  * @returns tensors that hold NaN or Inf: loading warns, generating fails with a typed error
  * @throws CheckpointError, MemoryError
  */
@@ -30,12 +31,13 @@ export async function loadWeights(
   leaves: readonly LeafSpec[],
   storedAs: (leaf: string) => StoredWeight,
   onProgress: (progress: LoadProgress) => void,
+  disableMmap = false,
 ): Promise<string[]> {
-  await place(backend, leaves, storedAs);
+  await place(backend, leaves, storedAs, disableMmap);
   const total = leaves.reduce((sum, leaf) => sum + storedAs(leaf.name).bytes, 0);
   let loaded = 0;
   const nonFinite: string[] = [];
-  for (const leaf of leaves) {
+  const load = async (leaf: LeafSpec): Promise<void> => {
     const stored = storedAs(leaf.name);
     const { format } = weightDType(leaf.dtype);
     const onBytes = (bytes: number): void => {
@@ -49,8 +51,39 @@ export async function loadWeights(
       if (findFormat(stored.encoding) === undefined) throw brokenScale(stored);
       nonFinite.push(stored.name);
     });
-  }
+  };
+  // What is only read is read twice at a time; quantising has its own buffers, and one thread.
+  const whole = leaves.every(({ name, dtype }) => sameFormat(storedAs(name), dtype) !== undefined);
+  await inLanes(whole ? 2 : 1, leaves, load);
   return nonFinite;
+}
+
+/** Does all in order, so many at a time. @throws the first error, when nothing is in progress any more */
+async function inLanes<T>(
+  lanes: number,
+  items: readonly T[],
+  run: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    try {
+      while (next < items.length) await run(items[next++]);
+    } catch (error) {
+      next = items.length;
+      throw error;
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: lanes }, lane));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+/** The way to fill a format from the file without converting, if there is one. */
+function sameFormat(
+  stored: StoredWeight,
+  format: string,
+): Pick<StoredWeight, "format" | "fill"> | undefined {
+  return [stored, stored.regrouped].find((way) => way?.format.name === format);
 }
 
 /** @throws MemoryError with the arithmetic, and the next smaller way to load these weights */
@@ -58,9 +91,11 @@ async function place(
   backend: Backend,
   leaves: readonly LeafSpec[],
   storedAs: (leaf: string) => StoredWeight,
+  disableMmap: boolean,
 ): Promise<void> {
+  const mapped = leaves.map((leaf) => withFile(leaf, storedAs(leaf.name)));
   try {
-    await backend.place(leaves.map((leaf) => withFile(leaf, storedAs(leaf.name))));
+    await backend.place(disableMmap ? leaves : mapped);
   } catch (error) {
     const way = error instanceof MemoryError ? smallerWay(leaves, storedAs) : undefined;
     if (way === undefined) throw error;
@@ -91,7 +126,7 @@ export async function fill(
   stored: StoredWeight,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
-  const same = [stored, stored.regrouped].find((way) => way?.format.name === format.name);
+  const same = sameFormat(stored, format.name);
   if (same !== undefined) return same.fill(parts, onBytes);
   const shape = matrixShape(stored.shape);
   const packer = format.packer?.(parts, shape);

@@ -7,10 +7,14 @@
 import { CheckpointError, InputError } from "../errors.ts";
 import { f16 } from "./f16.ts";
 import type { MatrixShape, Packer, WeightFormat } from "./weight-format.ts";
-import { bytesOf, words16 } from "./words.ts";
+import { bytesOf, words16, words32 } from "./words.ts";
 
 /** Rows of a group, and numbers of a row that share a scale. */
 export const GROUP = 8;
+// Of two f16 numbers in a word.
+const EXPONENTS = 0x7c007c00;
+const ONE = 0x04000400;
+const SIGNS = 0x80008000 | 0;
 export const BLOCK = 32;
 /** From here on f16 rounds to infinity. */
 const F16_OVERFLOW = 65_520;
@@ -55,11 +59,18 @@ export function eightRowsFormat(kind: EightRows): WeightFormat {
     step: () => GROUP,
 
     isFinite([bytes]) {
-      for (let at = 0; at < bytes.length; at += kind.blockBytes) {
-        // All exponent bits of a half are in its second byte.
-        for (let i = 1; i < 2 * GROUP; i += 2) if ((bytes[at + i] & 0x7c) === 0x7c) return false;
+      // Two halves a word: where all bits of an exponent are set, adding one more carries into the sign's place, which was cleared.
+      const words = words32(bytes);
+      const step = kind.blockBytes / 4;
+      let broken = 0;
+      for (let at = 0; at < words.length; at += step) {
+        broken |=
+          ((words[at] & EXPONENTS) + ONE) |
+          ((words[at + 1] & EXPONENTS) + ONE) |
+          ((words[at + 2] & EXPONENTS) + ONE) |
+          ((words[at + 3] & EXPONENTS) + ONE);
       }
-      return true;
+      return (broken & SIGNS) === 0;
     },
 
     unpack([bytes], { columns }, from, to, out) {

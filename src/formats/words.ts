@@ -12,6 +12,12 @@ export function floats32(bytes: Uint8Array<ArrayBufferLike>): Float32Array<Array
   return new Float32Array(buffer, byteOffset, bytes.length >>> 2);
 }
 
+/** The bytes as 32-bit words: a view when they are aligned, else a copy of them. */
+export function words32(bytes: Uint8Array<ArrayBufferLike>): Int32Array<ArrayBufferLike> {
+  const { buffer, byteOffset } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Int32Array(buffer, byteOffset, bytes.length >>> 2);
+}
+
 /** The bytes of an array of numbers, as a view. */
 export function bytesOf(values: ArrayBufferView<ArrayBufferLike>): Uint8Array<ArrayBufferLike> {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
