@@ -192,7 +192,7 @@ class TokenizerKeys {
     const came =
       typeof value === "object"
         ? `a list of ${String(length)}`
-        : String(value ?? "missing").slice(0, 60);
+        : `${value ?? "missing"}`.slice(0, 60);
     return new CheckpointError(
       `${this.where}: tokenizer.ggml.${key} is ${came}; expected ${expected}`,
     );

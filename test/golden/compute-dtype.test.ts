@@ -48,7 +48,7 @@ async function difference(
     const { data } = (await model.forward({ input_ids: [input_ids] })).logits;
     expect(data.length).toBe(expected.length);
     for (let i = 0; i < data.length; i++) {
-      const off = Math.abs(Number(data[i]) - Number(expected[i]));
+      const off = Math.abs(data[i] - expected[i]);
       largest = Math.max(largest, off);
       squares += off ** 2;
       count++;
