@@ -192,7 +192,10 @@ class TokenizerKeys {
     const came =
       typeof value === "object"
         ? `a list of ${String(length)}`
-        : `${value ?? "missing"}`.slice(0, 60);
+        : (
+            JSON.stringify(value, (_, v: unknown) => (typeof v === "bigint" ? Number(v) : v)) ??
+            "missing"
+          ).slice(0, 60);
     return new CheckpointError(
       `${this.where}: tokenizer.ggml.${key} is ${came}; expected ${expected}`,
     );
