@@ -50,10 +50,15 @@ const computes: Readonly<Record<string, Compute>> = {
   int8: "int8",
 };
 
+function roadOf(dtype: unknown): Compute | undefined {
+  const name = typeof dtype === "string" ? dtype.replace(/^torch\./, "") : "";
+  return Object.hasOwn(computes, name) ? computes[name] : undefined;
+}
+
 /** The road of a compute dtype, with or without "torch.". @throws InputError an unknown one */
 export function computeOf(where: string, dtype: unknown): Compute {
-  const name = typeof dtype === "string" ? dtype.replace(/^torch\./, "") : dtype;
-  if (typeof name === "string" && Object.hasOwn(computes, name)) return computes[name];
+  const road = roadOf(dtype);
+  if (road !== undefined) return road;
   const names = Object.keys(computes);
   throw new InputError(
     `${where}: ${unknownName("compute_dtype", dtype, names)} (known: ${names.join(", ")})`,
@@ -74,10 +79,7 @@ export function storedCompute(settings: unknown): Compute | undefined {
   const method = quant_method ?? "bitsandbytes";
   const isOwn = ownMethods.some((own) => own === method);
   if (!isOwn && (method !== "bitsandbytes" || load_in_4bit !== true)) return undefined;
-  const asked = isOwn ? compute_dtype : bnb_4bit_compute_dtype;
-  const dtype = typeof asked === "string" ? asked : "";
-  const name = dtype.replace(/^torch\./, "");
-  return Object.hasOwn(computes, name) ? computes[name] : undefined;
+  return roadOf(isOwn ? compute_dtype : bnb_4bit_compute_dtype);
 }
 
 let told = false;

@@ -1,5 +1,6 @@
 // Whether loaded weights hold NaN or Inf: in the numbers of plain formats, in the scales of quantised ones.
 
+import { words32 } from "../formats/words.ts";
 import type { Parts, WeightFormat } from "../formats/weight-format.ts";
 
 /** Whether no number is NaN or Inf, that is, has all bits of its exponent set; two 16-bit numbers are looked at together. */
@@ -8,7 +9,7 @@ export function isFinitePart(parts: Parts, format: WeightFormat): boolean {
   if (exponents === undefined) return format.isFinite?.(parts) ?? true;
   const [high, low] = exponents;
   const [bytes] = parts;
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+  const words = words32(bytes);
   for (let i = 0; i < words.length; i++) {
     if ((words[i] & high) === high || (low !== 0 && (words[i] & low) === low)) return false;
   }

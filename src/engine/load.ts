@@ -1,5 +1,5 @@
 // Brings the weights of a checkpoint into a backend: each is read by range, straight into its place where the file's format is
-// kept, else row by row through one small buffer. Peak memory is the placed model plus one buffer. Knows no model.
+// kept, else row by row through two small buffers. Peak memory is the placed model plus these. Knows no model.
 
 import type { Backend, LeafSpec } from "../backends/backend.ts";
 import { CheckpointError, EngineError, MemoryError } from "../errors.ts";
@@ -52,7 +52,7 @@ export async function loadWeights(
       nonFinite.push(stored.name);
     });
   };
-  // What is only read is read twice at a time; quantising has its own buffers, and one thread.
+  // What is only read is read two at a time; quantising has its own buffers, and one thread.
   const whole = leaves.every(({ name, dtype }) => sameFormat(storedAs(name), dtype) !== undefined);
   await inLanes(whole ? 2 : 1, leaves, load);
   return nonFinite;

@@ -3,8 +3,7 @@
 import type { LeafSpec } from "../backends/backend.ts";
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
-import { weightDType } from "../formats/registry.ts";
-import { matrixShape } from "../formats/weight-format.ts";
+import { partBytes } from "../formats/registry.ts";
 import { layoutOf } from "../graph/graph.ts";
 import { type Asked, keptAs } from "./kept-formats.ts";
 
@@ -38,8 +37,6 @@ export function smallerWay(
 
 function sum(leaves: readonly LeafSpec[], dtypeOf: (leaf: LeafSpec) => string): number {
   return leaves.reduce((total, leaf) => {
-    const { rows, columns } = matrixShape(leaf.shape);
-    const parts = weightDType(dtypeOf(leaf)).format.parts(rows, columns);
-    return total + parts.reduce((a, b) => a + b, 0);
+    return total + partBytes(dtypeOf(leaf), leaf.shape).reduce((a, b) => a + b, 0);
   }, 0);
 }

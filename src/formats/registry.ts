@@ -12,7 +12,7 @@ import { q4 } from "./q4.ts";
 import { q4k } from "./q4k.ts";
 import { q6k } from "./q6k.ts";
 import { q8 } from "./q8.ts";
-import type { WeightFormat } from "./weight-format.ts";
+import { matrixShape, type WeightFormat } from "./weight-format.ts";
 
 /** A family finds the formats of its kind in a name: "nf4-64" → nf4 with blocks of 64. */
 type Family = (name: string) => WeightFormat | undefined;
@@ -35,6 +35,12 @@ export function weightDType(dtype: string): WeightDType {
   const format = findWeightFormat(name);
   if (format === undefined) throw new EngineError(`no weight format is called ${name}`);
   return { format, road };
+}
+
+/** Bytes of each part of a weight of that dtype and shape. */
+export function partBytes(dtype: string, shape: readonly number[]): readonly number[] {
+  const { rows, columns } = matrixShape(shape);
+  return weightDType(dtype).format.parts(rows, columns);
 }
 
 /** The format of that name ("f32", "nf4-64-dq", "Q4_K" …), or undefined. */

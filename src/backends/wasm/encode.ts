@@ -2,8 +2,7 @@
 // kernels/executor.ts reads them. Knows no addresses: they are asked for, tensor by tensor.
 
 import { EngineError } from "../../errors.ts";
-import { weightDType } from "../../formats/registry.ts";
-import { matrixShape } from "../../formats/weight-format.ts";
+import { partBytes, weightDType } from "../../formats/registry.ts";
 import type { Node, Shape, Tensor } from "../../graph/graph.ts";
 import type { Activation } from "../../ops/glu.ts";
 import type { EagerAttrs } from "../../ops/eager-attention.ts";
@@ -319,8 +318,7 @@ const MOST_PARTS = 4;
 
 /** The addresses of a weight's parts, four in all; what a format does not have is 0. */
 function partsOf(w: Tensor, at: AddressOf): number[] {
-  const { rows, columns } = matrixShape(w.shape);
-  const count = weightDType(w.dtype).format.parts(rows, columns).length;
+  const count = partBytes(w.dtype, w.shape).length;
   return Array.from({ length: MOST_PARTS }, (_, i) => (i < count ? at(w, i) : 0));
 }
 

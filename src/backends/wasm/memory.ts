@@ -4,8 +4,7 @@
 
 import { availableBytes, MAP_UNIT, type NativeMemory } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
-import { weightDType } from "../../formats/registry.ts";
-import { matrixShape } from "../../formats/weight-format.ts";
+import { partBytes } from "../../formats/registry.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
 import type { LeafSpec } from "../backend.ts";
 import { fileSpans } from "./file-spans.ts";
@@ -337,8 +336,7 @@ export class ShardedMemory {
 /** Bytes of each part of a tensor. */
 function partsOf(dtype: DType, shape: Shape): readonly number[] {
   if (dtype === "i32") return [elements(shape) * 4];
-  const { rows, columns } = matrixShape(shape);
-  return weightDType(dtype).format.parts(rows, columns);
+  return partBytes(dtype, shape);
 }
 
 /** Bytes that a tensor takes: its parts one after the other, each at a multiple of 64. */
