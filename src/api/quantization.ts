@@ -4,7 +4,7 @@
 import { ownMethods } from "../checkpoint/quantized/own.ts";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import type { Compute } from "../engine/kept-formats.ts";
+import { type Compute, ownQuantisation } from "../engine/kept-formats.ts";
 import type { Quantisation } from "../engine/messages.ts";
 import { checkSkippedModules } from "../engine/skipped-modules.ts";
 import { fourBitName } from "../formats/four-bit.ts";
@@ -161,6 +161,5 @@ function ofOwn(at: string, config: OwnQuantization, tied: boolean): Quantization
     throw new InputError(`${at}: skip_modules: expected a list of module names`);
   checkSkippedModules(`${at}: skip_modules`, skip_modules);
   const compute = computeOf(at, compute_dtype);
-  const table = tied ? { embedding: "q8" } : {};
-  return { quantisation: { linear: method, head: "q8", ...table, skip: skip_modules }, compute };
+  return { quantisation: ownQuantisation(method, tied, skip_modules), compute };
 }

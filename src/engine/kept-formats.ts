@@ -34,6 +34,18 @@ export type Asked = {
   readonly compute?: Compute;
 };
 
+/**
+ * Our own methods: the method's format for linear layers, 8 bits for the head.
+ * @param tied the head is the embedding: the one matrix that serves both is quantised
+ */
+export function ownQuantisation(
+  method: "q4" | "q8",
+  tied = false,
+  skip: readonly string[] = [],
+): Quantisation {
+  return { linear: method, head: "q8", ...(tied && { embedding: "q8" }), skip };
+}
+
 /** The dtype of a weight. @param together the rows of a step are those of one call: see DTypeOf */
 export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, together = false): string {
   const { quantisation, compute = "float32" } = asked;

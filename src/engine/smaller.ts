@@ -5,19 +5,13 @@ import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
 import { partBytes } from "../formats/registry.ts";
 import { layoutOf } from "../graph/graph.ts";
-import { type Asked, keptAs } from "./kept-formats.ts";
+import { type Asked, keptAs, ownQuantisation } from "./kept-formats.ts";
 
 /** Ways to load a plain checkpoint, as a caller writes them. */
 const WAYS: readonly (readonly [option: string, asked: Asked])[] = [
   ['dtype: "bfloat16"', { dtype: "bf16" }],
-  [
-    'quantization_config: { method: "q8" }',
-    { dtype: "auto", quantisation: { linear: "q8", head: "q8", skip: [] } },
-  ],
-  [
-    'quantization_config: { method: "q4" }',
-    { dtype: "auto", quantisation: { linear: "q4", head: "q8", skip: [] } },
-  ],
+  ['quantization_config: { method: "q8" }', { dtype: "auto", quantisation: ownQuantisation("q8") }],
+  ['quantization_config: { method: "q4" }', { dtype: "auto", quantisation: ownQuantisation("q4") }],
 ];
 
 /** The next smaller way, with its bytes of weights; undefined when there is none. */
