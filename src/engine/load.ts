@@ -54,8 +54,21 @@ export async function loadWeights(
   };
   // What is only read is read two at a time; quantising has its own buffers, and one thread.
   const whole = leaves.every(({ name, dtype }) => sameFormat(storedAs(name), dtype) !== undefined);
-  await inLanes(whole ? 2 : 1, leaves, load);
+  await inLanes(whole ? 2 : 1, inFileOrder(leaves, storedAs), load);
   return nonFinite;
+}
+
+/** Files are read ahead, mapped ones too, when they are read from front to back. */
+function inFileOrder(
+  leaves: readonly LeafSpec[],
+  storedAs: (leaf: string) => StoredWeight,
+): LeafSpec[] {
+  const places = leaves.map((leaf) => {
+    const { path = "", parts } = storedAs(leaf.name).file ?? {};
+    return { leaf, path, offset: parts?.[0]?.offset ?? 0 };
+  });
+  places.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.offset - b.offset));
+  return places.map(({ leaf }) => leaf);
 }
 
 /** Does all in order, so many at a time. @throws the first error, when nothing is in progress any more */

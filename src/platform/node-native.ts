@@ -5,8 +5,13 @@ import { closeSync, openSync } from "node:fs";
 
 /** What the system offers on memory. Buffers are WebAssembly memories, which never move. */
 export type NativeMemory = {
-  /** Asks for pages of 2 MiB: fewer misses when weights are read through. */
-  useLargePages(buffer: ArrayBufferLike): boolean;
+  /**
+   * Asks for pages of 2 MiB from byte `from`, a multiple of MAP_UNIT, to the end: fewer misses when weights are read through.
+   * Not for what is mapped: a file would then be read by 2 MiB, one after the other, without reading ahead.
+   */
+  useLargePages(buffer: ArrayBufferLike, from: number): boolean;
+  /** How far a memory begins beyond a large page: what lies as far beyond one in a file can be mapped in large pages. */
+  largePagePhase(buffer: ArrayBufferLike): number;
   /**
    * Puts bytes [from, from + bytes) of a file to `offset`, read when they are first touched and never written back.
    * `offset` and `from` must be multiples of MAP_UNIT. What the memory held there is lost.
@@ -22,6 +27,9 @@ export type NativeMemory = {
 
 /** Files are mapped by multiples of it. */
 export const MAP_UNIT = 16384;
+
+/** Bytes of a large page. */
+export const LARGE_PAGE: number = 2 * 2 ** 20;
 
 const READ_WRITE = 3;
 const PRIVATE_FIXED = 0x12;
@@ -54,8 +62,14 @@ function bind(ffi: typeof import("node:ffi")): NativeMemory {
   });
   const address = (buffer: ArrayBufferLike): bigint => ffi.getRawPointer(buffer as ArrayBuffer);
   return {
-    useLargePages: (buffer) =>
-      functions.madvise(address(buffer), BigInt(buffer.byteLength), HUGEPAGE) === 0,
+    useLargePages: (buffer, from) =>
+      functions.madvise(
+        address(buffer) + BigInt(from),
+        BigInt(buffer.byteLength - from),
+        HUGEPAGE,
+      ) === 0,
+
+    largePagePhase: (buffer) => Number(address(buffer) % BigInt(LARGE_PAGE)),
 
     mapFile(buffer, offset, path, from, bytes) {
       const target = address(buffer) + BigInt(offset);

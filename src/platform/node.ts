@@ -9,7 +9,7 @@ import { CheckpointError } from "../errors.ts";
 import { makeAll } from "./node-folders.ts";
 
 export { allowWideVectors, availableBytes, physicalCores, readAsset } from "./node-threads.ts";
-export { MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
+export { LARGE_PAGE, MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
 export { copyFile, makeFolder, parentFolder, removeFolder, replaceFolder } from "./node-folders.ts";
 export { printText } from "./node-output.ts";
 export { machine, type Machine, peakMemory, processId } from "./node-system.ts";

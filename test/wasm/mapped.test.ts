@@ -71,7 +71,7 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
   });
 
   test("where the system refuses, leaves are placed as others are", async () => {
-    const native = { useLargePages: () => false, mapFile: () => false };
+    const native = { useLargePages: () => false, largePagePhase: () => 0, mapFile: () => false };
     const memory = new ShardedMemory({ shared: true, threads: 1, wide: false, native });
     memory.place([plain, packed]);
     const { places } = memory.leaf("packed");
@@ -86,7 +86,7 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
   test("large pages are given", async () => {
     const native = await nativeMemory();
     const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true });
-    expect(native?.useLargePages(memory.buffer)).toBe(true);
+    expect(native?.useLargePages(memory.buffer, 0)).toBe(true);
     expect(bytesOf(new Uint8Array(memory.buffer)).every((byte) => byte === 0)).toBe(true);
   });
 });

@@ -2,7 +2,7 @@
 // and the threads' scratch of each shard, which all programs share. Contract: a MemoryError leaves everything as it was.
 // Knows no ops and no threads.
 
-import { availableBytes, MAP_UNIT, type NativeMemory } from "#platform";
+import { availableBytes, LARGE_PAGE, MAP_UNIT, type NativeMemory } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
 import { partBytes } from "../../formats/registry.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
@@ -255,15 +255,16 @@ export class ShardedMemory {
       this.#need(shard);
       const begin = from - (from % MAP_UNIT);
       const length = Math.ceil((from + bytes - begin) / MAP_UNIT) * MAP_UNIT;
-      const block = this.shards[shard].allocate(length + MAP_UNIT);
-      if (block === undefined) continue;
-      const offset = Math.ceil(block / MAP_UNIT) * MAP_UNIT;
+      const block = this.shards[shard].allocate(length + LARGE_PAGE);
+      if (native === undefined || block === undefined) continue;
       const { buffer } = this.shards[shard].memory;
-      if (!native?.mapFile(buffer, offset, path, begin, length)) {
+      const phase = begin - native.largePagePhase(buffer); // large pages of the file fall on large pages of the memory
+      const offset = Math.ceil((block - phase) / LARGE_PAGE) * LARGE_PAGE + phase;
+      if (!native.mapFile(buffer, offset, path, begin, length)) {
         this.shards[shard].free(block);
         continue;
       }
-      this.directory.mapped.push({ shard, offset: block, bytes: length + MAP_UNIT });
+      this.directory.mapped.push({ shard, offset: block, bytes: length + LARGE_PAGE });
       for (const { name, file } of leaves) {
         const parts = file?.parts.map((part) => offset + part.offset - begin) ?? [];
         places.set(name, { shard, parts });

@@ -78,12 +78,13 @@ export class Shard {
   }
 
   #reach(end: number): boolean {
-    const missing = end - this.memory.buffer.byteLength;
+    const { byteLength } = this.memory.buffer;
+    const missing = end - byteLength;
     if (missing <= 0) return true;
     if (end > SHARD_LIMIT) return false;
     try {
       this.memory.grow(Math.ceil(missing / PAGE));
-      if (end >= LARGE) this.#native?.useLargePages(this.memory.buffer);
+      if (end >= LARGE) this.#native?.useLargePages(this.memory.buffer, byteLength);
       return true;
     } catch {
       return false; // the system gives no more; the caller says so with the arithmetic
