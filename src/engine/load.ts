@@ -7,7 +7,6 @@ import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
 import { weightDType } from "../formats/registry.ts";
 import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
-import { isFinitePart } from "./finite.ts";
 import { smallerWay } from "./smaller.ts";
 
 export type LoadProgress = {
@@ -47,7 +46,7 @@ export async function loadWeights(
     await backend.load(leaf.name, async (parts, there) => {
       if (there) onBytes(stored.bytes);
       else await fill(parts, format, stored, onBytes);
-      if (isFinitePart(parts, format)) return;
+      if (format.isFinite?.(parts, backend.areFinite?.bind(backend)) ?? true) return;
       if (findFormat(stored.encoding) === undefined) throw brokenScale(stored);
       nonFinite.push(stored.name);
     });

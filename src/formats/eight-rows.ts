@@ -6,15 +6,12 @@
 
 import { CheckpointError, InputError } from "../errors.ts";
 import { f16 } from "./f16.ts";
+import { areFinite, exponents } from "./finite.ts";
 import type { MatrixShape, Packer, WeightFormat } from "./weight-format.ts";
-import { bytesOf, words16, words32 } from "./words.ts";
+import { bytesOf, words16 } from "./words.ts";
 
 /** Rows of a group, and numbers of a row that share a scale. */
 export const GROUP = 8;
-// Of two f16 numbers in a word.
-const EXPONENTS = 0x7c007c00;
-const ONE = 0x04000400;
-const SIGNS = 0x80008000 | 0;
 export const BLOCK = 32;
 /** From here on f16 rounds to infinity. */
 const F16_OVERFLOW = 65_520;
@@ -58,20 +55,7 @@ export function eightRowsFormat(kind: EightRows): WeightFormat {
     parts: (rows, columns) => [eightRowsBytes(kind, rows, columns)],
     step: () => GROUP,
 
-    isFinite([bytes]) {
-      // Two halves a word: where all bits of an exponent are set, adding one more carries into the sign's place, which was cleared.
-      const words = words32(bytes);
-      const step = kind.blockBytes / 4;
-      let broken = 0;
-      for (let at = 0; at < words.length; at += step) {
-        broken |=
-          ((words[at] & EXPONENTS) + ONE) |
-          ((words[at + 1] & EXPONENTS) + ONE) |
-          ((words[at + 2] & EXPONENTS) + ONE) |
-          ((words[at + 3] & EXPONENTS) + ONE);
-      }
-      return (broken & SIGNS) === 0;
-    },
+    isFinite: ([bytes], look = areFinite) => look(bytes, exponents.f16, kind.blockBytes),
 
     unpack([bytes], { columns }, from, to, out) {
       const blocks = blocksOf(columns);

@@ -5,7 +5,7 @@
 import { fourBitRanks, fourBitValues, type FourBitType } from "./four-bit-codes.ts";
 import { fourBitPacker } from "./four-bit-pack.ts";
 import { NESTED_BLOCK, NESTED_VALUES, nestedScales } from "./four-bit-scales.ts";
-import { allFinite } from "./magnitude.ts";
+import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { Parts, WeightFormat } from "./weight-format.ts";
 import { floats32 } from "./words.ts";
 
@@ -62,7 +62,8 @@ export function fourBitFormat(name: string): WeightFormat | undefined {
       }
     },
 
-    isFinite: (parts) => parts.slice(nested ? 2 : 1).every((part) => allFinite(floats32(part))),
+    isFinite: (parts, look = areFinite) =>
+      parts.slice(nested ? 2 : 1).every((part) => look(part, exponents.f32, FINITE_RUN)),
 
     packer: (parts, shape) =>
       fourBitPacker({ name, block, nested, ranks: fourBitRanks[type] }, parts, shape),

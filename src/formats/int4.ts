@@ -3,7 +3,7 @@
 // Parts, each at a multiple of four bytes: codes [O, ⌈K/2⌉], low nibble = even column · scales f32 [O, G] · zeros i16 [O, G] ·
 // (act) groups of the columns i32 [K]. Knows no files: how each kind of them lies is told in src/checkpoint/quantized/.
 
-import { allFinite } from "./magnitude.ts";
+import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import { floats32 } from "./words.ts";
 import type { MatrixShape, Parts, WeightFormat } from "./weight-format.ts";
 
@@ -32,7 +32,7 @@ export function int4Format(group: number, act: boolean): WeightFormat {
     unpack(parts, shape, from, to, out) {
       unpackRows(parts, shape, group, from, to, out);
     },
-    isFinite: ([, scales]) => allFinite(floats32(scales)),
+    isFinite: ([, scales], look = areFinite) => look(scales, exponents.f32, FINITE_RUN),
   };
 }
 

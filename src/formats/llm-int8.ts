@@ -3,7 +3,8 @@
 // Parts: integers [rows, columns] · SCB, the largest magnitude of each row, f32. Bits as on the CPU; weights pass through f16.
 
 import { CheckpointError } from "../errors.ts";
-import { allFinite, bitsOf, largestMagnitude } from "./magnitude.ts";
+import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
+import { bitsOf, largestMagnitude } from "./magnitude.ts";
 import type { WeightFormat } from "./weight-format.ts";
 import { bytesOf, floats32 } from "./words.ts";
 
@@ -31,7 +32,7 @@ export function int8Format(name: string): WeightFormat | undefined {
       }
     },
 
-    isFinite: ([, scales]) => allFinite(floats32(scales)),
+    isFinite: ([, scales], look = areFinite) => look(scales, exponents.f32, FINITE_RUN),
 
     packer(parts, { rows, columns }) {
       const codes = asSigned(parts[0]);

@@ -20,11 +20,6 @@ export function largestMagnitude(bits: Int32Array, from: number, to: number): nu
   return one[0];
 }
 
-/** Whether none of the numbers is NaN or infinite. */
-export function allFinite(values: Float32Array): boolean {
-  return largestMagnitude(bitsOf(values), 0, values.length) < Infinity;
-}
-
 /** The bits of f32 numbers, as a view. */
 export function bitsOf(values: Float32Array): Int32Array {
   return new Int32Array(values.buffer, values.byteOffset, values.length);

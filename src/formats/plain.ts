@@ -1,5 +1,6 @@
 // Plain numbers as a format of matrices: row-major, one part.
 
+import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { Format } from "./format.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
@@ -10,6 +11,7 @@ export function plainFormat(format: Format): WeightFormat {
     param: 1,
     parts: (rows, columns) => [format.bytes(rows * columns)],
     step: () => 1,
+    isFinite: ([bytes], look = areFinite) => look(bytes, exponents[format.name], FINITE_RUN),
     unpack([bytes], { columns }, from, to, out) {
       format.unpack(bytes.subarray(format.bytes(from * columns), format.bytes(to * columns)), out);
     },

@@ -2,6 +2,8 @@
 // A format is known by a name that holds its parameters ("nf4-64-dq"), so that a name is enough to find it anywhere.
 // Contract: unpack is the specification of every kernel. Knows no files and no kernels.
 
+import type { AreFinite } from "./finite.ts";
+
 /** One format of matrices; see the file of its family. */
 export type WeightFormat = {
   readonly name: string;
@@ -15,8 +17,11 @@ export type WeightFormat = {
   step(columns: number): number;
   /** Rows [from, to) of a matrix [rows, columns] as f32, exactly what the bytes mean. `out` has (to − from) · columns numbers. */
   unpack(parts: Parts, shape: MatrixShape, from: number, to: number, out: Float32Array): void;
-  /** Whether no scale of a loaded matrix is NaN or Inf; formats whose numbers are plain have none. */
-  isFinite?(parts: Parts): boolean;
+  /**
+   * Whether no number of a loaded matrix is NaN or Inf, or no scale where it was quantised.
+   * @param look how words are looked at: a backend may do it faster
+   */
+  isFinite?(parts: Parts, look?: AreFinite): boolean;
   /** Quantises into `parts`; formats that are only read have none. */
   packer?(parts: Parts, shape: MatrixShape): Packer;
 };

@@ -5,7 +5,8 @@
 import { nativeMemory, type NativeMemory } from "#platform";
 import type { Plan } from "../../graph/plan.ts";
 import { EngineError } from "../../errors.ts";
-import type { Backend, LeafSpec, Program } from "../backend.ts";
+import type { Backend, ExponentBits, LeafSpec, Program } from "../backend.ts";
+import { areFinite, FINITE_RUN } from "../../formats/finite.ts";
 import { detectFeatures, type Features } from "./features.ts";
 import { MAX_THREADS } from "./header.ts";
 import { checkedKernels } from "./kernel-module.ts";
@@ -33,6 +34,9 @@ export type WasmOptions = {
   /** Bytes of weights after which another memory is begun (2 GiB): for tests. */
   readonly shardBytes?: number;
 };
+
+/** V8 swaps faster code in between calls only. */
+const RUNS_OF_A_CALL = 65536;
 
 export class WasmBackend implements Backend {
   readonly name = "wasm";
@@ -105,6 +109,19 @@ export class WasmBackend implements Backend {
     for (const place of others) this.#memory.views(spec, place).forEach((to, i) => to.set(from[i]));
   }
 
+  areFinite(bytes: Uint8Array, of: ExponentBits, every: number): boolean {
+    const runs = Math.floor((bytes.length - FINITE_RUN) / every) + 1;
+    const shard = this.#memory.shards.findIndex(({ memory }) => memory.buffer === bytes.buffer);
+    if (shard < 0 || runs <= 0) return areFinite(bytes, of, every);
+    const kernels = this.#team.kernels(this.#memories, shard);
+    for (let run = 0; run < runs; run += RUNS_OF_A_CALL) {
+      const at = bytes.byteOffset + run * every;
+      const count = Math.min(RUNS_OF_A_CALL, runs - run);
+      if (!kernels.are_finite(at, count, every, of.mask, of.one, of.above)) return false;
+    }
+    return every > FINITE_RUN || areFinite(bytes.subarray(runs * every), of, every);
+  }
+
   release(names: readonly string[]): void {
     for (const name of names) this.#memory.release(name);
   }
@@ -123,10 +140,9 @@ export class WasmBackend implements Backend {
 
   /** What the helper workers 1 … threads − 1 are to be started with: after all leaves have been placed. */
   helpers(): HelperData[] {
-    const { memories } = this.adopted();
     return Array.from({ length: this.threads - 1 }, (_, i) => ({
       module: this.#module,
-      memories,
+      memories: this.#memories,
       control: this.#control,
       index: i + 1,
       threads: this.threads,
@@ -135,8 +151,15 @@ export class WasmBackend implements Backend {
 
   /** What another worker needs to go on when this one dies: to be taken again whenever leaves were placed. */
   adopted(): Adopted {
-    const memories = this.#memory.shards.map(({ memory }) => memory);
-    return { control: this.#control, memories, directory: structuredClone(this.#memory.directory) };
+    return {
+      control: this.#control,
+      memories: this.#memories,
+      directory: structuredClone(this.#memory.directory),
+    };
+  }
+
+  get #memories(): WebAssembly.Memory[] {
+    return this.#memory.shards.map(({ memory }) => memory);
   }
 
   /** Threads that would take part in a run now: helpers take a moment to start. */
@@ -146,6 +169,6 @@ export class WasmBackend implements Backend {
 
   /** Stops the run in progress, or the next one, which then throws Aborted. Other threads call stopTeam. */
   stop(): void {
-    stopTeam(this.adopted().memories, this.#control, StopCode.aborted);
+    stopTeam(this.#memories, this.#control, StopCode.aborted);
   }
 }

@@ -118,6 +118,11 @@ export class Team {
     return 1 + this.#helpers().filter((index) => this.#stateOf(index) === READY).length;
   }
 
+  /** The kernels over a shard, for calls of this thread alone. */
+  kernels(memories: Memories, shard: number): Kernels {
+    return (this.#instances[shard] ??= instantiate(this.#module, memories[shard]));
+  }
+
   /**
    * Runs a program of a shard with whoever is there.
    * @param nameOf what the op of that index is called, for errors
@@ -129,7 +134,7 @@ export class Team {
     let trap: Error | undefined;
     let code: number = StopCode.failed;
     try {
-      const kernels = (this.#instances[shard] ??= instantiate(this.#module, memories[shard]));
+      const kernels = this.kernels(memories, shard);
       kernels.prepare(program, replay, this.size);
       this.#send(shard, program, replay);
       code = kernels.run(program, 0, replay);
@@ -195,7 +200,7 @@ export class Team {
 
   /** Lets no more claims succeed and waits for the chunks in progress; returns the helpers that died in one. */
   #rest(memories: Memories, shard: number): number[] {
-    (this.#instances[shard] ??= instantiate(this.#module, memories[shard])).close();
+    this.kernels(memories, shard).close();
     return this.#helpers().filter((index) => {
       const [words, at] = busyWord(memories[shard], index);
       while (Atomics.load(words, at) !== 0) {

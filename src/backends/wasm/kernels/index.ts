@@ -1,6 +1,7 @@
 // What the module exports: the executor, and each kernel by itself for the contract table.
 
 export { add } from "./add";
+export { are_finite } from "./are-finite";
 export { copy_pages } from "./copy-pages";
 export { cross_entropy } from "./cross-entropy";
 export { eager_attention } from "./eager-attention";
