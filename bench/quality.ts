@@ -55,8 +55,10 @@ const ways: readonly (readonly [method: string, compute: string])[] = [
   ["q4", "int8"],
   ["nf4", "float32"],
   ["nf4", "float16"],
+  ["nf4", "int8"],
   ["nf4-dq", "float32"],
   ["nf4-dq", "float16"],
+  ["nf4-dq", "int8"],
   ["fp4", "float32"],
   ["fp4", "float16"],
 ];

@@ -58,6 +58,7 @@ export function mistralSides(layers: number): readonly Wanted[] {
   const bf16 = { dtype: "bfloat16", tolerance: ROUNDED };
   const few = [
     ...mine("q4", "q4", "q4", fourBits, "int8"),
+    ...mine("nf4-int8", "nf4, compute dtype int8", "nf4", fourBits, "int8"),
     ...mine("nf4", "nf4, compute dtype float16", "nf4", fourBits, "float16"),
   ];
   const llama = {
