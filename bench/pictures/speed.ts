@@ -8,7 +8,8 @@ import { measuredOn, type Picture, type Theme, WIDTH } from "./drawing.ts";
 const names: Readonly<Record<string, string>> = {
   q4: "mistral.ts q4",
   "q4-plain": "mistral.ts q4, no flag",
-  nf4: "mistral.ts nf4",
+  "nf4-int8": "mistral.ts nf4, int8",
+  nf4: "mistral.ts nf4, float16",
   "nf4-dq": "mistral.ts nf4, double",
   bf16: "mistral.ts bfloat16",
   "llama.cpp": "llama.cpp Q4_0",

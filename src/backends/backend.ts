@@ -16,11 +16,14 @@ export type LeafSpec = {
   readonly file?: FilePlace;
 };
 
-/** Bytes of a file, one piece for each part of a format. */
+/** Bytes of a file, one piece for each part of a format; a part that is not in the file is known (never the first). */
 export type FilePlace = {
   readonly path: string;
-  readonly parts: readonly { readonly offset: number; readonly bytes: number }[];
+  readonly parts: readonly FilePart[];
 };
+export type FilePart =
+  | { readonly offset: number; readonly bytes: number }
+  | { readonly known: Uint8Array };
 
 /** Bits of exponents in a word, the lowest of them, and the bits above them. */
 export type ExponentBits = { readonly mask: number; readonly one: number; readonly above: number };

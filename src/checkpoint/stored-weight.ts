@@ -20,10 +20,13 @@ export type StoredWeight = {
    * @throws CheckpointError values that the format does not allow, such as a scale that is NaN
    */
   fill(parts: readonly Uint8Array[], onBytes: (bytes: number) => void): Promise<void>;
-  /** Where the parts of `format` lie in the file, when they lie there as they are: they can then be mapped. */
+  /** Where the parts of `format` lie in the file, when they lie there as they are: they can then be mapped. The first does. */
   readonly file?: {
     readonly path: string;
-    readonly parts: readonly { readonly offset: number; readonly bytes: number }[];
+    readonly parts: readonly (
+      | { readonly offset: number; readonly bytes: number }
+      | { readonly known: Uint8Array }
+    )[];
   };
   /**
    * The same numbers regrouped for the road of int8 activations, when there is such a format.

@@ -2,12 +2,13 @@
 
 const STOP = 0;
 const MAIL = 1;
+const DEAF = 2;
 
 export class Control {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(8)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(12)) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
   }
@@ -23,6 +24,15 @@ export class Control {
 
   clearStop(): void {
     Atomics.store(this.#words, STOP, 0);
+  }
+
+  /** Whether a running step may be asked to stop: not one that was stopped for others' sake time and again. */
+  get stoppable(): boolean {
+    return Atomics.load(this.#words, DEAF) === 0;
+  }
+
+  set stoppable(may: boolean) {
+    Atomics.store(this.#words, DEAF, may ? 0 : 1);
   }
 
   /** Counts a message that was posted to the worker. */

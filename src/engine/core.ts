@@ -43,6 +43,8 @@ export type Call = {
 export type EngineHooks = {
   /** Clears the stop word, then lets waiting messages in: an abort that comes later finds the step, an earlier one is known now. */
   beforeStep(): Promise<void>;
+  /** Whether aborts may stop the step that follows; they are known after it in any case. */
+  stoppable(may: boolean): void;
   /** Leaves were placed: what the backend shares has changed. */
   placed(): void;
   /** The backend was adopted with all weights in it. */
@@ -50,6 +52,9 @@ export type EngineHooks = {
   /** How many engines served these callers before. */
   readonly life?: number;
 };
+
+/** Aborts of others that a step puts up with: those that come faster than it can end would hold it up for ever. */
+const MOST_STOPS = 2;
 
 export class EngineCore {
   readonly runner: Runner;
@@ -189,17 +194,25 @@ export class EngineCore {
     return this.#state(id, cache);
   }
 
-  /** Runs one step when no other runs; one that was stopped for another call's sake runs again. @throws when `call` was aborted */
+  /**
+   * Runs one step when no other runs; one that was stopped for another call's sake runs again, in the end undisturbed.
+   * @throws when `call` was aborted
+   */
   async step<T>(call: Call, run: () => Promise<T>): Promise<T> {
     return this.#inTurn(async () => {
-      for (;;) {
-        await this.#hooks.beforeStep();
-        call.throwIfAborted();
-        try {
-          return await run();
-        } catch (error) {
-          if (!(error instanceof Aborted)) throw error;
+      try {
+        for (let stops = 0; ; stops++) {
+          if (stops === MOST_STOPS) this.#hooks.stoppable(false);
+          await this.#hooks.beforeStep();
+          call.throwIfAborted();
+          try {
+            return await run();
+          } catch (error) {
+            if (!(error instanceof Aborted)) throw error;
+          }
         }
+      } finally {
+        this.#hooks.stoppable(true);
       }
     });
   }

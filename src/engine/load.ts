@@ -64,7 +64,8 @@ function inFileOrder(
 ): LeafSpec[] {
   const places = leaves.map((leaf) => {
     const { path = "", parts } = storedAs(leaf.name).file ?? {};
-    return { leaf, path, offset: parts?.[0]?.offset ?? 0 };
+    const [first] = parts ?? [];
+    return { leaf, path, offset: first !== undefined && "offset" in first ? first.offset : 0 };
   });
   places.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.offset - b.offset));
   return places.map(({ leaf }) => leaf);

@@ -118,8 +118,10 @@ export class Engine {
       this.#pending.delete(id);
       // The message first, so that the engine finds it when the stopped step lets it look.
       this.#post({ type: "abort", id });
-      this.#control.askToStop();
-      this.#team.askToStop();
+      if (this.#control.stoppable) {
+        this.#control.askToStop();
+        this.#team.askToStop();
+      }
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abort, { once: true });

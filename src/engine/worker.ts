@@ -30,6 +30,10 @@ async function beforeStep(): Promise<void> {
   while (received < control.mail) await nextTurn();
 }
 
+function stoppable(may: boolean): void {
+  control.stoppable = may;
+}
+
 async function load(): Promise<{ core: EngineCore; report: LoadReport }> {
   const { backend, team } = await makeBackend(start.backend, control);
   const placed = (): void => {
@@ -39,7 +43,13 @@ async function load(): Promise<{ core: EngineCore; report: LoadReport }> {
   return EngineCore.load(
     start.model,
     backend,
-    { beforeStep, placed, weightsAreThere: start.backend.adopted !== undefined, life: start.life },
+    {
+      beforeStep,
+      stoppable,
+      placed,
+      weightsAreThere: start.backend.adopted !== undefined,
+      life: start.life,
+    },
     (progress) => send({ type: "progress", ...progress }),
   );
 }

@@ -44,7 +44,7 @@ export async function loadFolder(
   const { core } = await EngineCore.load(
     { dir, config, dtype, attention, cacheDtype, head: "causal" },
     backend,
-    { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
+    { beforeStep: async () => {}, stoppable: () => {}, placed: () => {}, weightsAreThere: false },
     () => {},
   );
   return core;

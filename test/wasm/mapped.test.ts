@@ -47,11 +47,42 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
       const [parts, there] = await held(backend, leaf.name);
       expect(there).toBe(true);
       parts.forEach((part, i) => {
-        const { offset } = leaf.file?.parts[i] ?? { offset: 0 };
+        const place = leaf.file?.parts[i];
+        const offset = place !== undefined && "offset" in place ? place.offset : 0;
         expect(Buffer.compare(part, bytes.subarray(offset, offset + part.length))).toBe(0);
       });
     }
     await backend.dispose();
+  });
+
+  test("a part that no file holds stands beside what is mapped, also for another worker", async () => {
+    const numbers = ROWS * COLUMNS;
+    const sizes = [numbers / 2, numbers / 64, numbers / 64 / 64, 1028];
+    const known = Uint8Array.from({ length: 1028 }, (_, i) => i % 251);
+    const places = [17_000_001, 19_200_001, 19_300_005].map((offset, i) => ({
+      offset,
+      bytes: sizes[i],
+    }));
+    const nested: LeafSpec = {
+      ...packed,
+      name: "nested",
+      dtype: "nf4-64-dq",
+      file: { path, parts: [...places, { known }] },
+    };
+    const first = await WasmBackend.create({ threads: 1 });
+    await first.place([plain, nested]);
+    const second = await WasmBackend.create({ threads: 1, adopted: first.adopted() });
+    await second.place([{ ...plain, name: "another", file: undefined }]);
+    for (const backend of [first, second]) {
+      const [parts, there] = await held(backend, "nested");
+      expect(there).toBe(true);
+      expect(parts.map((part) => part.length)).toEqual(sizes);
+      places.forEach(({ offset, bytes: length }, i) =>
+        expect(Buffer.compare(parts[i], bytes.subarray(offset, offset + length))).toBe(0),
+      );
+      expect(parts[3]).toEqual(known);
+    }
+    await second.dispose();
   });
 
   test("another worker that adopts the memories finds them, and places others beside them", async () => {

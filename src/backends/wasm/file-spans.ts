@@ -30,7 +30,7 @@ export function fileSpans(wanted: readonly Wanted[]): FileSpan[] {
   );
   return [...groups.values()].flatMap((group) => {
     const [{ spec, shards }] = group;
-    const parts = group.flatMap((w) => w.spec.file?.parts ?? []);
+    const parts = group.flatMap((w) => w.spec.file?.parts ?? []).filter((part) => "offset" in part);
     const from = Math.min(...parts.map(({ offset }) => offset));
     const bytes = Math.max(...parts.map((part) => part.offset + part.bytes)) - from;
     const used = parts.reduce((sum, part) => sum + part.bytes, 0);

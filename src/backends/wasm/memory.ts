@@ -20,7 +20,7 @@ export type Directory = {
   readonly leaves: Record<string, { spec: LeafSpec; places: Place[] }>;
   /** The shard of each region. */
   readonly regions: Record<string, number>;
-  /** Where files are mapped; leaves may lie in these blocks. */
+  /** Where files are mapped, and what is kept beside; leaves may lie in these blocks. */
   readonly mapped: { readonly shard: number; readonly offset: number; readonly bytes: number }[];
 };
 
@@ -266,11 +266,21 @@ export class ShardedMemory {
       }
       this.directory.mapped.push({ shard, offset: block, bytes: length + LARGE_PAGE });
       for (const { name, file } of leaves) {
-        const parts = file?.parts.map((part) => offset + part.offset - begin) ?? [];
-        places.set(name, { shard, parts });
+        const parts = file?.parts.map((part) =>
+          "known" in part ? this.#keep(shard, part.known) : offset + part.offset - begin,
+        );
+        places.set(name, { shard, parts: parts ?? [] });
       }
     }
     return places;
+  }
+
+  /** Bytes that stay beside what is mapped. @throws MemoryError */
+  #keep(shard: number, bytes: Uint8Array): number {
+    const offset = this.allocate(shard, bytes.length, "a table of scales");
+    this.directory.mapped.push({ shard, offset, bytes: bytes.length });
+    this.shards[shard].bytes(offset, bytes.length).set(bytes);
+    return offset;
   }
 
   /** All or nothing. */

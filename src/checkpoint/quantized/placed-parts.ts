@@ -37,10 +37,10 @@ export function placedWeight(checkpoint: Checkpoint, placed: PlacedParts): Store
   const { name, shape, encoding, format, sources } = placed;
   const entries = sources.flatMap((source) => ("entry" in source ? [source.entry] : []));
   const paths = new Set(entries.map(({ file }) => file));
-  const file =
-    entries.length === sources.length && paths.size === 1
-      ? { path: entries[0].file, parts: entries.map(({ offset, bytes }) => ({ offset, bytes })) }
-      : undefined;
+  const pieces = sources.map((source) =>
+    "known" in source ? source : { offset: source.entry.offset, bytes: source.entry.bytes },
+  );
+  const file = paths.size === 1 ? { path: entries[0].file, parts: pieces } : undefined;
 
   const read = async (
     source: PartSource,
