@@ -37,8 +37,8 @@ export type LoadOptions = {
   cacheDtype?: string;
   /**
    * Read the files of a quantised checkpoint instead of mapping them into memory (Linux with Node 26.1 or later). Mapped weights
-   * are there at once, and the system can drop them; read ones lie in large pages, which makes decoding some 7 % faster.
-   * Default false.
+   * are there at once, and the system can drop them; read ones always lie in large pages, mapped ones where the system keeps
+   * the file so: else decoding is up to an eighth slower. Default false.
    */
   disable_mmap?: boolean;
   /** "auto" (the default), "cpu", or "reference": the plain loops in float64, slow and exact. */

@@ -200,19 +200,15 @@ export class EngineCore {
    */
   async step<T>(call: Call, run: () => Promise<T>): Promise<T> {
     return this.#inTurn(async () => {
-      try {
-        for (let stops = 0; ; stops++) {
-          if (stops === MOST_STOPS) this.#hooks.stoppable(false);
-          await this.#hooks.beforeStep();
-          call.throwIfAborted();
-          try {
-            return await run();
-          } catch (error) {
-            if (!(error instanceof Aborted)) throw error;
-          }
+      for (let stops = 0; ; stops++) {
+        this.#hooks.stoppable(stops < MOST_STOPS);
+        await this.#hooks.beforeStep();
+        call.throwIfAborted();
+        try {
+          return await run();
+        } catch (error) {
+          if (!(error instanceof Aborted)) throw error;
         }
-      } finally {
-        this.#hooks.stoppable(true);
       }
     });
   }

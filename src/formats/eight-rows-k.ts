@@ -3,6 +3,7 @@
 import { InputError } from "../errors.ts";
 import { GROUP } from "./eight-rows.ts";
 import { f16 } from "./f16.ts";
+import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
 /** Numbers of a row that share an f16 scale. */
@@ -43,11 +44,9 @@ export function kFormat({ name, param, bytes: size, scales, widen }: KLayout): W
     },
     step: () => GROUP,
 
-    isFinite([bytes]) {
-      for (let at = 0; at < bytes.length; at += size) {
-        // All exponent bits of a half are in its second byte.
-        for (let i = 0; i < scales; i++) if ((bytes[at + 2 * i + 1] & 0x7c) === 0x7c) return false;
-      }
+    isFinite([bytes], look = areFinite) {
+      for (let run = 0; run < 2 * scales; run += FINITE_RUN)
+        if (!look(bytes.subarray(run), exponents.f16, size)) return false;
       return true;
     },
 
