@@ -64,7 +64,7 @@ const config = new MistralConfig({
   ...{ num_key_value_heads: 8, num_hidden_layers: LAYERS, vocab_size: 512, sliding_window: null },
 });
 const oneLayer = new MistralConfig({ ...config.to_dict(), num_hidden_layers: 1 });
-const dtypeOf = (weight: string): string => (weight.includes("_proj") ? "q4:int8" : "f32");
+const dtypeOf = (weight: string): string => (weight.includes("_proj") ? "q4r:int8" : "f32");
 
 const { values: flags } = parseArgs({
   options: {

@@ -4,10 +4,7 @@
 /** One quad of k (4 of each of 8 rows) out of a run of 32 bytes: to which plane of sums it is added, and how it is taken. */
 export type Operand = { readonly plane: number; readonly quad: number; of(bytes: string): string };
 
-/**
- * Vectors for four rows: the scale (of formats without heads · 2⁻¹¹², as it is shifted out of an f16); the minimum / 8; factors of
- * the two i16 sums of each row.
- */
+/** Vectors for four rows: the scale (see `scaleIs`); the minimum / 8; factors of the two i16 sums of each row. */
 export type Vectors = {
   readonly scale: string;
   readonly minimum?: string;
@@ -16,7 +13,15 @@ export type Vectors = {
 
 export type Format = {
   readonly name: string;
+  /** The type that stands for it where a function is written once for all formats. */
+  readonly type: string;
+  /** Bytes before a group, an f32 for each row by which its sums are multiplied in the end; or none. */
+  readonly rowBytes: 0 | 32;
   readonly blockBytes: number;
+  /** Bytes of a block before its codes. */
+  readonly codesAt: number;
+  /** A scale that was shifted out of an f16 is itself · 2⁻¹¹²; others are whole. */
+  readonly scaleIs: "shifted" | "whole";
   /** Bytes before each eight blocks, and the locals of each four rows that are made of them. */
   readonly headBytes: number;
   readonly headLocals: readonly string[];
@@ -61,9 +66,20 @@ const constants: Format["constants"] = [
 ];
 
 const noHead = { headBytes: 0, headLocals: [], head: () => [] } as const;
+const halves = { rowBytes: 0, codesAt: 16, scaleIs: "shifted" } as const;
+
+/** A block begins with an i8 for each row. Both vectors of four are made of one of 16 bits, which is how V8 joins them. */
+const ofRows = {
+  ...({ rowBytes: 32, codesAt: 8, scaleIs: "whole", ...noHead } as const),
+  vectors: ["scale"] as const,
+  vectorsOf: (w: string, at: number): ReturnType<Format["vectorsOf"]> => ({
+    before: at === 0 ? [`v = v128.load_ext<i8>(${w});`] : [],
+    scale: `f32x4.convert_i32x4_s(i32x4.extend_${at === 0 ? "low" : "high"}_i16x8_s(v))`,
+  }),
+} satisfies Partial<Format>;
 
 const q4: Format = {
-  ...{ name: "q4", blockBytes: 144, ...noHead, constants, shift: 0 },
+  ...{ name: "q4", type: "u8", blockBytes: 144, ...halves, ...noHead, constants, shift: 0 },
   planes: ["zero point"],
   runs: nibbles(0),
   vectors: ["scale"],
@@ -71,9 +87,16 @@ const q4: Format = {
   weight: () => "ones",
 };
 
+const q4r: Format = {
+  ...{ name: "q4r", type: "u32", blockBytes: 136, ...ofRows, constants, shift: 0 },
+  planes: ["zero point"],
+  runs: nibbles(0),
+  weight: () => "ones",
+};
+
 /** A code is 16 · its high half, which takes the zero point with it, + its low half. */
 const q8: Format = {
-  ...{ name: "q8", blockBytes: 272, ...noHead, shift: 4 },
+  ...{ name: "q8", type: "i8", blockBytes: 272, ...halves, ...noHead, shift: 4 },
   constants: [...constants, ["sixteen", "i16x8.splat(16)"]],
   planes: ["zero point", "nothing"],
   runs: [0, 1, 2, 3, 4, 5, 6, 7].map((quad) => [
@@ -87,7 +110,8 @@ const q8: Format = {
 
 /** Before eight blocks d and dmin; a block begins with 16 bits a row: its scale, and its minimum · 256. */
 const q4k: Format = {
-  ...{ name: "q4k", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"], shift: 0 },
+  ...{ name: "q4k", type: "u16", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"], shift: 0 },
+  ...{ rowBytes: 0, codesAt: 16, scaleIs: "whole" },
   head: (w, at, rows) => [
     `d${rows} = f32x4.mul(scales(${w} + ${at * 8}, bits), up);`,
     `e${rows} = f32x4.mul(scales(${w} + ${16 + at * 8}, bits), part);`,
@@ -110,24 +134,39 @@ const q4k: Format = {
 };
 
 /**
+ * Six codes' bits: four low ones in nibbles, then two high ones, four quads a byte, which are taken · 4. A code less 32 is 4 · (those,
+ * with the zero point) + its low bits.
+ */
+const sixBits: Format["runs"] = [
+  ...nibbles(1),
+  ...[0, 1].map((quad): Operand[] => [
+    { plane: 0, quad, of: (r) => `v128.and(i16x8.shl(${r}, 2), twoBits)` },
+    { plane: 0, quad: quad + 2, of: (r) => `v128.and(${r}, twoBits)` },
+    { plane: 0, quad: quad + 4, of: (r) => `v128.and(i16x8.shr_u(${r}, 2), twoBits)` },
+    { plane: 0, quad: quad + 6, of: (r) => `v128.and(i16x8.shr_u(${r}, 4), twoBits)` },
+  ]),
+];
+const sixBitConstants: Format["constants"] = [...constants, ["twoBits", "i8x16.splat(12)"]];
+
+const q6r: Format = {
+  ...{ name: "q6r", type: "i32", blockBytes: 200, ...ofRows, shift: 2 },
+  constants: [...sixBitConstants, ["four", "i16x8.splat(4)"]],
+  planes: ["zero point", "nothing"],
+  runs: sixBits,
+  weight: (plane) => (plane === 0 ? "four" : "ones"),
+};
+
+/**
  * Before eight blocks d; a block begins with two i8 scales a row, one for each 16 k, which are the two i16 sums of a row: k lie
- * in another order, see q6k.ts. Six codes' bits: four low ones in nibbles, then two high ones, four quads a byte. A code less 32
- * is 4 · (4 · its high bits, which take the zero point with them) + its low bits.
+ * in another order, see q6k.ts.
  */
 const q6k: Format = {
-  ...{ name: "q6k", blockBytes: 208, headBytes: 16, headLocals: ["d"] },
+  ...{ name: "q6k", type: "i16", blockBytes: 208, headBytes: 16, headLocals: ["d"] },
+  ...{ rowBytes: 0, codesAt: 16, scaleIs: "whole" },
   head: (w, at, rows) => [`d${rows} = f32x4.mul(scales(${w} + ${at * 8}, bits), up);`],
-  constants: [...constants, ["twoBits", "i8x16.splat(12)"]],
+  constants: sixBitConstants,
   planes: ["zero point", "nothing"],
-  runs: [
-    ...nibbles(1),
-    ...[0, 1].map((quad): Operand[] => [
-      { plane: 0, quad, of: (r) => `v128.and(i16x8.shl(${r}, 2), twoBits)` },
-      { plane: 0, quad: quad + 2, of: (r) => `v128.and(${r}, twoBits)` },
-      { plane: 0, quad: quad + 4, of: (r) => `v128.and(i16x8.shr_u(${r}, 2), twoBits)` },
-      { plane: 0, quad: quad + 6, of: (r) => `v128.and(i16x8.shr_u(${r}, 4), twoBits)` },
-    ]),
-  ],
+  runs: sixBits,
   vectors: ["scale", "factor"],
   vectorsOf: (w, at, rows) => ({
     scale: `d${rows}`,
@@ -136,4 +175,4 @@ const q6k: Format = {
   weight: (plane, factor) => (plane === 0 ? `i16x8.shl(${factor}, 2)` : factor),
 };
 
-export const formats: readonly Format[] = [q4, q8, q4k, q6k];
+export const formats: readonly Format[] = [q4, q4r, q6r, q8, q4k, q6k];

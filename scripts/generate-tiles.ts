@@ -20,8 +20,6 @@ const TILES = [
 ];
 /** Those that also come with sums of 32 bits. */
 const TILES_32 = TILES.filter(([, rows]) => rows === 2);
-/** Where the codes begin in a block. */
-const CODES_AT = 16;
 /** Blocks that share a head, in formats that have one. */
 const BLOCKS_OF_HEAD = 8;
 
@@ -47,7 +45,60 @@ export function tiles(): string {
         ? []
         : TILES_32.map(([groups, rows]) => tile(format, groups, rows, 32))),
     ]),
+    ...[1, 2].map((rows) => choice(`stream_${rows}`, STREAM)),
+    choice("panel", PANEL),
+    ...TILES.map(([groups, rows]) => choice(`${groups}x${rows}`, TILE)),
+    ...TILES_32.map(([groups, rows]) => choice(`${groups}x${rows}_32`, TILE)),
+    sizes("rowBytes", "usize", "", ({ rowBytes }) => `${rowBytes}`),
+    sizes("bytesOf", "usize", "blocks: i32", blocksBytes),
+    sizes("panelBlocks", "i32", "", (format) => `${format.planes.length === 1 ? 16 : 8}`),
   ].join("\n");
+}
+
+const STREAM =
+  "c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize";
+const PANEL = "panel: usize, w0: usize, w1: usize, w2: usize, w3: usize, blocks: i32";
+const TILE = "c: usize, panel: usize, x: usize, blocks: i32, xStride: usize";
+
+/** Bytes of so many blocks, with the heads before each eight. */
+const blocksBytes = ({ headBytes, blockBytes }: Format): string =>
+  headBytes === 0
+    ? `<usize>blocks * ${blockBytes}`
+    : `<usize>(blocks / ${BLOCKS_OF_HEAD}) * ${headBytes + BLOCKS_OF_HEAD * blockBytes}`;
+
+/** The condition under which a type parameter stands for that format. */
+const is = ({ type }: Format): string =>
+  `sizeof<F>() == sizeof<${type}>() && ${type.startsWith("i") ? "" : "!"}isSigned<F>()`;
+
+/** One function of all formats that have it, chosen when it is compiled by the type that stands for the format. */
+function choice(suffix: string, parameters: string): string {
+  const names = parameters.replaceAll(/: \w+/g, "");
+  const having = formats.filter(({ shift }) => shift !== undefined || !suffix.endsWith("_32"));
+  return `
+// @ts-ignore: decorator
+@inline
+export function any_${suffix}<F>(${parameters}): void {
+    ${each(having, (format) => `if (${is(format)}) return ${format.name}_${suffix}(${names});`)}
+    unreachable();
+}
+`;
+}
+
+/** A size, by the type that stands for the format. */
+function sizes(
+  name: string,
+  type: string,
+  parameters: string,
+  of: (format: Format) => string,
+): string {
+  return `
+// @ts-ignore: decorator
+@inline
+export function ${name}<F>(${parameters}): ${type} {
+    ${each(formats, (format) => `if (${is(format)}) return ${of(format)};`)}
+    return unreachable();
+}
+`;
 }
 
 const constants = (format: Format): string => `const zero = i32x4.splat(0);
@@ -107,7 +158,7 @@ function stream(format: Format, rowsOfX: number): string {
     )}
     ${each(
       cellsOf,
-      ({ g, h, rows }) => `r = v128.load(w${g}, ${CODES_AT + r * 32 + h * 16});
+      ({ g, h, rows }) => `r = v128.load(w${g}, ${format.codesAt + r * 32 + h * 16});
     ${each(operands, ({ plane, of }, i) => {
       const macs = range(rowsOfX).map(
         (t) => `${sum(plane, t + rows)} = mac(${sum(plane, t + rows)}, x${i}${t}, u);`,
@@ -121,7 +172,7 @@ function stream(format: Format, rowsOfX: number): string {
     const integers = parts.reduce((all, part) => `i32x4.add(${all}, ${part})`);
     return `${before.join(" ")} ${add(`c${name}`, integers, `d${t}`, `m${t}`, vectors)}`;
   };
-  const scale = format.headBytes === 0 ? scaleOfX : wholeScaleOfX;
+  const scale = format.scaleIs === "shifted" ? scaleOfX : wholeScaleOfX;
   return `
 export function ${format.name}_stream_${rowsOfX}(
   c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize,
@@ -162,7 +213,7 @@ function panel(format: Format): string {
     `v128.store(panel, ${name}1, ${at + 16}); v128.store(panel, ${name}0, ${at});`;
   const group = (g: number): string => `${each(HALVES, (h) => {
     const { before = [], ...read } = format.vectorsOf(`w${g}`, h, `${g}${h}`);
-    const whole = format.headBytes === 0 ? { scale: `f32x4.mul(${read.scale}, up)` } : {};
+    const whole = format.scaleIs === "shifted" ? { scale: `f32x4.mul(${read.scale}, up)` } : {};
     const vectors = { ...read, ...whole };
     return `${before.join(" ")} ${format.vectors.map((name) => `${name}${h} = ${vectors[name]};`).join(" ")}`;
   })}
@@ -172,7 +223,7 @@ function panel(format: Format): string {
       (
         operands,
         r,
-      ) => `r0 = v128.load(w${g}, ${CODES_AT + r * 32}); r1 = v128.load(w${g}, ${CODES_AT + r * 32 + 16});
+      ) => `r0 = v128.load(w${g}, ${format.codesAt + r * 32}); r1 = v128.load(w${g}, ${format.codesAt + r * 32 + 16});
     ${each(
       operands,
       ({ plane, quad, of }) =>

@@ -16,11 +16,11 @@ import {
   checkBitsAndBytes,
 } from "./bits-and-bytes-config.ts";
 
-/** Our own methods: 4 or 8 bits in blocks of 32, with kernels for the CPU. */
+/** Our own methods: 4 or 8 bits, a scale for each 32 numbers of a row, with kernels for the CPU. */
 export type OwnQuantization = {
   /**
-   * "q4": linear layers in 4 bits, the head in 8; "q8": both in 8. Embeddings and norms stay as they are, but an embedding that
-   * is the head too is quantised with it.
+   * "q4": linear layers in 4 bits, the head in 6 (with their scales 4.25 and 6.25 bits a weight); "q8": both in 8 (8.5).
+   * Embeddings and norms stay as they are, but an embedding that is the head too is quantised with it.
    */
   method: "q4" | "q8";
   /** "int8" (the default): activations of 8 bits; "float32": exact products, slower. */

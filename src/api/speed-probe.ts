@@ -27,7 +27,7 @@ type Way = { readonly method: string; readonly compute: string; dtype: string; h
 
 /** The ways to load it that are measured: the dtype of its layers, and of its head. */
 const ways: readonly Way[] = [
-  { method: "q4", compute: "int8", dtype: "q4:int8", head: "q8:int8" },
+  { method: "q4", compute: "int8", dtype: "q4r:int8", head: "q6r:int8" },
   { method: "nf4", compute: "float16", dtype: "nf4-64:fixed16", head: "bf16" },
   { method: "bfloat16", compute: "float32", dtype: "bf16", head: "bf16" },
 ];

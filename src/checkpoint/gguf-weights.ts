@@ -5,7 +5,7 @@
 import { openFile } from "#platform";
 import { CheckpointError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
-import { GROUP } from "../formats/eight-rows.ts";
+import { GROUP } from "../formats/eight-rows-scales.ts";
 import { q4, regroupQ4 } from "../formats/q4.ts";
 import { q4k, regroupQ4K } from "../formats/q4k.ts";
 import { q6k, regroupQ6K } from "../formats/q6k.ts";

@@ -19,6 +19,8 @@ const ROADS: Readonly<Record<string, readonly string[]>> = {
   "nf4-dq": ["fixed16", "int8"],
   "fp4-dq": ["fixed16", "int8"],
   q4: ["int8"],
+  q4r: ["int8"],
+  q6r: ["int8"],
   q8: ["int8"],
   q4k: ["int8"],
   q6k: ["int8"],
@@ -34,8 +36,14 @@ export type Asked = {
   readonly compute?: Compute;
 };
 
+/** Of our own methods: the formats of linear layers and of the head. */
+const OWN = {
+  q4: { linear: "q4r", head: "q6r" },
+  q8: { linear: "q8", head: "q8" },
+} as const;
+
 /**
- * Our own methods: the method's format for linear layers, 8 bits for the head.
+ * Our own methods.
  * @param tied the head is the embedding: the one matrix that serves both is quantised
  */
 export function ownQuantisation(
@@ -43,7 +51,8 @@ export function ownQuantisation(
   tied = false,
   skip: readonly string[] = [],
 ): Quantisation {
-  return { linear: method, head: "q8", ...(tied && { embedding: "q8" }), skip };
+  const { linear, head } = OWN[method];
+  return { linear, head, ...(tied && { embedding: head }), skip };
 }
 
 /** The dtype of a weight. @param together the rows of a step are those of one call: see DTypeOf */

@@ -1,7 +1,7 @@
 // What the layouts of q4k and q6k share: groups of 8 rows, and in them runs of 256 k with f16 scales in front.
 
 import { InputError } from "../errors.ts";
-import { GROUP } from "./eight-rows.ts";
+import { GROUP } from "./eight-rows-scales.ts";
 import { f16 } from "./f16.ts";
 import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { WeightFormat } from "./weight-format.ts";
@@ -44,7 +44,7 @@ export function kFormat({ name, param, bytes: size, scales, widen }: KLayout): W
     },
     step: () => GROUP,
 
-    isFinite([bytes], look = areFinite) {
+    isFinite([bytes], _shape, look = areFinite) {
       for (let run = 0; run < 2 * scales; run += FINITE_RUN)
         if (!look(bytes.subarray(run), exponents.f16, size)) return false;
       return true;

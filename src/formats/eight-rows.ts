@@ -1,33 +1,35 @@
-// How weights lie in groups of 8 rows, for kernels that multiply 8 rows at once (formats q4 and q8): [group][block of 32 k],
-// a block being 8 f16 scales, then runs of [row][4 k]. Rows that fill up the last group, and k that fill up the last block,
-// are zeros. A quad is 4 neighbouring k; 8 quads make a block.
-// q4: run j of 4 holds quad j in the low halves of its bytes and quad j + 4 in the high ones; a code is the number + 8.
-// q8: run j of 8 holds quad j; a code is the number + 128.
+// How weights lie in groups of 8 rows, for kernels that multiply 8 rows at once (formats q4, q4r, q6r and q8): [group][block of
+// 32 k], a block being scales (eight-rows-scales.ts), then runs of [row][4 k]. Rows that fill up the last group, and k that fill
+// up the last block, are zeros. A quad is 4 neighbouring k; 8 quads make a block. How codes lie in runs: the formats' files.
 
 import { CheckpointError, InputError } from "../errors.ts";
-import { f16 } from "./f16.ts";
-import { areFinite, exponents } from "./finite.ts";
+import { GROUP, type ScalePlaces, type Scales } from "./eight-rows-scales.ts";
+import { areFinite } from "./finite.ts";
 import type { MatrixShape, Packer, WeightFormat } from "./weight-format.ts";
 import { bytesOf, words16 } from "./words.ts";
 
-/** Rows of a group, and numbers of a row that share a scale. */
-export const GROUP = 8;
+/** Numbers of a row that share a scale. */
 export const BLOCK = 32;
-/** From here on f16 rounds to infinity. */
-const F16_OVERFLOW = 65_520;
 
-/** One of the formats: how many bytes a block of 8 rows takes, and how one row's part of it is written and read. */
+/** One of the formats: how many bytes the codes of 8 rows × 32 k take, and how one row's part of them is written and read. */
 export type EightRows = {
   readonly name: string;
-  readonly blockBytes: number;
+  readonly scales: Scales;
+  readonly codeBytes: number;
   /** What rows and k that are only there to fill up consist of. */
   readonly fill: number;
-  /**
-   * Rounds 32 numbers values[from …] into row `row` of the block at `at`.
-   * @returns its scale, before it is rounded to f16; NaN when one of the numbers is
-   */
-  quantize(values: Float32Array, from: number, bytes: Uint8Array, at: number, row: number): number;
-  /** Numbers of row `row` of the block at `at` into out[to …], `count` of them. */
+  /** The scale that 32 numbers values[from …] ask for; NaN when one of them is. */
+  scaleOf(values: Float32Array, from: number): number;
+  /** Rounds them, times `inverse`, into row `row` of the codes at `at`. */
+  round(
+    values: Float32Array,
+    from: number,
+    inverse: number,
+    bytes: Uint8Array,
+    at: number,
+    row: number,
+  ): void;
+  /** Numbers of row `row` of the codes at `at` into out[to …], `count` of them. */
   widen(
     bytes: Uint8Array,
     at: number,
@@ -39,37 +41,59 @@ export type EightRows = {
   ): void;
 };
 
+/** The first of 32 numbers whose size is the largest; NaN when one of them is. */
+export function largestOf(values: Float32Array, from: number): number {
+  let largest = 0;
+  let size = 0;
+  let sum = 0;
+  for (let i = from; i < from + BLOCK; i++) {
+    const value = values[i];
+    sum += value;
+    if (Math.abs(value) > size) {
+      size = Math.abs(value);
+      largest = value;
+    }
+  }
+  return Number.isNaN(sum) ? sum : largest;
+}
+
 const groupsOf = (rows: number): number => Math.ceil(rows / GROUP);
 const blocksOf = (columns: number): number => Math.ceil(columns / BLOCK);
 
-/** Bytes of a matrix. */
-export function eightRowsBytes({ blockBytes }: EightRows, rows: number, columns: number): number {
-  return groupsOf(rows) * blocksOf(columns) * blockBytes;
+/** Bytes of a block, and of a group of rows of so many columns. */
+function sizesOf(
+  { scales, codeBytes }: EightRows,
+  columns: number,
+): { blockBytes: number; groupBytes: number } {
+  const blockBytes = scales.bytes + codeBytes;
+  return { blockBytes, groupBytes: scales.headBytes + blocksOf(columns) * blockBytes };
 }
 
 export function eightRowsFormat(kind: EightRows): WeightFormat {
+  const { name, scales } = kind;
   return {
-    name: kind.name,
-    family: kind.name,
+    name,
+    family: name,
     param: BLOCK,
-    parts: (rows, columns) => [eightRowsBytes(kind, rows, columns)],
+    parts: (rows, columns) => [groupsOf(rows) * sizesOf(kind, columns).groupBytes],
     step: () => GROUP,
 
-    isFinite: ([bytes], look = areFinite) => look(bytes, exponents.f16, kind.blockBytes),
+    isFinite: ([bytes], { columns }, look = areFinite) =>
+      scales.areFinite(bytes, sizesOf(kind, columns), look),
 
     unpack([bytes], { columns }, from, to, out) {
-      const blocks = blocksOf(columns);
-      const scales = new Float32Array(GROUP);
-      for (let group = Math.floor(from / GROUP); group * GROUP < to; group++) {
-        const first = group * GROUP;
-        for (let block = 0; block < blocks; block++) {
-          const at = (group * blocks + block) * kind.blockBytes;
-          f16.unpack(bytes.subarray(at, at + 2 * GROUP), scales);
-          const k = block * BLOCK;
+      const { blockBytes, groupBytes } = sizesOf(kind, columns);
+      const found = new Float32Array(GROUP);
+      for (let first = from - (from % GROUP); first < to; first += GROUP) {
+        const places: ScalePlaces = { bytes, group: (first / GROUP) * groupBytes, blockBytes };
+        let at = places.group + scales.headBytes;
+        for (let k = 0; k < columns; k += BLOCK, at += blockBytes) {
+          scales.read(places, at, found);
           const count = Math.min(BLOCK, columns - k);
           for (let row = Math.max(first, from); row < Math.min(first + GROUP, to); row++) {
             const place = (row - from) * columns + k;
-            kind.widen(bytes, at, row - first, scales[row - first], out, place, count);
+            const codes = at + scales.bytes;
+            kind.widen(bytes, codes, row - first, found[row - first], out, place, count);
           }
         }
       }
@@ -80,51 +104,58 @@ export function eightRowsFormat(kind: EightRows): WeightFormat {
 }
 
 function packer(kind: EightRows, bytes: Uint8Array, rows: number, columns: number): Packer {
-  const blocks = blocksOf(columns);
-  const scales = new Float32Array(blocks * GROUP);
-  const rounded = new Uint8Array(2 * scales.length);
+  const { name, scales } = kind;
+  const { blockBytes, groupBytes } = sizesOf(kind, columns);
+  const found = new Float32Array(blocksOf(columns));
   const last = new Float32Array(BLOCK);
+  /** Where the numbers of a block stand: the row's last ones are filled up with zeros. */
+  const blockAt = (values: Float32Array, row: number, k: number): [Float32Array, number] => {
+    if (columns - k >= BLOCK) return [values, row + k];
+    last.fill(0);
+    last.set(values.subarray(row + k, row + columns));
+    return [last, 0];
+  };
   return {
     rows(values, from, to) {
       if (from % GROUP !== 0 || (to % GROUP !== 0 && to !== rows))
         throw new InputError(
-          `${kind.name}: rows ${from} to ${to} of ${rows} were given to pack; they come ${GROUP} at a time`,
+          `${name}: rows ${from} to ${to} of ${rows} were given to pack; they come ${GROUP} at a time`,
         );
-      for (let first = from; first < to; first += GROUP) {
-        const start = (first / GROUP) * blocks * kind.blockBytes;
-        const end = start + blocks * kind.blockBytes;
-        const here = Math.min(GROUP, to - first);
-        if (here < GROUP) {
-          bytes.fill(kind.fill, start, end);
-          scales.fill(0);
+      for (let row = from; row < to; row++) {
+        const r = row % GROUP;
+        const places: ScalePlaces = { bytes, group: ((row - r) / GROUP) * groupBytes, blockBytes };
+        const source = (row - from) * columns;
+        for (let block = 0; block < found.length; block++) {
+          const scale = kind.scaleOf(...blockAt(values, source, block * BLOCK));
+          if (!(Math.abs(scale) < scales.overflow)) refuse(kind, row, block * BLOCK, scale);
+          found[block] = scale;
         }
-        for (let row = 0; row < here; row++) {
-          const source = (first + row - from) * columns;
-          for (let block = 0; block < blocks; block++) {
-            const at = start + block * kind.blockBytes;
-            const k = block * BLOCK;
-            let numbers = values;
-            let place = source + k;
-            if (columns - k < BLOCK) {
-              last.fill(0);
-              last.set(values.subarray(place, source + columns));
-              numbers = last;
-              place = 0;
-            }
-            const scale = kind.quantize(numbers, place, bytes, at, row);
-            if (!(Math.abs(scale) < F16_OVERFLOW)) refuse(kind, first + row, k, scale);
-            scales[block * GROUP + row] = scale;
-          }
-        }
-        f16.pack(scales, rounded);
-        for (let block = 0; block < blocks; block++) {
-          const at = start + block * kind.blockBytes;
-          for (let i = 0; i < 2 * GROUP; i++) bytes[at + i] = rounded[block * 2 * GROUP + i];
+        scales.write(found, places, r);
+        let codes = places.group + scales.headBytes + scales.bytes;
+        for (let block = 0; block < found.length; block++, codes += blockBytes) {
+          const inverse = found[block] === 0 ? 0 : Math.fround(1 / found[block]);
+          const [numbers, place] = blockAt(values, source, block * BLOCK);
+          kind.round(numbers, place, inverse, bytes, codes, r);
         }
       }
+      if (to % GROUP !== 0) fillUp(to);
     },
     finish() {},
   };
+
+  /** The rows of the last group that do not exist. */
+  function fillUp(from: number): void {
+    const group = Math.floor(from / GROUP) * groupBytes;
+    const none = new Float32Array(found.length);
+    for (let row = from % GROUP; row < GROUP; row++) {
+      scales.write(none, { bytes, group, blockBytes }, row);
+      for (let block = 0; block < none.length; block++) {
+        const codes = group + scales.headBytes + block * blockBytes + scales.bytes;
+        for (let run = codes; run < codes + kind.codeBytes; run += 4 * GROUP)
+          bytes.fill(kind.fill, run + 4 * row, run + 4 * row + 4);
+      }
+    }
+  }
 }
 
 function refuse(kind: EightRows, row: number, k: number, scale: number): never {

@@ -1,6 +1,6 @@
 // The int8 road: what a product of rows with packed weights is when activations are rounded to int8. Plain loops, the
-// specification of the kernels pack_rows_int8 and linear_q4, _q8, _q4k, _q6k. Less exact than the weights alone: each activation is
-// off by up to half of its block's largest size / 127.
+// specification of the kernels pack_rows_int8 and linear_q4, _q4r, _q6r, _q8, _q4k, _q6k. Less exact than the weights alone:
+// each activation is off by up to half of its block's largest size / 127.
 
 /** Numbers of a row that share a scale: of activations, and of the weights they meet. */
 export const INT8_BLOCK = 32;
@@ -34,13 +34,15 @@ export function roundToInt8(x: Float32Array): Int8Row {
 
 /**
  * One row of weights: integers, each with the scale of its run of 16 or 32; and, where a format has them, a minimum for each 32
- * that is taken off. q4: code − 8, q8: code − 128, q4k: code, q6k: code − 32.
+ * that is taken off, or a scale of the whole row by which the sum is multiplied in the end. q4, q4r: code − 8; q6r, q6k: code −
+ * 32; q8: code − 128; q4k: code.
  */
 export type IntegerRow = {
   readonly integers: Int8Array;
   readonly run: 16 | 32;
   readonly scales: Float32Array;
   readonly minima?: Float32Array;
+  readonly ofRow?: number;
 };
 
 /**
@@ -61,7 +63,7 @@ export function int8Product(x: Int8Row, w: IntegerRow): number {
     sum += integer * (x.scales[block] * w.scales[k / w.run]);
     if (w.minima !== undefined) sum -= codes * (x.scales[block] * w.minima[block]);
   }
-  return sum;
+  return sum * (w.ofRow ?? 1);
 }
 
 function toEven(x: number): number {

@@ -3,7 +3,7 @@
 // 16-bit word, scale + 256 · minimum, and the codes as in q4 (eight-rows.ts). Read only: nothing is quantised to it.
 
 import { kFormat, superBlocksOf } from "./eight-rows-k.ts";
-import { GROUP } from "./eight-rows.ts";
+import { GROUP } from "./eight-rows-scales.ts";
 import type { MatrixShape, WeightFormat } from "./weight-format.ts";
 import { bytesOf, words16 } from "./words.ts";
 

@@ -4,7 +4,7 @@
 // Quad j of these is k 2j, 2j + 1, 16 + 2j, 16 + 2j + 1, so that sums over pairs of bytes belong to one scale. Read only.
 
 import { kFormat, superBlocksOf } from "./eight-rows-k.ts";
-import { GROUP } from "./eight-rows.ts";
+import { GROUP } from "./eight-rows-scales.ts";
 import type { MatrixShape, WeightFormat } from "./weight-format.ts";
 import { bytesOf, words16 } from "./words.ts";
 

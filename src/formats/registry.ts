@@ -10,7 +10,9 @@ import { int8Format } from "./llm-int8.ts";
 import { plainFormat } from "./plain.ts";
 import { q4 } from "./q4.ts";
 import { q4k } from "./q4k.ts";
+import { q4r } from "./q4r.ts";
 import { q6k } from "./q6k.ts";
+import { q6r } from "./q6r.ts";
 import { q8 } from "./q8.ts";
 import { matrixShape, type WeightFormat } from "./weight-format.ts";
 
@@ -20,7 +22,7 @@ type Family = (name: string) => WeightFormat | undefined;
 const families: readonly Family[] = [ggufFamily, fourBitFormat, int8Format, int4Family];
 
 const known = new Map<string, WeightFormat>(
-  [...[...formats.values()].map(plainFormat), i8, q4, q8, q4k, q6k].map((format) => [
+  [...[...formats.values()].map(plainFormat), i8, q4, q4r, q6r, q8, q4k, q6k].map((format) => [
     format.name,
     format,
   ]),

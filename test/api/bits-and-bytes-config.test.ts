@@ -202,7 +202,7 @@ describe("what is quantised, and how it is computed", () => {
 
   test("our own methods", () => {
     expect(plan({ method: "q4" })).toMatchObject({
-      quantisation: { linear: "q4", head: "q8", skip: [] },
+      quantisation: { linear: "q4r", head: "q6r", skip: [] },
       compute: "int8",
     });
     expect(plan({ method: "q8", compute_dtype: "float32" })).toMatchObject({

@@ -98,7 +98,7 @@ test.each([
   expect(settings).toEqual(expected);
 });
 
-test("q4: matrices as bytes with their shapes, the head in q8, the rest as it was", async () => {
+test("q4: matrices as bytes with their shapes, the head in 6 bits, the rest as it was", async () => {
   const steps: number[] = [];
   const result = await quantize(base, out, {
     method: "q4",
@@ -109,10 +109,13 @@ test("q4: matrices as bytes with their shapes, the head in q8, the rest as it wa
   expect(steps.at(-1)).toBe(1);
   const tensors = readSafetensors(join(out, "model.safetensors"));
   const q = "model.layers.0.self_attn.q_proj.weight";
-  expect(tensors.get(q)).toMatchObject({ dtype: "U8", shape: [(64 / 8) * (64 / 32) * 144] });
-  expect(tensors.get(`${q}.q4_shape`)).toMatchObject({ dtype: "I32", data: Int32Array.of(64, 64) });
-  expect(tensors.get("lm_head.weight")?.shape).toEqual([(640 / 8) * (64 / 32) * 272]);
-  expect(tensors.get("lm_head.weight.q8_shape")?.data).toEqual(Int32Array.of(640, 64));
+  expect(tensors.get(q)).toMatchObject({ dtype: "U8", shape: [(64 / 8) * (32 + (64 / 32) * 136)] });
+  expect(tensors.get(`${q}.q4r_shape`)).toMatchObject({
+    dtype: "I32",
+    data: Int32Array.of(64, 64),
+  });
+  expect(tensors.get("lm_head.weight")?.shape).toEqual([(640 / 8) * (32 + (64 / 32) * 200)]);
+  expect(tensors.get("lm_head.weight.q6r_shape")?.data).toEqual(Int32Array.of(640, 64));
   expect(tensors.get("model.embed_tokens.weight")).toMatchObject({
     dtype: "F32",
     shape: [640, 64],
@@ -121,12 +124,12 @@ test("q4: matrices as bytes with their shapes, the head in q8, the rest as it wa
   expect(result.bytes).toBe(bytes);
   const { quantization_config, ...others } = settingsOf(out);
   expect(quantization_config).toEqual({
-    ...{ quant_method: "mistral_q4", version: 1, compute_dtype: "int8" },
+    ...{ quant_method: "mistral_q4", version: 2, compute_dtype: "int8" },
   });
   expect(others).toEqual(settingsOf(base));
 });
 
-test("a tied matrix is q8 and serves as table and head; tokenizer and notice come along", async () => {
+test("a tied matrix is q6r and serves as table and head; tokenizer and notice come along", async () => {
   await quantize(await defaultModel(), out, { method: "q4" });
   const files = readdirSync(out);
   expect(files).toEqual(expect.arrayContaining(["NOTICE", "generation_config.json"]));
@@ -136,7 +139,7 @@ test("a tied matrix is q8 and serves as table and head; tokenizer and notice com
   ];
   expect(a("A story.").input_ids).toEqual(b("A story.").input_ids);
   const names = [...readSafetensors(join(out, "model.safetensors")).keys()];
-  expect(names).toContain("model.embed_tokens.weight.q8_shape");
+  expect(names).toContain("model.embed_tokens.weight.q6r_shape");
   expect(names.filter((name) => name.startsWith("lm_head"))).toEqual([]);
 });
 
@@ -230,10 +233,10 @@ describe("a q4 checkpoint that is damaged is refused by name", () => {
       /no tensor is called/,
     ],
     ["a weight without bytes", (t) => t.delete(name), /up_proj.weight" is missing; expected U8 of/],
-    ["another shape", (t) => t.get(`${name}.q4_shape`)?.data.set([64, 160]), /\[64, 160\]/],
+    ["another shape", (t) => t.get(`${name}.q4r_shape`)?.data.set([64, 160]), /\[64, 160\]/],
     [
       "a negative shape",
-      (t) => t.get(`${name}.q4_shape`)?.data.set([-1, 64]),
+      (t) => t.get(`${name}.q4r_shape`)?.data.set([-1, 64]),
       /its shape is \[-1, 64\]/,
     ],
     [
@@ -243,8 +246,8 @@ describe("a q4 checkpoint that is damaged is refused by name", () => {
     ],
     [
       "a scale that is NaN",
-      (t) => t.get(name)?.data.set([0xff, 0x7f]),
-      /up_proj.weight \(q4\): a scale is NaN or infinite/,
+      (t) => t.get(name)?.data.set([0x80, 0x7f], 2),
+      /up_proj.weight \(q4r\): a scale is NaN or infinite/,
     ],
   ];
 
@@ -267,8 +270,8 @@ describe("a q4 checkpoint that is damaged is refused by name", () => {
   test("of a version to come", async () => {
     await quantize(base, out, { method: "q4" });
     const config = settingsOf(out);
-    const quantization_config = { ...(config.quantization_config as object), version: 2 };
+    const quantization_config = { ...(config.quantization_config as object), version: 3 };
     writeFileSync(join(out, "config.json"), JSON.stringify({ ...config, quantization_config }));
-    await expect(logits(out)).rejects.toThrow(/version is 2, expected 1/);
+    await expect(logits(out)).rejects.toThrow(/version is 3, expected 2/);
   });
 });

@@ -43,8 +43,10 @@ function worst({ y, packed: rows }: Result, product: Product): number {
     for (let o = 0; o < O; o++) {
       const error = Math.abs(y[t * O + o] - int8Product(x, product.rows[o]));
       if (error === 0) continue;
-      const additions = Math.ceil(K / 32) * (product.rows[o].minima === undefined ? 1 : 2);
-      ratio = Math.max(ratio, error / ((additions + 2) * u * int8Product(sizeOfX, sizes[o])));
+      const { minima, ofRow } = product.rows[o];
+      const additions = Math.ceil(K / 32) * (minima === undefined ? 1 : 2);
+      const roundings = additions + (ofRow === undefined ? 2 : 3);
+      ratio = Math.max(ratio, error / (roundings * u * int8Product(sizeOfX, sizes[o])));
     }
   }
   return ratio;

@@ -1,11 +1,10 @@
-// Random weights of each format of the int8 road, with what they mean as integers and scales. q4 and q8 are packed from numbers
-// and read back; q4k and q6k are written as GGUF blocks from chosen fields and regrouped.
+// Random weights of each format of the int8 road, with what they mean as integers and scales. q4, q4r, q6r and q8 are packed
+// from numbers and read back; q4k and q6k are written as GGUF blocks from chosen fields and regrouped.
 
 import { INT8_BLOCK, type IntegerRow } from "../../src/formats/int8-road.ts";
-import { q4 } from "../../src/formats/q4.ts";
+import { findWeightFormat } from "../../src/formats/registry.ts";
 import { q4k, regroupQ4K } from "../../src/formats/q4k.ts";
 import { q6k, regroupQ6K } from "../../src/formats/q6k.ts";
-import { q8 } from "../../src/formats/q8.ts";
 import type { Random } from "../random.ts";
 import type { Product, Sizes } from "./int8-road.ts";
 
@@ -16,17 +15,23 @@ type Make = (O: number, K: number, random: Random, extreme: boolean) => Weights;
 
 /** Each format, with the multiple that its K must be of. */
 export const roadWeights: Readonly<Record<string, { step: number; make: Make }>> = {
-  q4: {
-    step: 1,
-    make: (O, K, random, extreme) => packed("q4", O, K, numbers(O * K, random, extreme && -8)),
-  },
-  q8: {
-    step: 1,
-    make: (O, K, random, extreme) => packed("q8", O, K, numbers(O * K, random, extreme && 127)),
-  },
+  q4: fromNumbers("q4", -8),
+  // Under a row's scale of 1 the factors are 127.
+  q4r: fromNumbers("q4r", -8 * 127),
+  q6r: fromNumbers("q6r", -32 * 127),
+  q8: fromNumbers("q8", 127),
   q4k: { step: 256, make: makeQ4K },
   q6k: { step: 256, make: makeQ6K },
 };
+
+type Packed = "q4" | "q4r" | "q6r" | "q8";
+
+function fromNumbers(name: Packed, largest: number): { step: number; make: Make } {
+  return {
+    step: 1,
+    make: (O, K, random, extreme) => packed(name, O, K, numbers(O * K, random, extreme && largest)),
+  };
+}
 
 function numbers(count: number, random: Random, all: number | false): Float32Array {
   return all === false
@@ -34,31 +39,45 @@ function numbers(count: number, random: Random, all: number | false): Float32Arr
     : new Float32Array(count).fill(all);
 }
 
-export function packed(name: "q4" | "q8", O: number, K: number, values: Float32Array): Weights {
-  const format = name === "q4" ? q4 : q8;
+export function packed(name: Packed, O: number, K: number, values: Float32Array): Weights {
+  const format = findWeightFormat(name);
+  if (format === undefined) throw new Error(`no format is called ${name}`);
   const [w] = format.parts(O, K).map((n) => new Uint8Array(n));
   format.packer?.([w], { rows: O, columns: K }).rows(values, 0, O);
   const blocks = Math.ceil(K / INT8_BLOCK);
-  const blockBytes = w.length / (Math.ceil(O / 8) * blocks);
+  const groupBytes = w.length / Math.ceil(O / 8);
   const view = new DataView(w.buffer);
+  const [head, scaleBytes] = name.endsWith("r") ? [32, 8] : [0, 16];
   const rows = Array.from({ length: O }, (_, row): IntegerRow => {
     const integers = new Int8Array(blocks * INT8_BLOCK);
     const scales = new Float32Array(blocks);
+    const [group, r] = [(row >> 3) * groupBytes, row & 7];
     for (let block = 0; block < blocks; block++) {
-      const at = ((row >> 3) * blocks + block) * blockBytes;
-      scales[block] = view.getFloat16(at + 2 * (row & 7), true);
-      for (let k = 0; k < INT8_BLOCK; k++) {
-        const quad = k >> 2;
-        const run = name === "q4" ? quad & 3 : quad;
-        const byte = w[at + 16 + run * 32 + (row & 7) * 4 + (k & 3)];
-        integers[block * INT8_BLOCK + k] =
-          name === "q8" ? byte - 128 : (quad < 4 ? byte & 15 : byte >> 4) - 8;
-      }
+      const at = group + head + (block * (groupBytes - head)) / blocks;
+      scales[block] = head > 0 ? view.getInt8(at + r) : view.getFloat16(at + 2 * r, true);
+      for (let k = 0; k < INT8_BLOCK; k++)
+        integers[block * INT8_BLOCK + k] = codeOf[name](w, at + scaleBytes + r * 4 + (k & 3), k);
     }
-    return { integers, run: 32, scales };
+    return {
+      integers,
+      run: 32,
+      scales,
+      ...(head > 0 && { ofRow: view.getFloat32(group + 4 * r, true) }),
+    };
   });
   return { w, rows };
 }
+
+const nibble = (w: Uint8Array, at: number, k: number): number =>
+  (w[at + ((k >> 2) & 3) * 32] >> (k < 16 ? 0 : 4)) & 15;
+/** The integer of the k-th number of a block, its zero point taken off; `at`: where the row's codes of quad 0 are, + k & 3. */
+const codeOf: Readonly<Record<Packed, (w: Uint8Array, at: number, k: number) => number>> = {
+  q4: (w, at, k) => nibble(w, at, k) - 8,
+  q4r: (w, at, k) => nibble(w, at, k) - 8,
+  q6r: (w, at, k) =>
+    nibble(w, at, k) + (((w[at + 128 + ((k >> 2) & 1) * 32] >> (2 * (k >> 3))) & 3) << 4) - 32,
+  q8: (w, at, k) => w[at + (k >> 2) * 32] - 128,
+};
 
 const f16 = (x: number): number => new Float16Array([x])[0];
 

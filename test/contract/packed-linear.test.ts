@@ -17,6 +17,8 @@ const widths = [1, 7, 32, 33, 64, 96, 255, 1024, 1056, 2112];
 const columnsOf: Readonly<Record<string, readonly number[]>> = {
   // Its blocks hold 32 k, and the last one is padded.
   q4: [32, 33, 64, 100, 1056, 2112],
+  q4r: [32, 33, 64, 100, 1056, 2112],
+  q6r: [32, 33, 64, 100, 1056, 2112],
   q8: [32, 33, 64, 100, 1056, 2112],
   // Rows are whole blocks.
   q4k: [256, 1280, 2304],

@@ -32,6 +32,8 @@ const familyCodes: Readonly<Record<string, number>> = {
   "fp4-dq": codes.FORMAT_FP4_DQ,
   int8: codes.FORMAT_INT8,
   q4: codes.FORMAT_Q4,
+  q4r: codes.FORMAT_Q4R,
+  q6r: codes.FORMAT_Q6R,
   q8: codes.FORMAT_Q8,
   q4k: codes.FORMAT_Q4K,
   q6k: codes.FORMAT_Q6K,
@@ -55,7 +57,7 @@ const REGROUPED: Readonly<
 /** Formats of every family. */
 export const packedFormats: readonly string[] = [
   ...["f32", "bf16", "f16", "nf4-64", "nf4-128", "fp4-32", "nf4-64-dq", "fp4-128-dq"],
-  ...["int8-6", "q4", "q8", "q4k", "q6k", "int4-32", "int4-32-act"],
+  ...["int8-6", "q4", "q4r", "q6r", "q8", "q4k", "q6k", "int4-32", "int4-32-act"],
   ...ggufFormats.keys(),
 ];
 

@@ -27,7 +27,9 @@ import {
   FORMAT_NF4_DQ,
   FORMAT_Q4,
   FORMAT_Q4K,
+  FORMAT_Q4R,
   FORMAT_Q6K,
+  FORMAT_Q6R,
   FORMAT_Q8,
   GATHER_ROWS,
   GLU,
@@ -278,6 +280,8 @@ const codes: Readonly<Record<string, number>> = {
   q8: FORMAT_Q8,
   q4k: FORMAT_Q4K,
   q6k: FORMAT_Q6K,
+  q4r: FORMAT_Q4R,
+  q6r: FORMAT_Q6R,
   // ggml's numbers of its types
   Q4_0: FORMAT_GGUF + 2,
   Q4_1: FORMAT_GGUF + 3,

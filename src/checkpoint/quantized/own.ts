@@ -1,10 +1,11 @@
-// Checkpoints of our own methods: config.json has quantization_config { quant_method: "mistral_q4" or "mistral_q8", version: 1,
-// compute_dtype }. A quantised weight X is the tensor X, U8 [bytes], as formats/eight-rows.ts places it, and X.q4_shape or
-// X.q8_shape, I32 [2]: outputs and inputs. So it is read, or mapped, straight into its place. Other weights are plain tensors.
+// Checkpoints of our own methods: config.json has quantization_config { quant_method: "mistral_q4" or "mistral_q8", version: 2,
+// compute_dtype }. A quantised weight X is the tensor X, U8 [bytes], as formats/eight-rows.ts places it, and X.q4r_shape (or
+// another format's), I32 [2]: outputs and inputs. So it is read, or mapped, straight into its place. Others are plain tensors.
 
 import { CheckpointError, InputError } from "../../errors.ts";
-import { GROUP } from "../../formats/eight-rows.ts";
-import { q4 } from "../../formats/q4.ts";
+import { GROUP } from "../../formats/eight-rows-scales.ts";
+import { q4r } from "../../formats/q4r.ts";
+import { q6r } from "../../formats/q6r.ts";
 import { q8 } from "../../formats/q8.ts";
 import type { Parts, WeightFormat } from "../../formats/weight-format.ts";
 import { bytesOf } from "../../formats/words.ts";
@@ -16,18 +17,18 @@ import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
 import { placedWeight } from "./placed-parts.ts";
 
-const VERSION = 1;
-const formats: readonly WeightFormat[] = [q4, q8];
+const VERSION = 2;
+const formats: readonly WeightFormat[] = [q4r, q6r, q8];
 
 /** How our methods are called in config.json. */
-export const ownMethods: readonly string[] = formats.map(({ name }) => `mistral_${name}`);
+export const ownMethods: readonly string[] = ["mistral_q4", "mistral_q8"];
 
 /** `quantization_config` of config.json for a method "q4" or "q8". */
 export function ownSettings(method: string, compute_dtype: string): Record<string, unknown> {
   return { quant_method: `mistral_${method}`, version: VERSION, compute_dtype };
 }
 
-/** The tensors of a weight in q4 or q8: its bytes, and its shape. @throws InputError another format, or no matrix */
+/** The tensors of a weight in one of their formats: its bytes, and its shape. @throws InputError another format, or no matrix */
 export function ownLayout(
   name: string,
   format: WeightFormat,
@@ -35,7 +36,7 @@ export function ownLayout(
 ): PlannedTensor[] {
   if (!formats.includes(format) || shape.length !== 2) {
     throw new InputError(
-      `saving ${name}: ${format.name} [${shape.join(", ")}]; our own checkpoints hold matrices in q4 and q8`,
+      `saving ${name}: ${format.name} [${shape.join(", ")}]; our own checkpoints hold matrices in ${names}`,
     );
   }
   const [bytes] = format.parts(shape[0], shape[1]);
@@ -49,6 +50,8 @@ export function ownLayout(
     },
   ];
 }
+
+const names = formats.map(({ name }) => name).join(", ");
 
 const shapeName = (weight: string, { name }: WeightFormat): string => `${weight}.${name}_shape`;
 
@@ -95,7 +98,7 @@ export async function ownWeights(
   }
   if (weights.size > 0) return { weights, used };
   throw new CheckpointError(
-    `${checkpoint.dir}: config.json says ${String(settings.quant_method)}, but no tensor is called *.q4_shape or *.q8_shape; ` +
+    `${checkpoint.dir}: config.json says ${String(settings.quant_method)}, but no tensor is called ${formats.map(({ name }) => `*.${name}_shape`).join(", ")}; ` +
       "are the weights and config.json of one checkpoint?",
   );
 }

@@ -96,4 +96,6 @@ export const FORMAT_Q4 = 17;
 export const FORMAT_Q8 = 18;
 export const FORMAT_Q4K = 19;
 export const FORMAT_Q6K = 20;
+export const FORMAT_Q4R = 21;
+export const FORMAT_Q6R = 22;
 export const FORMAT_GGUF = 32;

@@ -12,7 +12,7 @@ export { glu } from "./glu";
 export { kv_append } from "./kv-append";
 export { kv_append_codes } from "./kv-append-codes";
 export { linear_bf16, linear_f16, linear_f32 } from "./linear";
-export { linear_q4, linear_q4k, linear_q6k, linear_q8 } from "./linear-eight-rows";
+export { linear_q4, linear_q4k, linear_q4r, linear_q6k, linear_q6r, linear_q8 } from "./linear-eight-rows";
 export { linear_llm_int8 } from "./linear-int8";
 export { linear_fixed16 } from "./linear-nf4";
 export { linear_nf4_int8 } from "./linear-nf4-int8";
@@ -27,4 +27,4 @@ export { probe_f32, probe_int8, probe_int8_products, probe_int8_wide, probe_read
 export { rms_norm } from "./rms-norm";
 export { rope } from "./rope";
 export { unpack } from "./unpack";
-export { unpack_q4, unpack_q4k, unpack_q6k, unpack_q8 } from "./unpack-eight-rows";
+export { unpack_q4, unpack_q4k, unpack_q4r, unpack_q6k, unpack_q6r, unpack_q8 } from "./unpack-eight-rows";

@@ -1,10 +1,9 @@
-// linear on the int8 road: y [T, O] = packed x [T, K] · w [O, K]ᵀ, weights in groups of 8 rows (q4, q8, q4k, q6k; see src/formats/),
+// linear on the int8 road: y [T, O] = packed x [T, K] · w [O, K]ᵀ, weights in groups of 8 rows (q4, q4r, q6r, q8, q4k, q6k; see src/formats/),
 // activations from pack_rows_int8. Four groups, 32 columns, are computed together. One order of summation, whoever computes
 // a row: integers are exact within 32 k, and blocks of 32 k are added one after the other, in f32.
 
 import {
-  q4_2x2, q4_2x2_32, q4_4x1, q4_4x2, q4_4x2_32, q4_panel, q4_stream_1, q4_stream_2, q4k_2x2, q4k_2x2_32, q4k_4x1, q4k_4x2, q4k_4x2_32, q4k_panel, q4k_stream_1, q4k_stream_2,
-  q6k_2x2, q6k_4x1, q6k_4x2, q6k_panel, q6k_stream_1, q6k_stream_2, q8_2x2, q8_2x2_32, q8_4x1, q8_4x2, q8_4x2_32, q8_panel, q8_stream_1, q8_stream_2,
+  any_2x2, any_2x2_32, any_4x1, any_4x2, any_4x2_32, any_panel, any_stream_1, any_stream_2, bytesOf, panelBlocks, rowBytes,
 } from "./generated/tiles";
 import { X_BLOCK } from "./pack-rows-int8";
 
@@ -22,96 +21,28 @@ const SUMS: usize = 128;
 /** Bytes of scratch that a call needs: the sums, and a panel of any format, which stays in the first-level cache. */
 export const EIGHT_ROWS_SCRATCH: i32 = 128 * 128 + 16 * 1280;
 
-// Types stand for formats: u8 for q4, i8 for q8, u16 for q4k, i16 for q6k.
+// A type parameter F stands for a format: see scripts/generate-formats.ts. 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2
+// at 128.
 
-/** Bytes of 8 rows × some k, and how many k. */
+/** q6k has sums of 16 bits only, as pairs of them have scales of their own. */
 // @ts-ignore: decorator
 @inline
-function blockBytes<F>(): usize {
-  if (sizeof<F>() == 2) return isSigned<F>() ? 1680 : 1184;
-  return isSigned<F>() ? 272 : 144;
+function has32<F>(): bool {
+  return !(sizeof<F>() == 2 && isSigned<F>());
 }
-// @ts-ignore: decorator
-@inline
-function blockNumbers<F>(): i32 {
-  return sizeof<F>() == 2 ? 256 : 32;
-}
-
-/** Blocks of 32 k in a panel. */
-// @ts-ignore: decorator
-@inline
-function panelBlocks<F>(): i32 {
-  return isSigned<F>() ? 8 : 16;
-}
-
-// @ts-ignore: decorator
-@inline
-function oneRow<F>(c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize): void {
-  if (sizeof<F>() == 2) {
-    if (isSigned<F>()) q6k_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
-    else q4k_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
-  } else if (isSigned<F>()) q8_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
-  else q4_stream_1(c, w0, w1, w2, w3, x, blocks, xStride);
-}
-
-// @ts-ignore: decorator
-@inline
-function twoRows<F>(c: usize, w0: usize, w1: usize, w2: usize, w3: usize, x: usize, blocks: i32, xStride: usize): void {
-  if (sizeof<F>() == 2) {
-    if (isSigned<F>()) q6k_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
-    else q4k_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
-  } else if (isSigned<F>()) q8_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
-  else q4_stream_2(c, w0, w1, w2, w3, x, blocks, xStride);
-}
-
-// @ts-ignore: decorator
-@inline
-function panelOf<F>(panel: usize, w0: usize, w1: usize, w2: usize, w3: usize, blocks: i32): void {
-  if (sizeof<F>() == 2) {
-    if (isSigned<F>()) q6k_panel(panel, w0, w1, w2, w3, blocks);
-    else q4k_panel(panel, w0, w1, w2, w3, blocks);
-  } else if (isSigned<F>()) q8_panel(panel, w0, w1, w2, w3, blocks);
-  else q4_panel(panel, w0, w1, w2, w3, blocks);
-}
-
-// 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2 at 128.
 
 // @ts-ignore: decorator
 @inline
 function fourByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, sums32: i32): void {
-  if (sizeof<F>() == 2) {
-    if (isSigned<F>()) q6k_4x2(c, panel, x, blocks, xStride);
-    else if (sums32) q4k_4x2_32(c, panel, x, blocks, xStride);
-    else q4k_4x2(c, panel, x, blocks, xStride);
-  } else if (isSigned<F>()) {
-    if (sums32) q8_4x2_32(c, panel, x, blocks, xStride);
-    else q8_4x2(c, panel, x, blocks, xStride);
-  } else if (sums32) q4_4x2_32(c, panel, x, blocks, xStride);
-  else q4_4x2(c, panel, x, blocks, xStride);
+  if (sums32 && has32<F>()) any_4x2_32<F>(c, panel, x, blocks, xStride);
+  else any_4x2<F>(c, panel, x, blocks, xStride);
 }
 
 // @ts-ignore: decorator
 @inline
 function twoByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, sums32: i32): void {
-  if (sizeof<F>() == 2) {
-    if (isSigned<F>()) q6k_2x2(c, panel, x, blocks, xStride);
-    else if (sums32) q4k_2x2_32(c, panel, x, blocks, xStride);
-    else q4k_2x2(c, panel, x, blocks, xStride);
-  } else if (isSigned<F>()) {
-    if (sums32) q8_2x2_32(c, panel, x, blocks, xStride);
-    else q8_2x2(c, panel, x, blocks, xStride);
-  } else if (sums32) q4_2x2_32(c, panel, x, blocks, xStride);
-  else q4_2x2(c, panel, x, blocks, xStride);
-}
-
-// @ts-ignore: decorator
-@inline
-function fourByOne<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize): void {
-  if (sizeof<F>() == 2) {
-    if (isSigned<F>()) q6k_4x1(c, panel, x, blocks, xStride);
-    else q4k_4x1(c, panel, x, blocks, xStride);
-  } else if (isSigned<F>()) q8_4x1(c, panel, x, blocks, xStride);
-  else q4_4x1(c, panel, x, blocks, xStride);
+  if (sums32 && has32<F>()) any_2x2_32<F>(c, panel, x, blocks, xStride);
+  else any_2x2<F>(c, panel, x, blocks, xStride);
 }
 
 /** Adds to the sums of all rows what some blocks of k give. */
@@ -125,7 +56,20 @@ function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usi
     c += 2 * SUMS;
     x += 2 * X_BLOCK;
   }
-  if (rows) fourByOne<F>(c, panel, x, blocks, xStride);
+  if (rows) any_4x1<F>(c, panel, x, blocks, xStride);
+}
+
+/** Multiplies sums of 32 columns by the scales of their rows of weights, which end where the groups' blocks begin. */
+function scaleRows(c: usize, rows: i32, scales: usize, w0: usize, w1: usize, w2: usize, w3: usize): void {
+  memory.copy(scales, w0 - 32, 32);
+  memory.copy(scales + 32, w1 - 32, 32);
+  memory.copy(scales + 64, w2 - 32, 32);
+  memory.copy(scales + 96, w3 - 32, 32);
+  for (; rows > 0; --rows) {
+    for (let at: usize = 0; at < SUMS; at += 16)
+      v128.store(c + at, f32x4.mul(v128.load(c + at), v128.load(scales + at)));
+    c += SUMS;
+  }
 }
 
 /** Sums of 32 columns to rows of y, of which `count` exist. */
@@ -156,23 +100,25 @@ function linear<F>(
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
   const blocks = (K + 31) >> 5, last = (O - 1) >> 3;
-  const groupBytes = <usize>((K + blockNumbers<F>() - 1) / blockNumbers<F>()) * blockBytes<F>();
+  const groupBytes = rowBytes<F>() + bytesOf<F>(blocks);
   const xStride = <usize>rowsOfStep * X_BLOCK, yStride = <usize>O << 2;
   const panel = scratch + <usize>EIGHT_ROWS_ROWS * SUMS;
   for (let o = begin; o < end; o += EIGHT_ROWS_COLUMNS) {
     const group = o >> 3, count = min(EIGHT_ROWS_COLUMNS, end - o);
     // Behind the last group it stands again; nobody sees those columns.
-    let w0 = w + <usize>group * groupBytes, w1 = w + <usize>min(group + 1, last) * groupBytes;
-    let w2 = w + <usize>min(group + 2, last) * groupBytes, w3 = w + <usize>min(group + 3, last) * groupBytes;
+    const first = w + rowBytes<F>();
+    const w0 = first + <usize>group * groupBytes, w1 = first + <usize>min(group + 1, last) * groupBytes;
+    const w2 = first + <usize>min(group + 2, last) * groupBytes, w3 = first + <usize>min(group + 3, last) * groupBytes;
     const all = rowEnd - rowBegin;
     if (all < PANEL_ROWS) {
       let x = packed + <usize>rowBegin * X_BLOCK, c = scratch, rest = all;
       for (; rest > 1; rest -= 2) {
-        twoRows<F>(c, w0, w1, w2, w3, x, blocks, xStride);
+        any_stream_2<F>(c, w0, w1, w2, w3, x, blocks, xStride);
         x += 2 * X_BLOCK;
         c += 2 * SUMS;
       }
-      if (rest) oneRow<F>(c, w0, w1, w2, w3, x, blocks, xStride);
+      if (rest) any_stream_1<F>(c, w0, w1, w2, w3, x, blocks, xStride);
+      if (rowBytes<F>()) scaleRows(scratch, all, panel, w0, w1, w2, w3);
       copyOut(y + <usize>rowBegin * yStride + (<usize>o << 2), yStride, scratch, all, count);
       continue;
     }
@@ -182,11 +128,12 @@ function linear<F>(
       let x = packed + <usize>row * X_BLOCK, offset: usize = 0;
       for (let block = 0; block < blocks; block += panelBlocks<F>()) {
         const n = min(panelBlocks<F>(), blocks - block);
-        panelOf<F>(panel, w0 + offset, w1 + offset, w2 + offset, w3 + offset, n);
+        any_panel<F>(panel, w0 + offset, w1 + offset, w2 + offset, w3 + offset, n);
         addPanel<F>(scratch, panel, x, n, xStride, rows, tiles);
-        offset += <usize>(panelBlocks<F>() * 32 / blockNumbers<F>()) * blockBytes<F>();
+        offset += bytesOf<F>(panelBlocks<F>());
         x += <usize>panelBlocks<F>() * xStride;
       }
+      if (rowBytes<F>()) scaleRows(scratch, rows, panel, w0, w1, w2, w3);
       copyOut(y + <usize>row * yStride + (<usize>o << 2), yStride, scratch, rows, count);
     }
   }
@@ -201,6 +148,20 @@ export function linear_q4(
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
   linear<u8>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+}
+
+export function linear_q4r(
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  linear<u32>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+}
+
+export function linear_q6r(
+  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  linear<i32>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q8(

@@ -2,12 +2,12 @@
 // packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode.ts.
 
 import {
-  CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q8, LINEAR, LINEAR_FIXED16,
+  CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6R, FORMAT_Q8, LINEAR, LINEAR_FIXED16,
   LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
   SUMS_32, WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
-import { linear_q4, linear_q4k, linear_q6k, linear_q8 } from "./linear-eight-rows";
+import { linear_q4, linear_q4k, linear_q4r, linear_q6k, linear_q6r, linear_q8 } from "./linear-eight-rows";
 import { linear_llm_int8 } from "./linear-int8";
 import { linear_fixed16 } from "./linear-nf4";
 import { linear_nf4_int8 } from "./linear-nf4-int8";
@@ -102,6 +102,8 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
       if (format <= FORMAT_FP4_DQ)
         linear_nf4_int8(y, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4R) linear_q4r(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q6R) linear_q6r(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_Q8) linear_q8(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_Q4K) linear_q4k(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
       else linear_q6k(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);

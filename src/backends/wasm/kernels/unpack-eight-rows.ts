@@ -1,4 +1,4 @@
-// unpack_q4, unpack_q8, unpack_q4k, unpack_q6k: numbers of one row of weights that lie in groups of 8 rows, as f32. Exactly what
+// unpack_q4, _q4r, _q6r, _q8, _q4k, _q6k: numbers of one row of weights that lie in groups of 8 rows, as f32. Exactly what
 // the bytes mean; layouts: src/formats/. p1, p2, p3 and param are not used: these formats have one part and no parameter.
 
 import { f16Limit, f16Mask, f16Ones, f16Scale, weight } from "./lanes";
@@ -21,30 +21,84 @@ function gather(p: usize): v128 {
   return v128.load32_lane(p, v128.load32_lane(p, v128.load32_lane(p, v128.load32_zero(p), 1, 32), 2, 64), 3, 96);
 }
 
+/** High bits of quads 0 to 3, and 4 bits above them those of 4 to 7, out of two runs 32 bytes apart. */
+// @ts-ignore: decorator
+@inline
+function twoRuns(p: usize): v128 {
+  const high = v128.load32_lane(p, v128.load32_zero(p), 1, 32);
+  return i8x16.shuffle(high, i8x16.shr_u(high, 2), 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+}
+
 // @ts-ignore: decorator
 @inline
 function splatScale(p: usize): v128 {
   return f32x4.splat(weight<i16>(p));
 }
 
-export function unpack_q4(
-  to: usize, p0: usize, p1: usize, p2: usize, p3: usize, param: i32, K: i32, row: i32, k: i32, count: i32,
-): void {
+/** The scale of row r of a group, in the block at `block`: u8 for q4, u32 for formats with scales of rows. */
+// @ts-ignore: decorator
+@inline
+function scaleOf<F>(group: usize, block: usize, r: usize): f32 {
+  if (sizeof<F>() == 1) return weight<i16>(block + (r << 1));
+  return load<f32>(group + (r << 2)) * <f32>load<i8>(block + r);
+}
+
+// @ts-ignore: decorator
+@inline
+function unpackNibbles<F>(to: usize, p0: usize, K: i32, row: i32, k: i32, count: i32): void {
+  const head: usize = sizeof<F>() == 1 ? 0 : 32, codesAt: usize = sizeof<F>() == 1 ? 16 : 8, size: usize = codesAt + 128;
   const zero = i16x8.splat(8), mask = i8x16.splat(15);
   const r = <usize>(row & 7);
-  let block = p0 + (<usize>(row >> 3) * <usize>((K + 31) >> 5) + <usize>(k >> 5)) * 144;
+  const group = p0 + <usize>(row >> 3) * (head + <usize>((K + 31) >> 5) * size);
+  let block = group + head + <usize>(k >> 5) * size;
   for (; count >= 32; count -= 32) {
-    const scale = splatScale(block + (r << 1)), codes = gather(block + 16 + (r << 2));
+    const scale = f32x4.splat(scaleOf<F>(group, block, r)), codes = gather(block + codesAt + (r << 2));
     storeCodes(to, v128.and(codes, mask), zero, scale);
     storeCodes(to + 64, i8x16.shr_u(codes, 4), zero, scale);
     to += 128;
-    block += 144;
+    block += size;
   }
   if (!count) return;
-  const scale = weight<i16>(block + (r << 1));
+  const scale = scaleOf<F>(group, block, r);
   for (let i: usize = 0; i < <usize>count; i++) {
-    const byte = <i32>load<u8>(block + 16 + (r << 2) + ((i & 12) << 3) + (i & 3));
+    const byte = <i32>load<u8>(block + codesAt + (r << 2) + ((i & 12) << 3) + (i & 3));
     store<f32>(to + (i << 2), <f32>((i < 16 ? byte & 15 : byte >> 4) - 8) * scale);
+  }
+}
+
+export function unpack_q4(
+  to: usize, p0: usize, p1: usize, p2: usize, p3: usize, param: i32, K: i32, row: i32, k: i32, count: i32,
+): void {
+  unpackNibbles<u8>(to, p0, K, row, k, count);
+}
+
+export function unpack_q4r(
+  to: usize, p0: usize, p1: usize, p2: usize, p3: usize, param: i32, K: i32, row: i32, k: i32, count: i32,
+): void {
+  unpackNibbles<u32>(to, p0, K, row, k, count);
+}
+
+export function unpack_q6r(
+  to: usize, p0: usize, p1: usize, p2: usize, p3: usize, param: i32, K: i32, row: i32, k: i32, count: i32,
+): void {
+  const zero = i16x8.splat(32), mask = i8x16.splat(15), three = i8x16.splat(3);
+  const r = <usize>(row & 7);
+  const group = p0 + <usize>(row >> 3) * (32 + <usize>((K + 31) >> 5) * 200);
+  let block = group + 32 + <usize>(k >> 5) * 200;
+  for (; count >= 32; count -= 32) {
+    const scale = f32x4.splat(scaleOf<u32>(group, block, r)), at = block + 8 + (r << 2);
+    const low = gather(at), high = twoRuns(at + 128);
+    storeCodes(to, v128.or(v128.and(low, mask), i8x16.shl(v128.and(high, three), 4)), zero, scale);
+    storeCodes(to + 64, v128.or(i8x16.shr_u(low, 4), i8x16.shl(v128.and(i8x16.shr_u(high, 4), three), 4)), zero, scale);
+    to += 128;
+    block += 200;
+  }
+  if (!count) return;
+  const scale = scaleOf<u32>(group, block, r), at = block + 8 + (r << 2);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const low = <i32>load<u8>(at + ((i & 12) << 3) + (i & 3)) >> (<i32>i & 16 ? 4 : 0);
+    const high = <i32>load<u8>(at + 128 + ((i & 4) << 3) + (i & 3)) >> ((<i32>i & 24) >> 2);
+    store<f32>(to + (i << 2), <f32>(((low & 15) | ((high & 3) << 4)) - 32) * scale);
   }
 }
 
@@ -114,9 +168,7 @@ export function unpack_q6k(
     let block = at + 16;
     for (let n = 8; n > 0; --n) {
       // Quads 0 to 3 and 4 to 7: pairs of the first 16 k and of the last 16 in turn.
-      const low = gather(block + 16 + (r << 2));
-      const high = v128.load32_lane(block + 144 + (r << 2), v128.load32_zero(block + 144 + (r << 2)), 1, 32);
-      const twice = i8x16.shuffle(high, i8x16.shr_u(high, 2), 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+      const low = gather(block + 16 + (r << 2)), twice = twoRuns(block + 144 + (r << 2));
       const a = v128.or(v128.and(low, mask), i8x16.shl(v128.and(twice, three), 4));
       const b = v128.or(i8x16.shr_u(low, 4), i8x16.shl(v128.and(i8x16.shr_u(twice, 4), three), 4));
       const first = i8x16.shuffle(a, b, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29);

@@ -3,9 +3,9 @@
 
 import {
   FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_GGUF, FORMAT_INT4, FORMAT_INT4_ACT, FORMAT_INT8, FORMAT_NF4,
-  FORMAT_NF4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q6K, FORMAT_Q8,
+  FORMAT_NF4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6K, FORMAT_Q6R, FORMAT_Q8,
 } from "./header";
-import { unpack_q4, unpack_q4k, unpack_q6k, unpack_q8 } from "./unpack-eight-rows";
+import { unpack_q4, unpack_q4k, unpack_q4r, unpack_q6k, unpack_q6r, unpack_q8 } from "./unpack-eight-rows";
 import { unpack_fp4, unpack_fp4_dq, unpack_nf4, unpack_nf4_dq } from "./unpack-four-bit";
 import { unpack_gguf } from "./unpack-gguf";
 import { unpack_int4, unpack_int4_act } from "./unpack-int4";
@@ -40,6 +40,10 @@ export function unpack(
       return unpack_int4_act(to, p0, p1, p2, p3, param, K, row, k, count);
     case FORMAT_Q4:
       return unpack_q4(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_Q4R:
+      return unpack_q4r(to, p0, p1, p2, p3, param, K, row, k, count);
+    case FORMAT_Q6R:
+      return unpack_q6r(to, p0, p1, p2, p3, param, K, row, k, count);
     case FORMAT_Q8:
       return unpack_q8(to, p0, p1, p2, p3, param, K, row, k, count);
     case FORMAT_Q4K:

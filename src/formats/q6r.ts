@@ -1,0 +1,48 @@
+// q6r: what `{ method: "q4" }` makes of the head: 6 bits a weight, scales as in q4r; 6.25 bits. A number is scale · (code − 32); the
+// scale takes the largest number to -32. Codes: their low four bits in four runs as q4 has them, then their high two in two runs,
+// quads i, i + 2, i + 4 and i + 6 of run i in a byte. Layout: eight-rows.ts, eight-rows-scales.ts.
+
+import { ofRows } from "./eight-rows-scales.ts";
+import { eightRowsFormat, largestOf } from "./eight-rows.ts";
+import type { WeightFormat } from "./weight-format.ts";
+
+/** Where the runs of high bits begin. */
+const HIGH = 128;
+
+export const q6r: WeightFormat = eightRowsFormat({
+  name: "q6r",
+  scales: ofRows,
+  codeBytes: 192,
+  fill: 0,
+
+  scaleOf: (values, from) => Math.fround(largestOf(values, from) / -32),
+
+  round(values, from, inverse, bytes, at, row) {
+    const low = at + 4 * row;
+    for (let k = 0; k < 8; k++) {
+      const place = low + 8 * (k & 4) + (k & 3);
+      // Quads 0 or 1, 2 or 3, 4 or 5, 6 or 7.
+      const a = code(values[from + k] * inverse);
+      const b = code(values[from + k + 8] * inverse);
+      const c = code(values[from + k + 16] * inverse);
+      const d = code(values[from + k + 24] * inverse);
+      bytes[place] = (a & 15) | ((c & 15) << 4);
+      bytes[place + 64] = (b & 15) | ((d & 15) << 4);
+      bytes[place + HIGH] = (a >> 4) | ((b >> 4) << 2) | ((c >> 4) << 4) | ((d >> 4) << 6);
+    }
+  },
+
+  widen(bytes, at, row, scale, out, to, count) {
+    for (let k = 0; k < count; k++) {
+      const low = bytes[at + 4 * row + 8 * (k & 12) + (k & 3)] >> ((k & 16) >> 2);
+      const high = bytes[at + HIGH + 4 * row + 8 * (k & 4) + (k & 3)] >> ((k & 24) >> 2);
+      out[to + k] = (((low & 15) | ((high & 3) << 4)) - 32) * scale;
+    }
+  },
+});
+
+/** Half up, then cut off, as in q4. */
+function code(x: number): number {
+  const rounded = Math.fround(x + 32.5) | 0;
+  return rounded > 63 ? 63 : rounded < 0 ? 0 : rounded;
+}
