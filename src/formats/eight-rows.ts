@@ -57,6 +57,25 @@ export function largestOf(values: Float32Array, from: number): number {
   return Number.isNaN(sum) ? sum : largest;
 }
 
+/**
+ * The scale for 32 numbers in codes from -`zero` to `zero` − 1: what takes the largest to -`zero` says which codes; of those the
+ * scale is the one with the least squares of errors, 2 % less than with the first.
+ */
+export function fittedScale(values: Float32Array, from: number, zero: number): number {
+  const first = Math.fround(largestOf(values, from) / -zero);
+  const inverse = 1 / first;
+  let products = 0;
+  let squares = 0;
+  for (let i = from; i < from + BLOCK; i++) {
+    const nearest = Math.floor(values[i] * inverse + 0.5);
+    const integer = nearest < zero ? nearest : zero - 1;
+    products += integer * values[i];
+    squares += integer * integer;
+  }
+  // NaN and infinities are no sums of squares: the scale that shows them stays.
+  return squares > 0 && squares < Infinity ? Math.fround(products / squares) : first;
+}
+
 const groupsOf = (rows: number): number => Math.ceil(rows / GROUP);
 const blocksOf = (columns: number): number => Math.ceil(columns / BLOCK);
 
@@ -107,14 +126,8 @@ function packer(kind: EightRows, bytes: Uint8Array, rows: number, columns: numbe
   const { name, scales } = kind;
   const { blockBytes, groupBytes } = sizesOf(kind, columns);
   const found = new Float32Array(blocksOf(columns));
-  const last = new Float32Array(BLOCK);
-  /** Where the numbers of a block stand: the row's last ones are filled up with zeros. */
-  const blockAt = (values: Float32Array, row: number, k: number): [Float32Array, number] => {
-    if (columns - k >= BLOCK) return [values, row + k];
-    last.fill(0);
-    last.set(values.subarray(row + k, row + columns));
-    return [last, 0];
-  };
+  /** A row that does not fill its last block is filled up with zeros. */
+  const filled = new Float32Array(found.length * BLOCK);
   return {
     rows(values, from, to) {
       if (from % GROUP !== 0 || (to % GROUP !== 0 && to !== rows))
@@ -122,26 +135,31 @@ function packer(kind: EightRows, bytes: Uint8Array, rows: number, columns: numbe
           `${name}: rows ${from} to ${to} of ${rows} were given to pack; they come ${GROUP} at a time`,
         );
       for (let row = from; row < to; row++) {
-        const r = row % GROUP;
-        const places: ScalePlaces = { bytes, group: ((row - r) / GROUP) * groupBytes, blockBytes };
-        const source = (row - from) * columns;
-        for (let block = 0; block < found.length; block++) {
-          const scale = kind.scaleOf(...blockAt(values, source, block * BLOCK));
-          if (!(Math.abs(scale) < scales.overflow)) refuse(kind, row, block * BLOCK, scale);
-          found[block] = scale;
-        }
-        scales.write(found, places, r);
-        let codes = places.group + scales.headBytes + scales.bytes;
-        for (let block = 0; block < found.length; block++, codes += blockBytes) {
-          const inverse = found[block] === 0 ? 0 : Math.fround(1 / found[block]);
-          const [numbers, place] = blockAt(values, source, block * BLOCK);
-          kind.round(numbers, place, inverse, bytes, codes, r);
-        }
+        const first = (row - from) * columns;
+        const isFull = filled.length === columns;
+        if (!isFull) filled.set(values.subarray(first, first + columns));
+        packRow(isFull ? values : filled, isFull ? first : 0, row);
       }
       if (to % GROUP !== 0) fillUp(to);
     },
     finish() {},
   };
+
+  function packRow(values: Float32Array, first: number, row: number): void {
+    const r = row % GROUP;
+    const group = ((row - r) / GROUP) * groupBytes;
+    for (let block = 0; block < found.length; block++) {
+      const scale = kind.scaleOf(values, first + block * BLOCK);
+      if (!(Math.abs(scale) < scales.overflow)) refuse(kind, row, block * BLOCK, scale);
+      found[block] = scale;
+    }
+    scales.write(found, { bytes, group, blockBytes }, r);
+    let codes = group + scales.headBytes + scales.bytes;
+    for (let block = 0; block < found.length; block++, codes += blockBytes) {
+      const inverse = found[block] === 0 ? 0 : Math.fround(1 / found[block]);
+      kind.round(values, first + block * BLOCK, inverse, bytes, codes, r);
+    }
+  }
 
   /** The rows of the last group that do not exist. */
   function fillUp(from: number): void {

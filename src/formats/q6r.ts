@@ -1,9 +1,9 @@
-// q6r: what `{ method: "q4" }` makes of the head: 6 bits a weight, scales as in q4r; 6.25 bits. A number is scale · (code − 32); the
-// scale takes the largest number to -32. Codes: their low four bits in four runs as q4 has them, then their high two in two runs,
+// q6r: what `{ method: "q4" }` makes of the head: 6 bits a weight, scales as in q4r; 6.25 bits. A number is scale · (code − 32).
+// Codes: their low four bits in four runs as q4 has them, then their high two in two runs,
 // quads i, i + 2, i + 4 and i + 6 of run i in a byte. Layout: eight-rows.ts, eight-rows-scales.ts.
 
 import { ofRows } from "./eight-rows-scales.ts";
-import { eightRowsFormat, largestOf } from "./eight-rows.ts";
+import { eightRowsFormat, fittedScale } from "./eight-rows.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
 /** Where the runs of high bits begin. */
@@ -15,7 +15,7 @@ export const q6r: WeightFormat = eightRowsFormat({
   codeBytes: 192,
   fill: 0,
 
-  scaleOf: (values, from) => Math.fround(largestOf(values, from) / -32),
+  scaleOf: (values, from) => fittedScale(values, from, 32),
 
   round(values, from, inverse, bytes, at, row) {
     const low = at + 4 * row;

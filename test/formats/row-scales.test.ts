@@ -69,14 +69,17 @@ describe.each(kinds)("$format.name", (kind) => {
     for (let row = 0; row < shape.rows; row++) {
       const asked = [0, 32, 64, 96].map((k) => {
         const numbers = [...values.subarray(row * 100 + k, row * 100 + Math.min(k + 32, 100))];
-        return Math.fround(
-          numbers.reduce((most, x) => (Math.abs(x) > Math.abs(most) ? x : most)) / -zero,
-        );
+        const largest = numbers.reduce((most, x) => (Math.abs(x) > Math.abs(most) ? x : most));
+        const first = Math.fround(largest / -zero);
+        const codes = numbers.map((x) => Math.min(Math.round(x / first), zero - 1));
+        const sum = (of: (i: number) => number): number =>
+          codes.reduce((total, _, i) => total + of(i), 0);
+        return sum((i) => codes[i] * numbers[i]) / sum((i) => codes[i] ** 2);
       });
-      const largest = Math.fround(Math.max(...asked.map(Math.abs)) / 127);
+      const largest = Math.max(...asked.map(Math.abs)) / 127;
       for (let k = 0; k < shape.columns; k++) {
         const { ofRow, factor, code } = read(kind, bytes, 100, row, k);
-        expect(ofRow).toBe(largest);
+        expect(Math.abs(ofRow / largest - 1)).toBeLessThan(2e-7);
         expect(factor).toBe(Math.round(asked[k >> 5] / largest) + 0);
         const scale = Math.fround(ofRow * factor);
         const x = values[row * 100 + k];
@@ -90,12 +93,13 @@ describe.each(kinds)("$format.name", (kind) => {
     }
   });
 
-  test("a block's largest number stays itself, but for the row's step", () => {
+  test("is off by no more than scales of 8 bits allow, and the same for both signs", () => {
     const values = Float32Array.from({ length: 64 }, (_, i) => (i < 32 ? i - 31 : (i - 40) / 100));
     const shape = { rows: 1, columns: 64 };
     const out = unpacked(format, packed(format, values, shape), shape);
-    expect(out[0]).toBeCloseTo(-31, 5);
-    expect(Math.abs(out[63] - 0.23)).toBeLessThanOrEqual((31 / 254) * 1.001);
+    // The largest of each block, and half a step of the row's scale for each code.
+    expect(Math.abs(out[0] + 31)).toBeLessThan(31 / zero);
+    expect(Math.abs(out[63] - 0.23)).toBeLessThanOrEqual(0.23 / zero + 31 / 254);
     const negated = unpacked(
       format,
       packed(
@@ -106,6 +110,22 @@ describe.each(kinds)("$format.name", (kind) => {
       shape,
     );
     expect(negated).toEqual(out.map((x) => -x));
+  });
+
+  test("fits scales: its squares of errors are smaller than those of scales by the largest", () => {
+    const values = Float32Array.from(seeded(8).numbers(64 * 256));
+    const shape = { rows: 64, columns: 256 };
+    const out = unpacked(format, packed(format, values, shape), shape);
+    const error = out.reduce((sum, x, i) => sum + (x - values[i]) ** 2, 0);
+    let plain = 0;
+    for (let at = 0; at < values.length; at += 32) {
+      const numbers = [...values.subarray(at, at + 32)];
+      const largest = numbers.reduce((most, x) => (Math.abs(x) > Math.abs(most) ? x : most));
+      const scale = largest / -zero;
+      for (const x of numbers)
+        plain += (x - scale * Math.min(Math.round(x / scale), zero - 1)) ** 2;
+    }
+    expect(error).toBeLessThan(0.99 * plain);
   });
 
   test("fills up rows and columns with zeros, and unpacks any range of rows", () => {
