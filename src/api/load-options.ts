@@ -33,7 +33,10 @@ export type LoadOptions = {
   compute_dtype?: string;
   /** The name of a GGUF file in the folder: config, tokenizer and weights come from it. */
   gguf_file?: string | null;
-  /** How keys and values are kept: "float32" (the default), "float16", "bfloat16" or "int8". */
+  /**
+   * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" where products are computed with
+   * activations of 8 bits (`compute_dtype: "int8"`, which "q4" and "q8" mean), whose error is far above its own; else "float32".
+   */
   cacheDtype?: string;
   /**
    * Read the files of a quantised checkpoint instead of mapping them into memory (Linux with Node 26.1 or later). Mapped weights
@@ -191,11 +194,13 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
     dtype: format?.name ?? "auto",
     ...(plan && { quantisation: plan.quantisation }),
     ...(compute && { compute }),
-    cacheDtype: pick(where, "cacheDtype", options.cacheDtype ?? "float32", caches),
+    cacheDtype: pick(where, "cacheDtype", options.cacheDtype ?? usualCache(compute), caches),
     backend: pick(where, "device", options.device ?? options.device_map ?? "auto", devices),
     attention: pick(where, "attn_implementation", attention, attentions),
   };
 }
+
+const usualCache = (compute?: Compute): string => (compute === "int8" ? "float16" : "float32");
 
 function pick<T>(where: string, kind: string, name: unknown, from: Readonly<Record<string, T>>): T {
   if (typeof name === "string" && Object.hasOwn(from, name)) return from[name];

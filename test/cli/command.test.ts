@@ -158,12 +158,12 @@ test("doctor says what it chose, for people and as JSON", async () => {
     expect(speed.tokens_per_second).toBeGreaterThan(0.01);
     expect(speed.prompt_tokens_per_second).toBeGreaterThan(0.01);
   }
-  // 7.24 billion weights: 4.5 bits and a head of 8.5, then 16 bits.
+  // 7.24 billion weights: 4.25 bits and a head of 6.25, then 16 bits.
   const [q4, , bf16] = report.expected_7b;
-  expect(q4.weight_bytes / 1e9).toBeCloseTo(4.33, 1);
+  expect(q4.weight_bytes / 1e9).toBeCloseTo(4.08, 1);
   expect(bf16.weight_bytes / 1e9).toBeCloseTo(14.48, 1);
   expect(text.stdout).toMatch(
-    /q4 \(int8\) +4\.3 GB: prompts [\d.]+ tokens\/s, text [\d.]+ tokens\/s/,
+    /q4 \(int8\) +4\.1 GB: prompts [\d.]+ tokens\/s, text [\d.]+ tokens\/s/,
   );
   expect(report.chosen.threads).toBeGreaterThanOrEqual(1);
   expect(report.default_model.weight_bytes).toBeGreaterThan(6e6);
