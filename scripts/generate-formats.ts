@@ -15,8 +15,8 @@ export type Format = {
   readonly name: string;
   /** The type that stands for it where a function is written once for all formats. */
   readonly type: string;
-  /** Bytes before a group, an f32 for each row by which its sums are multiplied in the end; or none. */
-  readonly rowBytes: 0 | 32;
+  /** Whether each row has a scale of its own, an f32 by which its sum is multiplied in the end. */
+  readonly ofRows: boolean;
   readonly blockBytes: number;
   /** Bytes of a block before its codes. */
   readonly codesAt: number;
@@ -66,11 +66,11 @@ const constants: Format["constants"] = [
 ];
 
 const noHead = { headBytes: 0, headLocals: [], head: () => [] } as const;
-const halves = { rowBytes: 0, codesAt: 16, scaleIs: "shifted" } as const;
+const halves = { ofRows: false, codesAt: 16, scaleIs: "shifted" } as const;
 
 /** A block begins with an i8 for each row. Both vectors of four are made of one of 16 bits, which is how V8 joins them. */
 const ofRows = {
-  ...({ rowBytes: 32, codesAt: 8, scaleIs: "whole", ...noHead } as const),
+  ...({ ofRows: true, codesAt: 8, scaleIs: "whole", ...noHead } as const),
   vectors: ["scale"] as const,
   vectorsOf: (w: string, at: number): ReturnType<Format["vectorsOf"]> => ({
     before: at === 0 ? [`v = v128.load_ext<i8>(${w});`] : [],
@@ -111,7 +111,7 @@ const q8: Format = {
 /** Before eight blocks d and dmin; a block begins with 16 bits a row: its scale, and its minimum · 256. */
 const q4k: Format = {
   ...{ name: "q4k", type: "u16", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"], shift: 0 },
-  ...{ rowBytes: 0, codesAt: 16, scaleIs: "whole" },
+  ...{ ofRows: false, codesAt: 16, scaleIs: "whole" },
   head: (w, at, rows) => [
     `d${rows} = f32x4.mul(scales(${w} + ${at * 8}, bits), up);`,
     `e${rows} = f32x4.mul(scales(${w} + ${16 + at * 8}, bits), part);`,
@@ -162,7 +162,7 @@ const q6r: Format = {
  */
 const q6k: Format = {
   ...{ name: "q6k", type: "i16", blockBytes: 208, headBytes: 16, headLocals: ["d"] },
-  ...{ rowBytes: 0, codesAt: 16, scaleIs: "whole" },
+  ...{ ofRows: false, codesAt: 16, scaleIs: "whole" },
   head: (w, at, rows) => [`d${rows} = f32x4.mul(scales(${w} + ${at * 8}, bits), up);`],
   constants: sixBitConstants,
   planes: ["zero point", "nothing"],

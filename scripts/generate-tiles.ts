@@ -49,7 +49,7 @@ export function tiles(): string {
     choice("panel", PANEL),
     ...TILES.map(([groups, rows]) => choice(`${groups}x${rows}`, TILE)),
     ...TILES_32.map(([groups, rows]) => choice(`${groups}x${rows}_32`, TILE)),
-    sizes("rowBytes", "usize", "", ({ rowBytes }) => `${rowBytes}`),
+    sizes("hasRowScales", "bool", "", ({ ofRows }) => `${ofRows}`),
     sizes("bytesOf", "usize", "blocks: i32", blocksBytes),
     sizes("panelBlocks", "i32", "", (format) => `${format.planes.length === 1 ? 16 : 8}`),
   ].join("\n");

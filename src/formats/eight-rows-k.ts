@@ -44,7 +44,7 @@ export function kFormat({ name, param, bytes: size, scales, widen }: KLayout): W
     },
     step: () => GROUP,
 
-    isFinite([bytes], _shape, look = areFinite) {
+    isFinite([bytes], look = areFinite) {
       for (let run = 0; run < 2 * scales; run += FINITE_RUN)
         if (!look(bytes.subarray(run), exponents.f16, size)) return false;
       return true;

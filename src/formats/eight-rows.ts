@@ -5,7 +5,7 @@
 import { CheckpointError, InputError } from "../errors.ts";
 import { GROUP, type ScalePlaces, type Scales } from "./eight-rows-scales.ts";
 import { areFinite } from "./finite.ts";
-import type { MatrixShape, Packer, WeightFormat } from "./weight-format.ts";
+import type { MatrixShape, Packer, Parts, WeightFormat } from "./weight-format.ts";
 import { bytesOf, words16 } from "./words.ts";
 
 /** Numbers of a row that share a scale. */
@@ -84,13 +84,13 @@ export function fittedScale(values: Float32Array, from: number, zero: number): n
 const groupsOf = (rows: number): number => Math.ceil(rows / GROUP);
 const blocksOf = (columns: number): number => Math.ceil(columns / BLOCK);
 
-/** Bytes of a block, and of a group of rows of so many columns. */
+/** Bytes of a block, and of the blocks of a group of rows of so many columns. */
 function sizesOf(
   { scales, codeBytes }: EightRows,
   columns: number,
 ): { blockBytes: number; groupBytes: number } {
   const blockBytes = scales.bytes + codeBytes;
-  return { blockBytes, groupBytes: scales.headBytes + blocksOf(columns) * blockBytes };
+  return { blockBytes, groupBytes: blocksOf(columns) * blockBytes };
 }
 
 export function eightRowsFormat(kind: EightRows): WeightFormat {
@@ -99,38 +99,46 @@ export function eightRowsFormat(kind: EightRows): WeightFormat {
     name,
     family: name,
     param: BLOCK,
-    parts: (rows, columns) => [groupsOf(rows) * sizesOf(kind, columns).groupBytes],
+    parts: (rows, columns) => [
+      groupsOf(rows) * sizesOf(kind, columns).groupBytes,
+      ...(scales.groupBytes > 0 ? [groupsOf(rows) * scales.groupBytes] : []),
+    ],
     step: () => GROUP,
 
-    isFinite: ([bytes], { columns }, look = areFinite) =>
-      scales.areFinite(bytes, sizesOf(kind, columns), look),
+    isFinite: (parts, look = areFinite) =>
+      scales.areFinite(parts, scales.bytes + kind.codeBytes, look),
 
-    unpack([bytes], { columns }, from, to, out) {
+    unpack(parts, { columns }, from, to, out) {
       const { blockBytes, groupBytes } = sizesOf(kind, columns);
       const found = new Float32Array(GROUP);
       for (let first = from - (from % GROUP); first < to; first += GROUP) {
-        const places: ScalePlaces = { bytes, group: (first / GROUP) * groupBytes, blockBytes };
-        let at = places.group + scales.headBytes;
+        const group = first / GROUP;
+        const places: ScalePlaces = { parts, group, begin: group * groupBytes, blockBytes };
+        let at = places.begin;
         for (let k = 0; k < columns; k += BLOCK, at += blockBytes) {
           scales.read(places, at, found);
           const count = Math.min(BLOCK, columns - k);
           for (let row = Math.max(first, from); row < Math.min(first + GROUP, to); row++) {
             const place = (row - from) * columns + k;
             const codes = at + scales.bytes;
-            kind.widen(bytes, codes, row - first, found[row - first], out, place, count);
+            kind.widen(parts[0], codes, row - first, found[row - first], out, place, count);
           }
         }
       }
     },
 
-    packer: ([bytes], { rows, columns }) => packer(kind, bytes, rows, columns),
+    packer: (parts, { rows, columns }) => packer(kind, parts, rows, columns),
   };
 }
 
-function packer(kind: EightRows, bytes: Uint8Array, rows: number, columns: number): Packer {
+function packer(kind: EightRows, parts: Parts, rows: number, columns: number): Packer {
   const { name, scales } = kind;
+  const [bytes] = parts;
   const { blockBytes, groupBytes } = sizesOf(kind, columns);
   const found = new Float32Array(blocksOf(columns));
+  const placesOf = (group: number): ScalePlaces => ({
+    ...{ parts, group, begin: group * groupBytes, blockBytes },
+  });
   /** A row that does not fill its last block is filled up with zeros. */
   const filled = new Float32Array(found.length * BLOCK);
   return {
@@ -152,14 +160,14 @@ function packer(kind: EightRows, bytes: Uint8Array, rows: number, columns: numbe
 
   function packRow(values: Float32Array, first: number, row: number): void {
     const r = row % GROUP;
-    const group = ((row - r) / GROUP) * groupBytes;
+    const places = placesOf((row - r) / GROUP);
     for (let block = 0; block < found.length; block++) {
       const scale = kind.scaleOf(values, first + block * BLOCK);
       if (!(Math.abs(scale) < scales.overflow)) refuse(kind, row, block * BLOCK, scale);
       found[block] = scale;
     }
-    scales.write(found, { bytes, group, blockBytes }, r);
-    let codes = group + scales.headBytes + scales.bytes;
+    scales.write(found, places, r);
+    let codes = places.begin + scales.bytes;
     for (let block = 0; block < found.length; block++, codes += blockBytes) {
       const inverse = found[block] === 0 ? 0 : Math.fround(1 / found[block]);
       kind.round(values, first + block * BLOCK, inverse, bytes, codes, r);
@@ -168,12 +176,12 @@ function packer(kind: EightRows, bytes: Uint8Array, rows: number, columns: numbe
 
   /** The rows of the last group that do not exist. */
   function fillUp(from: number): void {
-    const group = Math.floor(from / GROUP) * groupBytes;
+    const places = placesOf(Math.floor(from / GROUP));
     const none = new Float32Array(found.length);
     for (let row = from % GROUP; row < GROUP; row++) {
-      scales.write(none, { bytes, group, blockBytes }, row);
+      scales.write(none, places, row);
       for (let block = 0; block < none.length; block++) {
-        const codes = group + scales.headBytes + block * blockBytes + scales.bytes;
+        const codes = places.begin + block * blockBytes + scales.bytes;
         for (let run = codes; run < codes + kind.codeBytes; run += 4 * GROUP)
           bytes.fill(kind.fill, run + 4 * row, run + 4 * row + 4);
       }

@@ -62,7 +62,7 @@ export function fourBitFormat(name: string): WeightFormat | undefined {
       }
     },
 
-    isFinite: (parts, _shape, look = areFinite) =>
+    isFinite: (parts, look = areFinite) =>
       parts.slice(nested ? 2 : 1).every((part) => look(part, exponents.f32, FINITE_RUN)),
 
     packer: (parts, shape) =>

@@ -32,7 +32,7 @@ export function int4Format(group: number, act: boolean): WeightFormat {
     unpack(parts, shape, from, to, out) {
       unpackRows(parts, shape, group, from, to, out);
     },
-    isFinite: ([, scales], _shape, look = areFinite) => look(scales, exponents.f32, FINITE_RUN),
+    isFinite: ([, scales], look = areFinite) => look(scales, exponents.f32, FINITE_RUN),
   };
 }
 

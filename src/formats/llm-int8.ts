@@ -32,7 +32,7 @@ export function int8Format(name: string): WeightFormat | undefined {
       }
     },
 
-    isFinite: ([, scales], _shape, look = areFinite) => look(scales, exponents.f32, FINITE_RUN),
+    isFinite: ([, scales], look = areFinite) => look(scales, exponents.f32, FINITE_RUN),
 
     packer(parts, { rows, columns }) {
       const codes = asSigned(parts[0]);

@@ -11,8 +11,7 @@ export function plainFormat(format: Format): WeightFormat {
     param: 1,
     parts: (rows, columns) => [format.bytes(rows * columns)],
     step: () => 1,
-    isFinite: ([bytes], _shape, look = areFinite) =>
-      look(bytes, exponents[format.name], FINITE_RUN),
+    isFinite: ([bytes], look = areFinite) => look(bytes, exponents[format.name], FINITE_RUN),
     unpack([bytes], { columns }, from, to, out) {
       format.unpack(bytes.subarray(format.bytes(from * columns), format.bytes(to * columns)), out);
     },

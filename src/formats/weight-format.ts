@@ -21,7 +21,7 @@ export type WeightFormat = {
    * Whether no number of a loaded matrix is NaN or Inf, or no scale where it was quantised.
    * @param look how words are looked at: a backend may do it faster
    */
-  isFinite?(parts: Parts, shape: MatrixShape, look?: AreFinite): boolean;
+  isFinite?(parts: Parts, look?: AreFinite): boolean;
   /** Quantises into `parts`; formats that are only read have none. */
   packer?(parts: Parts, shape: MatrixShape): Packer;
 };

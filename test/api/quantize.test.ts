@@ -109,12 +109,13 @@ test("q4: matrices as bytes with their shapes, the head in 6 bits, the rest as i
   expect(steps.at(-1)).toBe(1);
   const tensors = readSafetensors(join(out, "model.safetensors"));
   const q = "model.layers.0.self_attn.q_proj.weight";
-  expect(tensors.get(q)).toMatchObject({ dtype: "U8", shape: [(64 / 8) * (32 + (64 / 32) * 136)] });
+  expect(tensors.get(q)).toMatchObject({ dtype: "U8", shape: [(64 / 8) * (64 / 32) * 136] });
   expect(tensors.get(`${q}.q4r_shape`)).toMatchObject({
     dtype: "I32",
     data: Int32Array.of(64, 64),
   });
-  expect(tensors.get("lm_head.weight")?.shape).toEqual([(640 / 8) * (32 + (64 / 32) * 200)]);
+  expect(tensors.get("lm_head.weight")?.shape).toEqual([(640 / 8) * (64 / 32) * 200]);
+  expect(tensors.get(`${q}.q4r_scales`)).toMatchObject({ dtype: "F32", shape: [64] });
   expect(tensors.get("lm_head.weight.q6r_shape")?.data).toEqual(Int32Array.of(640, 64));
   expect(tensors.get("model.embed_tokens.weight")).toMatchObject({
     dtype: "F32",
@@ -233,6 +234,7 @@ describe("a q4 checkpoint that is damaged is refused by name", () => {
       /no tensor is called/,
     ],
     ["a weight without bytes", (t) => t.delete(name), /up_proj.weight" is missing; expected U8 of/],
+    ["no scales", (t) => t.delete(`${name}.q4r_scales`), /q4r_scales" is missing; expected F32 of/],
     ["another shape", (t) => t.get(`${name}.q4r_shape`)?.data.set([64, 160]), /\[64, 160\]/],
     [
       "a negative shape",
@@ -246,7 +248,7 @@ describe("a q4 checkpoint that is damaged is refused by name", () => {
     ],
     [
       "a scale that is NaN",
-      (t) => t.get(name)?.data.set([0x80, 0x7f], 2),
+      (t) => t.get(`${name}.q4r_scales`)?.data.set([NaN], 70),
       /up_proj.weight \(q4r\): a scale is NaN or infinite/,
     ],
   ];

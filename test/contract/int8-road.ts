@@ -10,8 +10,9 @@ export type Product = {
   readonly format: string;
   readonly sizes: Sizes;
   readonly x: Float32Array;
-  /** As the format holds it, and what its rows mean. */
+  /** As the format holds it, the scales of rows where it has some, and what the rows mean. */
   readonly w: Uint8Array;
+  readonly ofRows?: Uint8Array;
   readonly rows: readonly IntegerRow[];
 };
 
@@ -26,14 +27,16 @@ export type Result = { readonly y: Float32Array; readonly packed: Uint8Array };
 /** y [T, O], and the packed rows. @throws Error when a kernel wrote beside its tensors */
 export function multiply(
   bench: KernelBench,
-  { format, sizes: { T, K, O }, x, w, rows: [{ run }] }: Product,
+  { format, sizes: { T, K, O }, x, w, ofRows, rows: [{ run }] }: Product,
   { columns = 1, rows = 1, tiles = 0 }: Cuts = {},
 ): Result {
   bench.clear();
   const blocks = Math.ceil(K / INT8_BLOCK);
   const [xAt, packedAt] = [bench.reserve(4 * T * K), bench.reserve(blocks * T * BLOCK_BYTES)];
   const [wAt, yAt] = [bench.reserve(w.length, 2), bench.reserve(4 * T * O)];
+  const scalesAt = ofRows === undefined ? 0 : bench.reserve(ofRows.length);
   const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  if (ofRows !== undefined) bench.set(scalesAt, ofRows);
   bench.set(xAt, x);
   bench.set(wAt, w);
   const { pack_rows_int8, [`linear_${format}`]: linear } = bench.kernels;
@@ -41,7 +44,7 @@ export function multiply(
     pack_rows_int8(packedAt, xAt, K, T, run, scratch, begin, end);
   for (const [first, last] of ranges(T, rows, 1))
     for (const [begin, end] of ranges(O, columns, COLUMNS))
-      linear(yAt, packedAt, wAt, K, O, scratch, tiles, T, first, last, begin, end);
+      linear(yAt, packedAt, wAt, scalesAt, K, O, scratch, tiles, T, first, last, begin, end);
   const damaged = bench.damaged();
   if (damaged !== undefined) throw new Error(`wrote to byte ${damaged}, beside all tensors`);
   return {

@@ -8,7 +8,7 @@ import { q6k, regroupQ6K } from "../../src/formats/q6k.ts";
 import type { Random } from "../random.ts";
 import type { Product, Sizes } from "./int8-road.ts";
 
-export type Weights = { readonly w: Uint8Array; readonly rows: readonly IntegerRow[] };
+export type Weights = Pick<Product, "w" | "ofRows" | "rows">;
 
 /** Makes weights [O, K]; `extreme`: the largest that the format holds, with scales of 1. */
 type Make = (O: number, K: number, random: Random, extreme: boolean) => Weights;
@@ -42,19 +42,20 @@ function numbers(count: number, random: Random, all: number | false): Float32Arr
 export function packed(name: Packed, O: number, K: number, values: Float32Array): Weights {
   const format = findWeightFormat(name);
   if (format === undefined) throw new Error(`no format is called ${name}`);
-  const [w] = format.parts(O, K).map((n) => new Uint8Array(n));
-  format.packer?.([w], { rows: O, columns: K }).rows(values, 0, O);
+  const parts = format.parts(O, K).map((n) => new Uint8Array(n));
+  format.packer?.(parts, { rows: O, columns: K }).rows(values, 0, O);
+  const [w, ofRows] = parts;
   const blocks = Math.ceil(K / INT8_BLOCK);
-  const groupBytes = w.length / Math.ceil(O / 8);
+  const blockBytes = w.length / (Math.ceil(O / 8) * blocks);
+  const scaleBytes = ofRows === undefined ? 16 : 8;
   const view = new DataView(w.buffer);
-  const [head, scaleBytes] = name.endsWith("r") ? [32, 8] : [0, 16];
   const rows = Array.from({ length: O }, (_, row): IntegerRow => {
     const integers = new Int8Array(blocks * INT8_BLOCK);
     const scales = new Float32Array(blocks);
-    const [group, r] = [(row >> 3) * groupBytes, row & 7];
+    const r = row & 7;
     for (let block = 0; block < blocks; block++) {
-      const at = group + head + (block * (groupBytes - head)) / blocks;
-      scales[block] = head > 0 ? view.getInt8(at + r) : view.getFloat16(at + 2 * r, true);
+      const at = ((row >> 3) * blocks + block) * blockBytes;
+      scales[block] = ofRows ? view.getInt8(at + r) : view.getFloat16(at + 2 * r, true);
       for (let k = 0; k < INT8_BLOCK; k++)
         integers[block * INT8_BLOCK + k] = codeOf[name](w, at + scaleBytes + r * 4 + (k & 3), k);
     }
@@ -62,10 +63,10 @@ export function packed(name: Packed, O: number, K: number, values: Float32Array)
       integers,
       run: 32,
       scales,
-      ...(head > 0 && { ofRow: view.getFloat32(group + 4 * r, true) }),
+      ...(ofRows && { ofRow: new Float32Array(ofRows.buffer)[row] }),
     };
   });
-  return { w, rows };
+  return { w, ...(ofRows && { ofRows }), rows };
 }
 
 const nibble = (w: Uint8Array, at: number, k: number): number =>

@@ -188,9 +188,9 @@ test("doubly quantised scales are off by at most half a step of the dynamic map"
   // Steps of the map are at most 0.0141; the farthest scale is 1 away from the mean, and a little more.
   for (const [i, scale] of scales.entries())
     expect(Math.abs(out[i * 64] - scale)).toBeLessThan(0.0141 / 2 + 0.001);
-  expect(format.isFinite?.(parts, { rows: 1000, columns: 64 })).toBe(true);
+  expect(format.isFinite?.(parts)).toBe(true);
   parts[2].fill(255, 0, 4);
-  expect(format.isFinite?.(parts, { rows: 1000, columns: 64 })).toBe(false);
+  expect(format.isFinite?.(parts)).toBe(false);
 });
 
 test.each([

@@ -64,7 +64,7 @@ export type Encoded = {
 export type AddressOf = (t: Tensor, part?: number) => number;
 
 /** Scratch of products: the most is what kernels/linear-eight-rows.ts takes; linear-four-bit.ts takes a quarter of a row if that is more. */
-const PRODUCT_SCRATCH = 128 * 128 + 16 * 1280;
+const PRODUCT_SCRATCH = 128 * 128 + 128 + 16 * 1280;
 /** Queries that share a page while it is in the cache. */
 const QUERIES = 64;
 const MOST_ROWS = 16;

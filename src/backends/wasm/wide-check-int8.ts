@@ -32,7 +32,7 @@ export function int8Products(
   for (const format of ["q4", "q4r", "q6r", "q8", "q4k", "q6k"]) {
     kernels.pack_rows_int8(to, x, K, T, format === "q6k" ? 16 : 32, scratch, 0, T);
     for (const { rows, tiles } of WAYS) {
-      kernels[`linear_${format}`](at, to, weights, K, O, scratch, tiles, T, 0, rows, 0, O);
+      kernels[`linear_${format}`](at, to, weights, x, K, O, scratch, tiles, T, 0, rows, 0, O);
       at += rows * O * 4;
     }
   }

@@ -1,6 +1,7 @@
 // Checkpoints of our own methods: config.json has quantization_config { quant_method: "mistral_q4" or "mistral_q8", version: 2,
-// compute_dtype }. A quantised weight X is the tensor X, U8 [bytes], as formats/eight-rows.ts places it, and X.q4r_shape (or
-// another format's), I32 [2]: outputs and inputs. So it is read, or mapped, straight into its place. Others are plain tensors.
+// compute_dtype }. A quantised weight X is the tensor X, U8 [bytes], as formats/eight-rows.ts places it; in q4r and q6r also
+// X.q4r_scales, F32 [rows of whole groups]; and X.q4r_shape, I32 [2]: outputs and inputs. So it is read, or mapped, straight into
+// its place. Others are plain tensors.
 
 import { CheckpointError, InputError } from "../../errors.ts";
 import { GROUP } from "../../formats/eight-rows-scales.ts";
@@ -39,9 +40,19 @@ export function ownLayout(
       `saving ${name}: ${format.name} [${shape.join(", ")}]; our own checkpoints hold matrices in ${names}`,
     );
   }
-  const [bytes] = format.parts(shape[0], shape[1]);
+  const [bytes, scales] = format.parts(shape[0], shape[1]);
   return [
     { name, dtype: "U8", shape: [bytes], bytes: ([placed]: Parts) => placed },
+    ...(scales === undefined
+      ? []
+      : [
+          {
+            name: scalesName(name, format),
+            dtype: "F32" as const,
+            shape: [scales / 4],
+            bytes: ([, placed]: Parts) => placed,
+          },
+        ]),
     {
       name: shapeName(name, format),
       dtype: "I32",
@@ -53,6 +64,7 @@ export function ownLayout(
 
 const names = formats.map(({ name }) => name).join(", ");
 
+const scalesName = (weight: string, { name }: WeightFormat): string => `${weight}.${name}_scales`;
 const shapeName = (weight: string, { name }: WeightFormat): string => `${weight}.${name}_shape`;
 
 /**
@@ -82,24 +94,38 @@ export async function ownWeights(
       );
     }
     const [rows, columns] = await readShape(checkpoint, where, entry);
-    const placed = checkpoint.tensors.get(name);
-    const [bytes] = format.parts(rows, columns);
-    if (placed === undefined || placed.dtype !== "U8" || placed.bytes !== bytes) {
-      const came =
-        placed === undefined
-          ? "is missing"
-          : `is ${placed.dtype} [${placed.shape.join(", ")}], ${placed.bytes} bytes`;
-      throw new CheckpointError(
-        `${where} ${came}; expected U8 of ${bytes} bytes for ${format.name} [${rows}, ${columns}]; the file is damaged: quantise the model again`,
-      );
+    const [bytes, scales] = format.parts(rows, columns);
+    const expected = `${format.name} [${rows}, ${columns}]`;
+    const entries = [partOf(checkpoint, name, { dtype: "U8", bytes }, expected)];
+    if (scales !== undefined) {
+      const part = { dtype: "F32", bytes: scales };
+      entries.push(partOf(checkpoint, scalesName(name, format), part, expected));
     }
-    weights.set(name, placedOwn(checkpoint, placed, format, [rows, columns]));
-    used.add(name).add(entry.name);
+    weights.set(name, placedOwn(checkpoint, entries, format, [rows, columns]));
+    for (const tensor of [entry, ...entries]) used.add(tensor.name);
   }
   if (weights.size > 0) return { weights, used };
   throw new CheckpointError(
     `${checkpoint.dir}: config.json says ${String(settings.quant_method)}, but no tensor is called ${formats.map(({ name }) => `*.${name}_shape`).join(", ")}; ` +
       "are the weights and config.json of one checkpoint?",
+  );
+}
+
+/** @throws CheckpointError it is not there, or not of that type and size */
+function partOf(
+  checkpoint: Checkpoint,
+  name: string,
+  { dtype, bytes }: { dtype: string; bytes: number },
+  expected: string,
+): TensorEntry {
+  const entry = checkpoint.tensors.get(name);
+  if (entry !== undefined && entry.dtype === dtype && entry.bytes === bytes) return entry;
+  const came =
+    entry === undefined
+      ? "is missing"
+      : `is ${entry.dtype} [${entry.shape.join(", ")}], ${entry.bytes} bytes`;
+  throw new CheckpointError(
+    `${checkpoint.dir}: ${shown(name)} ${came}; expected ${dtype} of ${bytes} bytes for ${expected}; the file is damaged: quantise the model again`,
   );
 }
 
@@ -121,21 +147,20 @@ async function readShape(
 
 function placedOwn(
   checkpoint: Checkpoint,
-  entry: TensorEntry,
+  entries: readonly TensorEntry[],
   format: WeightFormat,
   [rows, columns]: readonly [rows: number, columns: number],
 ): StoredWeight {
   return placedWeight(checkpoint, {
-    ...{ name: entry.name, shape: [rows, columns], encoding: format.name, format },
-    sources: [{ entry }],
+    ...{ name: entries[0].name, shape: [rows, columns], encoding: format.name, format },
+    sources: entries.map((entry) => ({ entry })),
     // Whole groups of rows.
     cut(from, to) {
       const first = Math.floor(from / GROUP) * GROUP;
       const last = Math.min(rows, Math.ceil(to / GROUP) * GROUP);
-      const [begin] = format.parts(first, columns);
-      const [bytes] = format.parts(last - first, columns);
+      const ends = format.parts(last, columns);
       return {
-        ranges: [[begin, begin + bytes]],
+        ranges: format.parts(first, columns).map((begin, part) => [begin, ends[part]]),
         shape: { rows: last - first, columns },
         from: from - first,
         to: to - first,

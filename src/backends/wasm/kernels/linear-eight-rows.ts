@@ -3,7 +3,7 @@
 // a row: integers are exact within 32 k, and blocks of 32 k are added one after the other, in f32.
 
 import {
-  any_2x2, any_2x2_32, any_4x1, any_4x2, any_4x2_32, any_panel, any_stream_1, any_stream_2, bytesOf, panelBlocks, rowBytes,
+  any_2x2, any_2x2_32, any_4x1, any_4x2, any_4x2_32, any_panel, any_stream_1, any_stream_2, bytesOf, hasRowScales, panelBlocks,
 } from "./generated/tiles";
 import { X_BLOCK } from "./pack-rows-int8";
 
@@ -18,8 +18,8 @@ export const EIGHT_ROWS_ROWS: i32 = 128;
 const PANEL_ROWS: i32 = 6;
 /** Bytes of 32 columns of sums. */
 const SUMS: usize = 128;
-/** Bytes of scratch that a call needs: the sums, and a panel of any format, which stays in the first-level cache. */
-export const EIGHT_ROWS_SCRATCH: i32 = 128 * 128 + 16 * 1280;
+/** Bytes of scratch that a call needs: the sums, scales of rows, and a panel of any format, which stays in the first-level cache. */
+export const EIGHT_ROWS_SCRATCH: i32 = 128 * 128 + 128 + 16 * 1280;
 
 // A type parameter F stands for a format: see scripts/generate-formats.ts. 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2
 // at 128.
@@ -59,12 +59,8 @@ function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usi
   if (rows) any_4x1<F>(c, panel, x, blocks, xStride);
 }
 
-/** Multiplies sums of 32 columns by the scales of their rows of weights, which end where the groups' blocks begin. */
-function scaleRows(c: usize, rows: i32, scales: usize, w0: usize, w1: usize, w2: usize, w3: usize): void {
-  memory.copy(scales, w0 - 32, 32);
-  memory.copy(scales + 32, w1 - 32, 32);
-  memory.copy(scales + 64, w2 - 32, 32);
-  memory.copy(scales + 96, w3 - 32, 32);
+/** Multiplies sums of 32 columns by the scales of their rows of weights; behind the last group they are nobody's. */
+function scaleRows(c: usize, rows: i32, scales: usize): void {
   for (; rows > 0; --rows) {
     for (let at: usize = 0; at < SUMS; at += 16)
       v128.store(c + at, f32x4.mul(v128.load(c + at), v128.load(scales + at)));
@@ -96,20 +92,21 @@ function copyOut(y: usize, yStride: usize, c: usize, rows: i32, count: i32): voi
 // @ts-ignore: decorator
 @inline
 function linear<F>(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
   const blocks = (K + 31) >> 5, last = (O - 1) >> 3;
-  const groupBytes = rowBytes<F>() + bytesOf<F>(blocks);
+  const groupBytes = bytesOf<F>(blocks);
   const xStride = <usize>rowsOfStep * X_BLOCK, yStride = <usize>O << 2;
-  const panel = scratch + <usize>EIGHT_ROWS_ROWS * SUMS;
+  const scales = scratch + <usize>EIGHT_ROWS_ROWS * SUMS, panel = scales + SUMS;
   for (let o = begin; o < end; o += EIGHT_ROWS_COLUMNS) {
     const group = o >> 3, count = min(EIGHT_ROWS_COLUMNS, end - o);
     // Behind the last group it stands again; nobody sees those columns.
-    const first = w + rowBytes<F>();
-    const w0 = first + <usize>group * groupBytes, w1 = first + <usize>min(group + 1, last) * groupBytes;
-    const w2 = first + <usize>min(group + 2, last) * groupBytes, w3 = first + <usize>min(group + 3, last) * groupBytes;
+    const w0 = w + <usize>group * groupBytes, w1 = w + <usize>min(group + 1, last) * groupBytes;
+    const w2 = w + <usize>min(group + 2, last) * groupBytes, w3 = w + <usize>min(group + 3, last) * groupBytes;
     const all = rowEnd - rowBegin;
+    // The last columns may have fewer scales than vectors read.
+    if (hasRowScales<F>()) memory.copy(scales, ofRows + (<usize>o << 2), <usize>min(EIGHT_ROWS_COLUMNS, ((last + 1) << 3) - o) << 2);
     if (all < PANEL_ROWS) {
       let x = packed + <usize>rowBegin * X_BLOCK, c = scratch, rest = all;
       for (; rest > 1; rest -= 2) {
@@ -118,7 +115,7 @@ function linear<F>(
         c += 2 * SUMS;
       }
       if (rest) any_stream_1<F>(c, w0, w1, w2, w3, x, blocks, xStride);
-      if (rowBytes<F>()) scaleRows(scratch, all, panel, w0, w1, w2, w3);
+      if (hasRowScales<F>()) scaleRows(scratch, all, scales);
       copyOut(y + <usize>rowBegin * yStride + (<usize>o << 2), yStride, scratch, all, count);
       continue;
     }
@@ -133,7 +130,7 @@ function linear<F>(
         offset += bytesOf<F>(panelBlocks<F>());
         x += <usize>panelBlocks<F>() * xStride;
       }
-      if (rowBytes<F>()) scaleRows(scratch, rows, panel, w0, w1, w2, w3);
+      if (hasRowScales<F>()) scaleRows(scratch, rows, scales);
       copyOut(y + <usize>row * yStride + (<usize>o << 2), yStride, scratch, rows, count);
     }
   }
@@ -141,46 +138,46 @@ function linear<F>(
 
 /**
  * Columns [begin, end) of rows [rowBegin, rowEnd); begin is a multiple of 32, `rowsOfStep` the rows that `packed` has.
- * `tiles`: bits of the two constants above; the same bits come out.
+ * `tiles`: bits of the two constants above; the same bits come out. ofRows: the second part, where the format has one.
  */
 export function linear_q4(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<u8>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<u8>(y, packed, w, ofRows, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q4r(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<u32>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<u32>(y, packed, w, ofRows, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q6r(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<i32>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<i32>(y, packed, w, ofRows, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q8(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<i8>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<i8>(y, packed, w, ofRows, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q4k(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<u16>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<u16>(y, packed, w, ofRows, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }
 
 export function linear_q6k(
-  y: usize, packed: usize, w: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  linear<i16>(y, packed, w, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
+  linear<i16>(y, packed, w, ofRows, K, O, scratch, tiles, rowsOfStep, rowBegin, rowEnd, begin, end);
 }

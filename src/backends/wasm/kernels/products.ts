@@ -101,12 +101,12 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
     case LINEAR_INT8:
       if (format <= FORMAT_FP4_DQ)
         linear_nf4_int8(y, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q4) linear_q4(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q4R) linear_q4r(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q6R) linear_q6r(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q8) linear_q8(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
-      else if (format == FORMAT_Q4K) linear_q4k(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
-      else linear_q6k(y, x, p0, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4) linear_q4(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4R) linear_q4r(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q6R) linear_q6r(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q8) linear_q8(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else if (format == FORMAT_Q4K) linear_q4k(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
+      else linear_q6k(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
       return;
     case LINEAR_FIXED16:
       return linear_fixed16(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);

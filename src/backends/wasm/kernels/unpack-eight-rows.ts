@@ -1,5 +1,5 @@
 // unpack_q4, _q4r, _q6r, _q8, _q4k, _q6k: numbers of one row of weights that lie in groups of 8 rows, as f32. Exactly what
-// the bytes mean; layouts: src/formats/. p1, p2, p3 and param are not used: these formats have one part and no parameter.
+// the bytes mean; layouts: src/formats/. p1 is the second part of q4r and q6r; p2, p3 and param are not used.
 
 import { f16Limit, f16Mask, f16Ones, f16Scale, weight } from "./lanes";
 
@@ -35,31 +35,31 @@ function splatScale(p: usize): v128 {
   return f32x4.splat(weight<i16>(p));
 }
 
-/** The scale of row r of a group, in the block at `block`: u8 for q4, u32 for formats with scales of rows. */
+/** The scale of row r of the block at `block`: u8 for q4; u32 for formats with scales of rows, `ofRow` being this one's. */
 // @ts-ignore: decorator
 @inline
-function scaleOf<F>(group: usize, block: usize, r: usize): f32 {
+function scaleOf<F>(ofRow: usize, block: usize, r: usize): f32 {
   if (sizeof<F>() == 1) return weight<i16>(block + (r << 1));
-  return load<f32>(group + (r << 2)) * <f32>load<i8>(block + r);
+  return load<f32>(ofRow) * <f32>load<i8>(block + r);
 }
 
 // @ts-ignore: decorator
 @inline
-function unpackNibbles<F>(to: usize, p0: usize, K: i32, row: i32, k: i32, count: i32): void {
-  const head: usize = sizeof<F>() == 1 ? 0 : 32, codesAt: usize = sizeof<F>() == 1 ? 16 : 8, size: usize = codesAt + 128;
+function unpackNibbles<F>(to: usize, p0: usize, p1: usize, K: i32, row: i32, k: i32, count: i32): void {
+  const codesAt: usize = sizeof<F>() == 1 ? 16 : 8, size: usize = codesAt + 128;
   const zero = i16x8.splat(8), mask = i8x16.splat(15);
   const r = <usize>(row & 7);
-  const group = p0 + <usize>(row >> 3) * (head + <usize>((K + 31) >> 5) * size);
-  let block = group + head + <usize>(k >> 5) * size;
+  const ofRow = p1 + (<usize>row << 2);
+  let block = p0 + (<usize>(row >> 3) * <usize>((K + 31) >> 5) + <usize>(k >> 5)) * size;
   for (; count >= 32; count -= 32) {
-    const scale = f32x4.splat(scaleOf<F>(group, block, r)), codes = gather(block + codesAt + (r << 2));
+    const scale = f32x4.splat(scaleOf<F>(ofRow, block, r)), codes = gather(block + codesAt + (r << 2));
     storeCodes(to, v128.and(codes, mask), zero, scale);
     storeCodes(to + 64, i8x16.shr_u(codes, 4), zero, scale);
     to += 128;
     block += size;
   }
   if (!count) return;
-  const scale = scaleOf<F>(group, block, r);
+  const scale = scaleOf<F>(ofRow, block, r);
   for (let i: usize = 0; i < <usize>count; i++) {
     const byte = <i32>load<u8>(block + codesAt + (r << 2) + ((i & 12) << 3) + (i & 3));
     store<f32>(to + (i << 2), <f32>((i < 16 ? byte & 15 : byte >> 4) - 8) * scale);
@@ -69,13 +69,13 @@ function unpackNibbles<F>(to: usize, p0: usize, K: i32, row: i32, k: i32, count:
 export function unpack_q4(
   to: usize, p0: usize, p1: usize, p2: usize, p3: usize, param: i32, K: i32, row: i32, k: i32, count: i32,
 ): void {
-  unpackNibbles<u8>(to, p0, K, row, k, count);
+  unpackNibbles<u8>(to, p0, p1, K, row, k, count);
 }
 
 export function unpack_q4r(
   to: usize, p0: usize, p1: usize, p2: usize, p3: usize, param: i32, K: i32, row: i32, k: i32, count: i32,
 ): void {
-  unpackNibbles<u32>(to, p0, K, row, k, count);
+  unpackNibbles<u32>(to, p0, p1, K, row, k, count);
 }
 
 export function unpack_q6r(
@@ -83,10 +83,10 @@ export function unpack_q6r(
 ): void {
   const zero = i16x8.splat(32), mask = i8x16.splat(15), three = i8x16.splat(3);
   const r = <usize>(row & 7);
-  const group = p0 + <usize>(row >> 3) * (32 + <usize>((K + 31) >> 5) * 200);
-  let block = group + 32 + <usize>(k >> 5) * 200;
+  const ofRow = p1 + (<usize>row << 2);
+  let block = p0 + (<usize>(row >> 3) * <usize>((K + 31) >> 5) + <usize>(k >> 5)) * 200;
   for (; count >= 32; count -= 32) {
-    const scale = f32x4.splat(scaleOf<u32>(group, block, r)), at = block + 8 + (r << 2);
+    const scale = f32x4.splat(scaleOf<u32>(ofRow, block, r)), at = block + 8 + (r << 2);
     const low = gather(at), high = twoRuns(at + 128);
     storeCodes(to, v128.or(v128.and(low, mask), i8x16.shl(v128.and(high, three), 4)), zero, scale);
     storeCodes(to + 64, v128.or(i8x16.shr_u(low, 4), i8x16.shl(v128.and(i8x16.shr_u(high, 4), three), 4)), zero, scale);
@@ -94,7 +94,7 @@ export function unpack_q6r(
     block += 200;
   }
   if (!count) return;
-  const scale = scaleOf<u32>(group, block, r), at = block + 8 + (r << 2);
+  const scale = scaleOf<u32>(ofRow, block, r), at = block + 8 + (r << 2);
   for (let i: usize = 0; i < <usize>count; i++) {
     const low = <i32>load<u8>(at + ((i & 12) << 3) + (i & 3)) >> (<i32>i & 16 ? 4 : 0);
     const high = <i32>load<u8>(at + 128 + ((i & 4) << 3) + (i & 3)) >> ((<i32>i & 24) >> 2);
