@@ -77,7 +77,10 @@ async function weightsOf(
     if (used.has(name)) continue;
     tensors.set(name, entry);
     const weight = plainWeight(checkpoint, entry);
-    if (weight !== undefined) all.set(name, weight);
+    if (weight === undefined) continue;
+    // Beside quantised weights it may be mapped with them; a model of plain ones is read.
+    const file = { path: entry.file, parts: [{ offset: entry.offset, bytes: entry.bytes }] };
+    all.set(name, settings === undefined ? weight : { ...weight, file });
   }
   return { dir: checkpoint.dir, weights: all, tensors, close: () => checkpoint.close() };
 }

@@ -132,10 +132,27 @@ describe("what is mapped", () => {
     expect(spans[0].from + spans[0].bytes).toBe(20_500_007 + (ROWS * COLUMNS) / 16);
   });
 
-  test("nothing that lies in two memories, is small, or is scattered", () => {
+  test("nothing that lies in two memories, is small, or whose parts are scattered", () => {
     expect(fileSpans([wanted(plain, 0, 1)])).toEqual([]);
     expect(fileSpans([wanted(packed, 0)])).toEqual([]);
-    const far = spec("far", "f32", 1003 + 40_000_000);
-    expect(fileSpans([wanted(plain, 0), wanted(far, 0)])).toEqual([]);
+    const scattered = spec("scattered", "nf4-64", 1003, 1003 + 100_000_000);
+    expect(fileSpans([wanted(scattered, 0)])).toEqual([]);
+  });
+
+  test("what belongs to others, when it is much, is left out: a piece before and one behind it", () => {
+    const near = spec("near", "f32", 1003 + 17_000_000);
+    const far = spec("far", "f32", 1003 + 60_000_000);
+    const spans = fileSpans([wanted(far, 0), wanted(near, 0), wanted(plain, 0)]);
+    expect(spans.map(({ from, leaves }) => [from, leaves.map(({ name }) => name)])).toEqual([
+      [1003, ["plain", "near"]],
+      [60_001_003, ["far"]],
+    ]);
+    const other = wanted(spec("other", "f32", 1003 + 34_000_000), 1);
+    const mixed = fileSpans([wanted(plain, 0), wanted(near, 0), other, wanted(far, 0)]);
+    expect(mixed.map(({ shard, leaves }) => [shard, leaves.length])).toEqual([
+      [0, 2],
+      [0, 1],
+      [1, 1],
+    ]);
   });
 });

@@ -1,5 +1,5 @@
-// Which pieces of files are mapped into a shard, instead of being read: the bytes from the first to the last of a file's
-// tensors that belong there, when few others lie between them. Knows no system calls and no addresses.
+// Which pieces of files are mapped into a shard, instead of being read: from one of a file's tensors that belong there to the
+// next, as long as few other bytes lie between them. Knows no system calls and no addresses.
 
 import type { LeafSpec } from "../backend.ts";
 
@@ -23,6 +23,9 @@ const WASTE = 1.25;
 /** Less than this is read sooner than mapped. */
 const LEAST = 1 << 24;
 
+/** Bytes of a file from the first to the last part of a leaf, and how many of them it uses. */
+type Stretch = { leaves: LeafSpec[]; from: number; to: number; used: number };
+
 export function fileSpans(wanted: readonly Wanted[]): FileSpan[] {
   const groups = Map.groupBy(
     wanted.filter(({ spec, shards }) => spec.file !== undefined && shards.length === 1),
@@ -30,12 +33,34 @@ export function fileSpans(wanted: readonly Wanted[]): FileSpan[] {
   );
   return [...groups.values()].flatMap((group) => {
     const [{ spec, shards }] = group;
-    const parts = group.flatMap((w) => w.spec.file?.parts ?? []).filter((part) => "offset" in part);
-    const from = Math.min(...parts.map(({ offset }) => offset));
-    const bytes = Math.max(...parts.map((part) => part.offset + part.bytes)) - from;
-    const used = parts.reduce((sum, part) => sum + part.bytes, 0);
-    if (bytes < LEAST || bytes > used * WASTE) return [];
-    const leaves = group.map((w) => w.spec);
-    return [{ shard: shards[0], path: spec.file?.path ?? "", from, bytes, leaves }];
+    const stretches = joined(group.map((w) => stretchOf(w.spec)));
+    return stretches
+      .filter(({ from, to, used }) => to - from >= LEAST && to - from <= used * WASTE)
+      .map(({ leaves, from, to }) => ({
+        ...{ shard: shards[0], path: spec.file?.path ?? "", from, bytes: to - from, leaves },
+      }));
   });
+}
+
+function stretchOf(leaf: LeafSpec): Stretch {
+  const parts = (leaf.file?.parts ?? []).filter((part) => "offset" in part);
+  return {
+    leaves: [leaf],
+    from: Math.min(...parts.map(({ offset }) => offset)),
+    to: Math.max(...parts.map(({ offset, bytes }) => offset + bytes)),
+    used: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+/** Neighbours in the file become one, unless what lies between them is much of it. */
+function joined(stretches: readonly Stretch[]): Stretch[] {
+  const all: Stretch[] = [];
+  for (const next of stretches.toSorted((a, b) => a.from - b.from)) {
+    const last = all.at(-1);
+    const used = (last?.used ?? 0) + next.used;
+    const to = Math.max(last?.to ?? 0, next.to);
+    if (last === undefined || to - last.from > used * WASTE) all.push({ ...next });
+    else Object.assign(last, { leaves: [...last.leaves, ...next.leaves], to, used });
+  }
+  return all;
 }
