@@ -75,7 +75,6 @@ function choice(suffix: string, parameters: string): string {
   const names = parameters.replaceAll(/: \w+/g, "");
   const having = formats.filter(({ shift }) => shift !== undefined || !suffix.endsWith("_32"));
   return `
-// @ts-ignore: decorator
 @inline
 export function any_${suffix}<F>(${parameters}): void {
     ${each(having, (format) => `if (${is(format)}) return ${format.name}_${suffix}(${names});`)}
@@ -92,7 +91,6 @@ function sizes(
   of: (format: Format) => string,
 ): string {
   return `
-// @ts-ignore: decorator
 @inline
 export function ${name}<F>(${parameters}): ${type} {
     ${each(formats, (format) => `if (${is(format)}) return ${of(format)};`)}
