@@ -1,6 +1,6 @@
 // Names the machine of a benchmark: a figure without it says little. Linux; elsewhere what Node knows.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, loadavg, release, totalmem, type } from "node:os";
 
 export type Machine = {
@@ -34,6 +34,16 @@ export function thisMachine(): Machine {
     node: process.version,
     loadBefore: loadavg()[0],
   };
+}
+
+/** Lets the system forget what it keeps of files, where it may be asked to (root on Linux). @returns whether it has */
+export function dropFileCache(): boolean {
+  try {
+    writeFileSync("/proc/sys/vm/drop_caches", "3");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Resident bytes of a process now, and at most so far. */

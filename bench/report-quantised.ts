@@ -38,9 +38,10 @@ export function quantised(runs: readonly QuantisedResult[], several: boolean): s
 
 Whole models through their own loops: prefill of a prompt with a new cache, and greedy decode after 16 tokens; the time of a call
 for one token is taken off. Sides take turns in one run, each in a process of its own, loaded anew for each turn where they do not
-fit into memory together. "As the command runs" is with V8's 256-bit vectors; "no flag" is what a library user gets without asking.
-llama.cpp reads Q4_0 as \`llama-quantize\` makes it from the same weights, with its cache in float16 (its default); ours is in
-float32. Peak memory counts pages of mapped files that were read.`,
+fit into memory together: from the disk, where the system can be asked to forget files (as root). "As the command runs" is with V8's 256-bit vectors; "no flag" is what a library user gets without asking.
+llama.cpp reads Q4_0 as \`llama-quantize\` makes it from the same weights (4.5 bits a weight, the head in 6.6), with its cache in
+float16; q4 has 4.25 bits and a head in 6.25. Our cache is in float16 too with activations of 8 bits (q4, q8, int8), else in
+float32: the defaults of both. Peak memory counts pages of mapped files that were read.`,
     ...runs.map((run) => ofRun(run, several)),
   ].join("\n\n");
 }

@@ -3,7 +3,7 @@
 
 import type { Member } from "./contestants/member.ts";
 import type { RemoteContestant } from "./contestants/protocol.ts";
-import { residentBytes } from "./machine.ts";
+import { dropFileCache, residentBytes } from "./machine.ts";
 import { median } from "./statistics.ts";
 
 export type Rounds = {
@@ -28,6 +28,8 @@ export async function takeTurns(team: readonly Member[], plan: Rounds): Promise<
     for (let round = 0; round < plan.rounds; round++) {
       for (const member of team) {
         if (round >= (member.side.brief?.rounds ?? plan.rounds)) continue;
+        // What a large side left of others' files in small pages would slow down whoever comes after it.
+        if (plan.reloaded) dropFileCache();
         await member.attempt(async (contestant) => {
           if (round === 0) await plan.check(member, contestant);
           await turn(round, member, contestant, plan);

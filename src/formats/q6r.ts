@@ -1,6 +1,6 @@
 // q6r: what `{ method: "q4" }` makes of the head: 6 bits a weight, scales as in q4r; 6.25 bits. A number is scale · (code − 32).
-// Codes: their low four bits in four runs as q4 has them, then their high two in two runs,
-// quads i, i + 2, i + 4 and i + 6 of run i in a byte. Layout: eight-rows.ts, eight-rows-scales.ts.
+// Codes: their low four bits in four runs as q4 has them, then their high two in two runs, quads i, i + 2, i + 4 and i + 6 of run i
+// in a byte. Layout: eight-rows.ts, eight-rows-scales.ts.
 
 import { ofRows } from "./eight-rows-scales.ts";
 import { eightRowsFormat, fittedScale } from "./eight-rows.ts";
