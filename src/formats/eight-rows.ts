@@ -81,6 +81,16 @@ export function fittedScale(values: Float32Array, from: number, zero: number): n
   return Math.fround((products + products2) / (squares + squares2));
 }
 
+/**
+ * The code of x, a number over its scale, in codes of 0 to 2 · `zero` − 1: half up, then cut off. Above all others may be the
+ * largest number with the other sign, which has no code of its own; below them, where a scale was rounded, the largest itself.
+ */
+export function cutOff(x: number, zero: number): number {
+  const rounded = Math.fround(x + (zero + 0.5)) | 0;
+  const most = 2 * zero - 1;
+  return rounded > most ? most : rounded < 0 ? 0 : rounded;
+}
+
 const groupsOf = (rows: number): number => Math.ceil(rows / GROUP);
 const blocksOf = (columns: number): number => Math.ceil(columns / BLOCK);
 

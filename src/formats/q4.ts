@@ -4,6 +4,7 @@
 
 import { halves } from "./eight-rows-scales.ts";
 import {
+  cutOff,
   type EightRows,
   eightRowsFormat,
   groupRows,
@@ -12,6 +13,8 @@ import {
   ungroupRows,
 } from "./eight-rows.ts";
 import type { MatrixShape, WeightFormat } from "./weight-format.ts";
+
+const code = (x: number): number => cutOff(x, 8);
 
 /** Codes of q4 and q4r. */
 export const nibbles: Omit<EightRows, "name" | "scales"> = {
@@ -38,15 +41,6 @@ export const nibbles: Omit<EightRows, "name" | "scales"> = {
     }
   },
 };
-
-/**
- * Half up, then cut off. Above all others may be the largest number with the other sign, which has no code of its own; below
- * them, where a scale was rounded, the largest itself.
- */
-function code(x: number): number {
-  const rounded = Math.fround(x + 8.5) | 0;
-  return rounded > 15 ? 15 : rounded < 0 ? 0 : rounded;
-}
 
 export const q4: WeightFormat = eightRowsFormat({ ...nibbles, name: "q4", scales: halves });
 

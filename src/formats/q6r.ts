@@ -3,11 +3,13 @@
 // in a byte. Layout: eight-rows.ts, eight-rows-scales.ts.
 
 import { ofRows } from "./eight-rows-scales.ts";
-import { eightRowsFormat, fittedScale } from "./eight-rows.ts";
+import { cutOff, eightRowsFormat, fittedScale } from "./eight-rows.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
 /** Where the runs of high bits begin. */
 const HIGH = 128;
+
+const code = (x: number): number => cutOff(x, 32);
 
 export const q6r: WeightFormat = eightRowsFormat({
   name: "q6r",
@@ -40,9 +42,3 @@ export const q6r: WeightFormat = eightRowsFormat({
     }
   },
 });
-
-/** Half up, then cut off, as in q4. */
-function code(x: number): number {
-  const rounded = Math.fround(x + 32.5) | 0;
-  return rounded > 63 ? 63 : rounded < 0 ? 0 : rounded;
-}

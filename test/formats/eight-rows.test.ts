@@ -5,32 +5,14 @@ import { ggufFormats } from "../../src/formats/gguf-types.ts";
 import { q4, regroupQ4, ungroupQ4 } from "../../src/formats/q4.ts";
 import { q8, regroupQ8, ungroupQ8 } from "../../src/formats/q8.ts";
 import { roundToInt8 } from "../../src/formats/int8-road.ts";
-import type { MatrixShape, WeightFormat } from "../../src/formats/weight-format.ts";
 import { seeded } from "../random.ts";
+import { packed, unpacked } from "./packed-rows.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 import { shared } from "../shared.ts";
 
 const golden = readSafetensors(shared("goldens/quant/gguf.safetensors"));
 const floats = (name: string): Float32Array => golden.get(name)?.data as Float32Array;
 const bytesOf = (name: string): Uint8Array => golden.get(name)?.data as Uint8Array;
-
-function packed(format: WeightFormat, values: Float32Array, shape: MatrixShape): Uint8Array[] {
-  const parts = format.parts(shape.rows, shape.columns).map((n) => new Uint8Array(n).fill(255));
-  const packer = format.packer?.(parts, shape);
-  const step = format.step(shape.columns);
-  for (let from = 0; from < shape.rows; from += step) {
-    const to = Math.min(from + step, shape.rows);
-    packer?.rows(values.subarray(from * shape.columns, to * shape.columns), from, to);
-  }
-  packer?.finish();
-  return parts;
-}
-
-function unpacked(format: WeightFormat, parts: Uint8Array[], shape: MatrixShape): Float32Array {
-  const out = new Float32Array(shape.rows * shape.columns);
-  format.unpack(parts, shape, 0, shape.rows, out);
-  return out;
-}
 
 const kinds = [
   { format: q4, gguf: "Q4_0", blockBytes: 18, regroup: regroupQ4, ungroup: ungroupQ4 },

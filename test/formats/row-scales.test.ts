@@ -3,30 +3,13 @@
 import { describe, expect, test } from "vitest";
 import { q4r } from "../../src/formats/q4r.ts";
 import { q6r } from "../../src/formats/q6r.ts";
-import type { MatrixShape, WeightFormat } from "../../src/formats/weight-format.ts";
 import { seeded } from "../random.ts";
+import { packed, unpacked } from "./packed-rows.ts";
 
 const kinds = [
   { format: q4r, zero: 8, blockBytes: 136 },
   { format: q6r, zero: 32, blockBytes: 200 },
 ] as const;
-
-function packed(format: WeightFormat, values: Float32Array, shape: MatrixShape): Uint8Array[] {
-  const parts = format.parts(shape.rows, shape.columns).map((n) => new Uint8Array(n).fill(255));
-  const packer = format.packer?.(parts, shape);
-  for (let from = 0; from < shape.rows; from += 8) {
-    const to = Math.min(from + 8, shape.rows);
-    packer?.rows(values.subarray(from * shape.columns, to * shape.columns), from, to);
-  }
-  packer?.finish();
-  return parts;
-}
-
-function unpacked(format: WeightFormat, parts: Uint8Array[], shape: MatrixShape): Float32Array {
-  const out = new Float32Array(shape.rows * shape.columns);
-  format.unpack(parts, shape, 0, shape.rows, out);
-  return out;
-}
 
 /** What the file's head says of a number's place: its row's scale, its block's factor, its code. */
 function read(
