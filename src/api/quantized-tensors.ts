@@ -5,7 +5,7 @@ import { bitsandbytesLayout } from "../checkpoint/quantized/save-bitsandbytes.ts
 import { ownLayout, ownSettings } from "../checkpoint/quantized/own.ts";
 import type { PlannedTensor, TensorToSave } from "../checkpoint/save-safetensors.ts";
 import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts";
-import { storedWeight, untie } from "../engine/core.ts";
+import { storedWeight, untie } from "../engine/load-model.ts";
 import { keptAs } from "../engine/kept-formats.ts";
 import { fill } from "../engine/load.ts";
 import { findFormat, type Format } from "../formats/format.ts";

@@ -2,22 +2,14 @@
 // knows no threads and no messages. Steps run one at a time, whatever calls they belong to.
 
 import { Aborted, type Backend } from "../backends/backend.ts";
-import { openGgufWeights } from "../checkpoint/gguf-weights.ts";
-import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts";
-import { openWeights } from "../checkpoint/weight-source.ts";
-import { CheckpointError, InputError, MemoryError } from "../errors.ts";
-import { findFormat } from "../formats/format.ts";
-import type { DTypeOf } from "../generate/record.ts";
+import { InputError, MemoryError } from "../errors.ts";
 import { PagePool } from "../generate/pages.ts";
-import { Runner } from "../generate/runner.ts";
-import { checkWeights, type WeightMatch } from "../models/config-weights.ts";
-import { MistralConfig } from "../models/config.ts";
+import type { Runner } from "../generate/runner.ts";
 import { BatchCache } from "./batch-cache.ts";
 import { forward, type ForwardEnvironment } from "./forward.ts";
 import { GenerationLoop } from "./generation.ts";
-import { keptAs } from "./kept-formats.ts";
-import { type LoadProgress, loadWeights } from "./load.ts";
-import { unheeded } from "./unheeded.ts";
+import { loadModel } from "./load-model.ts";
+import type { LoadProgress } from "./load.ts";
 import type {
   CacheRequest,
   CacheState,
@@ -29,7 +21,6 @@ import type {
   MemoryReport,
   ModelSource,
 } from "./messages.ts";
-import { roundedTo } from "./rounded-weight.ts";
 
 /** A call in progress, as the engine sees it. */
 export type Call = {
@@ -92,28 +83,9 @@ export class EngineCore {
     hooks: EngineHooks,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<{ core: EngineCore; report: LoadReport }> {
-    const { head } = model;
-    const config = new MistralConfig(model.config);
-    const source = await openSource(model);
-    try {
-      const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
-      const match = await untie(config, source, checkWeights(config, source, kind), kind);
-      const stored = (leaf: string): StoredWeight =>
-        roundedTo(model.dtype, storedWeight(source, match, leaf));
-      const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
-      const runner = new Runner(config, backend, dtypeOf, model.cacheDtype);
-      const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
-      const nonFinite = hooks.weightsAreThere
-        ? []
-        : await loadWeights(backend, leaves, stored, onProgress, model.disableMmap);
-      hooks.placed();
-      const core = new EngineCore(runner, backend, hooks, model.attention === "eager");
-      const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
-      const notes = unheeded(model, leaves, stored, dtypeOf);
-      return { core, report: { info: match.info, nonFinite, dtype, notes } };
-    } finally {
-      await source.close();
-    }
+    const { runner, report } = await loadModel(model, backend, hooks.weightsAreThere, onProgress);
+    hooks.placed();
+    return { core: new EngineCore(runner, backend, hooks, model.attention === "eager"), report };
   }
 
   async forward(request: ForwardRequest, call: Call): Promise<ForwardResult> {
@@ -295,50 +267,4 @@ function checkPast(cache: BatchCache | undefined, past: number | undefined): voi
     `past_key_values: the cache had ${past} columns when this call was made, and has ${cache.frame} now: ` +
       "another call used it meanwhile; await each call before the next, or give each its own fork()",
   );
-}
-
-/** A tied model whose file holds two different matrices is not tied, as in Transformers. */
-export async function untie(
-  config: MistralConfig,
-  source: WeightSource,
-  match: WeightMatch,
-  kind: "MistralForCausalLM" | "MistralModel",
-): Promise<WeightMatch> {
-  if (!match.bothTiedStored) return match;
-  const embedding = storedWeight(source, match, "model.embed_tokens.weight");
-  const head = storedWeight(source, match, "lm_head.weight");
-  const [rows, columns] = embedding.shape;
-  const step = Math.max(1, Math.floor(2 ** 22 / columns));
-  for (let from = 0; from < rows; from += step) {
-    const to = Math.min(from + step, rows);
-    const [a, b] = [embedding, head].map(() => new Float32Array((to - from) * columns));
-    await embedding.readRows(from, to, a);
-    await head.readRows(from, to, b);
-    if (a.every((value, i) => Object.is(value, b[i]))) continue;
-    config.tie_word_embeddings = false;
-    return checkWeights(config, source, kind);
-  }
-  return match;
-}
-
-/** The weights of a model's folder, or of its GGUF file. */
-function openSource({
-  dir,
-  subfolder,
-  variant,
-  ggufFile,
-  config,
-}: ModelSource): Promise<WeightSource> {
-  if (ggufFile !== undefined) return openGgufWeights(ggufFile);
-  return openWeights(dir, { subfolder, variant }, config);
-}
-
-export function storedWeight(
-  { dir, weights }: WeightSource,
-  match: WeightMatch,
-  leaf: string,
-): StoredWeight {
-  const stored = weights.get(match.names.get(leaf) ?? leaf);
-  if (stored === undefined) throw new CheckpointError(`${dir}: tensor ${leaf} is missing`);
-  return stored;
 }

@@ -1,0 +1,97 @@
+// Brings a model into a backend: opens its checkpoint, decides how each weight is kept, and loads the weights.
+// Knows no calls and no cache.
+
+import type { Backend } from "../backends/backend.ts";
+import { openGgufWeights } from "../checkpoint/gguf-weights.ts";
+import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts";
+import { openWeights } from "../checkpoint/weight-source.ts";
+import { CheckpointError } from "../errors.ts";
+import { findFormat } from "../formats/format.ts";
+import type { DTypeOf } from "../generate/record.ts";
+import { Runner } from "../generate/runner.ts";
+import { checkWeights, type WeightMatch } from "../models/config-weights.ts";
+import { MistralConfig } from "../models/config.ts";
+import { keptAs } from "./kept-formats.ts";
+import { type LoadProgress, loadWeights } from "./load.ts";
+import type { LoadReport, ModelSource } from "./messages.ts";
+import { roundedTo } from "./rounded-weight.ts";
+import { unheeded } from "./unheeded.ts";
+
+/**
+ * Loads the model that `model` names into the backend.
+ * @param weightsAreThere the backend was adopted with all weights in it
+ * @throws CheckpointError, MemoryError; nothing stays allocated
+ */
+export async function loadModel(
+  model: ModelSource,
+  backend: Backend,
+  weightsAreThere: boolean,
+  onProgress: (progress: LoadProgress) => void,
+): Promise<{ runner: Runner; report: LoadReport }> {
+  const { head } = model;
+  const config = new MistralConfig(model.config);
+  const source = await openSource(model);
+  try {
+    const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
+    const match = await untie(config, source, checkWeights(config, source, kind), kind);
+    const stored = (leaf: string): StoredWeight =>
+      roundedTo(model.dtype, storedWeight(source, match, leaf));
+    const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
+    const runner = new Runner(config, backend, dtypeOf, model.cacheDtype);
+    const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
+    const nonFinite = weightsAreThere
+      ? []
+      : await loadWeights(backend, leaves, stored, onProgress, model.disableMmap);
+    const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
+    const notes = unheeded(model, leaves, stored, dtypeOf);
+    return { runner, report: { info: match.info, nonFinite, dtype, notes } };
+  } finally {
+    await source.close();
+  }
+}
+
+/** A tied model whose file holds two different matrices is not tied, as in Transformers. */
+export async function untie(
+  config: MistralConfig,
+  source: WeightSource,
+  match: WeightMatch,
+  kind: "MistralForCausalLM" | "MistralModel",
+): Promise<WeightMatch> {
+  if (!match.bothTiedStored) return match;
+  const embedding = storedWeight(source, match, "model.embed_tokens.weight");
+  const head = storedWeight(source, match, "lm_head.weight");
+  const [rows, columns] = embedding.shape;
+  const step = Math.max(1, Math.floor(2 ** 22 / columns));
+  for (let from = 0; from < rows; from += step) {
+    const to = Math.min(from + step, rows);
+    const [a, b] = [embedding, head].map(() => new Float32Array((to - from) * columns));
+    await embedding.readRows(from, to, a);
+    await head.readRows(from, to, b);
+    if (a.every((value, i) => Object.is(value, b[i]))) continue;
+    config.tie_word_embeddings = false;
+    return checkWeights(config, source, kind);
+  }
+  return match;
+}
+
+/** The weights of a model's folder, or of its GGUF file. */
+function openSource({
+  dir,
+  subfolder,
+  variant,
+  ggufFile,
+  config,
+}: ModelSource): Promise<WeightSource> {
+  if (ggufFile !== undefined) return openGgufWeights(ggufFile);
+  return openWeights(dir, { subfolder, variant }, config);
+}
+
+export function storedWeight(
+  { dir, weights }: WeightSource,
+  match: WeightMatch,
+  leaf: string,
+): StoredWeight {
+  const stored = weights.get(match.names.get(leaf) ?? leaf);
+  if (stored === undefined) throw new CheckpointError(`${dir}: tensor ${leaf} is missing`);
+  return stored;
+}
