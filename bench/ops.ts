@@ -64,7 +64,7 @@ async function main(dir: string): Promise<void> {
   const { core } = await EngineCore.load(
     { dir, config: config.to_dict(), dtype: format.name, attention: "flash", head: "causal" },
     backend,
-    { beforeStep: async () => {}, stoppable: () => {}, placed: () => {}, weightsAreThere: false },
+    { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
     () => {},
   );
   const prompt = Number(flags.prompt);

@@ -2,7 +2,7 @@
 
 const STOP = 0;
 const MAIL = 1;
-const DEAF = 2;
+const OWNER = 2;
 
 export class Control {
   readonly buffer: SharedArrayBuffer;
@@ -26,13 +26,16 @@ export class Control {
     Atomics.store(this.#words, STOP, 0);
   }
 
-  /** Whether a running step may be asked to stop: not one that was stopped for others' sake time and again. */
-  get stoppable(): boolean {
-    return Atomics.load(this.#words, DEAF) === 0;
+  /**
+   * The id of the call that alone has rows in the running step, modulo 2³¹; 0: several calls have, or none. Only its abort may
+   * stop the step; another call's abort takes effect when the step ends.
+   */
+  get owner(): number {
+    return Atomics.load(this.#words, OWNER);
   }
 
-  set stoppable(may: boolean) {
-    Atomics.store(this.#words, DEAF, may ? 0 : 1);
+  set owner(call: number) {
+    Atomics.store(this.#words, OWNER, call);
   }
 
   /** Counts a message that was posted to the worker. */

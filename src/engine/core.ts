@@ -1,7 +1,7 @@
 // The engine proper: one loaded model on one backend, its cache pages, and the calls on it. Runs in the worker (or in a test);
 // knows no threads and no messages. Steps run one at a time, whatever calls they belong to.
 
-import { Aborted, type Backend } from "../backends/backend.ts";
+import type { Backend } from "../backends/backend.ts";
 import { InputError, MemoryError } from "../errors.ts";
 import { PagePool } from "../generate/pages.ts";
 import type { Runner } from "../generate/runner.ts";
@@ -10,6 +10,7 @@ import { forward, type ForwardEnvironment } from "./forward.ts";
 import { GenerationLoop } from "./generation.ts";
 import { loadModel } from "./load-model.ts";
 import type { LoadProgress } from "./load.ts";
+import { type Call, type Step, type StepHooks, Steps } from "./steps.ts";
 import type {
   CacheRequest,
   CacheState,
@@ -22,20 +23,8 @@ import type {
   ModelSource,
 } from "./messages.ts";
 
-/** A call in progress, as the engine sees it. */
-export type Call = {
-  /** @throws what tells the caller's side that its call ended by its own wish */
-  throwIfAborted(): void;
-  /** It may be aborted, even when it is done but its caller does not know yet: the cache that it was given must stay. */
-  readonly abortable?: boolean;
-};
-
 /** What the engine needs of the thread that it runs on. */
-export type EngineHooks = {
-  /** Clears the stop word, then lets waiting messages in: an abort that comes later finds the step, an earlier one is known now. */
-  beforeStep(): Promise<void>;
-  /** Whether aborts may stop the step that follows; they are known after it in any case. */
-  stoppable(may: boolean): void;
+export type EngineHooks = StepHooks & {
   /** Leaves were placed: what the backend shares has changed. */
   placed(): void;
   /** The backend was adopted with all weights in it. */
@@ -43,9 +32,6 @@ export type EngineHooks = {
   /** How many engines served these callers before. */
   readonly life?: number;
 };
-
-/** Aborts of others that a step puts up with: those that come faster than it can end would hold it up for ever. */
-const MOST_STOPS = 2;
 
 export class EngineCore {
   readonly runner: Runner;
@@ -57,14 +43,14 @@ export class EngineCore {
   readonly #caches = new Map<number, BatchCache>();
   /** Per cache in use: resolves when the calls on it so far are over. */
   readonly #cacheTurns = new Map<number, Promise<void>>();
+  readonly #steps: Steps;
   #nextCache: number;
-  /** Resolves when the steps asked for so far have run. */
-  #turn: Promise<void> = Promise.resolve();
 
   private constructor(runner: Runner, backend: Backend, hooks: EngineHooks, eager: boolean) {
     this.runner = runner;
     this.#backend = backend;
     this.#hooks = hooks;
+    this.#steps = new Steps(hooks);
     this.#nextCache = (hooks.life ?? 0) * 2 ** 32 + 1;
     this.#env = {
       ...{ runner, pool: this.pool, eager },
@@ -166,23 +152,13 @@ export class EngineCore {
     return this.#state(id, cache);
   }
 
-  /**
-   * Runs one step when no other runs; one that was stopped for another call's sake runs again, in the end undisturbed.
-   * @throws when `call` was aborted
-   */
+  /** Runs one step of one call when no other runs. @throws when `call` was aborted */
   async step<T>(call: Call, run: () => Promise<T>): Promise<T> {
-    return this.#inTurn(async () => {
-      for (let stops = 0; ; stops++) {
-        this.#hooks.stoppable(stops < MOST_STOPS);
-        await this.#hooks.beforeStep();
-        call.throwIfAborted();
-        try {
-          return await run();
-        } catch (error) {
-          if (!(error instanceof Aborted)) throw error;
-        }
-      }
-    });
+    const prepare = (): Step<T> => {
+      call.throwIfAborted();
+      return { calls: [call], run };
+    };
+    return (await this.#steps.run(prepare)) as T;
   }
 
   /**
@@ -191,7 +167,7 @@ export class EngineCore {
    * @throws MemoryError
    */
   async reservePages(count: number, take: () => void = () => {}): Promise<void> {
-    if (count > this.pool.available) await this.#inTurn(() => this.#growTo(count).then(take));
+    if (count > this.pool.available) await this.#steps.inTurn(() => this.#growTo(count).then(take));
     else take();
   }
 
@@ -208,19 +184,6 @@ export class EngineCore {
     }
     this.pool.grow(this.runner.pages);
     this.#hooks.placed();
-  }
-
-  /** Runs steps, and what moves pools, one at a time. */
-  async #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    await before;
-    try {
-      return await run();
-    } finally {
-      resolve();
-    }
   }
 
   /** Runs calls on one cache one after the other, in the order in which they came. */

@@ -6,11 +6,11 @@ import { EngineError, MemoryError } from "../errors.ts";
 import { pageTables, pagesFor } from "../generate/pages.ts";
 import { type RowBatch, Scheduler } from "../generate/scheduler.ts";
 import type { BatchCache } from "./batch-cache.ts";
-import type { Call } from "./core.ts";
 import { CHUNK, type ForwardEnvironment } from "./forward.ts";
 import { GenerateCall } from "./generate-call.ts";
 import type { GenerateRequest, GenerateResult } from "./messages.ts";
 import type { Sequence } from "./sequence.ts";
+import type { Call } from "./steps.ts";
 
 type Running = {
   readonly group: GenerateCall;
@@ -97,7 +97,7 @@ export class GenerationLoop {
   async #loop(): Promise<void> {
     this.#active = true;
     // Aborted calls leave between two steps; the loop itself is never aborted.
-    const loop: Call = { throwIfAborted: () => this.#takeOutAborted() };
+    const loop: Call = { id: 0, throwIfAborted: () => this.#takeOutAborted() };
     while (this.#sequences.size > 0) {
       let batch: RowBatch | undefined;
       try {

@@ -118,7 +118,7 @@ export class Engine {
       this.#pending.delete(id);
       // The message first, so that the engine finds it when the stopped step lets it look.
       this.#post({ type: "abort", id });
-      if (this.#control.stoppable) {
+      if (this.#control.owner === id) {
         this.#control.askToStop();
         this.#team.askToStop();
       }

@@ -4,9 +4,10 @@ import { EngineError } from "../errors.ts";
 import { nextTurn, parent } from "#platform";
 import { makeBackend } from "./backends.ts";
 import { Control } from "./control.ts";
-import { type Call, EngineCore } from "./core.ts";
+import { EngineCore } from "./core.ts";
 import { errorData } from "./errors.ts";
 import type { CallName, Calls, EngineStart, FromEngine, LoadReport, ToEngine } from "./messages.ts";
+import type { Call } from "./steps.ts";
 
 /** Thrown inside an aborted call; the caller's side has rejected already and drops it. */
 class CallAborted extends Error {}
@@ -25,13 +26,10 @@ let settled = Promise.withResolvers<void>();
 const send = (message: FromEngine, transfer?: readonly ArrayBuffer[]): void =>
   line.post(message, transfer);
 
-async function beforeStep(): Promise<void> {
+async function beforeStep(owner: number): Promise<void> {
+  control.owner = owner;
   control.clearStop();
   while (received < control.mail) await nextTurn();
-}
-
-function stoppable(may: boolean): void {
-  control.stoppable = may;
 }
 
 async function load(): Promise<{ core: EngineCore; report: LoadReport }> {
@@ -45,7 +43,6 @@ async function load(): Promise<{ core: EngineCore; report: LoadReport }> {
     backend,
     {
       beforeStep,
-      stoppable,
       placed,
       weightsAreThere: start.backend.adopted !== undefined,
       life: start.life,
@@ -78,6 +75,7 @@ async function take(message: ToEngine): Promise<void> {
 async function answer({ type, id, request, abortable = false }: Request): Promise<void> {
   running.add(id);
   const call: Call = {
+    id,
     abortable,
     throwIfAborted: () => {
       if (aborted.has(id)) throw new CallAborted();

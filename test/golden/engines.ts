@@ -7,6 +7,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { ReferenceBackend } from "../../src/backends/reference/backend.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { EngineCore } from "../../src/engine/core.ts";
+import type { Call } from "../../src/engine/steps.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
 import { shared } from "../shared.ts";
 
@@ -18,7 +19,7 @@ export const backends: Readonly<Record<string, () => Promise<Backend>>> = {
 };
 
 /** A call that nobody aborts. */
-export const call: { throwIfAborted(): void } = { throwIfAborted: (): void => {} };
+export const call: Call = { id: 1, throwIfAborted: (): void => {} };
 
 /** Loads a checkpoint of the goldens. */
 export async function loadGolden(
@@ -44,7 +45,7 @@ export async function loadFolder(
   const { core } = await EngineCore.load(
     { dir, config, dtype, attention, cacheDtype, head: "causal" },
     backend,
-    { beforeStep: async () => {}, stoppable: () => {}, placed: () => {}, weightsAreThere: false },
+    { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
     () => {},
   );
   return core;
