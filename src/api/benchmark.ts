@@ -2,7 +2,7 @@
 // traffic that this is. Knows nothing of how it is shown.
 
 import { InputError } from "../errors.ts";
-import { CHUNK } from "../engine/forward.ts";
+import { CHUNK } from "../engine/steps.ts";
 import { expectedWeights } from "../models/config-weights.ts";
 import type { DynamicCache } from "./cache.ts";
 import type { MistralForCausalLM } from "./model.ts";

@@ -3,7 +3,12 @@
 
 import { checkOptions } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import type { GenerateRequest, GenerateResult, TokenBytesTable } from "../engine/messages.ts";
+import type {
+  GenerateRequest,
+  GenerateResult,
+  TokenBytesTable,
+  TokensReport,
+} from "../engine/messages.ts";
 import type { Engine } from "../engine/supervisor.ts";
 import {
   GenerationConfig,
@@ -161,6 +166,9 @@ function shape(
   };
 }
 
+/** The engine hears of tokens that a streamer has taken after so many of each row: see MOST_UNREAD of engine/sequence.ts. */
+const TELL_TAKEN = 16;
+
 /** Gives a streamer what it is to see, in the order in which it happened, waiting where it asks to; options of the engine's call. */
 class Feed {
   /** The caller's signal, or the streamer's own failure: both end the call. */
@@ -169,6 +177,8 @@ class Feed {
   readonly #streamer: Streamer;
   readonly #rows: number;
   #last: Promise<void> = Promise.resolve();
+  /** Tokens that the streamer has taken and the engine does not know of. */
+  #taken = 0;
 
   constructor(
     streamer: Streamer,
@@ -190,19 +200,20 @@ class Feed {
     await this.#unlessAborted(this.#streamer.put(rows));
   }
 
-  /** Pairs (row, token): each round of them becomes one put of one token a row, −1 where there is none. */
-  readonly onTokens = (pairs: Int32Array): void => {
+  /** Each round of the report's tokens becomes one put of one token a row, −1 where there is none. */
+  readonly onTokens = ({ rows, tokens }: TokensReport, taken: (count: number) => void): void => {
     let step = new Int32Array(this.#rows).fill(-1);
-    let any = false;
-    for (let i = 0; i < pairs.length; i += 2) {
-      if (step[pairs[i]] >= 0) {
-        this.#put(step);
+    let count = 0;
+    rows.forEach((row, i) => {
+      if (step[row] >= 0) {
+        this.#put(step, count, taken);
         step = new Int32Array(this.#rows).fill(-1);
+        count = 0;
       }
-      step[pairs[i]] = pairs[i + 1];
-      any = true;
-    }
-    if (any) this.#put(step);
+      step[row] = tokens[i];
+      count++;
+    });
+    if (count > 0) this.#put(step, count, taken);
   };
 
   async end(): Promise<void> {
@@ -210,14 +221,19 @@ class Feed {
     await this.#unlessAborted(this.#streamer.end());
   }
 
-  #put(step: Int32Array): void {
+  #put(step: Int32Array, count: number, taken: (count: number) => void): void {
     this.#last = this.#last.then(async () => {
       if (this.signal.aborted) return;
       try {
         await this.#streamer.put(step);
       } catch (error) {
         this.#failed.abort(error);
+        return;
       }
+      this.#taken += count;
+      if (this.#taken < TELL_TAKEN * this.#rows) return;
+      taken(this.#taken);
+      this.#taken = 0;
     });
   }
 

@@ -2,7 +2,8 @@
 // padded frame that the caller sees. Column 0 of a sequence is its first real token, so that padding changes no bits.
 
 import { InputError } from "../errors.ts";
-import { type PagePool, SequencePages } from "../generate/pages.ts";
+import type { PagePool } from "../generate/page-pool.ts";
+import { SequencePages } from "../generate/pages.ts";
 
 export class BatchCache {
   readonly sequences: SequencePages[];
@@ -26,12 +27,16 @@ export class BatchCache {
   }
 
   static empty(pool: PagePool, B: number, window: number | null): BatchCache {
-    const rows = Array.from({ length: B });
+    return BatchCache.of(Array.from({ length: B }, () => new SequencePages(pool, window)));
+  }
+
+  /** A row for each sequence. How their columns lie in the frame is told by `advance`. */
+  static of(sequences: SequencePages[]): BatchCache {
     return new BatchCache(
-      rows.map(() => new SequencePages(pool, window)),
+      sequences,
       0,
-      rows.map(() => undefined),
-      rows.map(() => new Set<number>()),
+      sequences.map(() => undefined),
+      sequences.map(() => new Set<number>()),
     );
   }
 

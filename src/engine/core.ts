@@ -2,14 +2,16 @@
 // knows no threads and no messages. Steps run one at a time, whatever calls they belong to.
 
 import type { Backend } from "../backends/backend.ts";
-import { InputError, MemoryError } from "../errors.ts";
-import { PagePool } from "../generate/pages.ts";
+import { InputError } from "../errors.ts";
+import { PagePool } from "../generate/page-pool.ts";
 import type { Runner } from "../generate/runner.ts";
 import { BatchCache } from "./batch-cache.ts";
 import { forward, type ForwardEnvironment } from "./forward.ts";
+import type { CallFunctions } from "./generate-call.ts";
 import { GenerationLoop } from "./generation.ts";
 import { loadModel } from "./load-model.ts";
 import type { LoadProgress } from "./load.ts";
+import { PageRoom } from "./page-room.ts";
 import { type Call, type Step, type StepHooks, Steps } from "./steps.ts";
 import type {
   CacheRequest,
@@ -21,6 +23,7 @@ import type {
   LoadReport,
   MemoryReport,
   ModelSource,
+  TokensReport,
 } from "./messages.ts";
 
 /** What the engine needs of the thread that it runs on. */
@@ -37,28 +40,27 @@ export class EngineCore {
   readonly runner: Runner;
   readonly pool: PagePool = new PagePool(0);
   readonly #backend: Backend;
-  readonly #hooks: EngineHooks;
-  readonly #env: Omit<ForwardEnvironment, "step">;
+  readonly #eager: boolean;
+  readonly #room: PageRoom;
   readonly #generation: GenerationLoop;
   readonly #caches = new Map<number, BatchCache>();
   /** Per cache in use: resolves when the calls on it so far are over. */
   readonly #cacheTurns = new Map<number, Promise<void>>();
   readonly #steps: Steps;
   #nextCache: number;
+  /** Forward calls in progress. */
+  #forwards = 0;
 
   private constructor(runner: Runner, backend: Backend, hooks: EngineHooks, eager: boolean) {
     this.runner = runner;
     this.#backend = backend;
-    this.#hooks = hooks;
     this.#steps = new Steps(hooks);
     this.#nextCache = (hooks.life ?? 0) * 2 ** 32 + 1;
-    this.#env = {
-      ...{ runner, pool: this.pool, eager },
-      reservePages: (count, take) => this.reservePages(count, take),
-    };
+    this.#eager = eager;
+    this.#room = new PageRoom(runner, this.pool, () => hooks.placed());
     this.#generation = new GenerationLoop({
-      ...this.#env,
-      step: (call, run) => this.step(call, run),
+      ...{ runner, pool: this.pool, eager, steps: this.#steps, room: this.#room },
+      forwardRuns: () => this.#forwards > 0,
     });
   }
 
@@ -75,32 +77,47 @@ export class EngineCore {
   }
 
   async forward(request: ForwardRequest, call: Call): Promise<ForwardResult> {
-    const env = { ...this.#env, step: <T>(run: () => Promise<T>) => this.step(call, run) };
-    return this.#alone(request.cache, async () => {
-      const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
-      checkPast(old, request.past);
-      const { result, cache } = await forward(env, request, old, call.abortable ?? false);
-      return { ...result, ...this.#keepResult(request, cache, call) };
-    });
+    const env: ForwardEnvironment = {
+      ...{ runner: this.runner, pool: this.pool, eager: this.#eager },
+      step: (pages, prepare) => this.#forwardStep(call, pages, prepare),
+    };
+    this.#forwards++;
+    try {
+      return await this.#alone(request.cache, async () => {
+        const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
+        checkPast(old, request.past);
+        const { result, cache } = await forward(env, request, old, call.abortable ?? false);
+        return { ...result, ...this.#keepResult(request, cache, call) };
+      });
+    } finally {
+      this.#forwards--;
+      this.#generation.wake();
+    }
   }
 
   async generate(
     request: GenerateRequest,
     call: Call,
-    onTokens: (tokens: Int32Array) => void,
+    onTokens: (report: TokensReport) => void,
+    functions?: CallFunctions,
   ): Promise<GenerateResult> {
-    const { B } = request;
-    const n = request.options.num_return_sequences;
     return this.#alone(request.cache, async () => {
-      // A copy of the old cache (its pages are shared), so that a call that fails leaves it as it was.
-      const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
-      checkPast(old, request.past);
-      const work =
-        old?.select(Array.from({ length: B * n }, (_, row) => Math.floor(row / n))) ??
-        BatchCache.empty(this.pool, B * n, this.runner.config.sliding_window);
-      const { result, cache } = await this.#generation.generate(request, work, call, onTokens);
-      return { ...result, ...this.#keepResult(request, cache, call) };
+      const past = request.cache === undefined ? undefined : this.cacheOf(request.cache);
+      checkPast(past, request.past);
+      const done = await this.#generation.generate(request, past, call, onTokens, functions);
+      if (done.cache === undefined) return done.result;
+      return { ...done.result, ...this.#keepResult(request, done.cache, call) };
     });
+  }
+
+  /** The reader of a generate call's reports has taken so many more tokens. */
+  taken(call: number, count: number): void {
+    this.#generation.taken(call, count);
+  }
+
+  /** A call was aborted: when no step runs, this is where it is noticed. */
+  wake(): void {
+    this.#generation.wake();
   }
 
   async cache(request: CacheRequest): Promise<CacheState | undefined> {
@@ -152,38 +169,20 @@ export class EngineCore {
     return this.#state(id, cache);
   }
 
-  /** Runs one step of one call when no other runs. @throws when `call` was aborted */
-  async step<T>(call: Call, run: () => Promise<T>): Promise<T> {
-    const prepare = (): Step<T> => {
+  /** Runs one step of a forward call; sequences of generate calls give pages back when it needs them. */
+  async #forwardStep<T>(
+    call: Call,
+    pages: number,
+    prepare: () => Omit<Step<T>, "calls">,
+  ): Promise<T> {
+    const step = await this.#steps.run(async () => {
       call.throwIfAborted();
-      return { calls: [call], run };
-    };
-    return (await this.#steps.run(prepare)) as T;
-  }
-
-  /**
-   * Grows the pools until so many pages are free, between two steps.
-   * @param take takes them, before anybody else can
-   * @throws MemoryError
-   */
-  async reservePages(count: number, take: () => void = () => {}): Promise<void> {
-    if (count > this.pool.available) await this.#steps.inTurn(() => this.#growTo(count).then(take));
-    else take();
-  }
-
-  /** Grows by half at least, so that growth is rare, unless memory is short. */
-  async #growTo(count: number): Promise<void> {
-    const missing = count - this.pool.available;
-    if (missing <= 0) return;
-    const needed = this.pool.pages + missing;
-    try {
-      await this.runner.growPool(Math.max(needed, Math.ceil(this.pool.pages * 1.5)));
-    } catch (error) {
-      if (!(error instanceof MemoryError)) throw error;
-      await this.runner.growPool(needed);
-    }
-    this.pool.grow(this.runner.pages);
-    this.#hooks.placed();
+      await this.#room.make(pages);
+      this.#generation.giveBack(pages);
+      const { run, drop } = prepare();
+      return { calls: [call], run: async () => ({ result: await run() }), drop };
+    });
+    return (step as { result: T }).result;
   }
 
   /** Runs calls on one cache one after the other, in the order in which they came. */

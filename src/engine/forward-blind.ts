@@ -34,23 +34,24 @@ export async function runBlind(
       "forward: labels that judge padded places and use_cache do not go together; set use_cache: false",
     );
   }
-  const slots: number[] = [];
-  await env.reservePages(B * Math.ceil(S / PAGE), () => {
-    for (const sequence of cache.sequences) slots.push(...sequence.reserve(S).slots);
-  });
-
   // Entries of the page table: what row b sees by the mask, all of row b, and one that is empty.
   const P = tableSize(Math.ceil(S / PAGE));
   const [all, none] = [B, 2 * B];
   const pages = new Int32Array((2 * B + 1) * P * 2);
-  cache.sequences.forEach((sequence, b) => {
-    sequence.writeTable(pages, (all + b) * P * 2, P);
-    sequence.writeTable(pages, b * P * 2, P);
-    for (let i = 0; i < S; i++) {
-      if (mask?.[b * S + i] === 0)
-        pages[(b * P + Math.floor(i / PAGE)) * 2 + 1] &= ~(1 << (i % PAGE));
-    }
-  });
+  const reserve = (): number[] => {
+    const slots = cache.sequences.flatMap((sequence) => [...sequence.reserve(S).slots]);
+    writeTables();
+    return slots;
+  };
+  const writeTables = (): void =>
+    cache.sequences.forEach((sequence, b) => {
+      sequence.writeTable(pages, (all + b) * P * 2, P);
+      sequence.writeTable(pages, b * P * 2, P);
+      for (let i = 0; i < S; i++) {
+        if (mask?.[b * S + i] === 0)
+          pages[(b * P + Math.floor(i / PAGE)) * 2 + 1] &= ~(1 << (i % PAGE));
+      }
+    });
 
   const rows: RowPlace[] = Array.from({ length: B * S }, (_, t) => ({
     b: Math.floor(t / S),
@@ -60,25 +61,29 @@ export async function runBlind(
   const blind = new Set(
     [...rows.keys()].filter((t) => seesNothing(rows[t], request, env.runner.config.sliding_window)),
   );
-  const result = await env.step(() =>
-    env.runner.step(
-      {
-        ...placement.inputs(rows),
-        seq: Int32Array.from(rows, ({ b }, t) => (blind.has(t) ? none : b)),
-        at: Int32Array.from(rows, ({ at }) => at),
-        slots: Int32Array.from(slots),
-        pages,
-        tables: { S: 2 * B + 1, P },
-        blind: {
-          seq: Int32Array.from(rows, ({ b }, t) => (blind.has(t) ? all + b : none)),
-          at: Int32Array.from(rows, () => S - 1),
-          rows: blind,
-        },
-      },
-      placement.wants,
-      env.eager,
-    ),
-  );
+  const result = await env.step(B * Math.ceil(S / PAGE), () => {
+    const slots = reserve();
+    return {
+      run: () =>
+        env.runner.step(
+          {
+            ...placement.inputs(rows),
+            seq: Int32Array.from(rows, ({ b }, t) => (blind.has(t) ? none : b)),
+            at: Int32Array.from(rows, ({ at }) => at),
+            slots: Int32Array.from(slots),
+            pages,
+            tables: { S: 2 * B + 1, P },
+            blind: {
+              seq: Int32Array.from(rows, ({ b }, t) => (blind.has(t) ? all + b : none)),
+              at: Int32Array.from(rows, () => S - 1),
+              rows: blind,
+            },
+          },
+          placement.wants,
+          env.eager,
+        ),
+    };
+  });
   placement.take(rows, result, () => 0);
 }
 

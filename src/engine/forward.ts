@@ -2,25 +2,26 @@
 // Padded places are not computed and stay 0. Knows no backend.
 
 import { InputError } from "../errors.ts";
-import { type PagePool, type SequencePages, pageTables } from "../generate/pages.ts";
+import type { PagePool } from "../generate/page-pool.ts";
+import { type SequencePages, pageTables } from "../generate/pages.ts";
 import type { Runner, StepResult } from "../generate/runner.ts";
-import { PAGE } from "../ops/kv-append.ts";
 import { BatchCache } from "./batch-cache.ts";
 import { runBlind, seesPadding } from "./forward-blind.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
 import { Placement } from "./placement.ts";
-
-/** Rows of one step at most: enough to keep the kernels busy, few enough to bound scratch and the time between two looks at mail. */
-export const CHUNK = 512;
+import { CHUNK, type Step } from "./steps.ts";
 
 export type ForwardEnvironment = {
   readonly runner: Runner;
   readonly pool: PagePool;
   readonly eager: boolean;
-  /** Runs one step when no other runs. @throws the call's reason when it was aborted */
-  step<T>(run: () => Promise<T>): Promise<T>;
-  /** Makes sure that so many pages are free, then lets `take` take them before anybody else. @throws MemoryError */
-  reservePages(count: number, take?: () => void): Promise<void>;
+  /**
+   * Runs one step of the call when no other step runs.
+   * @param pages as many as `prepare` takes at most
+   * @param prepare reserves pages and says what is to run; asked again when the step was stopped
+   * @throws MemoryError; what the call throws when it was aborted
+   */
+  step<T>(pages: number, prepare: () => Omit<Step<T>, "calls">): Promise<T>;
 };
 
 /** Where a row of the step stands: row and column of [B, S], and its column in its sequence. */
@@ -105,24 +106,28 @@ async function runChunk(
     parts.push({ sequence, count, entry });
   }
 
-  const slots: number[] = [];
-  const copies: (readonly [number, number])[] = [];
-  const pages = parts.reduce((sum, { count }) => sum + Math.ceil(count / PAGE) + 2, 0);
-  await env.reservePages(pages, () => {
+  const pages = parts.reduce((sum, { sequence, count }) => sum + sequence.missingFor(count), 0);
+  const result = await env.step(pages, () => {
+    const slots: number[] = [];
+    const copies: (readonly [number, number])[] = [];
     for (const { sequence, count, entry } of parts) {
       const present = entry.present.subarray(entry.done, entry.done + count);
       const reserved = sequence.reserve(count, present);
       slots.push(...reserved.slots.filter((slot) => slot >= 0));
       copies.push(...reserved.copies);
     }
+    return {
+      run: async () => {
+        if (rows.length === 0) return undefined;
+        await env.runner.copyPages(copies);
+        return runRows(env, rows, slots, cache.sequences, placement);
+      },
+      drop: () => {
+        for (const { sequence } of parts) sequence.drop();
+      },
+    };
   });
-  if (rows.length > 0) {
-    const result = await env.step(async () => {
-      await env.runner.copyPages(copies);
-      return runRows(env, rows, slots, cache.sequences, placement);
-    });
-    placement.take(rows, result, (b) => queue[b].start);
-  }
+  if (result !== undefined) placement.take(rows, result, (b) => queue[b].start);
   for (const { sequence, count, entry } of parts) {
     sequence.commit(count);
     entry.done += count;

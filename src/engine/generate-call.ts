@@ -1,90 +1,167 @@
-// One generate() call: its sequences, how their tokens are chosen, when it is done, and what it gives back.
+// One generate() call: its sequences, how their tokens are chosen, what is reported, and what it gives back.
 // B · n sequences (n = num_return_sequences), V vocabulary. Knows no steps and no rows.
 
 import { EngineError, InputError } from "../errors.ts";
+import type { PagePool } from "../generate/page-pool.ts";
 import { buildProcessors, type LogitsProcessor } from "../generate/processors.ts";
 import { planRows } from "../generate/rows.ts";
 import { greedy, multinomial, seedOf, uniform } from "../generate/sampler.ts";
-import { Stopping } from "../generate/stopping.ts";
+import { logProbability } from "../generate/softmax.ts";
+import { type StopReason, Stopping } from "../generate/stopping.ts";
 import type { MistralConfig } from "../models/config.ts";
-import type { BatchCache } from "./batch-cache.ts";
-import type { GenerateRequest, GenerateResult, TokenBytesTable } from "./messages.ts";
+import { ropeKey } from "../models/rope.ts";
+import { BatchCache } from "./batch-cache.ts";
+import type { GenerateRequest, GenerateResult, TokenBytesTable, TokensReport } from "./messages.ts";
+import { checkResultBytes } from "./result-bytes.ts";
 import { Sequence } from "./sequence.ts";
 
 /** Tokens are reported together when they come faster than this (ms): a message each would cost more than the token. */
 const REPORT_EVERY = 8;
 
+/** What a caller in the engine's own thread can pass beside the request: functions. */
+export type CallFunctions = {
+  /** Change scores after the processors of the settings' tokens. One that returns a promise holds up its own sequence only. */
+  readonly processors?: readonly LogitsProcessor[];
+  /** Guesses what follows `ids`; each guess that proves right saves a step. Tokens are the same without it. */
+  readonly draft?: (ids: Int32Array) => readonly number[];
+};
+
+export type CallSetting = {
+  readonly request: GenerateRequest;
+  readonly config: MistralConfig;
+  readonly pool: PagePool;
+  /** An earlier call's cache, one row for each of B: it stays as it is. */
+  readonly past: BatchCache | undefined;
+  /** The first id and order that its sequences may use; as many follow as it has sequences. */
+  readonly firstId: number;
+  readonly onTokens: (report: TokensReport) => void;
+  readonly functions?: CallFunctions;
+};
+
 export class GenerateCall {
+  /** n for each prompt, one after the other. The first of them runs the prompt; the others fork from it. */
   readonly sequences: readonly Sequence[];
-  readonly #request: GenerateRequest;
-  readonly #cache: BatchCache;
-  readonly #V: number;
+  readonly #setting: CallSetting;
   readonly #mask: Uint8Array | undefined;
   readonly #processors: readonly LogitsProcessor[];
   readonly #seed: number;
-  readonly #onTokens: (tokens: Int32Array) => void;
   readonly #scores: Float32Array[] = [];
   readonly #logits: Float32Array[] = [];
-  #unreported: number[] = [];
+  #unreported: { row: number; token: number; logprob: number }[] = [];
+  #unreportedEnds: { row: number; reason: StopReason }[] = [];
+  /** Sequences of the tokens that were reported and not taken yet, in their order. */
+  #unread: Sequence[] = [];
   #reportedAt = performance.now();
 
-  /** @param cache one row per sequence: empty, or with the first columns of the prompts in it */
-  constructor(
-    request: GenerateRequest,
-    cache: BatchCache,
-    config: MistralConfig,
-    onTokens: (tokens: Int32Array) => void,
-  ) {
-    const { S, options } = request;
-    this.#request = request;
-    this.#cache = cache;
-    this.#V = config.vocab_size;
-    this.#onTokens = onTokens;
+  /** @throws InputError, MemoryError the results do not fit; nothing has been taken */
+  constructor(setting: CallSetting) {
+    const { request, config, past } = setting;
+    const { B, S, options } = request;
+    const n = options.num_return_sequences;
+    this.#setting = setting;
     this.#seed = seedOf(options.seed);
+    checkKept(request, config.vocab_size);
     const fields = { ...options, eos_token_id: options.eos_token_ids };
-    this.#processors = buildProcessors(fields, { vocabSize: config.vocab_size, promptLength: S });
-    const { prompts, mask = cache.mask(S - cache.frame) } = repeatRows(request);
+    this.#processors = buildProcessors(fields, {
+      ...{ vocabSize: config.vocab_size, promptLength: S },
+      logits_processor: setting.functions?.processors,
+    });
+    const frame = past?.frame ?? 0;
+    const mask = request.mask ?? past?.mask(S - frame);
     // Whatever contradicts the cache is found now, not when the result is put together.
-    for (let row = 0; row < cache.batch; row++) cache.columns(row, mask, S - cache.frame);
+    for (let b = 0; past !== undefined && b < B; b++) past.columns(b, mask, S - frame);
     this.#mask = mask;
-    this.sequences = makeSequences(request, prompts, mask, cache, config);
+    this.sequences = makeSequences(setting, mask, n);
   }
 
   get done(): boolean {
-    return this.sequences.every(({ finished }) => finished);
+    return this.sequences.every(({ reason }) => reason !== undefined);
   }
 
-  /** Takes the logits [V] that follow a sequence's last row. @returns whether the sequence has ended */
-  choose(sequence: Sequence, logits: Float32Array): boolean {
-    const { options, stream } = this.#request;
+  /** The first of the sequences with the same prompt, which runs it. */
+  isLeader({ index }: Sequence): boolean {
+    return index % this.#setting.request.options.num_return_sequences === 0;
+  }
+
+  /** The sequences with the same prompt. */
+  groupOf(leader: Sequence): readonly Sequence[] {
+    const n = this.#setting.request.options.num_return_sequences;
+    return this.sequences.slice(leader.index, leader.index + n);
+  }
+
+  /**
+   * Chooses a sequence's next token.
+   * @param logits [V] that follow its last token; changed
+   * @returns a promise when one of the caller's own processors takes its time
+   */
+  choose(sequence: Sequence, logits: Float32Array): void | Promise<void> {
+    const { options, logprobs } = this.#setting.request;
     const { step, index, ids, padding, promptLength } = sequence;
     if (options.output_logits) this.#keep(this.#logits, step, index, logits);
-    for (const change of this.#processors) {
-      change({ ids, padding, promptLength, step, sequence: index }, logits);
-    }
-    if (options.output_scores) this.#keep(this.#scores, step, index, logits);
-    const token = options.do_sample
-      ? multinomial(logits, uniform(this.#seed, sequence.occurrence, step))
-      : greedy(logits);
-    sequence.push(token);
-    if (stream) this.#unreported.push(index, token);
-    sequence.finished = sequence.stop.check(sequence.ids) !== undefined;
-    return sequence.finished;
+    const raw = logprobs ? logits.slice() : undefined;
+    const context = { ids, padding, promptLength, step, sequence: index };
+    const done = inOrder(this.#processors, (change) => change(context, logits));
+    if (done === undefined) return this.#take(sequence, logits, raw);
+    return done.then(() => this.#take(sequence, logits, raw));
   }
 
-  /** Tells the tokens that have come, now and then. */
-  report(now = false): void {
-    if (this.#unreported.length === 0) return;
+  /** Guesses what follows a sequence's last token, for speculation. */
+  draft(sequence: Sequence): void {
+    const { functions, request } = this.#setting;
+    if (functions?.draft === undefined || sequence.reason !== undefined) return;
+    const room = request.options.max_length - sequence.length - 1;
+    sequence.propose(functions.draft(sequence.ids).slice(0, Math.max(0, room)));
+  }
+
+  /** Tells the tokens that have come, now and then; at its end it tells the rest at once. */
+  report(now: boolean = this.done): void {
+    const { onTokens, request } = this.#setting;
+    const [told, ends] = [this.#unreported, this.#unreportedEnds];
+    if (told.length === 0 && ends.length === 0) return;
     if (!now && performance.now() - this.#reportedAt < REPORT_EVERY) return;
-    this.#onTokens(Int32Array.from(this.#unreported));
+    onTokens({
+      rows: Int32Array.from(told, ({ row }) => row),
+      tokens: Int32Array.from(told, ({ token }) => token),
+      ...(request.logprobs && { logprobs: Float32Array.from(told, ({ logprob }) => logprob) }),
+      ends,
+    });
     this.#unreported = [];
+    this.#unreportedEnds = [];
     this.#reportedAt = performance.now();
   }
 
-  /** The result, and the cache in its state after it. */
-  finish(): { result: GenerateResult; cache: BatchCache } {
+  /** A sequence has ended. Its pages go back, unless the call gives its cache to somebody. */
+  ended(sequence: Sequence): void {
+    if (!this.#keepsCache) sequence.dispose();
+  }
+
+  /** The call was aborted: tells its reader what there is. */
+  abort(): void {
+    for (const sequence of this.sequences) {
+      sequence.reason ??= "abort";
+      if (sequence.reason === "abort") this.#end(sequence);
+    }
     this.report(true);
-    const { options } = this.#request;
+  }
+
+  /** Its reader has taken so many more of the reported tokens. */
+  taken(count: number): void {
+    for (const sequence of this.#unread.splice(0, count)) sequence.unread--;
+  }
+
+  /** Pages that `finish` takes. */
+  get pagesToFinish(): number {
+    if (!this.#keepsCache) return 0;
+    const length = Math.max(...this.sequences.map((s) => s.length)) - 1;
+    const missing = ({ pages, padding }: Sequence): number =>
+      pages.missingFor(Math.max(0, length - padding - pages.length));
+    return this.sequences.reduce((sum, sequence) => sum + missing(sequence), 0);
+  }
+
+  /** The result, and the cache after it when the request keeps one. */
+  finish(): { result: GenerateResult; cache: BatchCache | undefined } {
+    this.report(true);
+    const { options } = this.#setting.request;
     const length = Math.max(...this.sequences.map((s) => s.length));
     const all = new Int32Array(this.sequences.length * length);
     for (const { index, ids } of this.sequences) {
@@ -96,74 +173,114 @@ export class GenerateCall {
       all.fill(options.pad_token_id ?? 0, index * length, (index + 1) * length);
       all.set(ids, index * length);
     }
-    this.#alignCache(length - 1);
     return {
       result: {
         ...{ sequences: all, length },
+        reasons: this.sequences.map(({ reason }) => reason ?? "length"),
+        cachedTokens: Int32Array.from(this.sequences, ({ cachedTokens }) => cachedTokens ?? 0),
         ...(options.output_scores && { scores: this.#scores }),
         ...(options.output_logits && { logits: this.#logits }),
       },
-      cache: this.#cache,
+      cache: this.#keepsCache ? this.#cache(length - 1) : undefined,
     };
   }
 
-  /** Brings all rows of the cache to one frame: the last token was not run, and rows that ended early have holes behind their end. */
-  #alignCache(frame: number): void {
-    const old = this.#cache.frame;
+  /** Gives all pages back. */
+  dispose(): void {
+    for (const sequence of this.sequences) sequence.dispose();
+  }
+
+  get #keepsCache(): boolean {
+    const { keepCache, cache } = this.#setting.request;
+    return keepCache || cache !== undefined;
+  }
+
+  #end({ index: row, reason }: Sequence): void {
+    const { stream } = this.#setting.request;
+    if (stream && reason !== undefined) this.#unreportedEnds.push({ row, reason });
+  }
+
+  #take(sequence: Sequence, scores: Float32Array, raw: Float32Array | undefined): void {
+    const { options, stream } = this.#setting.request;
+    const { step, index } = sequence;
+    if (options.output_scores) this.#keep(this.#scores, step, index, scores);
+    const token = options.do_sample
+      ? multinomial(scores, uniform(this.#seed, sequence.occurrence, step))
+      : greedy(scores);
+    sequence.push(token);
+    this.#end(sequence);
+    if (!stream) return;
+    const logprob = raw === undefined ? 0 : logProbability(raw, token);
+    this.#unreported.push({ row: index, token, logprob });
+    this.#unread.push(sequence);
+    sequence.unread++;
+  }
+
+  /** Brings all rows to one frame: the last token was not run, and rows that ended early have holes behind their end. */
+  #cache(frame: number): BatchCache {
     const mask = new Uint8Array(this.sequences.length * frame);
-    for (const { index, length, padding, promptLength, job } of this.sequences) {
-      const row = mask.subarray(index * frame, (index + 1) * frame);
-      const S = promptLength;
+    const { options } = this.#setting.request;
+    for (const sequence of this.sequences) {
+      const { index, length, promptLength, padding } = sequence;
+      const prompt = Math.floor(index / options.num_return_sequences);
       for (let i = 0; i < frame; i++) {
-        const isPrompt = i < S;
-        row[i] = isPrompt ? (this.#mask?.[index * S + i] ?? 1) : i < length - 1 ? 1 : 0;
+        mask[index * frame + i] =
+          i < promptLength
+            ? (this.#mask?.[prompt * promptLength + i] ?? 1)
+            : i < length - 1
+              ? 1
+              : 0;
       }
-      const behind = frame - padding - job.pages.length;
-      if (behind > 0) {
-        job.pages.reserve(behind, new Uint8Array(behind));
-        job.pages.commit(behind);
-      }
+      sequence.fillWithHoles(frame - padding);
     }
-    this.#cache.advance(mask, frame - old);
+    const cache = BatchCache.of(this.sequences.map(({ pages }) => pages));
+    cache.advance(mask, frame);
+    return cache;
   }
 
   #keep(steps: Float32Array[], step: number, index: number, row: Float32Array): void {
-    steps[step] ??= new Float32Array(this.sequences.length * this.#V);
-    steps[step].set(row, index * this.#V);
+    const { vocab_size: V } = this.#setting.config;
+    steps[step] ??= new Float32Array(this.sequences.length * V);
+    steps[step].set(row, index * V);
   }
 }
 
-/** Every row num_return_sequences times, one after the other. */
-function repeatRows({ B, S, ids, mask, options }: GenerateRequest): {
-  prompts: Int32Array;
-  mask?: Uint8Array;
-} {
-  const n = options.num_return_sequences;
-  if (n === 1) return { prompts: ids, mask };
-  const prompts = new Int32Array(B * n * S);
-  const masks = mask && new Uint8Array(B * n * S);
-  for (let row = 0; row < B * n; row++) {
-    const b = Math.floor(row / n);
-    prompts.set(ids.subarray(b * S, (b + 1) * S), row * S);
-    masks?.set(mask?.subarray(b * S, (b + 1) * S) ?? [], row * S);
+/** Runs one after the other, at once as long as none returns a promise. */
+function inOrder<T>(
+  items: readonly T[],
+  run: (item: T) => void | Promise<void>,
+): Promise<void> | undefined {
+  for (const [i, item] of items.entries()) {
+    const wait = run(item);
+    if (wait !== undefined) return wait.then(() => inOrder(items.slice(i + 1), run));
   }
-  return { prompts, mask: masks };
+  return undefined;
+}
+
+/** @throws MemoryError scores and logits of every step do not fit */
+function checkKept({ B, S, options }: GenerateRequest, V: number): void {
+  const { output_scores, output_logits, max_length } = options;
+  const dims = [max_length - S, B * options.num_return_sequences, V];
+  const kept = { output_scores, output_logits };
+  const names = Object.entries(kept).flatMap(([name, wanted]) => (wanted ? [name] : []));
+  if (names.length > 0) {
+    checkResultBytes("generate", names.join(" and "), names.length, dims, "lower max_new_tokens");
+  }
 }
 
 function makeSequences(
-  { S, options, tokenBytes }: GenerateRequest,
-  prompts: Int32Array,
+  { request, config, pool, past, firstId }: CallSetting,
   mask: Uint8Array | undefined,
-  cache: BatchCache,
-  config: MistralConfig,
+  n: number,
 ): Sequence[] {
-  const B = prompts.length / S;
-  const past = cache.frame;
-  const fresh = new Int32Array(B * (S - past));
-  for (let b = 0; b < B; b++)
-    fresh.set(prompts.subarray(b * S + past, (b + 1) * S), b * (S - past));
+  const { B, S, ids, options, tokenBytes } = request;
+  const frame = past?.frame ?? 0;
+  const fresh = new Int32Array(B * (S - frame));
+  for (let b = 0; b < B; b++) {
+    fresh.set(ids.subarray(b * S + frame, (b + 1) * S), b * (S - frame));
+  }
   const rows = planRows({
-    ...{ B, S: S - past, past, input_ids: fresh, attention_mask: mask, positions: "mask" },
+    ...{ B, S: S - frame, past: frame, input_ids: fresh, attention_mask: mask, positions: "mask" },
     vocabSize: config.vocab_size,
   });
   const stopping = new Stopping(
@@ -176,18 +293,24 @@ function makeSequences(
     { promptLength: S, bytesOf: tokenBytes && bytesOf(tokenBytes) },
   );
   const seen = new Map<string, number>();
-  return rows.map((own, index) => {
+  return rows.flatMap((own, b) => {
     if (!own.present.includes(1)) {
-      throw new InputError(`generate: row ${index} has no new token: its attention_mask is all 0`);
+      throw new InputError(`generate: row ${b * n} has no new token: its attention_mask is all 0`);
     }
-    const prompt = prompts.subarray(index * S, (index + 1) * S);
+    const prompt = ids.subarray(b * S, (b + 1) * S);
     const key = prompt.subarray(own.padding).join();
-    const occurrence = seen.get(key) ?? 0;
-    seen.set(key, occurrence + 1);
-    return new Sequence({
-      ...{ index, occurrence, prompt, rows: own, pages: cache.sequences[index] },
-      maxLength: options.max_length,
-      stop: stopping.start(index, prompt),
+    return Array.from({ length: n }, (_, i) => {
+      const index = b * n + i;
+      const occurrence = seen.get(key) ?? 0;
+      seen.set(key, occurrence + 1);
+      return new Sequence({
+        ...{ id: firstId + index, order: firstId + index, index, occurrence },
+        ...{ prompt, rows: own, pool, window: config.sliding_window },
+        base: past?.sequences[b],
+        domain: request.domain ?? "",
+        ropeKey: (length) => ropeKey(config, length),
+        stop: stopping.start(index, prompt),
+      });
     });
   });
 }

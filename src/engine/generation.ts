@@ -1,36 +1,51 @@
 // The generation loop: sequences of all generate() calls share steps; each one's tokens depend on it alone.
-// The scheduler says which rows run, this file runs them, chooses tokens, and tells when a call is done.
+// The scheduler says which rows run; this file runs them, hands their logits to the calls, and tells when a call is done.
 
-import { Aborted } from "../backends/backend.ts";
 import { EngineError, MemoryError } from "../errors.ts";
-import { pageTables, pagesFor } from "../generate/pages.ts";
+import type { PagePool } from "../generate/page-pool.ts";
+import { pagesToTake, pageTables } from "../generate/pages.ts";
+import type { Runner } from "../generate/runner.ts";
 import { type RowBatch, Scheduler } from "../generate/scheduler.ts";
 import type { BatchCache } from "./batch-cache.ts";
-import { CHUNK, type ForwardEnvironment } from "./forward.ts";
-import { GenerateCall } from "./generate-call.ts";
-import type { GenerateRequest, GenerateResult } from "./messages.ts";
+import { type CallFunctions, GenerateCall } from "./generate-call.ts";
+import type { GenerateRequest, GenerateResult, TokensReport } from "./messages.ts";
+import type { PageRoom } from "./page-room.ts";
+import { PrefillShare } from "./prefill-share.ts";
 import type { Sequence } from "./sequence.ts";
-import type { Call } from "./steps.ts";
+import { type Call, CHUNK, type Step, type Steps } from "./steps.ts";
+
+export type LoopEnvironment = {
+  readonly runner: Runner;
+  readonly pool: PagePool;
+  readonly eager: boolean;
+  readonly steps: Steps;
+  readonly room: PageRoom;
+  /** Whether forward calls are in progress: pages that they hold come back by themselves. */
+  readonly forwardRuns: () => boolean;
+};
+
+type Done = { readonly result: GenerateResult; readonly cache: BatchCache | undefined };
 
 type Running = {
   readonly group: GenerateCall;
   readonly call: Call;
-  readonly resolve: (result: { result: GenerateResult; cache: BatchCache }) => void;
+  readonly resolve: (done: Done) => void;
   readonly reject: (error: unknown) => void;
-};
-
-/** As a forward call's, but each step says for which call it runs. */
-export type LoopEnvironment = Omit<ForwardEnvironment, "step"> & {
-  step<T>(call: Call, run: () => Promise<T>): Promise<T>;
 };
 
 export class GenerationLoop {
   readonly #env: LoopEnvironment;
   readonly #scheduler: Scheduler;
+  readonly #share: PrefillShare = new PrefillShare(CHUNK);
   readonly #running = new Set<Running>();
   readonly #sequences = new Map<number, { running: Running; sequence: Sequence }>();
+  /** Sequences whose next token was chosen, until they go on. */
+  readonly #chosen: { running: Running; sequence: Sequence }[] = [];
   #nextId = 1;
   #active = false;
+  #batch: RowBatch | undefined;
+  /** Resolves when something has happened that may let a sequence run. */
+  #woken = Promise.withResolvers<void>();
 
   constructor(env: LoopEnvironment) {
     this.#env = env;
@@ -39,112 +54,129 @@ export class GenerationLoop {
 
   /**
    * Continues the sequences of one call.
-   * @param cache empty or of earlier calls, one row per sequence; this call's own, given back with the result
-   * @throws MemoryError, EngineError; what `call` throws when it was aborted. The cache has been disposed of
+   * @param past the cache of an earlier call, a row for each prompt: it stays as it is, and must be there until this call is over
+   * @returns the result, and the cache after it when the request keeps one
+   * @throws MemoryError, EngineError; what `call` throws when it was aborted. All pages have been given back
    */
   async generate(
     request: GenerateRequest,
-    cache: BatchCache,
+    past: BatchCache | undefined,
     call: Call,
-    onTokens: (tokens: Int32Array) => void,
-  ): Promise<{ result: GenerateResult; cache: BatchCache }> {
-    try {
-      const group = new GenerateCall(request, cache, this.#env.runner.config, onTokens);
-      await this.#makeRoom(group);
-      const { promise, resolve, reject } = Promise.withResolvers<{
-        result: GenerateResult;
-        cache: BatchCache;
-      }>();
-      const running: Running = { group, call, resolve, reject };
-      this.#running.add(running);
-      try {
-        for (const sequence of group.sequences) {
-          const id = this.#nextId++;
-          this.#sequences.set(id, { running, sequence });
-          this.#scheduler.add({ id, ...sequence.job, keep: true });
-        }
-      } catch (error) {
-        this.#fail(running, error);
-      }
-      if (!this.#active) void this.#loop();
-      return await promise;
-    } catch (error) {
-      cache.dispose();
-      throw error;
+    onTokens: (report: TokensReport) => void,
+    functions?: CallFunctions,
+  ): Promise<Done> {
+    const { runner, pool, room } = this.#env;
+    const { config } = runner;
+    const firstId = this.#nextId;
+    const group = new GenerateCall({
+      ...{ request, config, pool, past, firstId, onTokens, functions },
+    });
+    this.#nextId += group.sequences.length;
+    for (const { padding } of group.sequences) {
+      const columns = request.options.max_length - padding;
+      const from = Math.max(0, (past?.frame ?? 0) - padding);
+      room.checkFits(pagesToTake(from, columns, config.sliding_window, CHUNK), columns);
     }
+    const { promise, resolve, reject } = Promise.withResolvers<Done>();
+    const running: Running = { group, call, resolve, reject };
+    this.#running.add(running);
+    for (const sequence of group.sequences) {
+      this.#sequences.set(sequence.id, { running, sequence });
+      if (group.isLeader(sequence)) this.#scheduler.add(sequence);
+    }
+    this.wake();
+    if (!this.#active) void this.#loop();
+    return promise;
   }
 
-  /** Pages for all sequences of the call at once; when they do not fit, a pool that has room for the longest: they wait for their turn. */
-  async #makeRoom(group: GenerateCall): Promise<void> {
-    const window = this.#env.runner.config.sliding_window;
-    const needs = group.sequences.map(({ job: { pages, maxLength } }) => {
-      const all = pagesFor(maxLength, window, CHUNK) + pages.sharedPages;
-      return { pages, all, missing: Math.max(0, all - pages.pages) };
-    });
-    const sum = needs.reduce((total, { missing }) => total + missing, 0);
-    try {
-      // Promised at once, so that calls that come before the first step do not take them.
-      await this.#env.reservePages(sum, () => {
-        for (const { pages, all } of needs) pages.promise(all);
-      });
-    } catch (error) {
-      if (!(error instanceof MemoryError)) throw error;
-      const { pages, available } = this.#env.pool;
-      await this.#env.reservePages(available + Math.max(...needs.map(({ all }) => all)) - pages);
-    }
+  /** The reader of a call's tokens has taken so many more. */
+  taken(call: number, count: number): void {
+    for (const running of this.#running) if (running.call.id === call) running.group.taken(count);
+    this.wake();
+  }
+
+  /** Looks again whether something can run: a call was aborted, or pages came back. */
+  wake(): void {
+    this.#woken.resolve();
+  }
+
+  /** Makes sequences give pages back until so many can be taken: they are computed again later. Between two steps. */
+  giveBack(pages: number): void {
+    this.#scheduler.giveBack(pages);
   }
 
   async #loop(): Promise<void> {
     this.#active = true;
-    // Aborted calls leave between two steps; the loop itself is never aborted.
-    const loop: Call = { id: 0, throwIfAborted: () => this.#takeOutAborted() };
-    while (this.#sequences.size > 0) {
-      let batch: RowBatch | undefined;
+    while (this.#running.size > 0) {
+      this.#woken = Promise.withResolvers<void>();
+      const woken = this.#woken.promise;
       try {
-        await this.#env.step(loop, async () => {
-          batch = this.#scheduler.next();
-          if (batch !== undefined) await this.#step(batch);
-        });
+        if ((await this.#env.steps.run(() => this.#prepare())) === undefined) {
+          for (const { group } of this.#running) group.report(true);
+          if (this.#running.size > 0) await woken; // for a reader, a choice, or pages
+        }
       } catch (error) {
-        this.#failed(error, batch);
+        this.#failed(error);
       }
     }
     this.#active = false;
   }
 
-  async #step(batch: RowBatch): Promise<void> {
-    try {
-      const { runner } = this.#env;
-      await runner.copyPages(batch.sequences.flatMap(({ copies }) => copies));
-      const logits = await this.#logits(batch);
-      this.#takeTokens(batch, logits);
-    } catch (error) {
-      if (error instanceof Aborted) this.#scheduler.drop();
-      throw error;
-    }
+  async #prepare(): Promise<Step<true> | undefined> {
+    this.#batch = undefined;
+    this.#takeOutAborted();
+    for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
+    this.#finishDone();
+    await this.#env.room.make(this.#scheduler.demand);
+    const batch = this.#scheduler.next(
+      (decoding) => this.#share.rows(decoding),
+      this.#env.forwardRuns(),
+    );
+    if (batch === undefined) return undefined;
+    this.#batch = batch;
+    return {
+      calls: batch.sequences.map(({ id }) => this.#of(id).running.call),
+      run: () => this.#step(batch),
+      drop: () => this.#scheduler.drop(),
+    };
   }
 
+  async #step(batch: RowBatch): Promise<true> {
+    const begin = performance.now();
+    await this.#env.runner.copyPages(batch.sequences.flatMap(({ copies }) => copies));
+    this.#takeTokens(batch, await this.#logits(batch));
+    const prompts = batch.sequences
+      .slice(batch.decoding)
+      .reduce((sum, { count }) => sum + count, 0);
+    this.#share.measured(prompts, batch.decoding, performance.now() - begin);
+    return true;
+  }
+
+  /** The logits [N, V] of the wanted rows. */
   async #logits({ rows: T, sequences }: RowBatch): Promise<Float32Array> {
-    const [ids, positions, seq, at, slots] = Array.from({ length: 5 }, () => new Int32Array(T));
+    const [ids, positions, ropeLengths, seq, at, slots] = Array.from(
+      { length: 6 },
+      () => new Int32Array(T),
+    );
     const want: number[] = [];
     let t = 0;
-    let longest = 0;
     sequences.forEach((rows, s) => {
       const { sequence } = this.#of(rows.id);
       for (let i = 0; i < rows.count; i++, t++) {
-        [ids[t], positions[t]] = sequence.row(rows.from + i);
+        const row = sequence.row(rows.at + i);
+        ids[t] = row.id;
+        positions[t] = row.position;
+        ropeLengths[t] = row.ropeLength;
         seq[t] = s;
         at[t] = rows.at + i;
         slots[t] = rows.slots[i];
-        longest = Math.max(longest, positions[t] + 1);
+        if (i >= rows.count - rows.wanted) want.push(t);
       }
-      if (rows.wanted) want.push(t - 1);
     });
     const { logits } = await this.#env.runner.step(
       {
-        ...{ ids, positions, seq, at, slots },
+        ...{ ids, positions, ropeLengths, seq, at, slots },
         ...pageTables(sequences.map(({ pages }) => pages)),
-        sequenceLength: longest,
         want: Int32Array.from(want),
       },
       { logits: true },
@@ -153,47 +185,98 @@ export class GenerationLoop {
     return logits ?? new Float32Array();
   }
 
+  /** Chooses the tokens that follow the wanted rows, and lets their sequences go on. */
   #takeTokens({ sequences }: RowBatch, logits: Float32Array): void {
     const V = this.#env.runner.config.vocab_size;
-    const finished: number[] = [];
-    const failed = new Map<Running, unknown>();
+    const accepted = new Map<number, number>();
+    const groups: { running: Running; group: readonly Sequence[] }[] = [];
     let n = 0;
-    for (const { id, wanted } of sequences) {
-      if (!wanted) continue;
-      const { running, sequence } = this.#of(id);
-      const row = logits.subarray(n * V, (n + 1) * V);
-      n++;
-      try {
-        if (running.group.choose(sequence, row)) finished.push(id);
-      } catch (error) {
-        failed.set(running, error);
-      }
+    for (const { id, count, wanted } of sequences) {
+      const rows = Array.from({ length: wanted }, (_, k) =>
+        logits.subarray((n + k) * V, (n + k + 1) * V),
+      );
+      n += wanted;
+      const known = this.#sequences.get(id);
+      if (wanted === 0 || known === undefined) continue; // its call has failed with another row of this step
+      const { running, sequence } = known;
+      if (sequence.step === 0 && running.group.isLeader(sequence)) {
+        const group = running.group.groupOf(sequence);
+        sequence.promptDone();
+        for (const one of group) this.#choose(running, one, rows[0].slice());
+        groups.push({ running, group });
+      } else accepted.set(id, count - wanted + this.#verify(running, sequence, rows));
     }
-    this.#scheduler.advance(finished);
-    for (const id of finished) this.#sequences.delete(id);
-    for (const [running, error] of failed) this.#fail(running, error);
-    for (const running of this.#running) {
-      if (!running.group.done) running.group.report();
-      else this.#finish(running);
+    this.#scheduler.advance((rows) => accepted.get(rows.id) ?? rows.count);
+    for (const { running, group } of groups) {
+      const [leader, ...others] = this.#running.has(running) ? group : [];
+      for (const one of others) one.forkFrom(leader);
+    }
+    for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
+    this.#finishDone();
+    for (const { group } of this.#running) group.report();
+  }
+
+  /** Chooses a token after each row for as long as it is what the next row was computed for. @returns how many rows were right */
+  #verify(running: Running, sequence: Sequence, rows: readonly Float32Array[]): number {
+    const drafts = sequence.proposed;
+    for (const [k, row] of rows.entries()) {
+      const before = sequence.step;
+      this.#choose(running, sequence, row);
+      const isRight = sequence.step > before && sequence.ids.at(-1) === drafts[k];
+      if (!isRight || sequence.reason !== undefined) return k + 1;
+    }
+    return rows.length;
+  }
+
+  /** Lets a call choose a token; when that takes time, the sequence goes on between two later steps. */
+  #choose(running: Running, sequence: Sequence, logits: Float32Array): void {
+    const chosen = (): void => {
+      this.#chosen.push({ running, sequence });
+    };
+    try {
+      const wait = running.group.choose(sequence, logits);
+      if (wait === undefined) return chosen();
+      void wait
+        .then(chosen, (error: unknown) => this.#fail(running, error))
+        .then(() => this.wake());
+    } catch (error) {
+      this.#fail(running, error);
     }
   }
 
-  #finish(running: Running): void {
-    this.#running.delete(running);
-    try {
-      running.resolve(running.group.finish());
-    } catch (error) {
-      running.reject(error);
+  /** A sequence has its next token. */
+  #goOn(running: Running, sequence: Sequence): void {
+    if (!this.#running.has(running)) return;
+    if (sequence.reason !== undefined) {
+      this.#scheduler.remove(sequence.id);
+      this.#sequences.delete(sequence.id);
+      running.group.ended(sequence);
+    } else {
+      if (sequence.step === 1 && !running.group.isLeader(sequence)) this.#scheduler.add(sequence);
+      running.group.draft(sequence);
+    }
+  }
+
+  #finishDone(): void {
+    for (const running of this.#running) {
+      if (!running.group.done) continue;
+      this.#running.delete(running);
+      try {
+        this.#scheduler.giveBack(running.group.pagesToFinish);
+        running.resolve(running.group.finish());
+      } catch (error) {
+        running.group.dispose();
+        running.reject(error);
+      }
     }
   }
 
   /** A step failed for good: the calls that had rows in it fail, the others go on. */
-  #failed(error: unknown, batch: RowBatch | undefined): void {
-    this.#scheduler.drop();
-    const ids = batch?.sequences.map(({ id }) => id) ?? [];
+  #failed(error: unknown): void {
+    const ids = this.#batch?.sequences.map(({ id }) => id) ?? [];
     if (error instanceof MemoryError && typeof error.cause === "number") ids.push(error.cause);
     const involved = new Set(ids.map((id) => this.#sequences.get(id)?.running));
-    // Not to turn in a circle, should the error belong to nobody.
+    // An error that belongs to nobody ends all calls: else the loop would meet it for ever.
     const all = involved.size === 0 ? new Set(this.#running) : involved;
     for (const running of all) if (running !== undefined) this.#fail(running, error);
   }
@@ -203,18 +286,19 @@ export class GenerationLoop {
       try {
         running.call.throwIfAborted();
       } catch (reason) {
+        running.group.abort();
         this.#fail(running, reason);
       }
     }
   }
 
   #fail(running: Running, error: unknown): void {
-    for (const [id, { running: owner }] of this.#sequences) {
-      if (owner !== running) continue;
-      this.#scheduler.abort(id);
+    if (!this.#running.delete(running)) return;
+    for (const { id } of running.group.sequences) {
+      this.#scheduler.remove(id);
       this.#sequences.delete(id);
     }
-    this.#running.delete(running);
+    running.group.dispose();
     running.reject(error);
   }
 

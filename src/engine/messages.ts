@@ -5,6 +5,7 @@ import type { Adopted } from "../backends/wasm/backend.ts";
 import type { CacheDType } from "../models/attend.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
+import type { StopReason } from "../generate/stopping.ts";
 import type { TeamData } from "./backends.ts";
 import type { Compute } from "./kept-formats.ts";
 
@@ -110,8 +111,12 @@ export type GenerateRequest = {
   readonly options: ResolvedGeneration;
   /** For stop strings. */
   readonly tokenBytes?: TokenBytesTable;
-  /** Tokens are reported while they come. */
+  /** Tokens are reported while they come; the engine waits for a reader that falls behind. */
   readonly stream: boolean;
+  /** Reports say the log-probability of each token, under the logits before any processor. */
+  readonly logprobs?: boolean;
+  /** Calls of different domains never share pages of the cache. */
+  readonly domain?: string;
 };
 
 /** Token `id` adds the bytes from ends[id − 1] (0 for the first) to ends[id]. */
@@ -121,14 +126,27 @@ export type GenerateResult = {
   /** [B · length], prompt included */
   readonly sequences: Int32Array;
   readonly length: number;
+  /** [B] why each row has ended */
+  readonly reasons: readonly StopReason[];
+  /** [B] tokens of each prompt that need not be computed, since the cache had them from other calls */
+  readonly cachedTokens: Int32Array;
   /** Per step [B · V] */
   readonly scores?: Float32Array[];
   readonly logits?: Float32Array[];
   readonly cache?: CacheState;
 };
 
-/** The tokens that one or more steps brought: pairs of a row of the batch and its next token, in order. */
-export type TokensReport = Int32Array;
+/** The n tokens that one or more steps brought, in order. */
+export type TokensReport = {
+  /** [n] the row of the batch of each */
+  readonly rows: Int32Array;
+  /** [n] */
+  readonly tokens: Int32Array;
+  /** [n] natural logarithms, when asked for */
+  readonly logprobs?: Float32Array;
+  /** Rows whose last token is among them, and why they have ended. */
+  readonly ends: readonly { readonly row: number; readonly reason: StopReason }[];
+};
 
 export type CacheRequest =
   | { readonly op: "crop"; readonly cache: number; readonly length: number }
@@ -176,7 +194,9 @@ export type ToEngine =
         readonly abortable?: boolean;
       };
     }[CallName]
-  | { readonly type: "abort"; readonly id: number };
+  | { readonly type: "abort"; readonly id: number }
+  /** The reader of a call's reports has taken so many more tokens. */
+  | { readonly type: "taken"; readonly id: number; readonly count: number };
 
 export type ErrorData = {
   readonly name: string;
@@ -194,6 +214,6 @@ export type FromEngine =
   | ({ readonly type: "team" } & TeamData)
   | ({ readonly type: "ready" } & LoadReport)
   | { readonly type: "broken"; readonly error: ErrorData }
-  | { readonly type: "tokens"; readonly id: number; readonly tokens: TokensReport }
+  | { readonly type: "tokens"; readonly id: number; readonly report: TokensReport }
   | { readonly type: "done"; readonly id: number; readonly result: Calls[CallName]["result"] }
   | { readonly type: "failed"; readonly id: number; readonly error: ErrorData };

@@ -1,18 +1,17 @@
 // Between the places of [B, S] and the rows of steps: gathers each chunk's inputs and scatters its results.
 // B batch, S tokens given, T frame columns so far, H hidden, V vocabulary, Hq heads. Knows no pages and no plans.
 
-import { availableBytes } from "#platform";
-import { MemoryError } from "../errors.ts";
 import type { StepResult, StepRows } from "../generate/runner.ts";
 import type { Wants } from "../generate/record.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { IGNORED_LABEL } from "../ops/cross-entropy.ts";
 import type { RowPlace } from "./forward.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
+import { checkResultBytes } from "./result-bytes.ts";
 
 type RowInputs = Pick<
   StepRows,
-  "ids" | "embeds" | "positions" | "sequenceLength" | "want" | "labels" | "together"
+  "ids" | "embeds" | "positions" | "ropeLengths" | "want" | "labels" | "together"
 >;
 
 export class Placement {
@@ -60,7 +59,7 @@ export class Placement {
     const position = (row: RowPlace): number => positions?.[place(row)] ?? this.#past + row.i;
     const inputs: RowInputs = {
       positions: Int32Array.from(rows, position),
-      sequenceLength: (positions?.reduce((m, p) => Math.max(m, p), 0) ?? this.#past + S - 1) + 1,
+      ropeLengths: Int32Array.from(rows, ({ b }) => this.#lengthOf(b)),
       want: Int32Array.from(wanted),
       together: true,
       ...(this.wants.nll && { labels: Int32Array.from(wanted, (t) => this.#label(rows[t])) }),
@@ -124,6 +123,13 @@ export class Placement {
     });
   }
 
+  /** The length of a row's sequence: its largest position so far, plus 1. */
+  #lengthOf(b: number): number {
+    const { S, positions } = this.#request;
+    const last = positions?.subarray(b * S, (b + 1) * S).reduce((m, p) => Math.max(m, p), 0);
+    return (last ?? this.#past + S - 1) + 1;
+  }
+
   /** Rows of the step whose logits, last state or loss is needed. */
   #wanted(rows: readonly RowPlace[]): number[] {
     const all = this.#last !== undefined;
@@ -140,17 +146,12 @@ export class Placement {
   }
 }
 
-/** Zeros for results. @throws MemoryError with the arithmetic: a worker that asks for more than there is would end */
+/** Zeros for results. @throws MemoryError they do not fit */
 function results(name: string, count: number, dims: readonly number[]): Float32Array[] {
+  const remedy =
+    "use a shorter input or a smaller batch, or logits_to_keep: 1 when the last logits are enough";
+  checkResultBytes("forward", name, count, dims, remedy);
   const size = dims.reduce((a, b) => a * b, 1);
-  const [bytes, free] = [count * size * 4, availableBytes()];
-  if (bytes > free) {
-    const show = (n: number): string => `${(n / 1e9).toFixed(2)} GB`;
-    throw new MemoryError(
-      `forward: ${name} ${count} × [${dims.join(", ")}] in float32 take ${show(bytes)}, but ${show(free)} are available; ` +
-        "use a shorter input or a smaller batch, or logits_to_keep: 1 when the last logits are enough",
-    );
-  }
   return Array.from({ length: count }, () => new Float32Array(size));
 }
 

@@ -1,50 +1,93 @@
-// One sequence of a generate() call: its tokens, where they rotate, and what it still has to run.
+// One sequence of a generate() call: its tokens, where they rotate, its pages, and what it still has to run.
+// Knows no steps and no other sequence.
 
-import type { SequencePages } from "../generate/pages.ts";
+import { PageContent } from "../generate/page-content.ts";
+import type { PagePool } from "../generate/page-pool.ts";
+import { SequencePages } from "../generate/pages.ts";
 import type { SequenceRows } from "../generate/rows.ts";
 import type { Job } from "../generate/scheduler.ts";
-import type { SequenceStop } from "../generate/stopping.ts";
+import type { SequenceStop, StopReason } from "../generate/stopping.ts";
 
-export class Sequence {
+/** Tokens that a reader may be behind: a sequence that is further ahead has no rows in steps until the reader has caught up. */
+export const MOST_UNREAD = 64;
+
+export type SequenceOptions = {
+  readonly id: number;
+  readonly order: number;
   /** Its row of the result. */
   readonly index: number;
   /** How many earlier rows of the call have the same prompt: what its random numbers depend on, beside seed and step. */
   readonly occurrence: number;
-  readonly job: Pick<Job, "pages" | "prompt" | "maxLength">;
+  /** [S], left padding included */
+  readonly prompt: Int32Array;
+  /** The rows of the prompt that no cache holds. */
+  readonly rows: SequenceRows;
+  readonly pool: PagePool;
+  readonly window: number | null;
+  /** The first columns, of an earlier call: they stay as they are, and are there until this sequence has ended. */
+  readonly base?: SequencePages;
+  /** Sequences of different domains never share pages. */
+  readonly domain: string;
+  /** Equal for two lengths of a sequence that rotate alike: see ropeKey of models/rope.ts. */
+  readonly ropeKey: (length: number) => number;
+  readonly stop: SequenceStop;
+};
+
+export class Sequence implements Job {
+  readonly id: number;
+  readonly order: number;
+  readonly index: number;
+  readonly occurrence: number;
   /** Left padding of its prompt. */
   readonly padding: number;
+  /** Tokens of the prompt, left padding included. */
   readonly promptLength: number;
-  readonly stop: SequenceStop;
-  finished = false;
-  readonly #rows: SequenceRows;
+  /** Prompt tokens that it did not have to compute, since pages of others had them: known when its first token is. */
+  cachedTokens: number | undefined;
+  /** Tokens that were reported and that the reader has not taken yet. */
+  unread = 0;
+  /** Why it has ended. */
+  reason: StopReason | undefined;
+  readonly #options: SequenceOptions;
+  readonly #stop: SequenceStop;
+  /** Columns of `base`. */
+  readonly #past: number;
+  #pages: SequencePages | undefined;
   /** Prompt, left padding included, and new tokens. */
   #ids: Int32Array;
   #length: number;
-  #position: number;
+  #drafts: readonly number[] = [];
 
-  constructor(options: {
-    index: number;
-    occurrence: number;
-    /** [S], left padding included */
-    prompt: Int32Array;
-    rows: SequenceRows;
-    pages: SequencePages;
-    /** Length that it may reach, left padding included. */
-    maxLength: number;
-    stop: SequenceStop;
-  }) {
-    const { prompt, rows, pages, maxLength } = options;
+  constructor(options: SequenceOptions) {
+    const { prompt, rows } = options;
+    this.id = options.id;
+    this.order = options.order;
     this.index = options.index;
     this.occurrence = options.occurrence;
-    this.stop = options.stop;
     this.padding = rows.padding;
     this.promptLength = prompt.length;
-    this.job = { pages, prompt: rows.present, maxLength: maxLength - rows.padding };
-    this.#rows = rows;
+    this.#options = options;
+    this.#stop = options.stop;
+    this.#past = options.base?.length ?? 0;
     this.#ids = new Int32Array(Math.max(64, prompt.length * 2));
     this.#ids.set(prompt);
     this.#length = prompt.length;
-    this.#position = (rows.positions.at(-1) ?? -1) + 1;
+  }
+
+  get pages(): SequencePages {
+    return (this.#pages ??= this.#firstPages());
+  }
+
+  get columns(): number {
+    return this.#past + this.#options.rows.positions.length + this.step + this.#drafts.length;
+  }
+
+  get drafts(): number {
+    return this.#drafts.length;
+  }
+
+  get paused(): boolean {
+    return this.unread > MOST_UNREAD;
   }
 
   /** Prompt, left padding included, and new tokens: a view, valid until the next token. */
@@ -61,19 +104,98 @@ export class Sequence {
     return this.#length - this.promptLength;
   }
 
-  /** Id and position of prompt row `i`, or of the last token when the prompt is done. */
-  row(i: number): [id: number, position: number] {
-    const { ids, positions } = this.#rows;
-    if (i < positions.length) return [ids?.[i] ?? 0, positions[i]];
-    return [this.#ids[this.#length - 1], this.#position - 1 + this.step];
+  present(column: number): number {
+    return this.#options.rows.present[column - this.#past] ?? 1;
   }
 
+  /** What runs in a column: its token, where it rotates, and the length of the sequence for which its angles are made. */
+  row(column: number): { id: number; position: number; ropeLength: number } {
+    const { ids, positions } = this.#options.rows;
+    const i = column - this.#past;
+    const promptEnd = (positions.at(-1) ?? -1) + 1;
+    if (i < positions.length) {
+      return { id: ids?.[i] ?? 0, position: positions[i], ropeLength: promptEnd };
+    }
+    const n = i - positions.length;
+    const id = n < this.step ? this.#ids[this.promptLength + n] : this.#drafts[n - this.step];
+    return { id, position: promptEnd + n, ropeLength: promptEnd + n + 1 };
+  }
+
+  /** The guesses that run with its last token. */
+  get proposed(): readonly number[] {
+    return this.#drafts;
+  }
+
+  /** Guesses of what follows: they run together with the last token. */
+  propose(drafts: readonly number[]): void {
+    this.#drafts = drafts;
+  }
+
+  /** Takes its next token. Drafts are over. */
   push(token: number): void {
     if (this.#length === this.#ids.length) {
       const larger = new Int32Array(this.#length * 2);
       larger.set(this.#ids);
       this.#ids = larger;
     }
+    this.#drafts = [];
     this.#ids[this.#length++] = token;
+    this.#note(this.pages, this.columns - 1);
+    this.reason = this.#stop.check(this.ids);
+  }
+
+  /** Its prompt has run for the first time. */
+  promptDone(): void {
+    this.cachedTokens ??= this.pages.adopted;
+  }
+
+  restart(): void {
+    this.cachedTokens ??= this.pages.adopted;
+    this.#drafts = [];
+    this.dispose();
+  }
+
+  /** Gives its pages back. They are made anew when it runs again. */
+  dispose(): void {
+    this.#pages?.dispose();
+    this.#pages = undefined;
+  }
+
+  /** Goes on with the prompt that another sequence of the same prompt has run. */
+  forkFrom(leader: Sequence): void {
+    this.dispose();
+    this.#pages = leader.pages.fork();
+    this.cachedTokens = leader.cachedTokens;
+    this.#noteAll(this.#pages);
+  }
+
+  /** Adds columns without keys until there are `length`: in a batch, rows that ended early have some behind their end. */
+  fillWithHoles(length: number): void {
+    const { pages } = this;
+    const count = length - pages.length;
+    pages.content.cut(pages.length);
+    if (count <= 0) return;
+    pages.reserve(count, new Uint8Array(count));
+    pages.commit(count);
+  }
+
+  #firstPages(): SequencePages {
+    const { base, pool, window, domain } = this.#options;
+    const pages =
+      base?.fork() ?? new SequencePages(pool, window, new PageContent(pool.keys, domain));
+    this.#noteAll(pages);
+    return pages;
+  }
+
+  #noteAll(pages: SequencePages): void {
+    const known = Math.max(pages.content.length, this.#past);
+    for (let column = known; column < this.columns; column++) this.#note(pages, column);
+  }
+
+  /** Lets pages know what stands in a column. What follows a hole cannot be shared. */
+  #note({ content }: SequencePages, column: number): void {
+    const { id, position, ropeLength } = this.row(column);
+    if (this.present(column) === 0 || position !== column) return;
+    content.note(column, id, this.#options.ropeKey(ropeLength));
   }
 }

@@ -18,6 +18,7 @@ import type {
   LoadReport,
   ModelSource,
   ToEngine,
+  TokensReport,
 } from "./messages.ts";
 import { HelperTeam } from "./team.ts";
 
@@ -33,14 +34,15 @@ export type StartOptions = {
 export type CallOptions = {
   /** Stops the call within one op; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  readonly onTokens?: (tokens: Int32Array) => void;
+  /** Gets the tokens of a generate call while they come; to be told with `taken` how many its reader has used. */
+  readonly onTokens?: (report: TokensReport, taken: (count: number) => void) => void;
   readonly transfer?: readonly ArrayBuffer[];
 };
 
 type Pending = {
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
-  readonly onTokens?: (tokens: Int32Array) => void;
+  readonly onTokens?: CallOptions["onTokens"];
 };
 
 /** One loaded model: an engine worker, its helper threads and their memories. */
@@ -208,9 +210,11 @@ export class Engine {
       if (m.type === "done" && isCache(m.result)) this.forget(m.result.cache.id);
       return;
     }
-    if (m.type === "tokens") call.onTokens?.(m.tokens);
-    else if (m.type === "done") call.resolve(m.result as never);
-    else call.reject(errorFrom(m.error));
+    if (m.type === "tokens") {
+      call.onTokens?.(m.report, (count) => this.#post({ type: "taken", id: m.id, count }));
+    }
+    if (m.type === "done") call.resolve(m.result as never);
+    else if (m.type === "failed") call.reject(errorFrom(m.error));
   }
 
   #failAll(error: Error): void {

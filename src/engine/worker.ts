@@ -12,7 +12,7 @@ import type { Call } from "./steps.ts";
 /** Thrown inside an aborted call; the caller's side has rejected already and drops it. */
 class CallAborted extends Error {}
 
-type Request = Exclude<ToEngine, { type: "abort" }>;
+type Request = Exclude<ToEngine, { type: "abort" | "taken" }>;
 
 const line = parent();
 const start = line.data as EngineStart;
@@ -66,7 +66,9 @@ async function take(message: ToEngine): Promise<void> {
   switch (message.type) {
     case "abort":
       if (running.has(message.id)) aborted.add(message.id);
-      return;
+      return (await loading).core.wake();
+    case "taken":
+      return (await loading).core.taken(message.id, message.count);
     default:
       return answer(message);
   }
@@ -106,8 +108,8 @@ async function serve<N extends CallName>(
     case "forward":
       return core.forward(request as Calls["forward"]["request"], call);
     case "generate":
-      return core.generate(request as Calls["generate"]["request"], call, (tokens) =>
-        send({ type: "tokens", id, tokens }),
+      return core.generate(request as Calls["generate"]["request"], call, (report) =>
+        send({ type: "tokens", id, report }),
       );
     case "cache":
       return core.cache(request as Calls["cache"]["request"]);

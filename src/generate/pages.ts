@@ -1,94 +1,24 @@
-// The cache's bookkeeping: pages of 16 columns, shared by reference counts, released behind the window. Numbers only:
+// The pages of one sequence: 16 columns each, shared by reference counts, released behind the window. Numbers only:
 // the keys and values lie in a backend's pools [pages, 16, Hkv·D], and a step finds them through tables and slots.
 // Nothing counts until it is committed: a reservation that is dropped, or run twice, changes nothing.
 // Paging after vLLM (Kwon et al. 2023, arXiv:2309.06180). Knows no backend, no model and no scheduler.
 
-import { InputError, MemoryError } from "../errors.ts";
-import { PAGE } from "../ops/kv-append.ts";
+import { InputError } from "../errors.ts";
+import { PageContent } from "./page-content.ts";
+import { PAGE_COLUMNS, type PagePool } from "./page-pool.ts";
 
-/** Columns a page: the ops decide. */
-export const PAGE_COLUMNS: number = PAGE;
-
-/** Which pages of the backend's pools are in use, how often, and how many are promised to sequences. */
-export class PagePool {
-  #references: number[] = [];
-  #free: number[] = [];
-  #promised = 0;
-
-  constructor(pages: number) {
-    this.grow(pages);
-  }
-
-  /** All pages, used or not. */
-  get pages(): number {
-    return this.#references.length;
-  }
-
-  get inUse(): number {
-    return this.pages - this.#free.length;
-  }
-
-  /** Pages that are neither in use nor promised. */
-  get available(): number {
-    return this.#free.length - this.#promised;
-  }
-
-  /** Raises the number of pages; ids of old pages stay. The backend's pools must have been grown before. */
-  grow(pages: number): void {
-    if (!Number.isInteger(pages) || pages < this.pages) {
-      throw new InputError(`cache: grow to ${pages} pages: expected an integer ≥ ${this.pages}`);
-    }
-    for (let page = pages - 1; page >= this.pages; page--) this.#free.push(page);
-    while (this.pages < pages) this.#references.push(0);
-  }
-
-  references(page: number): number {
-    return this.#references[page];
-  }
-
-  /** Sets pages aside for one sequence. @throws MemoryError with the arithmetic; nothing has been promised */
-  promise(count: number): void {
-    this.check(count, "promised");
-    this.#promised += count;
-  }
-
-  unpromise(count: number): void {
-    this.#promised -= count;
-  }
-
-  /** @throws MemoryError when `count` pages are not available beside the caller's own `promised` ones */
-  check(count: number, what: string, promised = 0): void {
-    if (count <= this.available + promised) return;
-    throw new MemoryError(
-      `cache: ${count} pages of ${PAGE_COLUMNS} columns are to be ${what}, but ${this.available + promised} can be: ` +
-        `${this.pages} pages − ${this.inUse} in use − ${this.#promised - promised} promised to others; ` +
-        `shorten max_length, or dispose of past_key_values that are no longer needed`,
-    );
-  }
-
-  /** One free page with one reference. Call `check` first. */
-  take(): number {
-    const page = this.#free.pop();
-    if (page === undefined) throw new MemoryError(`cache: all ${this.pages} pages are in use`);
-    this.#references[page] = 1;
-    return page;
-  }
-
-  share(page: number): void {
-    this.#references[page]++;
-  }
-
-  /** Gives one reference back. @returns whether the page is free now */
-  release(page: number): boolean {
-    if (--this.#references[page] > 0) return false;
-    this.#free.push(page);
-    return true;
-  }
-}
-
-/** Pages that a sequence of up to `length` columns can hold at once, when steps have up to `chunk` rows of it. */
-export function pagesFor(length: number, window: number | null, chunk: number): number {
-  const all = Math.ceil(length / PAGE_COLUMNS);
+/**
+ * Pages that a sequence must take at most, beyond those that it holds at `from` columns, to reach `to` columns: what it can hold at
+ * once and shares with nobody. A partly filled page counts, since it is copied when somebody else holds it too.
+ * @param chunk rows of it in one step at most
+ */
+export function pagesToTake(
+  from: number,
+  to: number,
+  window: number | null,
+  chunk: number,
+): number {
+  const all = Math.ceil(to / PAGE_COLUMNS) - Math.floor(from / PAGE_COLUMNS);
   // W − 1 old columns and the chunk, starting anywhere in a page.
   return window === null ? all : Math.min(all, Math.ceil((window + chunk) / PAGE_COLUMNS) + 1);
 }
@@ -118,26 +48,33 @@ export type Reservation = {
   readonly copies: readonly (readonly [from: number, to: number])[];
 };
 
+/** A page and which of its columns hold a key, a bit each. */
 type Block = { page: number; mask: number };
+
+/** All columns of a page hold a key. */
+const FULL = 2 ** PAGE_COLUMNS - 1;
 
 /** The columns of one sequence: committed ones, then those of the open reservation. */
 export class SequencePages {
   readonly window: number | null;
+  /** What its columns hold, as far as that is known: full pages can then be found by others. */
+  readonly content: PageContent;
   readonly #pool: PagePool;
   #blocks: Block[] = [];
   /** Blocks before this one were released behind the window. */
   #firstBlock = 0;
   #length = 0;
   #reserved = 0;
-  #promise = 0;
-  #promiseLeft = 0;
+  /** Columns that `adopt` brought. */
+  adopted = 0;
   /** The shared page that the open reservation replaces by a copy. */
   #replaced: number | undefined;
 
   /** @param window row i sees column j if and only if i − window < j ≤ i; null: all j ≤ i */
-  constructor(pool: PagePool, window: number | null) {
+  constructor(pool: PagePool, window: number | null, content?: PageContent) {
     this.#pool = pool;
     this.window = window;
+    this.content = content ?? new PageContent(pool.keys);
   }
 
   /** Committed columns, holes and released ones included. */
@@ -155,22 +92,43 @@ export class SequencePages {
     return this.#firstBlock * PAGE_COLUMNS;
   }
 
-  /** Pages held now that others hold too. */
-  get sharedPages(): number {
-    return this.#blocks.filter(({ page }) => this.#pool.references(page) > 1).length;
+  /** Pages that `reserve(count)` takes. */
+  missingFor(count: number): number {
+    const last = this.#block(this.#length);
+    const copy = count > 0 && last !== undefined && this.#pool.references(last.page) > 1 ? 1 : 0;
+    return this.#missingBlocks(count) + copy;
   }
 
   /**
-   * Sets pages aside so that this sequence can hold `pages` at once, those that it holds now among them; 0 gives them back.
-   * With `pagesFor` its longest length + `sharedPages`, no later reservation fails, as long as nobody forks it.
-   * @throws MemoryError with the arithmetic; the promise is as before
+   * Takes over pages that other sequences have computed: columns from `length` on, up to `end`, whose content is known.
+   * @returns the columns that it got; they are committed
    */
-  promise(pages: number): void {
-    const left = Math.max(0, pages - this.#blocks.length);
-    if (left > this.#promiseLeft) this.#pool.promise(left - this.#promiseLeft);
-    else this.#pool.unpromise(this.#promiseLeft - left);
-    this.#promise = pages;
-    this.#promiseLeft = left;
+  adopt(end: number): number {
+    const from = this.#length;
+    if (from % PAGE_COLUMNS !== 0) return 0;
+    const first = from / PAGE_COLUMNS;
+    const last = Math.floor(end / PAGE_COLUMNS);
+    let best = first;
+    // Pages in a row that it holds or that can be found: as many as the next row's window sees are needed.
+    let found = this.#blocks.length;
+    for (let page = first; page < last; page++) {
+      const key = this.content.key(page);
+      found = key !== undefined && this.#pool.has(key) ? found + 1 : 0;
+      if (key === undefined || (found === 0 && this.window === null)) break;
+      if (found >= page + 1 - this.#firstSeenBlock((page + 1) * PAGE_COLUMNS)) best = page + 1;
+    }
+    if (best === first) return 0;
+    this.drop();
+    const firstSeen = this.#firstSeenBlock(best * PAGE_COLUMNS);
+    this.#releaseBefore(firstSeen);
+    if (firstSeen > first) this.#firstBlock = firstSeen;
+    for (let page = Math.max(first, firstSeen); page < best; page++) {
+      const key = this.content.key(page) as string;
+      this.#blocks.push({ page: this.#pool.find(key) as number, mask: FULL });
+    }
+    this.#length = best * PAGE_COLUMNS;
+    this.adopted += this.#length - from;
+    return this.#length - from;
   }
 
   /**
@@ -181,19 +139,18 @@ export class SequencePages {
    */
   reserve(count: number, present?: ArrayLike<number>): Reservation {
     this.drop();
-    const end = this.#length + count;
-    const missing = Math.ceil(end / PAGE_COLUMNS) - this.#firstBlock - this.#blocks.length;
+    this.#pool.check(this.missingFor(count), `for ${count} more columns of a sequence`);
+    const missing = this.#missingBlocks(count);
     const last = this.#block(this.#length);
-    const shared = count > 0 && last !== undefined && this.#pool.references(last.page) > 1;
-    this.#pool.check(missing + (shared ? 1 : 0), "taken", this.#promiseLeft);
-
     const copies: [number, number][] = [];
-    if (shared) {
-      this.#replaced = last.page;
-      last.page = this.#take();
-      copies.push([this.#replaced, last.page]);
+    if (count > 0 && last !== undefined) {
+      if (this.#pool.references(last.page) > 1) {
+        this.#replaced = last.page;
+        last.page = this.#pool.take();
+        copies.push([this.#replaced, last.page]);
+      } else this.#pool.forget(last.page); // full once, cut since: its columns are written anew
     }
-    for (let i = 0; i < missing; i++) this.#blocks.push({ page: this.#take(), mask: 0 });
+    for (let i = 0; i < missing; i++) this.#blocks.push({ page: this.#pool.take(), mask: 0 });
 
     const slots = new Int32Array(count).fill(-1);
     for (let i = 0; i < count; i++) {
@@ -215,23 +172,21 @@ export class SequencePages {
       );
     }
     if (count === 0) return this.drop();
-    if (this.#replaced !== undefined) this.#release(this.#replaced);
+    if (this.#replaced !== undefined) this.#pool.release(this.#replaced);
     this.#replaced = undefined;
     this.#reserved = 0;
+    const before = this.#length;
     this.#length += count;
     this.#cutTo(this.#length);
-    const firstSeen = this.#firstSeen(this.#length);
-    while (this.firstColumn + PAGE_COLUMNS <= firstSeen && this.#blocks.length > 0) {
-      this.#releaseBlocks(this.#blocks.splice(0, 1));
-      this.#firstBlock++;
-    }
+    this.#publish(before);
+    this.#releaseBefore(this.#firstSeenBlock(this.#length));
   }
 
   /** Takes back what `reserve` did since the last commit. */
   drop(): void {
     if (this.#replaced !== undefined) {
       const last = this.#block(this.#length) as Block;
-      this.#release(last.page);
+      this.#pool.release(last.page);
       last.page = this.#replaced;
       this.#replaced = undefined;
     }
@@ -239,10 +194,10 @@ export class SequencePages {
     this.#cutTo(this.#length);
   }
 
-  /** A second sequence with the same committed columns, in the same pages; without a promise. */
+  /** A second sequence with the same committed columns, in the same pages. */
   fork(): SequencePages {
     this.drop();
-    const fork = new SequencePages(this.#pool, this.window);
+    const fork = new SequencePages(this.#pool, this.window, this.content.fork(this.#length));
     fork.#blocks = this.#blocks.map(({ page, mask }) => ({ page, mask }));
     fork.#firstBlock = this.#firstBlock;
     fork.#length = this.#length;
@@ -268,6 +223,7 @@ export class SequencePages {
     }
     this.drop();
     this.#length = length;
+    this.content.cut(length);
     this.#cutTo(length);
     if (length === 0) this.#firstBlock = 0;
   }
@@ -285,14 +241,18 @@ export class SequencePages {
     });
   }
 
-  /** Gives all pages and the promise back. The sequence is empty afterwards. */
+  /** Gives all pages back. The sequence is empty afterwards. */
   dispose(): void {
     this.crop(0);
-    this.promise(0);
   }
 
   #block(column: number): Block | undefined {
     return this.#blocks[Math.floor(column / PAGE_COLUMNS) - this.#firstBlock];
+  }
+
+  #missingBlocks(count: number): number {
+    const end = Math.ceil((this.#length + count) / PAGE_COLUMNS);
+    return Math.max(0, end - this.#firstBlock - this.#blocks.length);
   }
 
   /** The first column that a row in column `at` sees. */
@@ -300,31 +260,33 @@ export class SequencePages {
     return this.window === null ? 0 : Math.max(0, at - this.window + 1);
   }
 
-  /** Gives back the blocks behind `length` and clears the bits behind it. */
+  #firstSeenBlock(at: number): number {
+    return Math.floor(this.#firstSeen(at) / PAGE_COLUMNS);
+  }
+
+  /** Lets others find the pages that the columns from `before` on have filled. */
+  #publish(before: number): void {
+    const end = Math.floor(this.#length / PAGE_COLUMNS);
+    for (let page = Math.floor(before / PAGE_COLUMNS); page < end; page++) {
+      const block = this.#block(page * PAGE_COLUMNS);
+      const key = block?.mask === FULL ? this.content.key(page) : undefined;
+      if (block !== undefined && key !== undefined) this.#pool.publish(block.page, key);
+    }
+  }
+
+  /** Gives back the blocks before `block`: no later row sees them. */
+  #releaseBefore(block: number): void {
+    while (this.#firstBlock < block && this.#blocks.length > 0) {
+      this.#pool.release((this.#blocks.shift() as Block).page, true);
+      this.#firstBlock++;
+    }
+  }
+
+  /** Gives back the blocks behind `length`, the last one first, and clears the bits behind it. */
   #cutTo(length: number): void {
     const kept = Math.max(0, Math.ceil(length / PAGE_COLUMNS) - this.#firstBlock);
-    this.#releaseBlocks(this.#blocks.splice(kept));
+    for (const { page } of this.#blocks.splice(kept).toReversed()) this.#pool.release(page);
     const last = this.#block(length);
     if (last !== undefined) last.mask &= (1 << (length % PAGE_COLUMNS)) - 1;
-  }
-
-  #take(): number {
-    if (this.#promiseLeft > 0) {
-      this.#promiseLeft--;
-      this.#pool.unpromise(1);
-    }
-    return this.#pool.take();
-  }
-
-  #releaseBlocks(blocks: readonly Block[]): void {
-    for (const { page } of blocks) this.#release(page);
-  }
-
-  #release(page: number): void {
-    // A freed page goes back into the promise, so that a rolling cache never needs more than it was promised.
-    if (!this.#pool.release(page)) return;
-    if (this.#blocks.length + this.#promiseLeft >= this.#promise) return;
-    this.#promiseLeft++;
-    this.#pool.promise(1);
   }
 }

@@ -46,8 +46,11 @@ export type ProcessorContext = {
   readonly sequence: number;
 };
 
-/** Changes the scores [V] of one sequence in place. Keeps nothing from one call to the next. */
-export type LogitsProcessor = (context: ProcessorContext, scores: Float32Array) => void;
+/** Changes the scores [V] of one sequence in place, at once or when its promise resolves. Keeps nothing from one call to the next. */
+export type LogitsProcessor = (
+  context: ProcessorContext,
+  scores: Float32Array,
+) => void | Promise<void>;
 
 /** The fields of a generation config that become processors. Absent, null or neutral: off. */
 export type ProcessorFields = {

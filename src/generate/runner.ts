@@ -1,6 +1,7 @@
 // Runs steps of one model on one backend: places leaves, keeps the few plans in use, writes inputs, reads results.
 // Knows rows and pages as numbers; nothing of requests, batches or tokens' meaning.
 
+import { availableBytes } from "#platform";
 import { layoutOf } from "../graph/graph.ts";
 import type { Backend, InputData, LeafSpec, Program } from "../backends/backend.ts";
 import { type CacheDType, cacheLeaves, cachePageBytes } from "../models/attend.ts";
@@ -24,8 +25,8 @@ export type StepRows = {
   readonly embeds?: Float32Array;
   /** [T]: what rotates */
   readonly positions: ArrayLike<number>;
-  /** For the rope types that depend on it: the largest position so far, plus 1. */
-  readonly sequenceLength?: number;
+  /** [T], for the rope types that depend on it: the length of each row's sequence that its angles are made for. */
+  readonly ropeLengths?: ArrayLike<number>;
   /** [T]: the row's entry in `pages`, its column, and where its key goes (page · 16 + offset, −1: nowhere) */
   readonly seq: Int32Array;
   readonly at: Int32Array;
@@ -106,6 +107,11 @@ export class Runner {
       });
   }
 
+  /** Pages that each pool could have at most. */
+  get maxPages(): number {
+    return this.#pages + Math.floor(availableBytes() / this.bytesPerPage);
+  }
+
   /** Bytes of cache that one page takes in all layers. */
   get bytesPerPage(): number {
     return cachePageBytes(this.config, this.cacheDType);
@@ -175,7 +181,7 @@ export class Runner {
   }
 
   #inputs(rows: StepRows): Record<string, InputData> {
-    const { cos, sin } = ropeAngles(this.config, rows.positions, rows.sequenceLength);
+    const { cos, sin } = ropeAngles(this.config, rows.positions, rows.ropeLengths);
     const { seq, at, slots, pages, want, blind } = rows;
     const half = this.config.head_dim / 2;
     for (const t of blind?.rows ?? []) {

@@ -1,57 +1,63 @@
 // Which rows run next (continuous batching after Orca, Yu et al. 2022, and the chunked prefill of Sarathi, arXiv:2308.16369):
-// one row of every sequence that decodes, then chunks of prompts, first come first served. A sequence is admitted when all pages up to
-// its longest length can be promised, so that it never runs out midway.
+// the rows of every sequence that decodes, then chunks of prompts, first come first served. A sequence is let in when the pages of
+// its known columns can be had; when pages run out later, the youngest gives its own back and is computed again.
 // Runs nothing: the engine's loop takes `next`, runs the step, then `advance`s. Knows neither ids nor tokens' meaning.
 
 import { EngineError, InputError, MemoryError } from "../errors.ts";
-import { type PagePool, pagesFor, type SequencePages } from "./pages.ts";
+import { PAGE_COLUMNS, type PagePool } from "./page-pool.ts";
+import { pagesToTake, type SequencePages } from "./pages.ts";
 
-/** A sequence to be run. */
+/** A sequence to be run. What is to run are its known columns beyond those of its pages; when there are none, it waits for a token. */
 export type Job = {
   readonly id: number;
-  /** Its columns so far; the scheduler reserves, commits and, at the end, disposes of them */
+  /** No other job's. Smaller ones came earlier: they go first, and give their pages back last. */
+  readonly order: number;
+  /** Its columns so far. The scheduler reserves and commits; others dispose of them. */
   readonly pages: SequencePages;
-  /** Prompt rows still to run: per row 1 for a key, 0 for a hole. At least one */
-  readonly prompt: ArrayLike<number>;
-  /** Columns that it may ever have, prompt included */
-  readonly maxLength: number;
-  /** Its pages are not disposed of when it has finished: someone goes on with them */
-  readonly keep?: boolean;
+  /** Columns whose token is known, computed or not, drafts included. */
+  readonly columns: number;
+  /** How many of the known columns, at the end, are guesses. Their rows run in one step with the row before them; all are wanted. */
+  readonly drafts: number;
+  /** Whether its reader has fallen behind: it has no rows in steps until it has caught up. */
+  readonly paused: boolean;
+  /** Whether a column has a key (1), or is a hole (0). */
+  present(column: number): number;
+  /** Gives its pages back, and begins again with those that it came with. */
+  restart(): void;
 };
 
-/** Rows of one sequence in a step. */
+/** Rows of one sequence in a step: the columns at … at + count − 1. */
 export type ScheduledRows = {
   readonly id: number;
   readonly pages: SequencePages;
-  readonly kind: "prefill" | "decode";
-  /** Its first row: the column, and the number of prompt rows before it */
   readonly at: number;
-  readonly from: number;
   readonly count: number;
-  /** Where keys go, and page copies to be made before the step */
+  /** Where keys go, and page copies to be made before the step. */
   readonly slots: Int32Array;
   readonly copies: readonly (readonly [from: number, to: number])[];
-  /** Its last row's result is wanted: the next token follows from it */
-  readonly wanted: boolean;
+  /** How many of its last rows are wanted: a token follows from each. */
+  readonly wanted: number;
 };
 
 export type RowBatch = {
   readonly rows: number;
   readonly sequences: readonly ScheduledRows[];
+  /** How many of the sequences decode: their only known columns are the last token and drafts. */
+  readonly decoding: number;
 };
 
-type Running = { readonly job: Job; promptDone: number };
+type Entry = { readonly job: Job; running: boolean; lastStep: number };
 
 export class Scheduler {
   readonly #pool: PagePool;
   readonly #capacity: number;
-  readonly #waiting: Job[] = [];
-  /** In the order of admission. */
-  readonly #prefill: Running[] = [];
-  /** The one that has waited longest first. */
-  #decode: Running[] = [];
-  #inFlight: RowBatch | undefined;
-  readonly #aborted = new Set<number>();
+  /** In the order of the jobs. */
+  readonly #entries: Entry[] = [];
+  #batch: { entry: Entry; rows: ScheduledRows; decodes: boolean }[] = [];
+  #inFlight = false;
+  /** Contents of pages that the step computes: nobody else computes them in the same step. */
+  readonly #underWay = new Set<string>();
+  #step = 0;
 
   /** @param capacity the most rows that a step may ever have */
   constructor(pool: PagePool, capacity: number) {
@@ -60,158 +66,248 @@ export class Scheduler {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#entries.filter(({ running }) => !running).length;
   }
 
   get running(): number {
-    return this.#prefill.length + this.#decode.length;
+    return this.#entries.length - this.waiting;
   }
 
-  /**
-   * Queues a sequence.
-   * @throws InputError nothing to run, or an id that is known already
-   * @throws MemoryError more pages than there are: it could never be admitted. Nothing has changed
-   */
+  /** Pages that all jobs together would like to take now, for their known columns. */
+  get demand(): number {
+    return this.#entries.reduce((sum, { job }) => sum + this.#toTake(job), 0);
+  }
+
+  /** Queues a sequence. @throws InputError an id or an order that is known already, or nothing to run */
   add(job: Job): void {
-    const { id, pages, prompt, maxLength } = job;
-    if (prompt.length === 0 || pages.length + prompt.length > maxLength) {
-      throw new InputError(
-        `sequence ${id}: ${pages.length} columns and a prompt of ${prompt.length}: expected a prompt of at least one token, ` +
-          `and no more than ${maxLength} together`,
-      );
+    if (this.#entries.some((other) => other.job.id === job.id || other.job.order === job.order)) {
+      throw new InputError(`sequence ${job.id} is scheduled already`);
     }
-    if (this.#waiting.some((other) => other.id === id) || this.#find(id) !== undefined) {
-      throw new InputError(`sequence ${id} is scheduled already`);
+    if (pending(job) === 0) {
+      throw new InputError(`sequence ${job.id}: expected at least one row to run`);
     }
-    const needed = this.#needed(job);
-    if (needed > this.#pool.pages) {
-      throw new MemoryError(
-        `sequence ${id}: ${maxLength} columns need ${needed} pages, but the cache has ${this.#pool.pages}; lower max_length`,
-      );
-    }
-    this.#waiting.push(job);
+    const at = this.#entries.findIndex((other) => other.job.order > job.order);
+    const entry = { job, running: false, lastStep: -1 };
+    this.#entries.splice(at < 0 ? this.#entries.length : at, 0, entry);
   }
 
   /**
-   * The rows of the next step, their columns reserved; undefined when there is nothing to run.
-   * @throws MemoryError nothing runs, and pages that others hold leave no room for the first in the queue: it has been taken out;
-   *   the error's `cause` is its id
+   * The rows of the next step, their columns reserved; undefined when nothing can run now.
+   * @param share how many rows of prompts may run beside so many rows that decode
+   * @param othersGivePages whether pages that no job holds will come back by themselves: then nothing fails for want of pages
+   * @throws MemoryError pages that others hold leave no room for the first job: it has been taken out; `cause` is its id
    */
-  next(capacity: number = this.#capacity): RowBatch | undefined {
-    if (this.#inFlight !== undefined) {
+  next(share: (decoding: number) => number, othersGivePages = false): RowBatch | undefined {
+    if (this.#inFlight) {
       throw new EngineError("scheduler: the step before has been neither advanced nor dropped");
     }
-    if (!(capacity >= 1 && capacity <= this.#capacity)) {
-      throw new InputError(`scheduler: ${capacity} rows: expected 1 to ${this.#capacity}`);
+    const starved = [...this.#decode(), ...this.#prefill(share)];
+    if (this.#batch.length === 0) {
+      this.#underWay.clear();
+      const [first] = starved.toSorted((a, b) => a.job.order - b.job.order);
+      if (first === undefined || othersGivePages) return undefined;
+      this.remove(first.job.id);
+      const needed = this.#toTake(first.job);
+      first.job.restart();
+      const { pages, inUse, available } = this.#pool;
+      throw new MemoryError(
+        `sequence ${first.job.id} needs ${needed} more pages of the cache, but ${available} can be taken: ${pages} pages − ${inUse} ` +
+          "held by past_key_values; dispose of those that are no longer needed, or lower max_length",
+        { cause: first.job.id },
+      );
     }
-    const decoding = this.#decode.slice(0, capacity);
-    this.#decode = [...this.#decode.slice(capacity), ...decoding];
-    const sequences = decoding.map((running) => reserve(running, 1));
-    let room = capacity - sequences.length;
-    for (let i = 0; room > 0; i++) {
-      if (i === this.#prefill.length && !this.#admit(capacity)) break;
-      const running = this.#prefill[i];
-      const count = Math.min(room, running.job.prompt.length - running.promptDone);
-      sequences.push(reserve(running, count));
-      room -= count;
-    }
-    if (sequences.length === 0) return undefined;
-    this.#inFlight = { rows: capacity - room, sequences };
-    return this.#inFlight;
+    this.#inFlight = true;
+    this.#step++;
+    for (const { entry } of this.#batch) entry.lastStep = this.#step;
+    const sequences = this.#batch.map(({ rows }) => rows);
+    return {
+      rows: this.#rows,
+      sequences,
+      decoding: this.#batch.filter(({ decodes }) => decodes).length,
+    };
   }
 
-  /** The step has run: its columns count. Sequences in `finished` are taken out. */
-  advance(finished: Iterable<number> = []): void {
-    for (const { id, pages, kind, count, wanted } of this.#inFlight?.sequences ?? []) {
-      pages.commit(count);
-      if (kind === "decode") continue;
-      const running = this.#prefill.find(({ job }) => job.id === id) as Running;
-      running.promptDone += count;
-      if (!wanted) continue;
-      this.#prefill.splice(this.#prefill.indexOf(running), 1);
-      this.#decode.push(running);
+  /** The step has run. @param accepted how many of a sequence's rows count, from the first one on; default all */
+  advance(accepted: (rows: ScheduledRows) => number = ({ count }) => count): void {
+    for (const { entry, rows } of this.#batch) {
+      if (this.#entries.includes(entry)) rows.pages.commit(accepted(rows));
     }
-    this.#inFlight = undefined;
-    for (const id of finished) this.finish(id);
-    this.#takeOutAborted();
+    this.#end();
   }
 
   /** The step did not run, or failed: its rows are run again by a later one. */
   drop(): void {
-    for (const { pages } of this.#inFlight?.sequences ?? []) pages.drop();
-    this.#inFlight = undefined;
-    this.#takeOutAborted();
-  }
-
-  /** Takes a sequence out, and gives its pages back. Not while a step with it runs: see `abort`. */
-  finish(id: number): void {
-    const running = this.#find(id);
-    if (running === undefined) throw new InputError(`sequence ${id} is not running`);
-    for (const list of [this.#prefill, this.#decode]) {
-      const at = list.indexOf(running);
-      if (at >= 0) list.splice(at, 1);
+    for (const { entry, rows } of this.#batch) {
+      if (this.#entries.includes(entry)) rows.pages.drop();
     }
-    if (running.job.keep) running.job.pages.promise(0);
-    else running.job.pages.dispose();
+    this.#end();
   }
 
-  /** Takes a sequence out wherever it is; when a step with it runs, at its end. Unknown ids are ignored: it may just have finished. */
-  abort(id: number): void {
-    const queued = this.#waiting.findIndex((job) => job.id === id);
-    if (queued >= 0) {
-      const [job] = this.#waiting.splice(queued, 1);
-      if (!job.keep) job.pages.dispose();
-    } else if (this.#inFlight?.sequences.some((rows) => rows.id === id)) this.#aborted.add(id);
-    else if (this.#find(id) !== undefined) this.finish(id);
+  /** Takes a job out, at any time; its pages are its owner's. Unknown ids are ignored. */
+  remove(id: number): void {
+    const at = this.#entries.findIndex(({ job }) => job.id === id);
+    if (at >= 0) this.#entries.splice(at, 1);
   }
 
-  #find(id: number): Running | undefined {
-    return [...this.#prefill, ...this.#decode].find(({ job }) => job.id === id);
-  }
-
-  #takeOutAborted(): void {
-    for (const id of this.#aborted) if (this.#find(id) !== undefined) this.finish(id);
-    this.#aborted.clear();
-  }
-
-  #needed({ pages, maxLength }: Job): number {
-    return pagesFor(maxLength, pages.window, this.#capacity) + pages.sharedPages;
-  }
-
-  /** Lets the first in the queue in. Nobody overtakes it: else a long one would wait for ever. */
-  #admit(capacity: number): boolean {
-    // Every running sequence has a row in every step, so that none of them starves.
-    if (this.#waiting.length === 0 || this.running >= capacity) return false;
-    const [job] = this.#waiting;
-    try {
-      job.pages.promise(this.#needed(job));
-    } catch (error) {
-      if (!(error instanceof MemoryError)) throw error;
-      // Those that run give pages back.
-      if (this.running > 0) return false;
-      this.#waiting.shift();
-      throw new MemoryError(`sequence ${job.id}: ${error.message}`, { cause: job.id });
+  /** Makes jobs give pages back, the youngest first, until so many can be taken or none is left. Between two steps. */
+  giveBack(count: number): void {
+    while (this.#pool.available < count) {
+      const victim = this.#entries.findLast(({ running }) => running);
+      if (victim === undefined) return;
+      this.#preempt(victim);
     }
-    this.#waiting.shift();
-    this.#prefill.push({ job, promptDone: 0 });
+  }
+
+  get #rows(): number {
+    return this.#batch.reduce((sum, { rows }) => sum + rows.count, 0);
+  }
+
+  /** Rows of the sequences that decode. @returns those for which there are no pages */
+  #decode(): Entry[] {
+    const ready = this.#entries.filter(({ job, running }) => running && isReady(job));
+    const decoding = ready.filter(({ job }) => decodes(job));
+    // When there are more than a step takes: those that have waited longest.
+    const chosen = new Set(
+      decoding.toSorted((a, b) => a.lastStep - b.lastStep).slice(0, this.#capacity),
+    );
+    const starved: Entry[] = [];
+    for (const entry of decoding) {
+      const room = this.#capacity - this.#rows;
+      if (!chosen.has(entry) || !entry.running || room === 0) continue;
+      const count = Math.min(pending(entry.job), room);
+      if (this.#secure(entry, entry.job.pages.missingFor(count))) this.#reserve(entry, count, true);
+      else starved.push(entry);
+    }
+    return starved;
+  }
+
+  /** Chunks of prompts: of those that have begun, then of those that can be let in. @returns those for which there are no pages */
+  #prefill(share: (decoding: number) => number): Entry[] {
+    const starved: Entry[] = [];
+    let room = Math.min(this.#capacity - this.#rows, share(this.#batch.length));
+    for (const entry of [...this.#entries]) {
+      const { job } = entry;
+      if (room <= 0) break;
+      if (!isReady(job) || (entry.running && decodes(job))) continue;
+      // Nobody overtakes one that must wait for pages: else a long one would wait for ever.
+      if (!entry.running && !this.#admit(entry)) {
+        if (this.running < this.#capacity) starved.push(entry);
+        break;
+      }
+      this.#adopt(job);
+      if (this.#isUnderWay(job)) continue;
+      const count = this.#fitting(entry, Math.min(room, pending(job)));
+      if (count === 0) starved.push(entry);
+      else room -= this.#reserve(entry, count, false);
+    }
+    return starved;
+  }
+
+  /** Lets a waiting job in, if the pages of its known columns can be had beside those of the jobs that run. */
+  #admit(entry: Entry): boolean {
+    if (this.running >= this.#capacity) return false;
+    const { job } = entry;
+    const before = job.pages.length;
+    this.#adopt(job);
+    const room = (): boolean => {
+      const running = this.#entries.filter((other) => other.running);
+      const promised = running.reduce((sum, other) => sum + this.#toTake(other.job), 0);
+      return this.#toTake(job) <= this.#pool.available - promised;
+    };
+    while (!room()) {
+      // Those that wait for a reader or a token lose nothing by waiting without pages.
+      const idle = this.#entries.findLast((other) => other.running && !isReady(other.job));
+      if (idle === undefined) {
+        if (job.pages.length > before) job.restart();
+        return false;
+      }
+      this.#preempt(idle);
+    }
+    entry.running = true;
     return true;
+  }
+
+  /** Takes over what others have computed; the last row before a token is always its own. */
+  #adopt({ pages, columns, drafts }: Job): void {
+    pages.adopt(columns - drafts - 1);
+  }
+
+  /** Whether another job computes the same page in this step: it is taken over afterwards. */
+  #isUnderWay({ pages }: Job): boolean {
+    if (pages.length % PAGE_COLUMNS !== 0) return false;
+    const key = pages.content.key(pages.length / PAGE_COLUMNS);
+    return key !== undefined && this.#underWay.has(key);
+  }
+
+  /** Pages that a job takes to run all its known columns. */
+  #toTake(job: Job): number {
+    const { pages, columns } = job;
+    const most = pagesToTake(pages.length, columns, pages.window, this.#capacity);
+    return Math.min(most, pages.missingFor(pending(job)));
+  }
+
+  /** How many of `count` rows there are pages for, younger jobs' pages included. */
+  #fitting(entry: Entry, count: number): number {
+    const { pages } = entry.job;
+    if (this.#secure(entry, pages.missingFor(count))) return count;
+    while (count > 0 && pages.missingFor(count) > this.#pool.available) {
+      count = Math.max(0, count - PAGE_COLUMNS);
+    }
+    return count;
+  }
+
+  /** Makes sure that so many pages can be taken: younger jobs give theirs back, those first that cannot run anyway. */
+  #secure(entry: Entry, pages: number): boolean {
+    while (this.#pool.available < pages) {
+      const others = this.#entries.filter((other) => other.running && other !== entry);
+      const victim =
+        others.findLast(({ job }) => !isReady(job)) ??
+        others.findLast(({ job }) => job.order > entry.job.order);
+      if (victim === undefined) return false;
+      this.#preempt(victim);
+    }
+    return true;
+  }
+
+  #preempt(entry: Entry): void {
+    this.#batch = this.#batch.filter((other) => other.entry !== entry);
+    entry.running = false;
+    entry.job.restart();
+  }
+
+  /** Reserves a job's next columns for this step. @returns how many */
+  #reserve(entry: Entry, count: number, decodes: boolean): number {
+    const { id, pages, columns, drafts } = entry.job;
+    const at = pages.length;
+    const holes = Array.from({ length: count }, (_, i) => entry.job.present(at + i));
+    const wanted = Math.max(0, at + count - Math.max(at, columns - drafts - 1));
+    const rows = { id, pages, at, count, wanted, ...pages.reserve(count, holes) };
+    this.#batch.push({ entry, rows, decodes });
+    for (let page = Math.ceil(at / PAGE_COLUMNS); (page + 1) * PAGE_COLUMNS <= at + count; page++) {
+      const key = pages.content.key(page);
+      if (key !== undefined) this.#underWay.add(key);
+    }
+    return count;
+  }
+
+  #end(): void {
+    this.#batch = [];
+    this.#underWay.clear();
+    this.#inFlight = false;
   }
 }
 
-/** Reserves the next columns of a sequence: of its prompt, or one that decodes. */
-function reserve({ job, promptDone }: Running, count: number): ScheduledRows {
-  const { id, pages, prompt, maxLength } = job;
-  const kind = promptDone < prompt.length ? "prefill" : "decode";
-  const at = pages.length;
-  if (at + count > maxLength) {
-    throw new EngineError(
-      `scheduler: sequence ${id} has ${at} columns of at most ${maxLength}, and was not finished`,
-    );
-  }
-  const present =
-    kind === "prefill"
-      ? Array.from({ length: count }, (_, i) => prompt[promptDone + i])
-      : undefined;
-  const wanted = kind === "decode" || promptDone + count === prompt.length;
-  return { id, pages, kind, at, from: promptDone, count, wanted, ...pages.reserve(count, present) };
+/** Known columns that are still to run. */
+function pending({ columns, pages }: Job): number {
+  return columns - pages.length;
+}
+
+/** Whether it could have rows in the next step. */
+function isReady(job: Job): boolean {
+  return !job.paused && pending(job) > 0;
+}
+
+/** Whether only its last token, and drafts after it, are to run. */
+function decodes(job: Job): boolean {
+  return pending(job) - job.drafts === 1;
 }

@@ -66,6 +66,12 @@ export function logSumExp(scores: Float32Array): { max: number; log: number } {
   return { max, log: Math.fround(Math.log(sum)) };
 }
 
+/** The natural logarithm of a token's probability under softmax(scores). */
+export function logProbability(scores: Float32Array, token: number): number {
+  const { max, log } = logSumExp(scores);
+  return scores[token] - max - log;
+}
+
 /** Float bits as a signed integer of the same order (−NaN < −∞ < … < ∞ < NaN). */
 function orderOf(bits: number): number {
   return bits ^ ((bits >> 31) & 0x7fffffff);

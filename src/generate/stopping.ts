@@ -5,8 +5,8 @@
 
 import { InputError } from "../errors.ts";
 
-/** Why a sequence ended; `criteria`: a caller's own. */
-export type StopReason = "eos" | "stop_string" | "length" | "time" | "criteria";
+/** Why a sequence ended; `criteria`: a caller's own; `abort`: its caller stopped it. */
+export type StopReason = "eos" | "stop_string" | "length" | "time" | "criteria" | "abort";
 
 /** The caller's own criterion: whether the sequence, prompt included (with its left padding), ends here. */
 export type StoppingCriterion = (ids: Int32Array, sequence: number) => boolean;

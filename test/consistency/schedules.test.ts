@@ -7,7 +7,7 @@ import type { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import type { EngineCore } from "../../src/engine/core.ts";
 import { SequencePages, tableSize } from "../../src/generate/pages.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
-import { attentions, call, loadFolder, loadGolden, wasmTeam } from "../golden/engines.ts";
+import { attentions, loadFolder, loadGolden, makeRoom, wasmTeam } from "../golden/engines.ts";
 
 const models = ["base-f32", "base-bf16", "base-f16", "sw8-f32", "sw5-mqa-f32", "v03-f32"];
 
@@ -54,7 +54,10 @@ async function run(
   const pages = sequences.map(() => new SequencePages(pool, runner.config.sliding_window));
   const results = sequences.map((ids) => new Float32Array(ids.length * V));
   for (const step of steps) {
-    await core.reservePages(step.reduce((sum, [, count]) => sum + Math.ceil(count / 16) + 2, 0));
+    await makeRoom(
+      core,
+      step.reduce((sum, [, count]) => sum + Math.ceil(count / 16) + 2, 0),
+    );
     const rows = step.flatMap(([s, count], entry) => {
       const at = pages[s].length;
       const { slots } = pages[s].reserve(count);
@@ -65,21 +68,19 @@ async function run(
     step.forEach(([s], entry) => pages[s].writeTable(table, entry * P * 2, P));
     const ints = (value: (row: (typeof rows)[number]) => number): Int32Array =>
       Int32Array.from(rows, value);
-    const { logits } = await core.step(call, () =>
-      runner.step(
-        {
-          ids: ints(({ s, at }) => sequences[s][at]),
-          positions: ints(({ at }) => at),
-          seq: ints(({ entry }) => entry),
-          at: ints(({ at }) => at),
-          slots: ints(({ slot }) => slot),
-          pages: table,
-          tables: { S: step.length, P },
-          want: Int32Array.from(rows.keys()),
-        },
-        { logits: true },
-        eager,
-      ),
+    const { logits } = await runner.step(
+      {
+        ids: ints(({ s, at }) => sequences[s][at]),
+        positions: ints(({ at }) => at),
+        seq: ints(({ entry }) => entry),
+        at: ints(({ at }) => at),
+        slots: ints(({ slot }) => slot),
+        pages: table,
+        tables: { S: step.length, P },
+        want: Int32Array.from(rows.keys()),
+      },
+      { logits: true },
+      eager,
     );
     rows.forEach(({ s, at }, t) =>
       results[s].set(logits?.subarray(t * V, (t + 1) * V) ?? [], at * V),

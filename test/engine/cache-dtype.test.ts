@@ -3,9 +3,10 @@
 
 import { describe, expect, test } from "vitest";
 import type { EngineCore } from "../../src/engine/core.ts";
-import { PAGE_COLUMNS, SequencePages } from "../../src/generate/pages.ts";
+import { PAGE_COLUMNS } from "../../src/generate/page-pool.ts";
+import { SequencePages } from "../../src/generate/pages.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
-import { backends, call, loadGolden } from "../golden/engines.ts";
+import { backends, loadGolden, makeRoom } from "../golden/engines.ts";
 
 const dtypes = ["f32", "f16", "bf16", "int8"] as const satisfies CacheDType[];
 
@@ -34,17 +35,18 @@ async function logitsOf(
   const logits: number[] = [];
   for (let from = 0; from < ids.length; from += chunk) {
     const part = Int32Array.from(ids.slice(from, from + chunk));
-    await core.reservePages(Math.ceil(part.length / PAGE_COLUMNS) + 2);
+    await makeRoom(core, Math.ceil(part.length / PAGE_COLUMNS) + 2);
     const at = Int32Array.from(part, (_, i) => sequence.length + i);
     const { slots, copies } = sequence.reserve(part.length);
     const pages = new Int32Array(64);
     sequence.writeTable(pages, 0, 32);
-    const result = await core.step(call, async () => {
-      await core.runner.copyPages(copies);
-      const rows = { ids: part, positions: at, seq: new Int32Array(part.length), at, slots, pages };
-      const want = Int32Array.from(part, (_, i) => i);
-      return core.runner.step({ ...rows, tables: { S: 1, P: 32 }, want }, { logits: true });
-    });
+    await core.runner.copyPages(copies);
+    const rows = { ids: part, positions: at, seq: new Int32Array(part.length), at, slots, pages };
+    const want = Int32Array.from(part, (_, i) => i);
+    const result = await core.runner.step(
+      { ...rows, tables: { S: 1, P: 32 }, want },
+      { logits: true },
+    );
     logits.push(...(result.logits ?? []));
     sequence.commit(part.length);
   }
@@ -66,7 +68,7 @@ describe("memory", () => {
     const { num_hidden_layers, num_key_value_heads, head_dim } = core.runner.config;
     const column = num_hidden_layers * num_key_value_heads * columnBytes[dtype](head_dim);
     expect(core.runner.bytesPerPage).toBe(16 * column);
-    await core.reservePages(64);
+    await makeRoom(core, 64);
     expect(core.memory().states).toBe(core.memory().pages * 16 * column);
   });
 

@@ -1,265 +1,464 @@
-// The scheduler under random schedules: every row once and in order, no step too large, nobody starves, all pages come back.
+// The scheduler under random schedules: no step too large, nobody starves or overtakes, pages of others are taken over, the youngest gives
+// its pages back when they run out, and whatever happens a sequence's rows see what they would see alone.
 
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EngineError, InputError, MemoryError } from "../../src/errors.ts";
-import { PagePool, pagesFor, SequencePages } from "../../src/generate/pages.ts";
-import { type RowBatch, Scheduler } from "../../src/generate/scheduler.ts";
+import { PageContent } from "../../src/generate/page-content.ts";
+import { PAGE_COLUMNS, PagePool } from "../../src/generate/page-pool.ts";
+import { SequencePages, tableSize } from "../../src/generate/pages.ts";
+import {
+  type Job,
+  type RowBatch,
+  type ScheduledRows,
+  Scheduler,
+} from "../../src/generate/scheduler.ts";
 
 const CAPACITY = 12;
+const all = (): number => CAPACITY;
 
-/** What a sequence of a test is to do, and what it did. */
-type Story = {
-  prompt: number[];
-  newTokens: number;
-  /** Committed columns, by the rows that ran */
-  ran: number;
-  made: number;
-  done: boolean;
-  /** The last step it had a row in */
-  lastStep: number;
-};
+/** A model for tests: the token that follows a text depends on all of it. */
+const nextToken = (ids: readonly number[]): number =>
+  ids.reduce((sum, id, i) => (sum * 31 + id * (i + 7)) % 1009, 1) % 3;
 
-const story = fc
-  .record({
-    prompt: fc.array(fc.constantFrom(0, 1, 1), { minLength: 1, maxLength: 50 }),
-    newTokens: fc.integer({ min: 1, max: 20 }),
-  })
-  .map((given): Story => ({ ...given, ran: 0, made: 0, done: false, lastStep: -1 }));
+/** A sequence that makes `length` tokens, with guesses of which some are wrong. */
+class Story implements Job {
+  readonly id: number;
+  readonly order: number;
+  readonly ids: number[];
+  readonly holes: ReadonlySet<number>;
+  readonly promptLength: number;
+  readonly length: number;
+  readonly guesses: number;
+  paused = false;
+  restarts = 0;
+  lastStep = 0;
+  #drafts: number[] = [];
+  readonly #pool: PagePool;
+  readonly #window: number | null;
+  #pages: SequencePages | undefined;
 
-const event = fc.record({
-  kind: fc.constantFrom("step", "step", "step", "step", "add", "drop", "abort", "abortInFlight"),
-  which: fc.nat(20),
-  capacity: fc.integer({ min: 1, max: CAPACITY }),
-});
+  constructor(
+    pool: PagePool,
+    given: {
+      id: number;
+      prompt: number[];
+      length: number;
+      guesses?: number;
+      window?: number | null;
+      holes?: readonly number[];
+    },
+  ) {
+    this.#pool = pool;
+    this.#window = given.window ?? null;
+    this.id = given.id;
+    this.order = given.id;
+    this.ids = [...given.prompt];
+    this.holes = new Set(given.holes);
+    this.promptLength = given.prompt.length;
+    this.length = given.length;
+    this.guesses = given.guesses ?? 0;
+  }
 
-/** Checks a step against the stories. */
-function check(batch: RowBatch, stories: readonly Story[], capacity: number): void {
-  const rows = batch.sequences.reduce((sum, { count }) => sum + count, 0);
-  assert.equal(batch.rows, rows);
-  assert.ok(rows >= 1 && rows <= capacity);
-  assert.equal(new Set(batch.sequences.map(({ id }) => id)).size, batch.sequences.length);
-  const slots = batch.sequences.flatMap((rowsOfOne) => [...rowsOfOne.slots]);
-  const taken = slots.filter((slot) => slot >= 0);
-  assert.equal(new Set(taken).size, taken.length);
-  for (const { id, kind, at, from, count, wanted, slots: own } of batch.sequences) {
-    const { prompt, ran, made, done } = stories[id];
-    assert.ok(!done);
-    assert.equal(at, ran);
-    assert.equal(kind, ran < prompt.length ? "prefill" : "decode");
-    assert.equal(wanted, ran + count >= prompt.length);
-    if (kind === "prefill") {
-      assert.equal(from, ran);
-      assert.deepEqual(
-        [...own].map((slot) => (slot < 0 ? 0 : 1)),
-        prompt.slice(from, from + count),
-      );
-    } else assert.deepEqual([count, ran - prompt.length + 1, own[0] >= 0], [1, made, true]);
+  get pages(): SequencePages {
+    if (this.#pages === undefined) {
+      const pages = new SequencePages(this.#pool, this.#window, new PageContent(this.#pool.keys));
+      this.#pages = pages;
+      this.ids.forEach((_, column) => this.#note(column));
+    }
+    return this.#pages;
+  }
+
+  get columns(): number {
+    return this.ids.length + this.#drafts.length;
+  }
+
+  get drafts(): number {
+    return this.#drafts.length;
+  }
+
+  get done(): boolean {
+    return this.ids.length - this.promptLength >= this.length;
+  }
+
+  present(column: number): number {
+    return this.holes.has(column) ? 0 : 1;
+  }
+
+  restart(): void {
+    this.restarts++;
+    this.#drafts = [];
+    this.dispose();
+  }
+
+  dispose(): void {
+    this.#pages?.dispose();
+    this.#pages = undefined;
+  }
+
+  /** The text up to a column, as keys and values depend on it. */
+  upTo(column: number): string {
+    return [...this.ids, ...this.#drafts]
+      .slice(0, column + 1)
+      .map((id, i) => (this.holes.has(i) ? "-" : id))
+      .join("");
+  }
+
+  /** Takes tokens after the wanted rows, as long as guesses were right. @returns how many rows were right */
+  take({ count, wanted }: ScheduledRows): number {
+    const drafts = this.#drafts;
+    this.#drafts = [];
+    for (let k = 0; k < wanted; k++) {
+      const token = nextToken(this.ids);
+      this.ids.push(token);
+      this.#note(this.ids.length - 1);
+      if (token !== drafts[k] || this.done) return count - wanted + k + 1;
+    }
+    return count;
+  }
+
+  /** Guesses: right ones, and one wrong one at some place. */
+  guess(wrongAt: number): void {
+    const ids = [...this.ids];
+    const most = Math.min(this.guesses, this.length - (ids.length - this.promptLength) - 1);
+    this.#drafts = Array.from({ length: Math.max(0, most) }, (_, k) => {
+      const token = k === wrongAt ? 2 - nextToken(ids) : nextToken(ids);
+      ids.push(token);
+      return token;
+    });
+  }
+
+  #note(column: number): void {
+    if (!this.holes.has(column)) this.pages.content.note(column, this.ids[column]);
   }
 }
 
-/** Plays the engine: what ran counts, and a wanted row makes a token. */
-function advance(scheduler: Scheduler, batch: RowBatch, stories: readonly Story[]): void {
-  const finished: number[] = [];
-  for (const { id, count, wanted } of batch.sequences) {
-    const one = stories[id];
-    one.ran += count;
-    if (wanted && ++one.made === one.newTokens) {
-      one.done = true;
-      finished.push(id);
+/** Runs steps on a simulated cache and checks what every row sees. */
+class World {
+  readonly pool: PagePool;
+  readonly scheduler: Scheduler;
+  readonly stories: Map<number, Story> = new Map();
+  readonly #memory: string[] = [];
+  step = 0;
+  rowsRun = 0;
+
+  constructor(pages: number) {
+    this.pool = new PagePool(pages);
+    this.scheduler = new Scheduler(this.pool, CAPACITY);
+  }
+
+  add(story: Story): void {
+    this.stories.set(story.id, story);
+    this.scheduler.add(story);
+  }
+
+  remove(story: Story): void {
+    this.scheduler.remove(story.id);
+    this.stories.delete(story.id);
+    story.dispose();
+  }
+
+  check(batch: RowBatch): void {
+    this.step++;
+    assert.equal(
+      batch.rows,
+      batch.sequences.reduce((sum, { count }) => sum + count, 0),
+    );
+    assert.ok(batch.rows >= 1 && batch.rows <= CAPACITY);
+    assert.equal(new Set(batch.sequences.map(({ id }) => id)).size, batch.sequences.length);
+    const taken = batch.sequences.flatMap(({ slots }) => [...slots]).filter((slot) => slot >= 0);
+    assert.equal(new Set(taken).size, taken.length);
+    this.rowsRun += batch.rows;
+    for (const rows of batch.sequences) this.#run(rows);
+  }
+
+  advance(batch: RowBatch, wrongAt = 0): void {
+    const accepted = new Map<number, number>();
+    for (const rows of batch.sequences) {
+      const story = this.stories.get(rows.id);
+      if (story !== undefined && rows.wanted > 0) accepted.set(rows.id, story.take(rows));
+    }
+    this.scheduler.advance((rows) => accepted.get(rows.id) ?? rows.count);
+    for (const id of accepted.keys()) {
+      const story = this.stories.get(id) as Story;
+      if (story.done) this.remove(story);
+      else story.guess(wrongAt);
     }
   }
-  scheduler.advance(finished);
+
+  #run({ id, pages, at, count, slots, copies, wanted }: ScheduledRows): void {
+    const story = this.stories.get(id) as Story;
+    story.lastStep = this.step;
+    assert.ok(!story.paused);
+    assert.equal(at, pages.length);
+    const last = story.columns - story.drafts - 1;
+    assert.equal(wanted, Math.max(0, at + count - Math.max(at, last)));
+    for (const [from, to] of copies) {
+      for (let i = 0; i < PAGE_COLUMNS; i++) {
+        this.#memory[to * PAGE_COLUMNS + i] = this.#memory[from * PAGE_COLUMNS + i];
+      }
+    }
+    slots.forEach((slot, i) => {
+      assert.equal(slot < 0, story.holes.has(at + i));
+      if (slot >= 0) this.#memory[slot] = story.upTo(at + i);
+    });
+    const P = tableSize(pages.pages);
+    const table = new Int32Array(2 * P);
+    pages.writeTable(table, 0, P);
+    const first = pages.window === null ? 0 : Math.max(0, at - pages.window + 1);
+    for (let column = first; column < at + count; column++) {
+      const entry = 2 * (Math.floor(column / PAGE_COLUMNS) % P);
+      const seen = (table[entry + 1] >> (column % PAGE_COLUMNS)) & 1;
+      assert.equal(seen, story.present(column));
+      const slot = table[entry] * PAGE_COLUMNS + (column % PAGE_COLUMNS);
+      if (seen) assert.equal(this.#memory[slot], story.upTo(column), `column ${column} of ${id}`);
+    }
+  }
 }
 
-describe("random schedules", () => {
-  test("every row runs once and in order; all end, and all pages come back", () => {
-    fc.assert(
-      fc.property(
-        fc.array(story, { minLength: 1, maxLength: 8 }),
-        fc.array(event, { maxLength: 60 }),
-        fc.constantFrom(null, 5, 16),
-        fc.integer({ min: 6, max: 14 }),
-        (given, events, window, poolPages) => {
-          const stories = given.map((one) => ({ ...one }));
-          const pool = new PagePool(poolPages);
-          const scheduler = new Scheduler(pool, CAPACITY);
-          let added = 0;
-          const add = (): void => {
-            if (added === stories.length) return;
-            const { prompt, newTokens } = stories[added];
-            const pages = new SequencePages(pool, window);
-            scheduler.add({ id: added++, pages, prompt, maxLength: prompt.length + newTokens });
-          };
-          const abort = (id: number): void => {
-            if (id >= added) return;
-            stories[id].done = true;
-            scheduler.abort(id);
-          };
-          add();
-          for (const { kind, which, capacity } of events) {
-            if (kind === "add") add();
-            else if (kind === "abort") abort(which);
-            else {
-              const batch = scheduler.next(capacity);
-              if (batch === undefined) continue;
-              check(batch, stories, capacity);
-              if (kind === "abortInFlight") abort(batch.sequences[0].id);
-              if (kind === "drop") scheduler.drop();
-              else advance(scheduler, batch, stories);
-            }
-          }
-          while (added < stories.length) add();
-          let steps = 0;
-          for (let batch = scheduler.next(); batch; batch = scheduler.next()) {
-            check(batch, stories, CAPACITY);
-            advance(scheduler, batch, stories);
-            steps++;
-          }
-          expect(steps).toBeLessThan(stories.length * 80);
-          expect(stories.every(({ done }) => done)).toBe(true);
-          expect([scheduler.waiting, scheduler.running]).toEqual([0, 0]);
-          expect([pool.inUse, pool.available]).toEqual([0, poolPages]);
-        },
-      ),
-      { numRuns: 300 },
-    );
-  });
+const given = fc.record({
+  /** Repeated words: texts share beginnings. */
+  prompt: fc
+    .tuple(fc.integer({ min: 0, max: 40 }), fc.array(fc.nat(2), { minLength: 1, maxLength: 10 }))
+    .map(([common, own]) => [...Array.from({ length: common }, (_, i) => i % 3), ...own]),
+  length: fc.integer({ min: 1, max: 20 }),
+  guesses: fc.constantFrom(0, 0, 3),
+  holes: fc.constantFrom([], [], [0, 5]),
+});
 
-  test("nobody starves: a sequence that decodes has a row in every step, a prompt goes on, admission is in order", () => {
-    fc.assert(
-      fc.property(fc.array(story, { minLength: 1, maxLength: 30 }), (given) => {
-        const stories = given.map((one) => ({ ...one }));
-        const pool = new PagePool(40);
-        const scheduler = new Scheduler(pool, CAPACITY);
-        stories.forEach(({ prompt, newTokens }, id) => {
-          const pages = new SequencePages(pool, null);
-          scheduler.add({ id, pages, prompt, maxLength: prompt.length + newTokens });
-        });
-        const started: number[] = [];
-        let step = 0;
-        for (let batch = scheduler.next(); batch; batch = scheduler.next(), step++) {
-          for (const { id, at } of batch.sequences) {
-            if (at === 0) started.push(id);
-            stories[id].lastStep = step;
+const event = fc.record({
+  kind: fc.constantFrom(
+    "step",
+    "step",
+    "step",
+    "step",
+    "add",
+    "add",
+    "drop",
+    "abort",
+    "abortInFlight",
+    "pause",
+    "giveBack",
+  ),
+  which: fc.nat(20),
+  share: fc.integer({ min: 1, max: CAPACITY }),
+});
+
+test("random schedules: every sequence makes the tokens that it makes alone, all end, and all pages come back", () => {
+  let preempted = 0;
+  let drafted = 0;
+  fc.assert(
+    fc.property(
+      fc.array(given, { minLength: 1, maxLength: 8 }),
+      fc.array(event, { maxLength: 60 }),
+      fc.constantFrom(null, 5, 16),
+      fc.integer({ min: 5, max: 9 }),
+      (givens, events, window, pages) => {
+        const world = new World(pages);
+        const { scheduler, pool } = world;
+        const stories = givens.map((one, id) => new Story(pool, { ...one, id, window }));
+        const aborted = new Set<Story>();
+        let added = 0;
+        const add = (): void => {
+          if (added < stories.length) world.add(stories[added++]);
+        };
+        const abort = (story: Story | undefined): void => {
+          if (story === undefined || !world.stories.has(story.id)) return;
+          aborted.add(story);
+          world.remove(story);
+        };
+        add();
+        for (const { kind, which, share } of events) {
+          const story = stories[which % Math.max(1, added)];
+          if (kind === "add") add();
+          else if (kind === "abort") abort(story);
+          else if (kind === "pause") story.paused = !story.paused;
+          else if (kind === "giveBack") scheduler.giveBack(which % 4);
+          else {
+            const batch = scheduler.next((decoding) => (decoding === 0 ? CAPACITY : share));
+            if (batch === undefined) continue;
+            world.check(batch);
+            if (kind === "abortInFlight") abort(world.stories.get(batch.sequences[0].id));
+            if (kind === "drop") scheduler.drop();
+            else world.advance(batch, which % 5);
           }
-          for (const one of stories) {
-            const decodes = one.ran >= one.prompt.length && !one.done;
-            assert.ok(!decodes || one.lastStep === step, "a decode row in every step");
-          }
-          const prompts = batch.sequences.filter(({ kind }) => kind === "prefill");
-          const open = stories.some((one) => one.ran > 0 && one.ran < one.prompt.length);
-          assert.ok(prompts.length > 0 || !open, "an admitted prompt goes on");
-          advance(scheduler, batch, stories);
         }
-        expect(started).toEqual([...stories.keys()]);
-      }),
-      { numRuns: 200 },
-    );
-  });
+        while (added < stories.length) add();
+        for (const story of stories) story.paused = false;
+        let steps = 0;
+        for (let batch = scheduler.next(all); batch; batch = scheduler.next(all)) {
+          world.check(batch);
+          drafted += batch.sequences.filter(({ wanted }) => wanted > 1).length;
+          world.advance(batch, steps++ % 4);
+          assert.ok(steps < stories.length * 200, "it ends");
+        }
+        for (const story of stories) {
+          if (aborted.has(story)) continue;
+          const alone = [...story.ids.slice(0, story.promptLength)];
+          while (alone.length < story.ids.length) alone.push(nextToken(alone));
+          assert.ok(story.done);
+          assert.deepEqual(story.ids, alone);
+          preempted += story.restarts;
+        }
+        expect([scheduler.waiting, scheduler.running]).toEqual([0, 0]);
+        expect([pool.inUse, pool.available]).toEqual([0, pages]);
+      },
+    ),
+    { numRuns: 400 },
+  );
+  expect(preempted).toBeGreaterThan(100);
+  expect(drafted).toBeGreaterThan(100);
 });
 
-test("a step mixes decode rows with chunks of prompts", () => {
-  const pool = new PagePool(16);
-  const scheduler = new Scheduler(pool, 8);
-  const job = (id: number, length: number): Parameters<Scheduler["add"]>[0] => ({
-    id,
-    pages: new SequencePages(pool, null),
-    prompt: Array.from({ length }, () => 1),
-    maxLength: length + 4,
-  });
-  scheduler.add(job(1, 3));
-  scheduler.add(job(2, 12));
-  const shape = (): string[] | undefined => {
-    const batch = scheduler.next();
-    const text = batch?.sequences.map(
-      ({ id, kind, at, count, wanted }) => `${id} ${kind} ${at}+${count}${wanted ? " !" : ""}`,
-    );
-    scheduler.advance();
-    return text;
-  };
-  expect(shape()).toEqual(["1 prefill 0+3 !", "2 prefill 0+5"]);
-  expect(shape()).toEqual(["1 decode 3+1 !", "2 prefill 5+7 !"]);
-  expect(shape()).toEqual(["1 decode 4+1 !", "2 decode 12+1 !"]);
-  scheduler.finish(1);
-  expect(shape()).toEqual(["2 decode 13+1 !"]);
+test("nobody starves: with room for all, a sequence that decodes has a row in every step, and admission is in order", () => {
+  fc.assert(
+    fc.property(fc.array(given, { minLength: 1, maxLength: 30 }), (givens) => {
+      const world = new World(400);
+      const stories = givens.map((one, id) => new Story(world.pool, { ...one, id, guesses: 0 }));
+      for (const story of stories) world.add(story);
+      const started: number[] = [];
+      for (let batch = world.scheduler.next(all); batch; batch = world.scheduler.next(all)) {
+        const decoding = [...world.stories.values()].filter(
+          (story) => story.pages.length > 0 && story.columns - story.pages.length === 1,
+        );
+        for (const { id } of batch.sequences) if (!started.includes(id)) started.push(id);
+        world.check(batch);
+        const oldest = decoding.slice(0, CAPACITY);
+        if (decoding.length <= CAPACITY) {
+          for (const story of oldest) assert.equal(story.lastStep, world.step);
+        }
+        world.advance(batch);
+      }
+      expect(world.stories.size).toBe(0);
+      expect(started).toEqual(started.toSorted((a, b) => a - b));
+    }),
+    { numRuns: 200 },
+  );
 });
 
-function ones(length: number): number[] {
-  return Array.from({ length }, () => 1);
+const ones = (length: number): number[] => Array.from({ length }, () => 1);
+const counting = (length: number, from = 0): number[] =>
+  Array.from({ length }, (_, i) => (i + from) % 97);
+
+/** Steps as text: `id at+count`, with `!` when a token follows. */
+function shape(world: World, share = all): string[] | undefined {
+  const batch = world.scheduler.next(share);
+  const text = batch?.sequences.map(
+    ({ id, at, count, wanted }) => `${id} ${at}+${count}${"!".repeat(wanted)}`,
+  );
+  if (batch !== undefined) {
+    world.check(batch);
+    world.advance(batch);
+  }
+  return text;
 }
 
-describe("admission", () => {
-  test("waits for pages, and nobody overtakes", () => {
-    const pool = new PagePool(4);
-    const scheduler = new Scheduler(pool, 64);
-    const add = (id: number, length: number): void =>
-      scheduler.add({
-        id,
-        pages: new SequencePages(pool, null),
-        prompt: ones(1),
-        maxLength: length,
-      });
-    add(1, 40);
-    add(2, 40);
-    add(3, 8);
-    expect(scheduler.next()?.sequences.map(({ id }) => id)).toEqual([1]);
-    scheduler.advance([1]);
-    expect(scheduler.next()?.sequences.map(({ id }) => id)).toEqual([2, 3]);
+test("a step mixes decode rows with chunks of prompts, which get their share", () => {
+  const world = new World(16);
+  const story = (id: number, prompt: number[]): Story =>
+    new Story(world.pool, { id, prompt, length: 5 });
+  world.add(story(1, ones(3)));
+  world.add(story(2, counting(20)));
+  expect(shape(world)).toEqual(["1 0+3!", "2 0+9"]);
+  expect(shape(world, () => 4)).toEqual(["1 3+1!", "2 9+4"]);
+  expect(shape(world)).toEqual(["1 4+1!", "2 13+7!"]);
+  expect(shape(world, () => 1)).toEqual(["1 5+1!", "2 20+1!"]);
+});
+
+describe("pages", () => {
+  test("what is computed in the same step by another is waited for, and taken over", () => {
+    const world = new World(40);
+    const prompt = counting(30);
+    for (const id of [1, 2, 3]) {
+      world.add(new Story(world.pool, { id, prompt: [...prompt, id], length: 3 }));
+    }
+    // 12 rows a step: while one computes the first page, the others do not.
+    expect(shape(world)).toEqual(["1 0+12"]);
+    expect(shape(world)).toEqual(["1 12+12"]);
+    expect(shape(world)).toEqual(["1 24+7!", "2 16+5"]);
+    expect(shape(world)).toEqual(["1 31+1!", "2 21+10!", "3 16+1"]);
   });
 
-  test("what can never fit is refused at once; what others hold, when nothing runs", () => {
-    const pool = new PagePool(4);
-    const scheduler = new Scheduler(pool, 16);
-    const pages = new SequencePages(pool, null);
-    const job = { id: 1, pages, prompt: ones(1) };
-    expect(() => scheduler.add({ ...job, maxLength: 65 })).toThrow(
-      "sequence 1: 65 columns need 5 pages, but the cache has 4",
+  test("unequal calls: one that waits for more is neither overtaken nor refused", () => {
+    // 100 pages of 16: 60 are used, the next wants 80, a third 30.
+    const world = new World(100);
+    const story = (id: number, pages: number, length = 2): Story =>
+      new Story(world.pool, { id, prompt: counting(pages * PAGE_COLUMNS - 4, id), length });
+    world.add(story(1, 60));
+    world.add(story(2, 80));
+    const third = story(3, 30);
+    const started: number[] = [];
+    for (let i = 0, text = shape(world); text !== undefined; text = shape(world), i++) {
+      if (i === 20) world.add(third);
+      for (const rows of text) if (/ 0\+/.test(rows)) started.push(Number(rows.split(" ")[0]));
+    }
+    expect(started).toEqual([1, 2, 3]);
+    expect(world.stories.size).toBe(0);
+  });
+
+  test("when they run out, the youngest gives its own back, and is computed again", () => {
+    const world = new World(4);
+    const [first, second] = [1, 2].map(
+      (id) => new Story(world.pool, { id, prompt: counting(4, id * 10), length: 40 }),
     );
-    const other = new SequencePages(pool, null);
+    world.add(first);
+    world.add(second);
+    while (shape(world) !== undefined);
+    expect([first.done, second.done]).toEqual([true, true]);
+    expect(first.restarts).toBe(0);
+    expect(second.restarts).toBeGreaterThan(0);
+  });
+
+  test("one that waits for its reader gives way to others", () => {
+    const world = new World(4);
+    const [first, second] = [1, 2].map(
+      (id) => new Story(world.pool, { id, prompt: counting(40, id * 10), length: 4 }),
+    );
+    world.add(first);
+    world.add(second);
+    while (first.ids.length === 40) shape(world);
+    first.paused = true;
+    while (!second.done) expect(shape(world)).toBeDefined();
+    expect(shape(world)).toBeUndefined();
+    first.paused = false;
+    while (shape(world) !== undefined);
+    expect([first.done, first.restarts]).toEqual([true, 1]);
+  });
+
+  test("held by others for good: the first job fails, the next goes on; held for a while: it waits", () => {
+    const world = new World(4);
+    const other = new SequencePages(world.pool, null);
     other.reserve(32);
     other.commit(32);
-    scheduler.add({ ...job, maxLength: 60 });
-    expect(() => scheduler.next()).toThrow(MemoryError);
-    expect([scheduler.waiting, scheduler.next()]).toEqual([0, undefined]);
-    expect(pagesFor(60, null, 16)).toBe(4);
-  });
-
-  test("a second turn goes on with the pages of the first, and keeps them when asked to", () => {
-    const pool = new PagePool(8);
-    const scheduler = new Scheduler(pool, 16);
-    const pages = new SequencePages(pool, null);
-    scheduler.add({ id: 1, pages, prompt: ones(20), maxLength: 40, keep: true });
-    scheduler.next();
-    scheduler.advance();
-    scheduler.next();
-    scheduler.advance([1]);
-    expect([pages.length, pool.inUse, pool.available]).toEqual([20, 2, 6]);
-    const fork = pages.fork();
-    scheduler.add({ id: 2, pages: fork, prompt: ones(3), maxLength: 64 });
-    const batch = scheduler.next();
-    expect(batch?.sequences[0]).toMatchObject({ at: 20, from: 0, count: 3, wanted: true });
-    expect(batch?.sequences[0].copies).toHaveLength(1);
-    scheduler.advance([2]);
-    pages.dispose();
-    expect([pool.inUse, pool.available]).toEqual([0, 8]);
+    world.add(new Story(world.pool, { id: 1, prompt: counting(60), length: 4 }));
+    world.add(new Story(world.pool, { id: 2, prompt: counting(4), length: 2 }));
+    expect(world.scheduler.next(all, true)).toBeUndefined();
+    let error: unknown;
+    try {
+      world.scheduler.next(all);
+    } catch (caught) {
+      error = caught;
+    }
+    expect(error).toBeInstanceOf(MemoryError);
+    expect((error as MemoryError).cause).toBe(1);
+    expect((error as MemoryError).message).toContain(
+      "needs 4 more pages of the cache, but 2 can be taken: 4 pages − 2 held by past_key_values",
+    );
+    expect(shape(world)).toEqual(["2 0+4!"]);
   });
 });
 
 test("misuse is named", () => {
-  const pool = new PagePool(4);
-  const scheduler = new Scheduler(pool, 4);
-  const job = { id: 1, pages: new SequencePages(pool, null), prompt: [1], maxLength: 2 };
-  expect(() => scheduler.add({ ...job, prompt: [] })).toThrow(InputError);
-  scheduler.add(job);
-  expect(() => scheduler.add(job)).toThrow("sequence 1 is scheduled already");
-  expect(() => scheduler.next(5)).toThrow("5 rows: expected 1 to 4");
-  scheduler.next();
-  expect(() => scheduler.next()).toThrow(EngineError);
-  scheduler.advance();
-  scheduler.next();
-  scheduler.advance();
-  expect(() => scheduler.next()).toThrow("has 2 columns of at most 2, and was not finished");
-  expect(() => scheduler.finish(7)).toThrow(InputError);
+  const world = new World(4);
+  const story = new Story(world.pool, { id: 1, prompt: [1], length: 2 });
+  expect(() =>
+    world.scheduler.add(new Story(world.pool, { id: 3, prompt: [], length: 2 })),
+  ).toThrow(InputError);
+  world.add(story);
+  expect(() => world.scheduler.add(story)).toThrow("sequence 1 is scheduled already");
+  world.scheduler.next(all);
+  expect(() => world.scheduler.next(all)).toThrow(EngineError);
+  world.scheduler.drop();
+  world.scheduler.remove(7);
 });

@@ -21,6 +21,12 @@ export const backends: Readonly<Record<string, () => Promise<Backend>>> = {
 /** A call that nobody aborts. */
 export const call: Call = { id: 1, throwIfAborted: (): void => {} };
 
+/** Lets the cache grow until so many pages can be taken. */
+export async function makeRoom({ runner, pool }: EngineCore, pages: number): Promise<void> {
+  await runner.growPool(pool.inUse + pages);
+  pool.grow(runner.pages);
+}
+
 /** Loads a checkpoint of the goldens. */
 export async function loadGolden(
   model: string,

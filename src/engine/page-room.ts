@@ -1,0 +1,61 @@
+// Room in the cache: lets the pools grow when pages are short, and says what can never fit. Knows no calls and no steps.
+
+import { MemoryError } from "../errors.ts";
+import { PAGE_COLUMNS, type PagePool } from "../generate/page-pool.ts";
+import type { Runner } from "../generate/runner.ts";
+
+/** Pools grow by this factor at least, so that growth is rare. */
+const GROWTH = 1.25;
+/** Pages that nobody holds, but that later calls could use, are kept as long as the pools take no more than this share of what they could. */
+const KEPT_SHARE = 1 / 8;
+
+export class PageRoom {
+  readonly #runner: Runner;
+  readonly #pool: PagePool;
+  readonly #grown: () => void;
+
+  /** @param grown called when the pools have grown */
+  constructor(runner: Runner, pool: PagePool, grown: () => void) {
+    this.#runner = runner;
+    this.#pool = pool;
+    this.#grown = grown;
+  }
+
+  /** Lets the pools grow, as far as memory allows, until `count` pages can be taken. Between two steps. */
+  async make(count: number): Promise<void> {
+    const { inUse, kept, pages } = this.#pool;
+    const needed = inUse + count;
+    if (needed <= pages - kept) return;
+    const most = this.#runner.maxPages;
+    const keepingAll = Math.min(needed + kept, Math.floor(most * KEPT_SHARE));
+    const wanted = Math.min(most, Math.max(needed, keepingAll));
+    if (wanted <= pages) return;
+    await this.#growTo(wanted, Math.min(most, Math.max(wanted, Math.ceil(pages * GROWTH))));
+  }
+
+  /** @throws MemoryError a sequence of that many columns could never have the `pages` that it needs */
+  checkFits(pages: number, columns: number): void {
+    const most = this.#runner.maxPages;
+    if (pages <= most) return;
+    const show = (count: number): string => {
+      const bytes = count * this.#runner.bytesPerPage;
+      return bytes >= 1e8 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(2)} MB`;
+    };
+    throw new MemoryError(
+      `cache: a sequence of up to ${columns} columns needs ${show(pages)} (${pages} pages of ${PAGE_COLUMNS} columns), ` +
+        `but ${show(most)} (${most} pages) is the most that fits; lower max_new_tokens or max_length, choose a smaller cacheDtype, or raise memoryLimit`,
+    );
+  }
+
+  async #growTo(wanted: number, generous: number): Promise<void> {
+    try {
+      await this.#runner.growPool(generous);
+    } catch (error) {
+      if (!(error instanceof MemoryError)) throw error;
+      if (wanted === generous) return;
+      return this.#growTo(wanted, wanted);
+    }
+    this.#pool.grow(this.#runner.pages);
+    this.#grown();
+  }
+}

@@ -1,0 +1,25 @@
+// Results are held as a whole until their call ends: whether memory has room for them is checked before anything is computed.
+
+import { availableBytes } from "#platform";
+import { MemoryError } from "../errors.ts";
+
+/**
+ * Checks that `count` float32 arrays of those dimensions can be held.
+ * @param remedy what the caller can do about it
+ * @throws MemoryError with the arithmetic: a worker that asks for more than there is would end
+ */
+export function checkResultBytes(
+  call: string,
+  name: string,
+  count: number,
+  dims: readonly number[],
+  remedy: string,
+): void {
+  const bytes = dims.reduce((a, b) => a * b, 1) * count * 4;
+  const free = availableBytes();
+  if (bytes <= free) return;
+  const show = (n: number): string => `${(n / 1e9).toFixed(2)} GB`;
+  throw new MemoryError(
+    `${call}: ${name} ${count} × [${dims.join(", ")}] in float32 take ${show(bytes)}, but ${show(free)} are available; ${remedy}`,
+  );
+}
