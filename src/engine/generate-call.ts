@@ -22,7 +22,7 @@ const REPORT_EVERY = 8;
 export type CallFunctions = {
   /** Change scores after the processors of the settings' tokens. One that returns a promise holds up its own sequence only. */
   readonly processors?: readonly LogitsProcessor[];
-  /** Guesses what follows `ids`; each guess that proves right saves a step. Tokens are the same without it. */
+  /** Guesses what follows `ids`, as ids below V; each guess that proves right saves a step. Tokens are the same without it. */
   readonly draft?: (ids: Int32Array) => readonly number[];
 };
 
@@ -107,10 +107,17 @@ export class GenerateCall {
 
   /** Guesses what follows a sequence's last token, for speculation. */
   draft(sequence: Sequence): void {
-    const { functions, request } = this.#setting;
+    const { functions, request, config } = this.#setting;
     if (functions?.draft === undefined || sequence.reason !== undefined) return;
-    const room = request.options.max_length - sequence.length - 1;
-    sequence.propose(functions.draft(sequence.ids).slice(0, Math.max(0, room)));
+    const room = Math.max(0, request.options.max_length - sequence.length - 1);
+    const drafts = functions.draft(sequence.ids).slice(0, room);
+    const wrong = drafts.find((id) => !(Number.isInteger(id) && id >= 0 && id < config.vocab_size));
+    if (wrong !== undefined) {
+      throw new InputError(
+        `generate: a draft is ${wrong}, expected ids from 0 to ${config.vocab_size - 1}`,
+      );
+    }
+    sequence.propose(drafts);
   }
 
   /** Tells the tokens that have come, now and then; at its end it tells the rest at once. */

@@ -253,7 +253,11 @@ export class GenerationLoop {
       running.group.ended(sequence);
     } else {
       if (sequence.step === 1 && !running.group.isLeader(sequence)) this.#scheduler.add(sequence);
-      running.group.draft(sequence);
+      try {
+        running.group.draft(sequence);
+      } catch (error) {
+        this.#fail(running, error);
+      }
     }
   }
 

@@ -6,7 +6,7 @@ import type { Runner } from "../generate/runner.ts";
 
 /** Pools grow by this factor at least, so that growth is rare. */
 const GROWTH = 1.25;
-/** Pages that nobody holds, but that later calls could use, are kept as long as the pools take no more than this share of what they could. */
+/** Pools grow rather than give up kept pages up to this share of what they could take. */
 const KEPT_SHARE = 1 / 8;
 
 export class PageRoom {
@@ -21,14 +21,16 @@ export class PageRoom {
     this.#grown = grown;
   }
 
-  /** Lets the pools grow, as far as memory allows, until `count` pages can be taken. Between two steps. */
+  /**
+   * Lets the pools grow, as far as memory allows, until `count` pages can be taken. Between two steps. Pages that nobody holds, but
+   * that later calls could use, are given up only when the pools take their share of memory already.
+   */
   async make(count: number): Promise<void> {
     const { inUse, kept, pages } = this.#pool;
-    const needed = inUse + count;
-    if (needed <= pages - kept) return;
+    if (inUse + kept + count <= pages) return;
     const most = this.#runner.maxPages;
-    const keepingAll = Math.min(needed + kept, Math.floor(most * KEPT_SHARE));
-    const wanted = Math.min(most, Math.max(needed, keepingAll));
+    const keepingAll = Math.min(inUse + kept + count, Math.floor(most * KEPT_SHARE));
+    const wanted = Math.min(most, Math.max(inUse + count, keepingAll));
     if (wanted <= pages) return;
     await this.#growTo(wanted, Math.min(most, Math.max(wanted, Math.ceil(pages * GROWTH))));
   }

@@ -105,30 +105,37 @@ export class SequencePages {
    */
   adopt(end: number): number {
     const from = this.#length;
-    if (from % PAGE_COLUMNS !== 0) return 0;
-    const first = from / PAGE_COLUMNS;
-    const last = Math.floor(end / PAGE_COLUMNS);
-    let best = first;
-    // Pages in a row that it holds or that can be found: as many as the next row's window sees are needed.
-    let found = this.#blocks.length;
-    for (let page = first; page < last; page++) {
-      const key = this.content.key(page);
-      found = key !== undefined && this.#pool.has(key) ? found + 1 : 0;
-      if (key === undefined || (found === 0 && this.window === null)) break;
-      if (found >= page + 1 - this.#firstSeenBlock((page + 1) * PAGE_COLUMNS)) best = page + 1;
-    }
-    if (best === first) return 0;
+    const best = this.reachable(end);
+    if (best === from) return 0;
     this.drop();
-    const firstSeen = this.#firstSeenBlock(best * PAGE_COLUMNS);
+    const first = from / PAGE_COLUMNS;
+    const firstSeen = this.#firstSeenBlock(best);
     this.#releaseBefore(firstSeen);
     if (firstSeen > first) this.#firstBlock = firstSeen;
-    for (let page = Math.max(first, firstSeen); page < best; page++) {
+    for (let page = Math.max(first, firstSeen); page < best / PAGE_COLUMNS; page++) {
       const key = this.content.key(page) as string;
       this.#blocks.push({ page: this.#pool.find(key) as number, mask: FULL });
     }
-    this.#length = best * PAGE_COLUMNS;
-    this.adopted += this.#length - from;
-    return this.#length - from;
+    this.#length = best;
+    this.adopted += best - from;
+    return best - from;
+  }
+
+  /** The length that it would have after `adopt(end)`. */
+  reachable(end: number): number {
+    if (this.#length % PAGE_COLUMNS !== 0) return this.#length;
+    const last = Math.floor(end / PAGE_COLUMNS);
+    let best = this.#length;
+    // Pages in a row that it holds or that can be found: as many as the next row's window sees are needed.
+    let found = this.#blocks.length;
+    for (let page = this.#length / PAGE_COLUMNS; page < last; page++) {
+      const key = this.content.key(page);
+      found = key !== undefined && this.#pool.has(key) ? found + 1 : 0;
+      if (key === undefined || (found === 0 && this.window === null)) break;
+      const columns = (page + 1) * PAGE_COLUMNS;
+      if (found >= page + 1 - this.#firstSeenBlock(columns)) best = columns;
+    }
+    return best;
   }
 
   /**

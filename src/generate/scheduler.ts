@@ -73,9 +73,15 @@ export class Scheduler {
     return this.#entries.length - this.waiting;
   }
 
-  /** Pages that all jobs together would like to take now, for their known columns. */
+  /** Pages that all jobs together would take now for their known columns, without those that others have computed. */
   get demand(): number {
-    return this.#entries.reduce((sum, { job }) => sum + this.#toTake(job), 0);
+    return this.#entries.reduce((sum, { job, running }) => {
+      const all = this.#toTake(job);
+      if (running) return sum + all;
+      const { pages, columns, drafts } = job;
+      const from = pages.reachable(columns - drafts - 1);
+      return sum + Math.min(all, pagesToTake(from, columns, pages.window, this.#capacity));
+    }, 0);
   }
 
   /** Queues a sequence. @throws InputError an id or an order that is known already, or nothing to run */

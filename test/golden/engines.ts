@@ -34,9 +34,10 @@ export async function loadGolden(
   attention: "flash" | "eager",
   dtype = "auto",
   cacheDtype?: CacheDType,
+  beforeStep?: (owner: number) => Promise<void>,
 ): Promise<EngineCore> {
   const dir = shared(`goldens/models/${model}`);
-  return loadFolder(dir, backend, attention, dtype, cacheDtype);
+  return loadFolder(dir, backend, attention, dtype, cacheDtype, { beforeStep });
 }
 
 /** Loads a model folder. */
@@ -46,12 +47,17 @@ export async function loadFolder(
   attention: "flash" | "eager",
   dtype = "auto",
   cacheDtype?: CacheDType,
+  options: { beforeStep?: (owner: number) => Promise<void>; config?: object } = {},
 ): Promise<EngineCore> {
-  const config = JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Record<string, unknown>;
+  const { beforeStep = async () => {}, config: changes } = options;
+  const config = {
+    ...(JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Record<string, unknown>),
+    ...changes,
+  };
   const { core } = await EngineCore.load(
     { dir, config, dtype, attention, cacheDtype, head: "causal" },
     backend,
-    { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
+    { beforeStep, placed: () => {}, weightsAreThere: false },
     () => {},
   );
   return core;
