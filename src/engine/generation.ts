@@ -252,7 +252,9 @@ export class GenerationLoop {
       this.#sequences.delete(sequence.id);
       running.group.ended(sequence);
     } else {
-      if (sequence.step === 1 && !running.group.isLeader(sequence)) this.#scheduler.add(sequence);
+      if (sequence.step === 1 && !running.group.isLeader(sequence)) {
+        this.#scheduler.add(sequence, true);
+      }
       try {
         running.group.draft(sequence);
       } catch (error) {

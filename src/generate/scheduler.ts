@@ -84,8 +84,12 @@ export class Scheduler {
     }, 0);
   }
 
-  /** Queues a sequence. @throws InputError an id or an order that is known already, or nothing to run */
-  add(job: Job): void {
+  /**
+   * Queues a sequence.
+   * @param running it goes on with pages that it holds already (a fork of one that runs), and need not be let in
+   * @throws InputError an id or an order that is known already, or nothing to run
+   */
+  add(job: Job, running: boolean = false): void {
     if (this.#entries.some((other) => other.job.id === job.id || other.job.order === job.order)) {
       throw new InputError(`sequence ${job.id} is scheduled already`);
     }
@@ -93,7 +97,7 @@ export class Scheduler {
       throw new InputError(`sequence ${job.id}: expected at least one row to run`);
     }
     const at = this.#entries.findIndex((other) => other.job.order > job.order);
-    const entry = { job, running: false, lastStep: -1 };
+    const entry = { job, running, lastStep: -1 };
     this.#entries.splice(at < 0 ? this.#entries.length : at, 0, entry);
   }
 
