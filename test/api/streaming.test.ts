@@ -162,6 +162,21 @@ describe("TextIteratorStreamer", () => {
     await expect(going).rejects.toThrow("gone");
   });
 
+  test("the engine waits for a reader that is behind, and others go on", async () => {
+    const [wanted] = await plain(text, true);
+    const streamer = reader({ highWaterMark: 1 });
+    const long = { ...options, max_new_tokens: 1500 };
+    const going = model.generate({ ...tokenizer(text), ...long, streamer });
+    const pieces = streamer[Symbol.asyncIterator]();
+    let read = (await pieces.next()).value ?? "";
+    await model.generate(tokenizer(texts[0]).input_ids, { ...options, max_new_tokens: 300 });
+    // The prompt and some 80 tokens, not the 300 and more that the other call had time for.
+    expect((await model.memory()).pagesInUse).toBeLessThanOrEqual(8);
+    for await (const piece of { [Symbol.asyncIterator]: () => pieces }) read += piece;
+    expect((await going).dims[1]).toBeGreaterThan(1500);
+    expect(read.startsWith(wanted)).toBe(true);
+  });
+
   test("an abort reaches the reader, and so does every other failure", async () => {
     const abort = new AbortController();
     const streamer = reader();
