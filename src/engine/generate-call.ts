@@ -56,7 +56,7 @@ export class GenerateCall {
   /** @throws InputError, MemoryError the results do not fit; nothing has been taken */
   constructor(setting: CallSetting) {
     const { request, config, past } = setting;
-    const { B, S, options } = request;
+    const { S, options } = request;
     const n = options.num_return_sequences;
     this.#setting = setting;
     this.#seed = seedOf(options.seed);
@@ -69,7 +69,7 @@ export class GenerateCall {
     const frame = past?.frame ?? 0;
     const mask = request.mask ?? past?.mask(S - frame);
     // Whatever contradicts the cache is found now, not when the result is put together.
-    for (let b = 0; past !== undefined && b < B; b++) past.columns(b, mask, S - frame);
+    past?.sequences.forEach((_, b) => past.columns(b, mask, S - frame));
     this.#mask = mask;
     this.sequences = makeSequences(setting, mask, n);
   }

@@ -175,7 +175,7 @@ export class Scheduler {
   /** Rows of the sequences that decode. @returns those for which there are no pages */
   #decode(): Entry[] {
     const ready = this.#entries.filter(({ job, running }) => running && isReady(job));
-    const decoding = ready.filter(({ job }) => decodes(job));
+    const decoding = ready.filter(({ job }) => isDecoding(job));
     // When there are more than a step takes: those that have waited longest.
     const chosen = new Set(
       decoding.toSorted((a, b) => a.lastStep - b.lastStep).slice(0, this.#capacity),
@@ -195,27 +195,32 @@ export class Scheduler {
   #prefill(share: (decoding: number) => number): Entry[] {
     const starved: Entry[] = [];
     let room = Math.min(this.#capacity - this.#rows, share(this.#batch.length));
-    for (const entry of [...this.#entries]) {
-      const { job } = entry;
-      if (room <= 0) break;
-      if (!isReady(job) || (entry.running && decodes(job))) continue;
-      // Nobody overtakes one that must wait for pages: else a long one would wait for ever.
-      if (!entry.running && !this.#admit(entry)) {
-        if (this.running < this.#capacity) starved.push(entry);
-        break;
-      }
-      this.#adopt(job);
-      if (this.#isUnderWay(job)) continue;
-      const count = this.#fitting(entry, Math.min(room, pending(job)));
+    const chunk = (entry: Entry): void => {
+      this.#adopt(entry.job);
+      if (this.#isUnderWay(entry.job)) return;
+      const count = this.#fitting(entry, Math.min(room, pending(entry.job)));
       if (count === 0) starved.push(entry);
       else room -= this.#reserve(entry, count, false);
+    };
+    const ready = this.#entries.filter(({ job }) => isReady(job));
+    for (const entry of ready) {
+      if (room > 0 && entry.running && !isDecoding(entry.job)) chunk(entry);
+    }
+    for (const entry of ready) {
+      if (room === 0 || this.running >= this.#capacity) break;
+      if (entry.running) continue;
+      // Nobody overtakes one that must wait for pages: else a long one would wait for ever.
+      if (!this.#admit(entry)) {
+        starved.push(entry);
+        break;
+      }
+      chunk(entry);
     }
     return starved;
   }
 
   /** Lets a waiting job in, if the pages of its known columns can be had beside those of the jobs that run. */
   #admit(entry: Entry): boolean {
-    if (this.running >= this.#capacity) return false;
     const { job } = entry;
     const before = job.pages.length;
     this.#adopt(job);
@@ -318,6 +323,6 @@ function isReady(job: Job): boolean {
 }
 
 /** Whether only its last token, and drafts after it, are to run. */
-function decodes(job: Job): boolean {
+function isDecoding(job: Job): boolean {
   return pending(job) - job.drafts === 1;
 }

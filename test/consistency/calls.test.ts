@@ -188,9 +188,9 @@ describe.each(attentions)("%s", (attention) => {
           holder.reserve((PAGES - FEW_PAGES) * PAGE_COLUMNS);
           holder.commit((PAGES - FEW_PAGES) * PAGE_COLUMNS);
         }
-        let open = calls.length;
+        const open = new Set(calls);
         const reader = async (queue: (() => void)[]): Promise<void> => {
-          while (open > 0) {
+          while (open.size > 0) {
             queue.shift()?.();
             await turns(1);
           }
@@ -221,7 +221,7 @@ describe.each(attentions)("%s", (attention) => {
               if (one.aborts > 0) void turns(one.aborts).then(() => aborting.abort("enough"));
               return await running;
             } finally {
-              open--;
+              open.delete(one);
             }
           }),
         );

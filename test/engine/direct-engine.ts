@@ -1,5 +1,6 @@
 // An engine in the test's own thread, without messages: calls are made, aborted and read by the test, steps and rows are counted.
 
+import { backends, loadGolden } from "../golden/engines.ts";
 import type { Call } from "../../src/engine/steps.ts";
 import { EngineCore } from "../../src/engine/core.ts";
 import type { CallFunctions } from "../../src/engine/generate-call.ts";
@@ -121,3 +122,19 @@ export class DirectEngine {
     return [...sequences.subarray(prompt.length)];
   }
 }
+
+/** An engine on a checkpoint of the goldens: one thread, flash attention. */
+export async function goldenEngine(model = "base-f32"): Promise<DirectEngine> {
+  return DirectEngine.of(async (beforeStep) =>
+    loadGolden(model, await backends.wasm(), "flash", "auto", undefined, beforeStep),
+  );
+}
+
+/** New tokens of a call on an engine of its own. */
+export async function alone(prompt: readonly number[], options: DirectOptions): Promise<number[]> {
+  return (await goldenEngine()).continue(prompt, options);
+}
+
+/** A text of ids; other ones from other places. */
+export const words = (length: number, from = 0): number[] =>
+  Array.from({ length }, (_, i) => 3 + (((i + from) * 7919) % 600));

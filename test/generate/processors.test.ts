@@ -23,7 +23,7 @@ function scoresAfter(
   const scores = Float32Array.from({ length: V }, (_, id) => id);
   const fields = { eos_token_id: null, ...config };
   for (const run of buildProcessors(fields, { vocabSize: V, promptLength, ...setting })) {
-    run(
+    void run(
       {
         ids: Int32Array.from(ids),
         padding,

@@ -130,7 +130,7 @@ describe("exp and selection", () => {
         expect(lastKept(values, weights, (above) => above < p)).toBe(kept.at(-1));
         // Near the border float32 and float64 may differ by one token.
         const cut = values.slice();
-        topPProcessor(p)(
+        void topPProcessor(p)(
           { ids: new Int32Array(1), padding: 0, promptLength: 1, step: 0, sequence: 0 },
           cut,
         );

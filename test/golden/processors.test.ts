@@ -150,7 +150,10 @@ describe("single processors", () => {
       const promptLength =
         p.prompt_length_to_skip ?? p.input_ids_seq_length ?? (row.length as number);
       const padding = typeof ignored === "number" ? ignored : ignored[sequence];
-      run({ ids: row, padding, promptLength, step: row.length - promptLength, sequence }, scores);
+      void run(
+        { ids: row, padding, promptLength, step: row.length - promptLength, sequence },
+        scores,
+      );
       compareScores(golden, scores, expected[sequence]);
     });
     expect(expected.length).toBeGreaterThan(0);
@@ -170,7 +173,8 @@ describe("pipelines", () => {
       const ids = Int32Array.from(allIds[sequence]);
       const padding = golden.attention_mask[sequence].indexOf(1);
       const step = ids.length - promptLength;
-      for (const run of processors) run({ ids, padding, promptLength, step, sequence }, scores);
+      for (const run of processors)
+        void run({ ids, padding, promptLength, step, sequence }, scores);
       compare(scores, expected[sequence]);
       compare(softmax(scores), probabilities[sequence]);
     });
