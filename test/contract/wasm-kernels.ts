@@ -250,7 +250,9 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     eager_attention: () => ({
       units: rows * a.heads,
       range: (b, e) =>
-        kernels.eager_attention(...outs, ...attention(placed), a.columns, scratch, b, e),
+        kernels.eager_attention(
+          ...[...outs, ...attention(placed), a.columns, a.unmasked ?? 0, scratch, b, e],
+        ),
     }),
   };
   return calls[name]();

@@ -172,6 +172,12 @@ const refused: [call: () => unknown, message: string][] = [
       "pools must be [pages, 16, 8]; are head_dim and num_key_value_heads right?",
   ],
   [
+    () =>
+      eagerAttention(float("q", 3, 16), cache([2, 16, 8]), { ...heads, columns: 40, unmasked: 33 }),
+    "eager_attention: q [3, 16] · pages 2 16 8 at 3 in 1 2 2 [1, 2, 2]: " +
+      "33 unmasked columns must fit the score matrix (40 columns) and the page table (32)",
+  ],
+  [
     () => pagedAttention(float("q", 3, 16), cache([2, 16, 12]), { ...heads, kvHeads: 3 }),
     "4 heads are no multiple of 3 key-value heads",
   ],

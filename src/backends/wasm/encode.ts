@@ -172,9 +172,9 @@ const encoders: Readonly<Record<string, Encode>> = {
   },
 
   eager_attention: (node, at) => {
-    const { columns, heads } = node.attrs as EagerAttrs;
+    const { columns, unmasked = 0, heads } = node.attrs as EagerAttrs;
     const D = last(node.ins[0].shape) / heads;
-    const args = [...attention(node, at), at(node.outs[1]), columns];
+    const args = [...attention(node, at), at(node.outs[1]), columns, unmasked];
     return {
       code: EAGER_ATTENTION,
       work: LARGE,

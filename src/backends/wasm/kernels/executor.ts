@@ -186,7 +186,7 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       return eager_attention(
         a, address(op, 16), b, c, d, e, address(op, 5), address(op, 6), address(op, 7), address(op, 8),
         arg(op, 9), arg(op, 10), arg(op, 11), arg(op, 12), arg(op, 13), load<f32>(op, (ARGS_WORD + 14) << 2), arg(op, 15),
-        arg(op, 17), scratch, begin, end,
+        arg(op, 17), arg(op, 18), scratch, begin, end,
       );
     case GLU:
       return glu(a, b, c, arg(op, 4), begin * PIECE, min(end * PIECE, rows * arg(op, 3)));
