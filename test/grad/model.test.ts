@@ -109,6 +109,22 @@ describe("the whole model, two sequences in one plan, window 3, grouped queries"
     }
   });
 
+  test("a layer's gradient lies in the layer's region", () => {
+    const { graph, nll, seed, weights, leaf } = setting();
+    const recorded = graph.nodes.length;
+    const wrt = [...weights.keys()].map(leaf);
+    const gradients = grad([[nll, seed]], wrt, add);
+    const emitted = graph.nodes.slice(recorded);
+    for (const [i, { name }] of wrt.entries()) {
+      const node = emitted.find(({ outs }) => outs.some((t) => t.id === gradients[i]?.id));
+      const region = /layers\.\d/.exec(name)?.[0];
+      expect([name, node?.region]).toEqual([name, region]);
+    }
+    expect(new Set(emitted.map(({ region }) => region))).toEqual(
+      new Set([undefined, "layers.1", "layers.0"]),
+    );
+  });
+
   test("frozen weights emit no gradient ops", () => {
     const { graph, nll, seed, leaf } = setting();
     const count = (): Record<string, number> => {

@@ -224,6 +224,23 @@ describe("grad", () => {
     expect(Math.max(errors.w, errors.other)).toBeLessThan(TOLERANCE);
   });
 
+  test("what a node's gradient emits lies in the node's region, sums of gradients too", () => {
+    const { graph, x, w, other, seed } = setting();
+    const [a, b] = ["first", "second"].map((name, i) =>
+      graph.region(name, () => linear(i === 0 ? x : linear(x, w), i === 0 ? w : other)),
+    );
+    const recorded = graph.nodes.length;
+    grad([[add(a, b), seed]], [w, other], add);
+    const emitted = graph.nodes.slice(recorded + 1).map(({ op, region }) => [op.name, region]);
+    expect(emitted).toEqual([
+      ["linear_grad_x", "second"],
+      ["linear_grad_weight", "second"],
+      ["linear_grad_weight", "second"],
+      ["linear_grad_weight", "first"],
+      ["add", "first"],
+    ]);
+  });
+
   test("an op without a gradient on the way is an error that names it", () => {
     const { graph, x, w, seed } = setting();
     const opaque: Op<object> = {
