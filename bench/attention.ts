@@ -194,7 +194,7 @@ function stepPlan(cache: CacheDType, tokens: number, T: number): Plan {
   const pages = pagesOf(tokens);
   const shape = { T, N: 1, S: 1, P: tableSize(pages), pages, cache, columns: 0 };
   const wants = { logits: true };
-  return recordStep(oneLayer, { ...shape, embeds: false, blind: false, wants }, dtypeOf).plan;
+  return recordStep(oneLayer, { ...shape, embeds: false, wants }, dtypeOf).plan;
 }
 
 /** Seconds of rows at the end of the context. */

@@ -59,7 +59,7 @@ export async function timePhase(
   [T, start]: readonly [T: number, start: number],
 ): Promise<Phase> {
   const P = tableSize(pages);
-  const shape = { T, N: 1, S: 1, P, pages, columns: 0, embeds: false, blind: false };
+  const shape = { T, N: 1, S: 1, P, pages, columns: 0, embeds: false };
   const { plan } = recordStep(c, { ...shape, wants: { logits: true } }, () => dtype);
   const live = { rows: T, wanted: 1 };
   const at = Int32Array.from({ length: T }, (_, t) => start + t);

@@ -3,10 +3,10 @@
 
 import { InputError } from "../errors.ts";
 import { type PagePool, type SequencePages, pageTables } from "../generate/pages.ts";
-import type { Runner, StepResult } from "../generate/runner.ts";
+import type { Runner, StepResult, StepRows } from "../generate/runner.ts";
+import { IGNORED_LABEL } from "../ops/cross-entropy.ts";
 import { PAGE } from "../ops/kv-append.ts";
 import { BatchCache } from "./batch-cache.ts";
-import { runBlind, seesPadding } from "./forward-blind.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
 import { Placement } from "./placement.ts";
 
@@ -41,15 +41,17 @@ export async function forward(
   const { B, S, mask } = request;
   const window = env.runner.config.sliding_window;
   const placement = new Placement(request, env.runner.config, (cache?.frame ?? 0) + S);
-  if (seesPadding(request)) {
-    if (cache !== undefined) {
+  if (countsPadding(request)) {
+    if (cache !== undefined || request.keepCache) {
       throw new InputError(
-        "forward: labels that judge padded places cannot be used with past_key_values; set them to -100",
+        "forward: padded places count in this call's loss: it can neither use nor keep a cache; leave out past_key_values, set " +
+          "use_cache: false, or give padded places the label -100",
       );
     }
+    // Without a window: what a row that sees nothing takes the mean of may not be given back.
     const used = BatchCache.empty(env.pool, B, null);
     try {
-      await runBlind(env, request, used, placement);
+      await runEveryPlace(env, request, used, placement);
     } catch (error) {
       used.dispose();
       throw error;
@@ -73,6 +75,17 @@ export async function forward(
     throw error;
   }
   return { result: placement.result(), cache: work };
+}
+
+/** Whether a label that counts judges a padded place: usual with left padding, where the first token's does. */
+function countsPadding({ B, S, mask, labels }: ForwardRequest): boolean {
+  if (mask === undefined || labels === undefined) return false;
+  for (let b = 0; b < B; b++) {
+    for (let i = 0; i + 1 < S; i++) {
+      if (mask[b * S + i] === 0 && labels[b * S + i + 1] !== IGNORED_LABEL) return true;
+    }
+  }
+  return false;
 }
 
 type Queued = {
@@ -119,7 +132,7 @@ async function runChunk(
   if (rows.length > 0) {
     const result = await env.step(async () => {
       await env.runner.copyPages(copies);
-      return runRows(env, rows, slots, cache.sequences, placement);
+      return runRows(env, rows, slots, pageTables(cache.sequences), placement);
     });
     placement.take(rows, result, (b) => queue[b].start);
   }
@@ -129,11 +142,42 @@ async function runChunk(
   }
 }
 
+/**
+ * Runs all B · S places as rows of one step, masked ones too: they see nothing, or what stands before them. `cache` is empty and
+ * of no use afterwards.
+ */
+async function runEveryPlace(
+  env: ForwardEnvironment,
+  { B, S, mask }: ForwardRequest,
+  cache: BatchCache,
+  placement: Placement,
+): Promise<void> {
+  const rows: RowPlace[] = Array.from({ length: B * S }, (_, t) => ({
+    b: Math.floor(t / S),
+    i: t % S,
+    at: t % S,
+  }));
+  const slots: number[] = [];
+  await env.reservePages(B * Math.ceil(S / PAGE), () => {
+    for (const sequence of cache.sequences) slots.push(...sequence.reserve(S).slots);
+  });
+  const { pages, tables } = pageTables(cache.sequences);
+  rows.forEach(({ b, i }, t) => {
+    // Its key lies in its slot, but nobody sees it.
+    if (mask?.[t] === 0) pages[(b * tables.P + Math.floor(i / PAGE)) * 2 + 1] &= ~(1 << (i % PAGE));
+  });
+  const unmasked = mask && S;
+  const result = await env.step(() =>
+    runRows(env, rows, slots, { pages, tables, unmasked }, placement),
+  );
+  placement.take(rows, result, () => 0);
+}
+
 function runRows(
   env: ForwardEnvironment,
   rows: readonly RowPlace[],
   slots: readonly number[],
-  sequences: readonly SequencePages[],
+  pages: Pick<StepRows, "pages" | "tables" | "unmasked">,
   placement: Placement,
 ): Promise<StepResult> {
   return env.runner.step(
@@ -142,7 +186,7 @@ function runRows(
       seq: Int32Array.from(rows, ({ b }) => b),
       at: Int32Array.from(rows, ({ at }) => at),
       slots: Int32Array.from(slots),
-      ...pageTables(sequences),
+      ...pages,
     },
     placement.wants,
     env.eager,

@@ -114,11 +114,12 @@ export class Placement {
     const Hq = this.#config.num_attention_heads;
     const T = this.#past + S;
     attentions.forEach((probs, l) => {
-      rows.forEach(({ b, i, at }, t) => {
+      rows.forEach(({ b, i }, t) => {
         for (let head = 0; head < Hq; head++) {
           const from = (t * Hq + head) * C;
           const to = ((b * Hq + head) * S + i) * T + startOf(b);
-          this.#attentions[l].set(probs.subarray(from, from + at + 1), to);
+          const width = Math.min(C, T - startOf(b));
+          this.#attentions[l].set(probs.subarray(from, from + width), to);
         }
       });
     });

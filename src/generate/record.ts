@@ -12,7 +12,6 @@ import {
 } from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { causalHead, embedTokens, mistral, type Weights } from "../models/mistral.ts";
-import { add } from "../ops/add.ts";
 import { copyPages } from "../ops/copy-pages.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
 
@@ -30,8 +29,8 @@ export type StepShape = {
   readonly embeds: boolean;
   /** Columns of the probability matrices of eager attention; 0: flash attention. */
   readonly columns: number;
-  /** Rows that see nothing take the mean over all columns of their sequence, as an eager softmax over −3.4e38 does. */
-  readonly blind: boolean;
+  /** Of eager attention: see EagerAttrs. Default 0. */
+  readonly unmasked?: number;
   /** All rows belong to one call: see DTypeOf. */
   readonly together?: boolean;
   readonly wants: Wants;
@@ -104,7 +103,7 @@ export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf)
 function recordAttend(
   graph: Graph,
   c: MistralConfig,
-  { S, P, pages, cache: dtype, columns, blind }: StepShape,
+  { S, P, pages, cache: dtype, columns, unmasked }: StepShape,
   probabilities: Tensor[],
   indices: (name: string) => Tensor,
 ): Attend {
@@ -115,12 +114,8 @@ function recordAttend(
     slots: indices("slots"),
     pages: table,
   };
-  const eager = columns > 0 ? { columns, probabilities } : undefined;
-  const seeing = cachedAttention(graph, c, places, { pages, dtype, eager });
-  if (!blind) return seeing;
-  const other = { ...places, seq: indices("blind_seq"), at: indices("blind_at") };
-  const unseeing = cachedAttention(graph, c, other, { pages, dtype, window: 0, appended: true });
-  return (q, k, v, layer) => add(seeing(q, k, v, layer), unseeing(q, k, v, layer));
+  const eager = columns > 0 ? { columns, unmasked, probabilities } : undefined;
+  return cachedAttention(graph, c, places, { pages, dtype, eager });
 }
 
 /** The plan that copies up to N pages in every layer: inputs `from` and `to` [N]. */

@@ -39,12 +39,8 @@ export type StepRows = {
   readonly labels?: Int32Array;
   /** The rows are those of one call: see DTypeOf. */
   readonly together?: boolean;
-  /** [T]: a second entry and column per row, seen without a window; rows that are not blind name an empty entry. Blind rows do not rotate. */
-  readonly blind?: {
-    readonly seq: Int32Array;
-    readonly at: Int32Array;
-    readonly rows: ReadonlySet<number>;
-  };
+  /** Columns over which a row that sees none takes the mean: see EagerAttrs. The step then runs eager attention. */
+  readonly unmasked?: number;
 };
 
 /** Live parts, row-major; see Wants for the shapes. */
@@ -94,7 +90,7 @@ export class Runner {
   weightLeaves(wants: Wants): LeafSpec[] {
     const shape: StepShape = {
       ...{ T: 1, N: 1, S: 1, P: 1, pages: 1, columns: 0 },
-      ...{ embeds: false, blind: false, wants },
+      ...{ embeds: false, wants },
     };
     const { plan } = recordStep(this.config, shape, this.#dtypeOf);
     return [...plan.leaves.values()]
@@ -149,8 +145,8 @@ export class Runner {
       ...rows.tables,
       ...{ pages: this.#pages, cache: this.cacheDType },
       embeds: rows.embeds !== undefined,
-      columns: eager ? capacity(columnsOf(rows)) : 0,
-      blind: rows.blind !== undefined,
+      columns: eager || rows.unmasked ? capacity(columnsOf(rows)) : 0,
+      unmasked: rows.unmasked,
       ...(rows.together && { together: true }),
       wants,
     };
@@ -176,18 +172,12 @@ export class Runner {
 
   #inputs(rows: StepRows): Record<string, InputData> {
     const { cos, sin } = ropeAngles(this.config, rows.positions, rows.sequenceLength);
-    const { seq, at, slots, pages, want, blind } = rows;
-    const half = this.config.head_dim / 2;
-    for (const t of blind?.rows ?? []) {
-      cos.fill(0, t * half, (t + 1) * half);
-      sin.fill(0, t * half, (t + 1) * half);
-    }
+    const { seq, at, slots, pages, want } = rows;
     return {
       ...{ cos, sin, seq, at, slots, pages, want },
       ...(rows.ids && { ids: rows.ids }),
       ...(rows.embeds && { embeds: rows.embeds }),
       ...(rows.labels && { labels: rows.labels }),
-      ...(blind && { blind_seq: blind.seq, blind_at: blind.at }),
     };
   }
 

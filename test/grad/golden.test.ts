@@ -38,36 +38,38 @@ const TOLERANCE = 1e-4; // goldens/README.md: of losses, and of gradients relati
 
 type Heads = { heads: number; kvHeads: number; scale: number };
 
-/** y [T, Hq·D], but in blind rows (1 of blind [T]) the mean of v over all rows of the same batch row. */
-const blindMean: Op<Heads> = {
-  name: "blind_mean",
+/** y [T, Hq·D], but in the rows that see nothing (1 of unmasked [T]) the mean of v over all rows of the same batch row. */
+const unmaskedMean: Op<Heads> = {
+  name: "unmasked_mean",
   shapes: ([y]) => [rowsOf(y, y.shape[1])],
-  run([out], [y, , , v, blind, batch], [[T, width], , , [, KV]], { heads, kvHeads }) {
+  run([out], [y, , , v, unmasked, batch], [[T, width], , , [, KV]], { heads, kvHeads }) {
     out.set(y);
-    eachBlind(T, blind, batch, (t, rows) => {
+    eachUnmasked(T, unmasked, batch, (t, rows) => {
       for (let i = 0; i < width; i++) {
         const at = keyOf(i, width / heads, heads / kvHeads);
         out[t * width + i] = rows.reduce((sum, j) => sum + v[j * KV + at], 0) / rows.length;
       }
     });
   },
-  vjp: ([dOut], [y, q, k, v, blind, batch], [out], attrs) => {
+  vjp: ([dOut], [y, q, k, v, unmasked, batch], [out], attrs) => {
     if (dOut === undefined) return [];
-    const all = once(() => y.graph.emit(blindMeanGrad, [dOut, out, q, k, v, blind, batch], attrs));
+    const all = once(() =>
+      y.graph.emit(unmaskedMeanGrad, [dOut, out, q, k, v, unmasked, batch], attrs),
+    );
     return [0, 1, 2, 3].map((i) => () => all()[i]);
   },
 };
 
 /** The softmax is flat, but torch's gradient flows through it to q and k: d score = p · (dy·v − dy·y). */
-const blindMeanGrad: Op<Heads> = {
-  name: "blind_mean_grad",
+const unmaskedMeanGrad: Op<Heads> = {
+  name: "unmasked_mean_grad",
   shapes: ([dOut, , q, k, v]) => [dOut, q, k, v].map((t) => rowsOf(t, t.shape[1])),
-  run([dy, dq, dk, dv], [dOut, out, q, k, v, blind, batch], shapes, { heads, kvHeads, scale }) {
+  run([dy, dq, dk, dv], [dOut, out, q, k, v, unmasked, batch], shapes, { heads, kvHeads, scale }) {
     const [[T, width], , , [, KV]] = shapes;
     const D = width / heads;
     dy.set(dOut);
     for (const d of [dq, dk, dv]) d.fill(0);
-    eachBlind(T, blind, batch, (t, rows) => {
+    eachUnmasked(T, unmasked, batch, (t, rows) => {
       dy.fill(0, t * width, (t + 1) * width);
       for (let head = 0; head < heads; head++) {
         const i = t * width + head * D;
@@ -91,15 +93,15 @@ const blindMeanGrad: Op<Heads> = {
 const keyOf = (i: number, D: number, group: number): number =>
   Math.floor(i / D / group) * D + (i % D);
 
-function eachBlind(
+function eachUnmasked(
   T: number,
-  blind: Float64Array,
+  unmasked: Float64Array,
   batch: Float64Array,
   see: (t: number, rows: number[]) => void,
 ): void {
   const all = [...Array(T).keys()];
   for (const t of all)
-    if (blind[t] === 1)
+    if (unmasked[t] === 1)
       see(
         t,
         all.filter((j) => batch[j] === batch[t]),
@@ -122,8 +124,8 @@ function record(config: MistralConfig, batch: Batch, wrap: (w: Weights, graph: G
     scale: 1 / Math.sqrt(config.head_dim),
   };
   const attend: Attend = (q, k, v, layer) => {
-    const ins = [seeing(q, k, v, layer), q, k, v, index("blind"), index("batch")];
-    return graph.emit(blindMean, ins, heads)[0];
+    const ins = [seeing(q, k, v, layer), q, k, v, index("unmasked"), index("batch")];
+    return graph.emit(unmaskedMean, ins, heads)[0];
   };
   const { last } = mistral(embedTokens(index("ids"), config, w), config, w, rows, attend);
   const logits = causalHead(last, config, w);
@@ -139,7 +141,7 @@ function record(config: MistralConfig, batch: Batch, wrap: (w: Weights, graph: G
     at: mask.map((_, t) => t % S),
     batch: mask.map((_, t) => Math.floor(t / S)),
     seq: mask.map((real, t) => (real ? Math.floor(t / S) : T + t)),
-    blind: mask.map((real) => 1 - real),
+    unmasked: mask.map((real) => 1 - real),
     seed: new Float64Array(T).fill(1 / counted),
   };
   return { graph, logits, nll, seed: input("seed"), numbers, counted };

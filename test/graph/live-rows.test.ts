@@ -14,7 +14,7 @@ const CAPACITY = { T: 8, N: 4 };
 /** A plan of that capacity, with all outputs, on a backend of its own with seeded weights. */
 async function program(T: number, N: number) {
   const shape: StepShape = {
-    ...{ T, N, S: 1, P: PAGES, pages: PAGES, columns: 0, embeds: false, blind: false },
+    ...{ T, N, S: 1, P: PAGES, pages: PAGES, columns: 0, embeds: false },
     wants: { logits: true, last: true, hidden: true, nll: true },
   };
   const { plan } = recordStep(config, shape, () => "f32");

@@ -5,7 +5,7 @@ import { tinyConfig } from "../tiny-model.ts";
 
 const SHAPE: StepShape = {
   ...{ T: 8, N: 2, S: 1, P: 4, pages: 6, columns: 0 },
-  ...{ embeds: false, blind: false, wants: { logits: true } },
+  ...{ embeds: false, wants: { logits: true } },
 };
 
 test("one layer of the model, as the backends get it", () => {
