@@ -1,10 +1,11 @@
 // A small Mistral for tests: recorded packed (no cache), with seeded weights and the inputs of whole sequences.
 
-import { Graph, type Shape, type Tensor } from "../src/graph/graph.ts";
-import { elements } from "../src/graph/graph.ts";
+import { elements, Graph, type Shape, type Tensor } from "../src/graph/graph.ts";
 import { packedAttention } from "../src/models/attend.ts";
 import { MistralConfig, type MistralConfigOptions } from "../src/models/config.ts";
-import { causalHead, embedTokens, mistral, type Weights } from "../src/models/mistral.ts";
+import { recordHead } from "../src/models/heads.ts";
+import { embedTokens, mistral } from "../src/models/mistral.ts";
+import { plainWeights, type Weights } from "../src/models/weights.ts";
 import { ropeAngles } from "../src/models/rope.ts";
 import { crossEntropy } from "../src/ops/cross-entropy.ts";
 import { seeded } from "./random.ts";
@@ -18,15 +19,23 @@ export function tinyConfig(options: MistralConfigOptions = {}): MistralConfig {
   });
 }
 
-/** The model over T packed rows, all of them wanted. `weights` may wrap the resolver, as LoRA does. */
+/** What is recorded besides the decoder. */
+export type PackedOptions = {
+  /** May change how weights enter, as LoRA does. */
+  readonly wrap?: (w: Weights, graph: Graph) => Weights;
+};
+
+/** The model over T packed rows, of which as many as T may be wanted. */
 export function recordPacked(
   c: MistralConfig,
   T: number,
-  wrap: (w: Weights, graph: Graph) => Weights = (w) => w,
-): { graph: Graph; logits: Tensor; nll: Tensor; weights: Map<string, Shape> } {
+  { wrap = (w) => w }: PackedOptions = {},
+): { graph: Graph; logits: Tensor; losses: Tensor; weights: Map<string, Shape> } {
   const graph = new Graph();
-  const plain: Weights = (name, ...shape) => graph.leaf(name, "weight", shape);
-  const w = wrap(plain, graph);
+  const w = wrap(
+    plainWeights((name, ...shape) => graph.leaf(name, "weight", shape)),
+    graph,
+  );
   const input = (name: string, ...dims: Shape): Tensor =>
     graph.leaf(name, "input", [T, ...dims], "f32", "rows");
   const index = (name: string, live: "rows" | "wanted" = "rows"): Tensor =>
@@ -38,10 +47,10 @@ export function recordPacked(
   };
   const attend = packedAttention(c, { seq: index("seq"), at: index("at") });
   const { last } = mistral(embedTokens(index("ids"), c, w), c, w, rows, attend);
-  const logits = causalHead(last, c, w);
-  const nll = crossEntropy(logits, index("labels", "wanted"));
+  const logits = recordHead(last, "MistralForCausalLM", c, w);
+  const losses = crossEntropy(logits, index("labels", "wanted"));
   const leaves = [...graph.leaves.values()].filter((leaf) => leaf.kind === "weight");
-  return { graph, logits, nll, weights: new Map(leaves.map((leaf) => [leaf.name, leaf.shape])) };
+  return { graph, logits, losses, weights: new Map(leaves.map((leaf) => [leaf.name, leaf.shape])) };
 }
 
 /** The inputs of whole sequences, packed one after the other; labels are the next ids, −100 at each end. */

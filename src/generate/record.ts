@@ -11,7 +11,9 @@ import {
   type RowPlaces,
 } from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
-import { causalHead, embedTokens, mistral, type Weights } from "../models/mistral.ts";
+import { recordHead } from "../models/heads.ts";
+import { embedTokens, mistral } from "../models/mistral.ts";
+import { plainWeights } from "../models/weights.ts";
 import { copyPages } from "../ops/copy-pages.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
 
@@ -64,8 +66,9 @@ export type Recorded = {
 /** The plan of a step of that shape. @param dtypeOf the format in which a weight is kept */
 export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf): Recorded {
   const graph = new Graph();
-  const w: Weights = (name, ...dims) =>
-    graph.leaf(name, "weight", dims, dtypeOf(name, shape.together));
+  const w = plainWeights((name, ...dims) =>
+    graph.leaf(name, "weight", dims, dtypeOf(name, shape.together)),
+  );
   const input = (name: string, live: "rows" | "wanted", ...dims: Shape): Tensor =>
     graph.leaf(name, "input", [live === "rows" ? shape.T : shape.N, ...dims], "f32", live);
   const indices = (name: string, live: "rows" | "wanted"): Tensor =>
@@ -88,7 +91,8 @@ export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf)
   const { wants } = shape;
   const at = graph.region("head", () => {
     const { hidden, last } = mistral(x, c, w, rows, attend);
-    const logits = wants.logits || wants.nll ? causalHead(last, c, w) : undefined;
+    const needsHead = wants.logits || wants.nll;
+    const logits = needsHead ? recordHead(last, "MistralForCausalLM", c, w) : undefined;
     return {
       logits: wants.logits && logits ? keep(logits) : [],
       last: wants.last ? keep(last) : [],

@@ -1,4 +1,4 @@
-// The plain road of attention over cache pages: all scores of a row, softmax, times V. Gives the probabilities too.
+// Attention over cache pages in the plain way: all scores of a row, softmax, times V. Gives the probabilities too.
 // Exists for `attn_implementation: "eager"`, `output_attentions` and losses that count padding; the probabilities that somebody
 // reads take rows × columns.
 

@@ -7,8 +7,10 @@ import { Graph, type Op, rowsOf, type Shape, type Tensor } from "../../src/graph
 import { grad } from "../../src/graph/grad.ts";
 import { type Attend, packedAttention } from "../../src/models/attend.ts";
 import { MistralConfig, type MistralConfigOptions } from "../../src/models/config.ts";
-import { causalHead, embedTokens, mistral, type Weights } from "../../src/models/mistral.ts";
+import { recordHead } from "../../src/models/heads.ts";
+import { embedTokens, mistral } from "../../src/models/mistral.ts";
 import { ropeAngles } from "../../src/models/rope.ts";
+import { plainWeights, type Weights } from "../../src/models/weights.ts";
 import { add } from "../../src/ops/add.ts";
 import { crossEntropy } from "../../src/ops/cross-entropy.ts";
 import { linear } from "../../src/ops/linear.ts";
@@ -112,7 +114,10 @@ function eachUnmasked(
 function record(config: MistralConfig, batch: Batch, wrap: (w: Weights, graph: Graph) => Weights) {
   const graph = new Graph();
   const T = batch.input_ids.flat().length;
-  const w = wrap((name, ...shape) => graph.leaf(name, "weight", shape), graph);
+  const w = wrap(
+    plainWeights((name, ...shape) => graph.leaf(name, "weight", shape)),
+    graph,
+  );
   const input = (name: string, ...dims: Shape): Tensor => graph.leaf(name, "input", [T, ...dims]);
   const index = (name: string): Tensor => graph.leaf(name, "input", [T], "i32");
   const half = config.head_dim / 2;
@@ -128,7 +133,7 @@ function record(config: MistralConfig, batch: Batch, wrap: (w: Weights, graph: G
     return graph.emit(unmaskedMean, ins, heads)[0];
   };
   const { last } = mistral(embedTokens(index("ids"), config, w), config, w, rows, attend);
-  const logits = causalHead(last, config, w);
+  const logits = recordHead(last, "MistralForCausalLM", config, w);
   const nll = crossEntropy(logits, index("labels"));
 
   const S = batch.input_ids[0].length;
@@ -197,37 +202,31 @@ describe("loss and all gradients of a left-padded batch", () => {
 
 const adapters = golden.lora.filter(({ kind }) => kind !== "qlora"); // that one needs the nf4 format
 
-describe("low-rank adapters by the weights resolver", () => {
+describe("low-rank adapters, wrapped around `project`", () => {
   test.each(adapters.map(({ kind }) => kind))("%s", (kind) => {
     const adapter = golden.lora[golden.lora.findIndex((one) => one.kind === kind)];
     const { config, weights } = checkpoint(adapter.model);
     const { r, lora_alpha, use_rslora, input_ids } = adapter;
     const scale = lora_alpha / (use_rslora ? Math.sqrt(r) : r);
     const numbers: Record<string, Float64Array> = { ...weights };
-    const factors: { leaf: string; name: string; gradient(d: Float64Array): Float64Array }[] = [];
+    const factors: { name: string; by: number }[] = [];
 
-    // W + scale · B · A, with the scale kept in B and A kept transposed, so that `linear` serves as the product.
-    const wrap = (w: Weights, graph: Graph): Weights => {
-      return (weight, ...shape) => {
-        const frozen = w(weight, ...shape);
-        if (!adapter.target_modules.some((module) => weight.includes(`.${module}.`))) return frozen;
-        const [O, I] = shape;
-        const name = (letter: string): string =>
-          `base_model.model.${weight.replace(".weight", `.lora_${letter}.default.weight`)}`;
-        const [A, B] = ["A", "B"].map((letter) =>
-          Float64Array.from(tensors.get(`${kind}.weights.${name(letter)}`)?.data ?? []),
-        );
-        numbers[`${weight}.B`] = B.map((x) => x * scale);
-        numbers[`${weight}.Aᵀ`] = transpose(A, r, I);
-        factors.push(
-          { leaf: `${weight}.B`, name: name("B"), gradient: (d) => d.map((x) => x * scale) },
-          { leaf: `${weight}.Aᵀ`, name: name("A"), gradient: (d) => transpose(d, I, r) },
-        );
-        const leaf = (suffix: string, rows: number): Tensor =>
-          graph.leaf(`${weight}.${suffix}`, "weight", [rows, r]);
-        return add(frozen, linear(leaf("B", O), leaf("Aᵀ", I)));
-      };
-    };
+    // W·x + B·A·x, with the scale kept in B.
+    const wrap = (w: Weights, graph: Graph): Weights => ({
+      weight: w.weight,
+      project(x, module, O, I) {
+        const plain = w.project(x, module, O, I);
+        if (!adapter.target_modules.some((target) => module.endsWith(`.${target}`))) return plain;
+        const factor = (letter: string, by: number, shape: Shape): Tensor => {
+          const name = `base_model.model.${module}.lora_${letter}.default.weight`;
+          const values = Array.from(tensors.get(`${kind}.weights.${name}`)?.data ?? []);
+          numbers[name] = Float64Array.from(values, (value) => value * by);
+          factors.push({ name, by });
+          return graph.leaf(name, "weight", shape);
+        };
+        return add(plain, linear(linear(x, factor("A", 1, [r, I])), factor("B", scale, [O, r])));
+      },
+    });
     const {
       graph,
       nll,
@@ -237,7 +236,7 @@ describe("low-rank adapters by the weights resolver", () => {
       numbers: inputs,
     } = record(config, golden.batch, wrap);
     const wrt = factors
-      .map(({ leaf }) => graph.leaves.get(leaf))
+      .map(({ name }) => graph.leaves.get(name))
       .filter((leaf) => leaf !== undefined);
     expect(wrt).toHaveLength(2 * 3 * config.num_hidden_layers);
     const gradients = grad([[nll, seed]], wrt, add).filter((d) => d !== undefined);
@@ -251,14 +250,10 @@ describe("low-rank adapters by the weights resolver", () => {
     const end = (row + 1) * S * config.vocab_size;
     const alone = ourLogits.slice(end - input_ids.length * config.vocab_size, end);
     expect(relativeError(alone, `${kind}.logits`)).toBeLessThan(TOLERANCE);
-    factors.forEach(({ name, gradient }, i) => {
-      const error = relativeError(gradient(ours[i]), `${kind}.grad.${name}`);
+    factors.forEach(({ name, by }, i) => {
+      const gradient = ours[i].map((d) => d * by);
+      const error = relativeError(gradient, `${kind}.grad.${name}`);
       expect(error, name).toBeLessThan(TOLERANCE);
     });
   });
 });
-
-/** [rows, columns] → [columns, rows] */
-function transpose(matrix: Float64Array, rows: number, columns: number): Float64Array {
-  return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]);
-}

@@ -1,4 +1,4 @@
-// eager_attention: the plain road over cache pages: all scores of a query, softmax, times V. Gives probs [T, Hq, C] too.
+// eager_attention: over cache pages in the plain way: all scores of a query, softmax, times V. Gives probs [T, Hq, C] too.
 // Either output may be absent (pointer 0). Visibility as in paged_attention; a row that sees nothing takes the mean of the values of
 // the first `unmasked` columns, whatever their masks say (0: it stays 0).
 
