@@ -4,11 +4,10 @@
 import { InputError } from "../errors.ts";
 import { type PagePool, type SequencePages, pageTables } from "../generate/pages.ts";
 import type { Runner, StepResult, StepRows } from "../generate/runner.ts";
-import { IGNORED_LABEL } from "../ops/cross-entropy.ts";
 import { PAGE } from "../ops/kv-append.ts";
 import { BatchCache } from "./batch-cache.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
-import { Placement } from "./placement.ts";
+import { Placement, type RowPlace } from "./placement.ts";
 
 /** Rows of one step at most: enough to keep the kernels busy, few enough to bound scratch and the time between two looks at mail. */
 export const CHUNK = 512;
@@ -23,9 +22,6 @@ export type ForwardEnvironment = {
   reservePages(count: number, take?: () => void): Promise<void>;
 };
 
-/** Where a row of the step stands: row and column of [B, S], and its column in its sequence. */
-export type RowPlace = { readonly b: number; readonly i: number; readonly at: number };
-
 /**
  * Runs a forward call.
  * @param cache an earlier cache; it is left as it was when the call fails
@@ -39,13 +35,14 @@ export async function forward(
   keep: boolean,
 ): Promise<{ result: ForwardResult; cache: BatchCache }> {
   const { B, S, mask } = request;
-  const window = env.runner.config.sliding_window;
-  const placement = new Placement(request, env.runner.config, (cache?.frame ?? 0) + S);
-  if (countsPadding(request)) {
+  const { config, modelClass } = env.runner;
+  const window = config.sliding_window;
+  const placement = new Placement(request, config, modelClass, (cache?.frame ?? 0) + S);
+  if (placement.needsEveryPlace) {
     if (cache !== undefined || request.keepCache) {
       throw new InputError(
-        "forward: padded places count in this call's loss: it can neither use nor keep a cache; leave out past_key_values, set " +
-          "use_cache: false, or give padded places the label -100",
+        "forward: padded places count in this call's result, or its loss is over all columns of a sequence: it can neither use nor " +
+          "keep a cache; leave out past_key_values, set use_cache: false, or give padded places the label -100",
       );
     }
     // Without a window: what a row that sees nothing takes the mean of may not be given back.
@@ -75,17 +72,6 @@ export async function forward(
     throw error;
   }
   return { result: placement.result(), cache: work };
-}
-
-/** Whether a label that counts judges a padded place: usual with left padding, where the first token's does. */
-function countsPadding({ B, S, mask, labels }: ForwardRequest): boolean {
-  if (mask === undefined || labels === undefined) return false;
-  for (let b = 0; b < B; b++) {
-    for (let i = 0; i + 1 < S; i++) {
-      if (mask[b * S + i] === 0 && labels[b * S + i + 1] !== IGNORED_LABEL) return true;
-    }
-  }
-  return false;
 }
 
 type Queued = {

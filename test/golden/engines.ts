@@ -7,6 +7,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { ReferenceBackend } from "../../src/backends/reference/backend.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { EngineCore } from "../../src/engine/core.ts";
+import type { ModelSource } from "../../src/engine/messages.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
 import { shared } from "../shared.ts";
 
@@ -41,8 +42,14 @@ export async function loadFolder(
   cacheDtype?: CacheDType,
 ): Promise<EngineCore> {
   const config = JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Record<string, unknown>;
+  const modelClass = "MistralForCausalLM";
+  return loadModel({ dir, config, dtype, attention, cacheDtype, modelClass }, backend);
+}
+
+/** Loads a model of any class. */
+export async function loadModel(model: ModelSource, backend: Backend): Promise<EngineCore> {
   const { core } = await EngineCore.load(
-    { dir, config, dtype, attention, cacheDtype, head: "causal" },
+    model,
     backend,
     { beforeStep: async () => {}, stoppable: () => {}, placed: () => {}, weightsAreThere: false },
     () => {},

@@ -4,7 +4,7 @@ import type { MistralConfigOptions } from "../../src/models/config.ts";
 import { add } from "../../src/ops/add.ts";
 import { recordStep } from "../../src/generate/record.ts";
 import { evaluator } from "../graph/evaluate.ts";
-import { recordPacked, tinyConfig } from "../tiny-model.ts";
+import { recordPacked, stepModel, tinyConfig } from "../tiny-model.ts";
 import { gradientErrors, TOLERANCE } from "./difference.ts";
 import { LIVE, T, tinyLoss } from "./tiny-loss.ts";
 
@@ -70,7 +70,10 @@ describe("the whole model, two sequences in one plan, window 3, grouped queries"
 
   test("a plan with a cache has no gradient, and says at which op", () => {
     const shape = { T: 8, N: 8, S: 1, P: 1, pages: 1, columns: 0, embeds: false };
-    const { plan } = recordStep(tinyConfig(), { ...shape, wants: { nll: true } }, () => "f32");
+    const { plan } = recordStep(stepModel(tinyConfig()), {
+      ...shape,
+      wants: { losses: { kind: "cross_entropy" } },
+    });
     const [losses] = plan.outputs;
     // The last layer's keys reach the output only through the cache, which no gradient follows.
     for (const name of ["0.self_attn.q_proj", "1.self_attn.k_proj"]) {
