@@ -11,7 +11,7 @@ import { WasmBackend } from "../src/backends/wasm/backend.ts";
 import { detectFeatures, enableRevectorize } from "../src/backends/wasm/features.ts";
 import { HelperTeam } from "../src/engine/team.ts";
 import { tableSize } from "../src/generate/pages.ts";
-import { recordStep } from "../src/generate/record.ts";
+import { recordStep, type StepModel } from "../src/generate/record.ts";
 import { Runner } from "../src/generate/runner.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { makePlan, type Plan } from "../src/graph/plan.ts";
@@ -64,7 +64,11 @@ const config = new MistralConfig({
   ...{ num_key_value_heads: 8, num_hidden_layers: LAYERS, vocab_size: 512, sliding_window: null },
 });
 const oneLayer = new MistralConfig({ ...config.to_dict(), num_hidden_layers: 1 });
-const dtypeOf = (weight: string): string => (weight.includes("_proj") ? "q4r:int8" : "f32");
+const modelOf = (shape: MistralConfig): StepModel => ({
+  config: shape,
+  modelClass: "MistralForCausalLM",
+  leafOf: (name) => ({ kind: "weight", dtype: name.includes("_proj") ? "q4r:int8" : "f32" }),
+});
 
 const { values: flags } = parseArgs({
   options: {
@@ -133,8 +137,8 @@ async function withBackend(
   const backend = await WasmBackend.create({ threads, features: detectFeatures(wideVectors) });
   const team = new HelperTeam(new URL("../src/engine/helper.ts", import.meta.url));
   try {
-    const runner = new Runner(config, backend, dtypeOf, cache);
-    const leaves = new Runner(oneLayer, backend, dtypeOf, cache).weightLeaves({ logits: true });
+    const runner = new Runner(modelOf(config), backend, cache);
+    const leaves = new Runner(modelOf(oneLayer), backend, cache).weightLeaves({ logits: true });
     await backend.place(leaves);
     await runner.growPool(pagesOf(tokens));
     const names = cachedLeaves(cache, tokens).concat(leaves.map(({ name }) => name));
@@ -194,7 +198,7 @@ function stepPlan(cache: CacheDType, tokens: number, T: number): Plan {
   const pages = pagesOf(tokens);
   const shape = { T, N: 1, S: 1, P: tableSize(pages), pages, cache, columns: 0 };
   const wants = { logits: true };
-  return recordStep(oneLayer, { ...shape, embeds: false, blind: false, wants }, dtypeOf).plan;
+  return recordStep(modelOf(oneLayer), { ...shape, embeds: false, wants }).plan;
 }
 
 /** Seconds of rows at the end of the context. */

@@ -62,7 +62,13 @@ async function main(dir: string): Promise<void> {
   const config = await AutoConfig.from_pretrained(dir);
   const backend = await WasmBackend.create({ threads, features: detectFeatures(wideVectors) });
   const { core } = await EngineCore.load(
-    { dir, config: config.to_dict(), dtype: format.name, attention: "flash", head: "causal" },
+    {
+      dir,
+      config: config.to_dict(),
+      dtype: format.name,
+      attention: "flash",
+      modelClass: "MistralForCausalLM",
+    },
     backend,
     { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
     () => {},

@@ -4,7 +4,7 @@
 import type { Backend, InputData, Program } from "../src/backends/backend.ts";
 import { formats } from "../src/formats/format.ts";
 import { tableSize } from "../src/generate/pages.ts";
-import { recordStep } from "../src/generate/record.ts";
+import { recordStep, type StepModel } from "../src/generate/record.ts";
 import {
   type DType,
   elements,
@@ -59,8 +59,12 @@ export async function timePhase(
   [T, start]: readonly [T: number, start: number],
 ): Promise<Phase> {
   const P = tableSize(pages);
-  const shape = { T, N: 1, S: 1, P, pages, columns: 0, embeds: false, blind: false };
-  const { plan } = recordStep(c, { ...shape, wants: { logits: true } }, () => dtype);
+  const shape = { T, N: 1, S: 1, P, pages, columns: 0, embeds: false };
+  const model: StepModel = {
+    ...{ config: c, modelClass: "MistralForCausalLM" },
+    leafOf: () => ({ kind: "weight", dtype }),
+  };
+  const { plan } = recordStep(model, { ...shape, wants: { logits: true } });
   const live = { rows: T, wanted: 1 };
   const at = Int32Array.from({ length: T }, (_, t) => start + t);
   const inputs = stepInputs(c, P, at);

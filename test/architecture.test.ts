@@ -70,8 +70,10 @@ describe("reading sources", () => {
 
 /** Ops that only training records; they have no kernel before there is training on that backend. */
 const TRAINING = [
+  "add_bias_grad",
   "attention",
   "attention_grad",
+  "bce_grad",
   "cross_entropy_grad",
   "embed_grad_table",
   "gather_rows_grad",
@@ -79,7 +81,9 @@ const TRAINING = [
   "linear_grad_weight",
   "linear_grad_x",
   "log_softmax_grad",
+  "mse_grad",
   "rms_norm_grad",
+  "transpose_grad",
 ];
 
 const dashed = (op: string): string => op.replaceAll("_", "-");

@@ -1,12 +1,14 @@
 // A small Mistral for tests: recorded packed (no cache), with seeded weights and the inputs of whole sequences.
 
-import { Graph, type Shape, type Tensor } from "../src/graph/graph.ts";
-import { elements } from "../src/graph/graph.ts";
+import type { StepModel } from "../src/generate/record.ts";
+import { type DType, elements, Graph, type Shape, type Tensor } from "../src/graph/graph.ts";
 import { packedAttention } from "../src/models/attend.ts";
 import { MistralConfig, type MistralConfigOptions } from "../src/models/config.ts";
-import { causalHead, embedTokens, mistral, type Weights } from "../src/models/mistral.ts";
+import { type ModelClass, recordHead } from "../src/models/heads.ts";
+import { type Loss, recordLosses } from "../src/models/losses.ts";
+import { embedTokens, mistral } from "../src/models/mistral.ts";
+import { plainWeights, type Weights } from "../src/models/weights.ts";
 import { ropeAngles } from "../src/models/rope.ts";
-import { crossEntropy } from "../src/ops/cross-entropy.ts";
 import { seeded } from "./random.ts";
 
 /** Grouped queries, a head size of its own, a window shorter than the sequences, two layers. */
@@ -18,15 +20,37 @@ export function tinyConfig(options: MistralConfigOptions = {}): MistralConfig {
   });
 }
 
-/** The model over T packed rows, all of them wanted. `weights` may wrap the resolver, as LoRA does. */
+/** What steps of a model are recorded of, all its weights kept in one format. */
+export const stepModel = (
+  config: MistralConfig,
+  dtype: DType = "f32",
+  modelClass: ModelClass = "MistralForCausalLM",
+): StepModel => ({ config, modelClass, leafOf: () => ({ kind: "weight", dtype }) });
+
+/** What is recorded besides the decoder. */
+export type PackedOptions = {
+  /** May change how weights enter, as LoRA does. */
+  readonly wrap?: (w: Weights, graph: Graph) => Weights;
+  /** Default: the language model, and cross-entropy. */
+  readonly modelClass?: ModelClass;
+  readonly loss?: Loss;
+};
+
+/** The model over T packed rows, of which as many as T may be wanted. */
 export function recordPacked(
   c: MistralConfig,
   T: number,
-  wrap: (w: Weights, graph: Graph) => Weights = (w) => w,
-): { graph: Graph; logits: Tensor; nll: Tensor; weights: Map<string, Shape> } {
+  {
+    wrap = (w) => w,
+    modelClass = "MistralForCausalLM",
+    loss = { kind: "cross_entropy" },
+  }: PackedOptions = {},
+): { graph: Graph; logits: Tensor; losses: Tensor; weights: Map<string, Shape> } {
   const graph = new Graph();
-  const plain: Weights = (name, ...shape) => graph.leaf(name, "weight", shape);
-  const w = wrap(plain, graph);
+  const w = wrap(
+    plainWeights((name, ...shape) => graph.leaf(name, "weight", shape)),
+    graph,
+  );
   const input = (name: string, ...dims: Shape): Tensor =>
     graph.leaf(name, "input", [T, ...dims], "f32", "rows");
   const index = (name: string, live: "rows" | "wanted" = "rows"): Tensor =>
@@ -38,10 +62,10 @@ export function recordPacked(
   };
   const attend = packedAttention(c, { seq: index("seq"), at: index("at") });
   const { last } = mistral(embedTokens(index("ids"), c, w), c, w, rows, attend);
-  const logits = causalHead(last, c, w);
-  const nll = crossEntropy(logits, index("labels", "wanted"));
+  const logits = recordHead(last, modelClass, c, w);
+  const losses = recordLosses(logits, loss);
   const leaves = [...graph.leaves.values()].filter((leaf) => leaf.kind === "weight");
-  return { graph, logits, nll, weights: new Map(leaves.map((leaf) => [leaf.name, leaf.shape])) };
+  return { graph, logits, losses, weights: new Map(leaves.map((leaf) => [leaf.name, leaf.shape])) };
 }
 
 /** The inputs of whole sequences, packed one after the other; labels are the next ids, −100 at each end. */

@@ -35,20 +35,20 @@ type FromPretrained<Model> = {
 /** The language model of a folder. */
 export const AutoModelForCausalLM: FromPretrained<MistralForCausalLM> = loader(
   "AutoModelForCausalLM",
-  "causal",
+  "MistralForCausalLM",
   (loaded) => new MistralForCausalLM(loaded),
 );
 
 /** The decoder of a folder, without a head. */
 export const AutoModel: FromPretrained<MistralModel> = loader(
   "AutoModel",
-  "none",
+  "MistralModel",
   (loaded) => new MistralModel(loaded),
 );
 
 function loader<Model>(
   name: string,
-  head: ModelSource["head"],
+  modelClass: ModelSource["modelClass"],
   make: (loaded: Loaded) => Model,
 ): FromPretrained<Model> {
   const where = `${name}.from_pretrained`;
@@ -73,7 +73,7 @@ function loader<Model>(
     const { backend, ...how } = chosen;
     const { engine, report } = await Engine.start(
       {
-        ...{ dir, subfolder, variant, ggufFile, config: config.to_dict(), ...how, head },
+        ...{ dir, subfolder, variant, ggufFile, config: config.to_dict(), ...how, modelClass },
         disableMmap: options.disable_mmap,
       },
       {

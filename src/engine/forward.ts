@@ -2,13 +2,12 @@
 // Padded places are not computed and stay 0. Knows no backend.
 
 import { InputError } from "../errors.ts";
-import type { PagePool } from "../generate/page-pool.ts";
+import { PAGE_COLUMNS, type PagePool } from "../generate/page-pool.ts";
 import { type SequencePages, pageTables } from "../generate/pages.ts";
-import type { Runner, StepResult } from "../generate/runner.ts";
+import type { Runner, StepResult, StepRows } from "../generate/runner.ts";
 import { BatchCache } from "./batch-cache.ts";
-import { runBlind, seesPadding } from "./forward-blind.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
-import { Placement } from "./placement.ts";
+import { Placement, type RowPlace } from "./placement.ts";
 import { CHUNK, type Step } from "./steps.ts";
 
 export type ForwardEnvironment = {
@@ -24,9 +23,6 @@ export type ForwardEnvironment = {
   step<T>(pages: number, prepare: () => Omit<Step<T>, "calls">): Promise<T>;
 };
 
-/** Where a row of the step stands: row and column of [B, S], and its column in its sequence. */
-export type RowPlace = { readonly b: number; readonly i: number; readonly at: number };
-
 /**
  * Runs a forward call.
  * @param cache an earlier cache; it is left as it was when the call fails
@@ -40,17 +36,20 @@ export async function forward(
   keep: boolean,
 ): Promise<{ result: ForwardResult; cache: BatchCache }> {
   const { B, S, mask } = request;
-  const window = env.runner.config.sliding_window;
-  const placement = new Placement(request, env.runner.config, (cache?.frame ?? 0) + S);
-  if (seesPadding(request)) {
-    if (cache !== undefined) {
+  const { config, modelClass } = env.runner;
+  const window = config.sliding_window;
+  const placement = new Placement(request, config, modelClass, (cache?.frame ?? 0) + S);
+  if (placement.needsEveryPlace) {
+    if (cache !== undefined || request.keepCache) {
       throw new InputError(
-        "forward: labels that judge padded places cannot be used with past_key_values; set them to -100",
+        "forward: padded places count in this call's result, or its loss is over all columns of a sequence: it can neither use nor " +
+          "keep a cache; leave out past_key_values, set use_cache: false, or give padded places the label -100",
       );
     }
+    // Without a window: what a row that sees nothing takes the mean of may not be given back.
     const used = BatchCache.empty(env.pool, B, null);
     try {
-      await runBlind(env, request, used, placement);
+      await runEveryPlace(env, request, used, placement);
     } catch (error) {
       used.dispose();
       throw error;
@@ -120,7 +119,7 @@ async function runChunk(
       run: async () => {
         if (rows.length === 0) return undefined;
         await env.runner.copyPages(copies);
-        return runRows(env, rows, slots, cache.sequences, placement);
+        return runRows(env, rows, slots, pageTables(cache.sequences), placement);
       },
       drop: () => {
         for (const { sequence } of parts) sequence.drop();
@@ -134,11 +133,40 @@ async function runChunk(
   }
 }
 
+/**
+ * Runs all B · S places as rows of one step, masked ones too: they see nothing, or what stands before them. `cache` is empty and
+ * of no use afterwards.
+ */
+async function runEveryPlace(
+  env: ForwardEnvironment,
+  { B, S, mask }: ForwardRequest,
+  cache: BatchCache,
+  placement: Placement,
+): Promise<void> {
+  const rows: RowPlace[] = Array.from({ length: B * S }, (_, t) => ({
+    b: Math.floor(t / S),
+    i: t % S,
+    at: t % S,
+  }));
+  const result = await env.step(B * Math.ceil(S / PAGE_COLUMNS), () => {
+    const slots = cache.sequences.flatMap((sequence) => [...sequence.reserve(S).slots]);
+    const { pages, tables } = pageTables(cache.sequences);
+    rows.forEach(({ b, i }, t) => {
+      // Its key lies in its slot, but nobody sees it.
+      const entry = (b * tables.P + Math.floor(i / PAGE_COLUMNS)) * 2 + 1;
+      if (mask?.[t] === 0) pages[entry] &= ~(1 << (i % PAGE_COLUMNS));
+    });
+    const unmasked = mask && S;
+    return { run: () => runRows(env, rows, slots, { pages, tables, unmasked }, placement) };
+  });
+  placement.take(rows, result, () => 0);
+}
+
 function runRows(
   env: ForwardEnvironment,
   rows: readonly RowPlace[],
   slots: readonly number[],
-  sequences: readonly SequencePages[],
+  pages: Pick<StepRows, "pages" | "tables" | "unmasked">,
   placement: Placement,
 ): Promise<StepResult> {
   return env.runner.step(
@@ -147,7 +175,7 @@ function runRows(
       seq: Int32Array.from(rows, ({ b }) => b),
       at: Int32Array.from(rows, ({ at }) => at),
       slots: Int32Array.from(slots),
-      ...pageTables(sequences),
+      ...pages,
     },
     placement.wants,
     env.eager,

@@ -55,7 +55,7 @@ export function ownQuantisation(
   return { linear, head, ...(tied && { embedding: head }), skip };
 }
 
-/** The dtype of a weight. @param together the rows of a step are those of one call: see DTypeOf */
+/** The dtype of a weight. @param together the rows of a step are those of one call: see LeafOf */
 export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, together = false): string {
   const { quantisation, compute = "float32" } = asked;
   const plain = findFormat(stored.encoding);

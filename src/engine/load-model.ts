@@ -7,10 +7,12 @@ import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts"
 import { openWeights } from "../checkpoint/weight-source.ts";
 import { CheckpointError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
-import type { DTypeOf } from "../generate/record.ts";
+import type { LeafOf } from "../generate/record.ts";
 import { Runner } from "../generate/runner.ts";
+import type { DType } from "../graph/graph.ts";
 import { checkWeights, type WeightMatch } from "../models/config-weights.ts";
 import { MistralConfig } from "../models/config.ts";
+import { headOf, type ModelClass } from "../models/heads.ts";
 import { keptAs } from "./kept-formats.ts";
 import { type LoadProgress, loadWeights } from "./load.ts";
 import type { LoadReport, ModelSource } from "./messages.ts";
@@ -28,17 +30,20 @@ export async function loadModel(
   weightsAreThere: boolean,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<{ runner: Runner; report: LoadReport }> {
-  const { head } = model;
+  const { modelClass } = model;
   const config = new MistralConfig(model.config);
   const source = await openSource(model);
   try {
-    const kind = head === "causal" ? "MistralForCausalLM" : "MistralModel";
-    const match = await untie(config, source, checkWeights(config, source, kind), kind);
+    const found = checkWeights(config, source, modelClass);
+    const match = await untie(config, source, found, modelClass);
     const stored = (leaf: string): StoredWeight =>
       roundedTo(model.dtype, storedWeight(source, match, leaf));
-    const dtypeOf: DTypeOf = (leaf, together) => keptAs(leaf, stored(leaf), model, together);
-    const runner = new Runner(config, backend, dtypeOf, model.cacheDtype);
-    const leaves = runner.weightLeaves(head === "causal" ? { logits: true } : { last: true });
+    const dtypeOf = (leaf: string, together?: boolean): DType =>
+      keptAs(leaf, stored(leaf), model, together);
+    const leafOf: LeafOf = (leaf, together) => ({ kind: "weight", dtype: dtypeOf(leaf, together) });
+    const runner = new Runner({ config, modelClass, leafOf }, backend, model.cacheDtype);
+    const hasHead = headOf(modelClass, config) !== undefined;
+    const leaves = runner.weightLeaves(hasHead ? { logits: true } : { last: true });
     const nonFinite = weightsAreThere
       ? []
       : await loadWeights(backend, leaves, stored, onProgress, model.disableMmap);
@@ -55,7 +60,7 @@ export async function untie(
   config: MistralConfig,
   source: WeightSource,
   match: WeightMatch,
-  kind: "MistralForCausalLM" | "MistralModel",
+  modelClass: ModelClass,
 ): Promise<WeightMatch> {
   if (!match.bothTiedStored) return match;
   const embedding = storedWeight(source, match, "model.embed_tokens.weight");
@@ -69,7 +74,7 @@ export async function untie(
     await head.readRows(from, to, b);
     if (a.every((value, i) => Object.is(value, b[i]))) continue;
     config.tie_word_embeddings = false;
-    return checkWeights(config, source, kind);
+    return checkWeights(config, source, modelClass);
   }
   return match;
 }

@@ -1,9 +1,11 @@
 // What crosses between the API's thread and the engine worker: plain data and typed arrays, never functions.
-// B batch, S tokens given, H hidden, V vocabulary, L layers, T columns so far.
+// B batch, S tokens given, H hidden, V vocabulary, K logits of a row, L layers, T columns so far.
 
 import type { Adopted } from "../backends/wasm/backend.ts";
 import type { CacheDType } from "../models/attend.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
+import type { ModelClass } from "../models/heads.ts";
+import type { Labels } from "../models/losses.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
 import type { StopReason } from "../generate/stopping.ts";
 import type { TeamData } from "./backends.ts";
@@ -38,8 +40,8 @@ export type ModelSource = {
   /** How keys and values are kept; default f32. */
   readonly cacheDtype?: CacheDType;
   readonly attention: "flash" | "eager";
-  /** Whether the language-model head is loaded. */
-  readonly head: "causal" | "none";
+  /** Which head stands on the decoder. */
+  readonly modelClass: ModelClass;
 };
 
 /** Format names by the kind of weight; undefined: kept as it is. Modules named in `skip` are kept too. */
@@ -75,16 +77,17 @@ export type ForwardRequest = {
   readonly cache?: number;
   readonly past?: number;
   readonly keepCache: boolean;
-  /** Columns of S whose logits are wanted. */
+  /** Columns of S whose logits are wanted. A sequence classifier takes one column of each row by itself. */
   readonly keep: Int32Array;
-  /** [B · S], −100 ignored; shifted inside */
-  readonly labels?: Int32Array;
+  /** What they are of each model class: see lossOf in models/losses.ts */
+  readonly labels?: Labels;
+  /** Divides summed cross-entropy in place of the number of labels. */
   readonly numItems?: number;
   readonly wants: { logits: boolean; last: boolean; hidden: boolean; attentions: boolean };
 };
 
 export type ForwardResult = {
-  /** [B · keep · V] */
+  /** [B · keep · K]; of a sequence classifier [B · K] */
   readonly logits?: Float32Array;
   /** [B · S · H], after the final norm */
   readonly last?: Float32Array;

@@ -1,13 +1,17 @@
 // Between the places of [B, S] and the rows of steps: gathers each chunk's inputs and scatters its results.
-// B batch, S tokens given, T frame columns so far, H hidden, V vocabulary, Hq heads. Knows no pages and no plans.
+// B batch, S tokens given, T frame columns so far, H hidden, K logits of a row, Hq heads. Knows no pages and no plans.
 
+import { InputError } from "../errors.ts";
 import type { StepResult, StepRows } from "../generate/runner.ts";
 import type { Wants } from "../generate/record.ts";
 import type { MistralConfig } from "../models/config.ts";
-import { IGNORED_LABEL } from "../ops/cross-entropy.ts";
-import type { RowPlace } from "./forward.ts";
+import { headOf, type ModelClass, pooledColumn } from "../models/heads.ts";
+import { type CallLoss, callLoss } from "./call-loss.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
 import { checkResultBytes } from "./result-bytes.ts";
+
+/** Where a row of the step stands: row and column of [B, S], and its column in its sequence. */
+export type RowPlace = { readonly b: number; readonly i: number; readonly at: number };
 
 type RowInputs = Pick<
   StepRows,
@@ -20,24 +24,35 @@ export class Placement {
   readonly #config: MistralConfig;
   /** Frame columns before this call. */
   readonly #past: number;
+  /** Logits of a row. */
+  readonly #width: number;
   /** Per column of S: its places among the kept ones. */
   readonly #kept = new Map<number, number[]>();
+  /** Of a sequence classifier: per row of B the only column whose logits count. */
+  readonly #pooled: readonly number[] | undefined;
+  readonly #loss: CallLoss | undefined;
   readonly #logits: Float32Array | undefined;
   readonly #last: Float32Array | undefined;
   readonly #hidden: Float32Array[] = [];
   readonly #attentions: Float32Array[] = [];
-  #nll = 0;
 
-  /** @param T frame columns with this call's */
-  constructor(request: ForwardRequest, config: MistralConfig, T: number) {
-    const { B, S, wants, labels } = request;
-    const { hidden_size: H, vocab_size: V, num_hidden_layers: L, num_attention_heads: Hq } = config;
+  /**
+   * @param T frame columns with this call's
+   * @throws InputError labels or a batch that do not fit the model class; MemoryError results that do not fit
+   */
+  constructor(request: ForwardRequest, config: MistralConfig, modelClass: ModelClass, T: number) {
+    const { B, S, wants } = request;
+    const { hidden_size: H, num_hidden_layers: L, num_attention_heads: Hq } = config;
     this.#request = request;
     this.#config = config;
     this.#past = T - S;
+    this.#width = headOf(modelClass, config)?.width ?? 0;
     request.keep.forEach((i, n) => this.#kept.set(i, [...(this.#kept.get(i) ?? []), n]));
-    const kept = request.keep.length;
-    if (wants.logits) [this.#logits] = results("logits", 1, [B, kept, V]);
+    if (modelClass === "MistralForSequenceClassification")
+      this.#pooled = pooledColumns(request, config.pad_token_id);
+    this.#loss = callLoss(request, config, modelClass, this.#pooled);
+    const kept = this.#pooled === undefined ? request.keep.length : 1;
+    if (wants.logits) [this.#logits] = results("logits", 1, [B, kept, this.#width]);
     if (wants.last || wants.hidden) [this.#last] = results("last_hidden_state", 1, [B, S, H]);
     if (wants.hidden) this.#hidden = results("hidden_states", L, [B, S, H]);
     if (wants.attentions) this.#attentions = results("attentions", L, [B, Hq, S, T]);
@@ -46,8 +61,23 @@ export class Placement {
       last: this.#last !== undefined,
       hidden: wants.hidden,
       attentions: wants.attentions,
-      nll: labels !== undefined,
+      losses: this.#loss?.loss,
     };
+  }
+
+  /** Whether a masked place matters, or a loss that is over the columns of a sequence: then all places must be rows of one step. */
+  get needsEveryPlace(): boolean {
+    if (this.#loss?.loss.kind === "spans") return true;
+    const { B, S, mask } = this.#request;
+    if (mask === undefined) return false;
+    const T = this.#past + S;
+    for (let b = 0; b < B; b++) {
+      for (let i = 0; i < S; i++) {
+        if (mask[b * T + this.#past + i] === 1) continue;
+        if (this.#loss?.judges({ b, i }) || this.#pooled?.[b] === i) return true;
+      }
+    }
+    return false;
   }
 
   /** What a step needs of these rows; rows are wanted when a result of theirs is. */
@@ -56,13 +86,14 @@ export class Placement {
     const H = this.#config.hidden_size;
     const place = ({ b, i }: RowPlace): number => b * S + i;
     const wanted = this.#wanted(rows);
+    const labels = this.#loss?.labels(wanted.map((t) => rows[t]));
     const position = (row: RowPlace): number => positions?.[place(row)] ?? this.#past + row.i;
     const inputs: RowInputs = {
       positions: Int32Array.from(rows, position),
       ropeLengths: Int32Array.from(rows, ({ b }) => this.#lengthOf(b)),
       want: Int32Array.from(wanted),
       together: true,
-      ...(this.wants.nll && { labels: Int32Array.from(wanted, (t) => this.#label(rows[t])) }),
+      ...(labels && { labels }),
     };
     if (ids !== undefined)
       return { ...inputs, ids: Int32Array.from(rows, (row) => ids[place(row)]) };
@@ -75,16 +106,15 @@ export class Placement {
 
   /** Puts a step's results to their places. @param startOf frame column of a sequence's column 0 */
   take(rows: readonly RowPlace[], result: StepResult, startOf: (b: number) => number): void {
-    const { S, keep } = this.#request;
-    const { hidden_size: H, vocab_size: V } = this.#config;
-    this.#wanted(rows).forEach((t, n) => {
-      const { b, i } = rows[t];
-      for (const column of this.#kept.get(i) ?? []) {
-        this.#logits?.set(rowOf(result.logits, n, V), (b * keep.length + column) * V);
-      }
-      this.#last?.set(rowOf(result.last, n, H), (b * S + i) * H);
-      this.#nll += result.nll?.[n] ?? 0;
+    const { S } = this.#request;
+    const { hidden_size: H } = this.#config;
+    const K = this.#width;
+    const wanted = this.#wanted(rows).map((t) => rows[t]);
+    wanted.forEach((place, n) => {
+      for (const at of this.#logitsOf(place)) this.#logits?.set(rowOf(result.logits, n, K), at * K);
+      this.#last?.set(rowOf(result.last, n, H), (place.b * S + place.i) * H);
     });
+    if (result.losses !== undefined) this.#loss?.take(wanted, result.losses);
     rows.forEach((row, t) => {
       this.#hidden.forEach((layer, l) => {
         layer.set(rowOf(result.hidden[l], t, H), (row.b * S + row.i) * H);
@@ -94,13 +124,13 @@ export class Placement {
   }
 
   result(): ForwardResult {
-    const { wants, labels, numItems, B, S } = this.#request;
+    const { wants } = this.#request;
     return {
       logits: this.#logits,
       ...(wants.last && { last: this.#last }),
       ...(wants.hidden && this.#last && { hidden: [...this.#hidden, this.#last] }),
       ...(wants.attentions && { attentions: this.#attentions }),
-      ...(labels && { loss: this.#nll / (numItems ?? countLabels(labels, B, S)) }),
+      ...(this.#loss && { loss: this.#loss.mean() }),
     };
   }
 
@@ -113,11 +143,12 @@ export class Placement {
     const Hq = this.#config.num_attention_heads;
     const T = this.#past + S;
     attentions.forEach((probs, l) => {
-      rows.forEach(({ b, i, at }, t) => {
+      rows.forEach(({ b, i }, t) => {
         for (let head = 0; head < Hq; head++) {
           const from = (t * Hq + head) * C;
           const to = ((b * Hq + head) * S + i) * T + startOf(b);
-          this.#attentions[l].set(probs.subarray(from, from + at + 1), to);
+          const width = Math.min(C, T - startOf(b));
+          this.#attentions[l].set(probs.subarray(from, from + width), to);
         }
       });
     });
@@ -134,16 +165,30 @@ export class Placement {
   #wanted(rows: readonly RowPlace[]): number[] {
     const all = this.#last !== undefined;
     return [...rows.keys()].filter((t) => {
-      const needed = this.#logits !== undefined && this.#kept.has(rows[t].i);
-      return all || needed || this.#label(rows[t]) !== IGNORED_LABEL;
+      const needed = this.#logits !== undefined && this.#logitsOf(rows[t]).length > 0;
+      return all || needed || this.#loss?.judges(rows[t]);
     });
   }
 
-  /** The label that judges a row: the next column's. */
-  #label({ b, i }: RowPlace): number {
-    const { labels, S } = this.#request;
-    return labels === undefined || i + 1 >= S ? IGNORED_LABEL : labels[b * S + i + 1];
+  /** Where a place's logits go: rows of the result, several when its column was asked for twice. */
+  #logitsOf({ b, i }: RowPlace): readonly number[] {
+    if (this.#pooled !== undefined) return this.#pooled[b] === i ? [b] : [];
+    const { length } = this.#request.keep;
+    return (this.#kept.get(i) ?? []).map((n) => b * length + n);
   }
+}
+
+/** Per row the column that classifies it. @throws InputError without a pad token nobody knows it in a padded batch */
+function pooledColumns({ B, S, ids }: ForwardRequest, padTokenId: number | null): number[] {
+  if (padTokenId === null && B > 1) {
+    throw new InputError(
+      `forward: a batch of ${B} rows came, but the config has no pad_token_id, so that the last token of each is not known; ` +
+        "set config.pad_token_id, or give one row at a time",
+    );
+  }
+  return Array.from({ length: B }, (_, b) =>
+    pooledColumn(ids?.subarray(b * S, (b + 1) * S), S, padTokenId),
+  );
 }
 
 /** Zeros for results. @throws MemoryError they do not fit */
@@ -157,12 +202,4 @@ function results(name: string, count: number, dims: readonly number[]): Float32A
 
 function rowOf(values: Float32Array | undefined, row: number, width: number): Float32Array {
   return values?.subarray(row * width, (row + 1) * width) ?? new Float32Array(0);
-}
-
-function countLabels(labels: Int32Array, B: number, S: number): number {
-  let count = 0;
-  for (let b = 0; b < B; b++) {
-    for (let i = 1; i < S; i++) if (labels[b * S + i] !== IGNORED_LABEL) count++;
-  }
-  return count;
 }

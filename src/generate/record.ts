@@ -1,7 +1,7 @@
 // Records the plan of one step: flat rows in, what the caller wants out. One recording serves every backend.
 // Knows the model and the names of its inputs; no numbers, no batch, no sequence.
 
-import { type DType, Graph, type Shape, type Tensor } from "../graph/graph.ts";
+import { type DType, Graph, type LeafKind, type Shape, type Tensor } from "../graph/graph.ts";
 import { makePlan, type Plan } from "../graph/plan.ts";
 import {
   type Attend,
@@ -11,10 +11,11 @@ import {
   type RowPlaces,
 } from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
-import { causalHead, embedTokens, mistral, type Weights } from "../models/mistral.ts";
-import { add } from "../ops/add.ts";
+import { type ModelClass, recordHead } from "../models/heads.ts";
+import { type Loss, recordLosses } from "../models/losses.ts";
+import { embedTokens, mistral } from "../models/mistral.ts";
+import { plainWeights } from "../models/weights.ts";
 import { copyPages } from "../ops/copy-pages.ts";
-import { crossEntropy } from "../ops/cross-entropy.ts";
 
 /** What a plan is recorded for. T, N: capacities in rows and wanted rows; S, P: sequences and page-table width. */
 export type StepShape = {
@@ -30,21 +31,32 @@ export type StepShape = {
   readonly embeds: boolean;
   /** Columns of the probability matrices of eager attention; 0: flash attention. */
   readonly columns: number;
-  /** Rows that see nothing take the mean over all columns of their sequence, as an eager softmax over −3.4e38 does. */
-  readonly blind: boolean;
-  /** All rows belong to one call: see DTypeOf. */
+  /** Of eager attention: see EagerAttrs. Default 0. */
+  readonly unmasked?: number;
+  /** All rows belong to one call: see LeafOf. */
   readonly together?: boolean;
   readonly wants: Wants;
 };
 
+/** What steps are recorded of. */
+export type StepModel = {
+  readonly config: MistralConfig;
+  readonly modelClass: ModelClass;
+  readonly leafOf: LeafOf;
+};
+
 /**
- * The dtype of a weight: how it is kept, and on which road products with it run. `together`: rows of a step are those of one
- * call, over which LLM.int8 chooses its outlier columns; else each row has its own, so that batch mates do not matter.
+ * What a tensor of the checkpoint is in the plan: a weight, or a state that ops write, as an optimiser does; and its dtype: how it
+ * is kept, and by which compute path products with it run. `together`: rows of a step are those of one call, over which LLM.int8
+ * chooses its outlier columns; else each row has its own, so that batch mates do not matter.
  */
-export type DTypeOf = (weight: string, together?: boolean) => DType;
+export type LeafOf = (
+  name: string,
+  together?: boolean,
+) => { readonly kind: Exclude<LeafKind, "input">; readonly dtype: DType };
 
 export type Wants = {
-  /** [N, V] */
+  /** [N, K], K the width of the model's head */
   readonly logits?: boolean;
   /** [N, H], after the final norm */
   readonly last?: boolean;
@@ -52,8 +64,8 @@ export type Wants = {
   readonly hidden?: boolean;
   /** L × [T, Hq, columns]; needs `columns` */
   readonly attentions?: boolean;
-  /** [N], against the input `labels` */
-  readonly nll?: boolean;
+  /** [N], or [B · K] of spans: losses of all wanted rows against the input `labels` */
+  readonly losses?: Loss;
 };
 
 export type Recorded = {
@@ -62,11 +74,16 @@ export type Recorded = {
   readonly at: Readonly<Record<keyof Wants, readonly number[]>>;
 };
 
-/** The plan of a step of that shape. @param dtypeOf the format in which a weight is kept */
-export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf): Recorded {
+/** The plan of a step of that shape. */
+export function recordStep(
+  { config: c, modelClass, leafOf }: StepModel,
+  shape: StepShape,
+): Recorded {
   const graph = new Graph();
-  const w: Weights = (name, ...dims) =>
-    graph.leaf(name, "weight", dims, dtypeOf(name, shape.together));
+  const w = plainWeights((name, ...dims) => {
+    const { kind, dtype } = leafOf(name, shape.together);
+    return graph.leaf(name, kind, dims, dtype);
+  });
   const input = (name: string, live: "rows" | "wanted", ...dims: Shape): Tensor =>
     graph.leaf(name, "input", [live === "rows" ? shape.T : shape.N, ...dims], "f32", live);
   const indices = (name: string, live: "rows" | "wanted"): Tensor =>
@@ -89,13 +106,14 @@ export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf)
   const { wants } = shape;
   const at = graph.region("head", () => {
     const { hidden, last } = mistral(x, c, w, rows, attend);
-    const logits = wants.logits || wants.nll ? causalHead(last, c, w) : undefined;
+    const needsHead = wants.logits || wants.losses !== undefined;
+    const logits = needsHead ? recordHead(last, modelClass, c, w) : undefined;
     return {
       logits: wants.logits && logits ? keep(logits) : [],
       last: wants.last ? keep(last) : [],
       hidden: wants.hidden ? keep(...hidden) : [],
       attentions: wants.attentions ? keep(...probabilities) : [],
-      nll: wants.nll && logits ? keep(crossEntropy(logits, indices("labels", "wanted"))) : [],
+      losses: wants.losses && logits ? keep(recordLosses(logits, wants.losses)) : [],
     };
   });
   return { plan: makePlan(graph, outputs), at };
@@ -104,7 +122,7 @@ export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf)
 function recordAttend(
   graph: Graph,
   c: MistralConfig,
-  { S, P, pages, cache: dtype, columns, blind }: StepShape,
+  { S, P, pages, cache: dtype, columns, unmasked }: StepShape,
   probabilities: Tensor[],
   indices: (name: string) => Tensor,
 ): Attend {
@@ -115,12 +133,8 @@ function recordAttend(
     slots: indices("slots"),
     pages: table,
   };
-  const eager = columns > 0 ? { columns, probabilities } : undefined;
-  const seeing = cachedAttention(graph, c, places, { pages, dtype, eager });
-  if (!blind) return seeing;
-  const other = { ...places, seq: indices("blind_seq"), at: indices("blind_at") };
-  const unseeing = cachedAttention(graph, c, other, { pages, dtype, window: 0, appended: true });
-  return (q, k, v, layer) => add(seeing(q, k, v, layer), unseeing(q, k, v, layer));
+  const eager = columns > 0 ? { columns, unmasked, probabilities } : undefined;
+  return cachedAttention(graph, c, places, { pages, dtype, eager });
 }
 
 /** The plan that copies up to N pages in every layer: inputs `from` and `to` [N]. */

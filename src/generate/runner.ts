@@ -6,13 +6,16 @@ import { layoutOf } from "../graph/graph.ts";
 import type { Backend, InputData, LeafSpec, Program } from "../backends/backend.ts";
 import { type CacheDType, cacheLeaves, cachePageBytes } from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
+import type { ModelClass } from "../models/heads.ts";
+import type { Labels } from "../models/losses.ts";
 import { ropeAngles } from "../models/rope.ts";
 import { PAGE } from "../ops/kv-append.ts";
 import {
-  type DTypeOf,
+  type LeafOf,
   type Recorded,
   recordCopy,
   recordStep,
+  type StepModel,
   type StepShape,
   type Wants,
 } from "./record.ts";
@@ -36,16 +39,12 @@ export type StepRows = {
   readonly tables: { readonly S: number; readonly P: number };
   /** [N]: rows whose result is wanted */
   readonly want: Int32Array;
-  /** [N], for `nll` */
-  readonly labels?: Int32Array;
-  /** The rows are those of one call: see DTypeOf. */
+  /** For `losses`: see Loss */
+  readonly labels?: Labels;
+  /** The rows are those of one call: see LeafOf. */
   readonly together?: boolean;
-  /** [T]: a second entry and column per row, seen without a window; rows that are not blind name an empty entry. Blind rows do not rotate. */
-  readonly blind?: {
-    readonly seq: Int32Array;
-    readonly at: Int32Array;
-    readonly rows: ReadonlySet<number>;
-  };
+  /** Columns over which a row that sees none takes the mean: see EagerAttrs. The step then runs eager attention. */
+  readonly unmasked?: number;
 };
 
 /** Live parts, row-major; see Wants for the shapes. */
@@ -56,7 +55,7 @@ export type StepResult = {
   readonly attentions: readonly Float32Array[];
   /** C, the width of `attentions`; 0 without them */
   readonly columns: number;
-  readonly nll?: Float32Array;
+  readonly losses?: Float32Array;
 };
 
 /** Plans kept ready; each costs little but the first run of a new shape. */
@@ -64,26 +63,20 @@ const PROGRAMS_KEPT = 24;
 
 export class Runner {
   readonly config: MistralConfig;
+  readonly modelClass: ModelClass;
   readonly cacheDType: CacheDType;
   readonly #backend: Backend;
-  readonly #dtypeOf: DTypeOf;
+  readonly #model: StepModel;
   readonly #programs = new Map<string, { program: Program; recorded: Recorded }>();
   #pages = 0;
 
-  /**
-   * @param dtypeOf the format in which each weight is kept
-   * @param cacheDType how the cache keeps keys and values
-   */
-  constructor(
-    config: MistralConfig,
-    backend: Backend,
-    dtypeOf: DTypeOf,
-    cacheDType: CacheDType = "f32",
-  ) {
-    this.config = config;
+  /** @param cacheDType how the cache keeps keys and values */
+  constructor(model: StepModel, backend: Backend, cacheDType: CacheDType = "f32") {
+    this.config = model.config;
+    this.modelClass = model.modelClass;
     this.cacheDType = cacheDType;
     this.#backend = backend;
-    this.#dtypeOf = dtypeOf;
+    this.#model = model;
   }
 
   /** Pages of each layer's pool. */
@@ -91,20 +84,24 @@ export class Runner {
     return this.#pages;
   }
 
-  /** The weights that a step with those results uses, with the regions that use them: what is to be placed and loaded. */
+  /** The model's leaves that a step with those results uses, with the regions that use them: what is to be placed and loaded. */
   weightLeaves(wants: Wants): LeafSpec[] {
     const shape: StepShape = {
       ...{ T: 1, N: 1, S: 1, P: 1, pages: 1, columns: 0 },
-      ...{ embeds: false, blind: false, wants },
+      ...{ embeds: false, wants },
     };
-    const { plan } = recordStep(this.config, shape, this.#dtypeOf);
-    return [...plan.leaves.values()]
-      .filter((leaf) => leaf.kind === "weight")
-      .map(({ name, shape: dims, dtype, id }) => {
-        const users = plan.nodes.filter((node) => node.ins.some((t) => t.id === id));
-        const regions = [...new Set(users.map((node) => node.region ?? "head"))];
-        return { name, kind: "weight", shape: dims, dtype: layoutOf(dtype), regions };
-      });
+    const asked = new Set<string>();
+    const leafOf: LeafOf = (name, together) => {
+      asked.add(name);
+      return this.#model.leafOf(name, together);
+    };
+    const { plan } = recordStep({ ...this.#model, leafOf }, shape);
+    return [...plan.leaves.values()].flatMap(({ name, kind, shape: dims, dtype, id }) => {
+      if (kind === "input" || !asked.has(name)) return []; // the cache is not the model's
+      const users = plan.nodes.filter((node) => node.ins.some((t) => t.id === id));
+      const regions = [...new Set(users.map((node) => node.region ?? "head"))];
+      return [{ name, kind, shape: dims, dtype: layoutOf(dtype), regions }];
+    });
   }
 
   /** Pages that each pool could have at most. */
@@ -136,7 +133,7 @@ export class Runner {
     const N = capacity(copies.length);
     const { program } = this.#program(`copy ${N}`, () => ({
       plan: recordCopy(this.config, this.#pages, this.cacheDType, N),
-      at: { logits: [], last: [], hidden: [], attentions: [], nll: [] },
+      at: { logits: [], last: [], hidden: [], attentions: [], losses: [] },
     }));
     const [from, to] = [0, 1].map((side) => Int32Array.from(copies, (pair) => pair[side]));
     await program.run({ from, to }, { rows: copies.length, wanted: 0 });
@@ -155,13 +152,13 @@ export class Runner {
       ...rows.tables,
       ...{ pages: this.#pages, cache: this.cacheDType },
       embeds: rows.embeds !== undefined,
-      columns: eager ? capacity(columnsOf(rows)) : 0,
-      blind: rows.blind !== undefined,
+      columns: eager || rows.unmasked ? capacity(columnsOf(rows)) : 0,
+      unmasked: rows.unmasked,
       ...(rows.together && { together: true }),
       wants,
     };
     const { program, recorded } = this.#program(JSON.stringify(shape), () =>
-      recordStep(this.config, shape, this.#dtypeOf),
+      recordStep(this.#model, shape),
     );
     await program.run(this.#inputs(rows), { rows: T, wanted: rows.want.length });
     const read = (want: keyof Wants): Promise<Float32Array[]> =>
@@ -172,7 +169,7 @@ export class Runner {
       hidden: await read("hidden"),
       attentions: await read("attentions"),
       columns: shape.columns,
-      nll: (await read("nll"))[0],
+      losses: (await read("losses"))[0],
     };
   }
 
@@ -182,18 +179,12 @@ export class Runner {
 
   #inputs(rows: StepRows): Record<string, InputData> {
     const { cos, sin } = ropeAngles(this.config, rows.positions, rows.ropeLengths);
-    const { seq, at, slots, pages, want, blind } = rows;
-    const half = this.config.head_dim / 2;
-    for (const t of blind?.rows ?? []) {
-      cos.fill(0, t * half, (t + 1) * half);
-      sin.fill(0, t * half, (t + 1) * half);
-    }
+    const { seq, at, slots, pages, want } = rows;
     return {
       ...{ cos, sin, seq, at, slots, pages, want },
       ...(rows.ids && { ids: rows.ids }),
       ...(rows.embeds && { embeds: rows.embeds }),
       ...(rows.labels && { labels: rows.labels }),
-      ...(blind && { blind_seq: blind.seq, blind_at: blind.at }),
     };
   }
 

@@ -1,4 +1,5 @@
-// Reverse mode on the recorded graph: appends each node's vjp, last node first, only on paths towards the wanted tensors.
+// Reverse mode on the recorded graph: appends each node's vjp, last node first, only on paths towards the wanted tensors. What a
+// node's vjp emits gets the node's region, so that a layer's gradient lies where the layer does.
 // Knows no op; how two gradients are added is passed in.
 
 import { InputError } from "../errors.ts";
@@ -17,7 +18,8 @@ export function grad(
   wrt: readonly Tensor[],
   add: (a: Tensor, b: Tensor) => Tensor,
 ): (Tensor | undefined)[] {
-  const nodes = seeds[0][0].graph.nodes.slice(); // what is emitted below does not count
+  const { graph } = seeds[0][0];
+  const nodes = graph.nodes.slice(); // what is emitted below does not count
   const towards = new Set(wrt.map((t) => t.id));
   for (const node of nodes) {
     if (!node.ins.some((t) => towards.has(t.id))) continue;
@@ -35,15 +37,18 @@ export function grad(
   for (const node of nodes.toReversed()) {
     const dys = node.outs.map((t) => gradients.get(t.id));
     if (dys.every((dy) => dy === undefined) || !node.ins.some((t) => towards.has(t.id))) continue;
-    if (node.op.vjp === undefined) {
+    const { op, ins, outs, attrs, region } = node;
+    if (op.vjp === undefined) {
       throw new InputError(
-        `grad: ${node.op.name} has no gradient, but lies between an output and ${node.ins.map(describe).join(", ")}`,
+        `grad: ${op.name} has no gradient, but lies between an output and ${ins.map(describe).join(", ")}`,
       );
     }
-    const thunks = node.op.vjp(dys, node.ins, node.outs, node.attrs);
-    node.ins.forEach((t, i) => {
-      const thunk = thunks[i];
-      if (thunk !== undefined && towards.has(t.id)) accumulate(t, thunk());
+    const thunks = op.vjp(dys, ins, outs, attrs);
+    graph.region(region, () => {
+      for (const [i, t] of ins.entries()) {
+        const thunk = thunks[i];
+        if (thunk !== undefined && towards.has(t.id)) accumulate(t, thunk());
+      }
     });
   }
   return wrt.map((t) => gradients.get(t.id));

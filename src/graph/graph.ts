@@ -101,8 +101,8 @@ export class Graph {
     return outs;
   }
 
-  /** Marks all that `record` emits as one region (a layer), so that it can be placed, or re-emitted, as a whole. */
-  region<T>(name: string, record: () => T): T {
+  /** Marks all that `record` emits as one region (a layer; undefined: none), so that it can be placed, or re-emitted, as a whole. */
+  region<T>(name: string | undefined, record: () => T): T {
     const outer = this.#region;
     this.#region = name;
     try {

@@ -3,7 +3,7 @@
 
 import type { DType, Graph, Tensor } from "../graph/graph.ts";
 import { attention } from "../ops/attention.ts";
-import { eagerAttention } from "../ops/eager-attention.ts";
+import { type EagerAttrs, eagerAttention } from "../ops/eager-attention.ts";
 import { kvAppendCodes } from "../ops/kv-append-codes.ts";
 import { kvAppend, PAGE } from "../ops/kv-append.ts";
 import { type AttentionAttrs, pagedAttention } from "../ops/paged-attention.ts";
@@ -58,12 +58,8 @@ export type CachedOptions = {
   readonly pages: number;
   /** How the pool keeps its numbers. Default f32. */
   readonly dtype?: CacheDType;
-  /** In place of the config's; 0: none. */
-  readonly window?: number;
-  /** The rows' keys have been appended already. Default false. */
-  readonly appended?: boolean;
-  /** The plain road: each layer's matrix of probabilities [T, Hq, columns] is pushed to `probabilities`. */
-  readonly eager?: { readonly columns: number; readonly probabilities: Tensor[] };
+  /** Eager attention in place of flash; each layer's probabilities [T, Hq, columns] are pushed to `probabilities`. */
+  readonly eager?: Pick<EagerAttrs, "columns" | "unmasked"> & { readonly probabilities: Tensor[] };
 };
 
 /** Attention over the pages of the cache, into which the rows' own keys and values go first. */
@@ -71,20 +67,21 @@ export function cachedAttention(
   graph: Graph,
   c: MistralConfig,
   places: RowPlaces,
-  { pages, dtype = "f32", window, appended, eager }: CachedOptions,
+  { pages, dtype = "f32", eager }: CachedOptions,
 ): Attend {
-  const attrs = attentionAttrs(c, window);
+  const attrs = attentionAttrs(c);
   return (q, k, v, layer) => {
     const [K, V, KS, VS] = cacheLeaves(c, layer, pages, dtype).map((leaf) =>
       graph.leaf(leaf.name, "state", leaf.shape, leaf.dtype),
     );
     const scales = KS === undefined ? undefined : ([KS, VS] as const);
-    if (!appended && scales === undefined) kvAppend(K, V, k, v, places.slots);
-    if (!appended && scales !== undefined) kvAppendCodes(K, V, k, v, places.slots, scales);
+    if (scales === undefined) kvAppend(K, V, k, v, places.slots);
+    else kvAppendCodes(K, V, k, v, places.slots, scales);
     const cache = { K, V, scales, ...places };
     if (eager === undefined) return pagedAttention(q, cache, attrs);
-    const [y, probs] = eagerAttention(q, cache, { ...attrs, columns: eager.columns });
-    eager.probabilities.push(probs);
+    const { probabilities, ...matrix } = eager;
+    const [y, probs] = eagerAttention(q, cache, { ...attrs, ...matrix });
+    probabilities.push(probs);
     return y;
   };
 }
@@ -94,11 +91,11 @@ export function packedAttention(c: MistralConfig, rows: { seq: Tensor; at: Tenso
   return (q, k, v) => attention(q, k, v, rows, attentionAttrs(c));
 }
 
-function attentionAttrs(c: MistralConfig, window = c.sliding_window ?? 0): AttentionAttrs {
+function attentionAttrs(c: MistralConfig): AttentionAttrs {
   return {
     heads: c.num_attention_heads,
     kvHeads: c.num_key_value_heads,
-    window,
+    window: c.sliding_window ?? 0,
     scale: 1 / Math.sqrt(c.head_dim),
   };
 }

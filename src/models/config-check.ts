@@ -4,7 +4,8 @@
 import { CheckpointError, InputError, MemoryError } from "../errors.ts";
 import { activation } from "./activation.ts";
 import type { MistralConfig } from "./config.ts";
-import { expectedWeights, type ModelClass } from "./config-weights.ts";
+import { expectedWeights } from "./config-weights.ts";
+import type { ModelClass } from "./heads.ts";
 import { checkRope } from "./rope.ts";
 
 const MAX_COUNT = 2 ** 31 - 1;

@@ -6,13 +6,7 @@
 import { nearest } from "../did-you-mean.ts";
 import { CheckpointError } from "../errors.ts";
 import type { MistralConfig } from "./config.ts";
-
-export type ModelClass =
-  | "MistralModel"
-  | "MistralForCausalLM"
-  | "MistralForSequenceClassification"
-  | "MistralForTokenClassification"
-  | "MistralForQuestionAnswering";
+import { headOf, type ModelClass } from "./heads.ts";
 
 /** A checkpoint as far as this file looks at it; `WeightSource` is one. */
 export type WeightTable = {
@@ -83,30 +77,10 @@ export function expectedWeights(c: Sizes, kind: ModelClass): Map<string, number[
     layer("mlp.down_proj", H, F);
   }
   out.set("model.norm.weight", [H]);
-  for (const [name, shape] of headWeights(c, kind)) out.set(name, shape);
+  const head = headOf(kind, c);
+  if (head !== undefined) out.set(`${head.module}.weight`, [head.width, H]); // tied: the embedding again
+  if (head?.bias) out.set(`${head.module}.bias`, [head.width]);
   return out;
-}
-
-function headWeights(c: Sizes, kind: ModelClass): [string, number[]][] {
-  const [H, N] = [c.hidden_size, c.num_labels];
-  switch (kind) {
-    case "MistralModel":
-      return [];
-    case "MistralForCausalLM":
-      return c.tie_word_embeddings ? [] : [[HEAD, [c.vocab_size, H]]];
-    case "MistralForSequenceClassification":
-      return [["score.weight", [N, H]]];
-    case "MistralForTokenClassification":
-      return [
-        ["score.weight", [N, H]],
-        ["score.bias", [N]],
-      ];
-    case "MistralForQuestionAnswering":
-      return [
-        ["qa_outputs.weight", [2, H]],
-        ["qa_outputs.bias", [2]],
-      ];
-  }
 }
 
 /** Finds each weight of the model in the checkpoint. Refuses nothing but what no reader could use. */

@@ -1,7 +1,9 @@
-// The plain road of attention over cache pages: all scores of a row, softmax, times V. Gives the probabilities too.
-// Exists for `attn_implementation: "eager"` and `output_attentions`; memory grows with rows × columns.
+// Attention over cache pages in the plain way: all scores of a row, softmax, times V. Gives the probabilities too.
+// Exists for `attn_implementation: "eager"`, `output_attentions` and losses that count padding; the probabilities that somebody
+// reads take rows × columns.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { PAGE } from "./kv-append.ts";
 import {
   type AttentionAttrs,
   checkPaged,
@@ -10,12 +12,20 @@ import {
   pagedInputs,
   scalesAt,
 } from "./paged-attention.ts";
-import { eachVisible } from "./visible.ts";
+import { expect } from "./shapes.ts";
+import { eachColumn, eachVisible } from "./visible.ts";
 
-/** Columns is the capacity of the score matrix: no row may stand at a column ≥ columns. */
-export type EagerAttrs = AttentionAttrs & { columns: number };
+export type EagerAttrs = AttentionAttrs & {
+  /** The capacity of the score matrix: no row may stand at a column ≥ columns. */
+  columns: number;
+  /**
+   * Not 0: a row that sees no column takes the mean of the values of this many first columns of its sequence, whether the page
+   * table's masks name them or not. So does Transformers, whose softmax then is over equal scores. 0, the default: it gives 0.
+   */
+  unmasked?: number;
+};
 
-/** y [T, Hq·D] and probs [T, Hq, C]: probability of each column, 0 where not visible */
+/** y [T, Hq·D] and probs [T, Hq, C]: the probability of each column, 0 where it is not visible */
 export const eagerAttention = (
   q: Tensor,
   cache: PagedCache,
@@ -30,14 +40,23 @@ export const eagerAttentionOp: Op<EagerAttrs> = {
 
   shapes(ins, attrs) {
     checkPaged("eager_attention", ins, attrs);
-    const [q] = ins;
+    const { columns, unmasked = 0 } = attrs;
+    const [q, , , , , pages] = ins;
+    const paged = pages.shape[1] * PAGE;
+    expect(
+      unmasked <= columns && unmasked <= paged,
+      "eager_attention",
+      [q, pages],
+      `${unmasked} unmasked columns must fit the score matrix (${columns} columns) and the page table (${paged})`,
+    );
     return [rowsOf(q, q.shape[1]), rowsOf(q, attrs.heads, attrs.columns)];
   },
 
   run([y, probs], [q, K, V, seq, at, table, KS, VS], [[T, width], [, , KV], , , , pages], attrs) {
-    const { heads, kvHeads, window, scale, columns } = attrs;
+    const { heads, kvHeads, window, scale, columns, unmasked = 0 } = attrs;
     const D = width / heads;
     const group = heads / kvHeads;
+    const places = [seq, at, table];
     y.fill(0);
     probs.fill(0);
     for (let t = 0; t < T; t++) {
@@ -47,10 +66,12 @@ export const eagerAttentionOp: Op<EagerAttrs> = {
         const kvHead = Math.floor(head / group);
         const kv = kvHead * D;
         const scores: [column: number, slot: number, score: number][] = [];
-        eachVisible(t, [seq, at, table], pages, window, (column, slot) => {
+        eachVisible(t, places, pages, window, (column, slot) => {
           const [keyScale] = scalesAt(KS, VS, slot * kvHeads + kvHead);
           scores.push([column, slot, dot(q, start, K, slot * KV + kv, D) * keyScale * scale]);
         });
+        if (scores.length === 0)
+          eachColumn(t, places, pages, unmasked, (column, slot) => scores.push([column, slot, 0]));
         const max = scores.reduce((m, [, , score]) => Math.max(m, score), -Infinity);
         const sum = scores.reduce((s, [, , score]) => s + Math.exp(score - max), 0);
         for (const [column, slot, score] of scores) {

@@ -15,14 +15,40 @@ export function firstVisible(at: number, window: number): number {
  */
 export function eachVisible(
   t: number,
-  [seq, at, pages]: readonly Values[],
-  [, P]: Shape,
+  places: readonly Values[],
+  table: Shape,
   window: number,
   see: (column: number, slot: number) => void,
 ): void {
+  const [, at] = places;
   for (let column = firstVisible(at[t], window); column <= at[t]; column++) {
-    const entry = (seq[t] * P + (((column / PAGE) | 0) % P)) * 2;
-    const offset = column % PAGE;
-    if ((pages[entry + 1] >> offset) & 1) see(column, pages[entry] * PAGE + offset);
+    const { slot, holdsKey } = placeOf(t, places, table, column);
+    if (holdsKey) see(column, slot);
   }
+}
+
+/** Calls `see(column, slot)` for the first `count` columns of row `t`'s sequence, visible or not. */
+export function eachColumn(
+  t: number,
+  places: readonly Values[],
+  table: Shape,
+  count: number,
+  see: (column: number, slot: number) => void,
+): void {
+  for (let column = 0; column < count; column++)
+    see(column, placeOf(t, places, table, column).slot);
+}
+
+function placeOf(
+  t: number,
+  [seq, , pages]: readonly Values[],
+  [, P]: Shape,
+  column: number,
+): { slot: number; holdsKey: boolean } {
+  const entry = (seq[t] * P + (((column / PAGE) | 0) % P)) * 2;
+  const offset = column % PAGE;
+  return {
+    slot: pages[entry] * PAGE + offset,
+    holdsKey: ((pages[entry + 1] >> offset) & 1) === 1,
+  };
 }

@@ -282,6 +282,24 @@ describe("outputs", () => {
     }
   });
 
+  test("a padded place that a loss counts: its attention is spread over all columns, and no cache goes with it", async () => {
+    const inputs = { input_ids: [[0, 0, 5, 7, 9]], attention_mask: [[0, 0, 1, 1, 1]] };
+    const counted = { ...inputs, labels: [[-100, -100, 5, 7, 9]] };
+    const { attentions = [] } = await eager({ ...counted, output_attentions: true });
+    expect(attentions).toHaveLength(L);
+    for (const layer of attentions) {
+      for (const head of (layer.tolist() as number[][][][])[0]) {
+        expect(head.slice(0, 2)).toEqual(Array(2).fill(Array(5).fill(Math.fround(1 / 5))));
+        expect(head[2]).toEqual([0, 0, 1, 0, 0]);
+      }
+    }
+    await expect(model({ ...counted, use_cache: true })).rejects.toThrow(/neither use nor keep a/);
+    const uncounted = { ...inputs, labels: [[-100, -100, -100, 7, 9]] };
+    const out = await model({ ...uncounted, use_cache: true });
+    expect(out.loss?.item()).toBeGreaterThan(0);
+    await out.past_key_values?.dispose();
+  });
+
   test.each(cases.filter((c) => c.id.startsWith("batch_") && c.id.endsWith("_positions")))(
     "attention_mask and position_ids: $id",
     async (c) => {

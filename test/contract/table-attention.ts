@@ -4,11 +4,11 @@
 
 import type { Op, Values } from "../../src/graph/graph.ts";
 import { copyPagesOp } from "../../src/ops/copy-pages.ts";
-import { eagerAttentionOp } from "../../src/ops/eager-attention.ts";
+import { type EagerAttrs, eagerAttentionOp } from "../../src/ops/eager-attention.ts";
 import { kvAppendCodesOp } from "../../src/ops/kv-append-codes.ts";
 import { kvAppendOp } from "../../src/ops/kv-append.ts";
 import { type AttentionAttrs, dot, pagedAttentionOp } from "../../src/ops/paged-attention.ts";
-import { eachVisible } from "../../src/ops/visible.ts";
+import { eachColumn, eachVisible } from "../../src/ops/visible.ts";
 import type { Random } from "../random.ts";
 import {
   type Bound,
@@ -79,6 +79,29 @@ function inputs(given: Sizes, random: Random): TestTensor[] {
   return [q, ...pools, ...places, ...scales];
 }
 
+/**
+ * Sequences that fill their pages but for the last 5 columns of the table; masks hide some columns and, from the first rows,
+ * everything. All slots hold numbers.
+ */
+function unmaskedInputs(given: Sizes, random: Random): TestTensor[] {
+  const { T, D, heads, group, P, format } = given;
+  const q = numbers(random, T, heads * D);
+  const pools = [0, 1].map(() => poolOf(random, format, SEQUENCES * P, (heads / group) * D));
+  const scales =
+    format === 3 ? pools.map(() => scalesOf(random, SEQUENCES * P, heads / group)) : [];
+  const seq = Array.from({ length: T }, (_, t) => t % SEQUENCES);
+  const at = seq.map((_, t) => Math.floor((t * (unmasked(given) - 1)) / T));
+  const pages = Array.from({ length: SEQUENCES * P }, (_, n) => [
+    SEQUENCES * P - 1 - n,
+    n % P === 0 ? 0 : random.below(65536),
+  ]).flat();
+  const places = [indices(seq), indices(at), indices(pages, SEQUENCES, P, 2)];
+  return [q, ...pools, ...places, ...scales];
+}
+
+/** Columns over which rows that see none take the mean. */
+const unmasked = ({ P }: Sizes): number => 16 * P - 5;
+
 /** The cache's formats, as sizes name them. */
 const formats = ["f32", "bf16", "f16", "i8"];
 
@@ -128,6 +151,11 @@ function weightError(
     seen.push({ column, slot, score: dot(q, start, K, j, D) * attrs.scale });
     lost = Math.max(lost, (D + 2) * dot(abs(q, start), 0, abs(K, j), 0, D) * attrs.scale);
   });
+  const every = (attrs as Partial<EagerAttrs>).unmasked ?? 0;
+  if (seen.length === 0)
+    eachColumn(t, [seq, at, pages], [SEQUENCES, P, 2], every, (column, slot) =>
+      seen.push({ column, slot, score: 0 }),
+    );
   const max = Math.max(...seen.map(({ score }) => score));
   const range = Math.max(0, ...seen.map(({ score }) => max - score));
   const sum = seen.reduce((n, { score }) => n + Math.exp(score - max), 0);
@@ -164,7 +192,7 @@ function bound({ ins, outs, sizes: s, attrs }: Parameters<Case["bound"]>[0]): Bo
 }
 
 /** Columns of the score matrix: not a multiple of anything. */
-const capacity = ({ columns }: Sizes): number => columns + 1;
+const capacity = ({ columns, P }: Sizes): number => (columns ?? 16 * P - 5) + 1;
 
 const attrs = ({ D, heads, group, window }: Sizes): AttentionAttrs => ({
   ...{ heads, kvHeads: heads / group, window },
@@ -232,6 +260,19 @@ export const attentionTable: readonly Case[] = [
     op: eagerAttentionOp as Op,
     ...{ sizes, inputs, bound },
     attrs: (s) => ({ ...attrs(s), columns: capacity(s) }),
+    outputs: (s) => [
+      [s.T, s.heads * s.D],
+      [s.T, s.heads, capacity(s)],
+    ],
+  },
+  {
+    op: eagerAttentionOp as Op,
+    sizes: grid({
+      ...{ T: [1, 11], D: [6, 16], heads: [4], group: [2], P: [1, 3], window: [0, 3] },
+      format: [0, 1, 2, 3],
+    }),
+    ...{ inputs: unmaskedInputs, bound },
+    attrs: (s) => ({ ...attrs(s), columns: capacity(s), unmasked: unmasked(s) }),
     outputs: (s) => [
       [s.T, s.heads * s.D],
       [s.T, s.heads, capacity(s)],

@@ -3,15 +3,19 @@
 // in the last place, and each rounding on the way of a number adds at most u times what is rounded.
 
 import type { DType, Op, Shape, Values } from "../../src/graph/graph.ts";
+import { addBiasOp } from "../../src/ops/add-bias.ts";
 import { addOp } from "../../src/ops/add.ts";
+import { bceOp } from "../../src/ops/bce.ts";
 import { crossEntropyOp, IGNORED_LABEL } from "../../src/ops/cross-entropy.ts";
 import { embedOp } from "../../src/ops/embed.ts";
 import { gatherRowsOp } from "../../src/ops/gather-rows.ts";
 import { gluOp } from "../../src/ops/glu.ts";
 import { linearOp } from "../../src/ops/linear.ts";
 import { logSoftmaxOp } from "../../src/ops/log-softmax.ts";
+import { mseOp } from "../../src/ops/mse.ts";
 import { rmsNormOp } from "../../src/ops/rms-norm.ts";
 import { ropeOp } from "../../src/ops/rope.ts";
+import { transposeOp } from "../../src/ops/transpose.ts";
 import type { Random } from "../random.ts";
 
 export const u: number = 2 ** -24;
@@ -74,6 +78,20 @@ export function grid(axes: Readonly<Record<string, readonly number[]>>): Sizes[]
     [{}],
   );
 }
+
+/** Logits, some of them far from 0, and targets from 0 to 1. */
+const againstTargets = {
+  sizes: grid({ N: [1, 3], K: [1, 2, 5, 33], spread: [1, 40] }),
+  inputs: ({ N, K, spread }: Sizes, random: Random): TestTensor[] => {
+    const targets = numbers(random, N, K);
+    return [
+      stretched(numbers(random, N, K), spread),
+      { ...targets, values: targets.values.map((z) => Math.fround(Math.abs(z) % 1)) },
+    ];
+  },
+  attrs: (): object => ({}),
+  outputs: ({ N }: Sizes): Shape[] => [[N]],
+};
 
 export const table: readonly Case[] = [
   {
@@ -182,6 +200,25 @@ export const table: readonly Case[] = [
         u * Math.abs(y[i]),
   },
   {
+    op: addBiasOp as Op,
+    sizes: grid({ T: [1, 3], O: [1, 2, 5, 64] }),
+    inputs: ({ T, O }, random) => [numbers(random, T, O), weights(random, O)],
+    attrs: () => ({}),
+    outputs: ({ T, O }) => [[T, O]],
+    bound:
+      ({ outs: [y] }) =>
+      (_, i) =>
+        u * Math.abs(y[i]),
+  },
+  {
+    op: transposeOp as Op,
+    sizes: grid({ blocks: [1, 3], rows: [1, 4, 7], K: [1, 2, 5] }),
+    inputs: ({ blocks, rows, K }, random) => [numbers(random, blocks * rows, K)],
+    attrs: ({ blocks, rows }) => ({ blocks, rows }),
+    outputs: ({ blocks, rows, K }) => [[blocks * K, rows]],
+    bound: exact,
+  },
+  {
     op: gatherRowsOp as Op,
     sizes: grid({ T: [3], N: [1, 6], H: [1, 7, 8, 9, 64] }),
     inputs: ({ T, N, H }, random) => [numbers(random, T, H), indices(picks(random, N, T))],
@@ -217,6 +254,28 @@ export const table: readonly Case[] = [
       const rows = logRoundings(x, N, V);
       return (output, i) => (rows[i].roundings + Math.abs(outs[output][i])) * u;
     },
+  },
+  {
+    op: mseOp as Op,
+    ...againstTargets,
+    // Sums in f64: only the result is rounded to f32.
+    bound:
+      ({ outs: [loss] }) =>
+      (_, i) =>
+        1.01 * u * loss[i],
+  },
+  {
+    op: bceOp as Op,
+    ...againstTargets,
+    // exp in f32 (8 roundings), which the logarithm passes on as exp(−|x|) / (1 + exp(−|x|)) of it at most; below e^−87.3 it is 0.
+    bound:
+      ({ ins: [x], outs: [loss], sizes: { K } }) =>
+      (_, n) => {
+        let error = 0;
+        for (let i = n * K; i < (n + 1) * K; i++)
+          error += Math.max(8 * u * Math.exp(-Math.abs(x[i])), Math.abs(x[i]) > 87.3 ? 2e-38 : 0);
+        return 1.01 * u * Math.abs(loss[n]) + error / K;
+      },
   },
 ];
 

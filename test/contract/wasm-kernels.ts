@@ -199,6 +199,15 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
       units: rows * shapes[0][1],
       range: (b, e) => kernels.add(outs[0], ...ins, b, e),
     }),
+    add_bias: () => ({
+      units: rows,
+      range: (b, e) =>
+        kernels.add_bias(outs[0], ...ins, shapes[0][1], formatCode(tensors[1].dtype), b, e),
+    }),
+    transpose: () => ({
+      units: a.blocks * shapes[0][1],
+      range: (b, e) => kernels.transpose(outs[0], ins[0], shapes[0][1], a.rows, b, e),
+    }),
     gather_rows: () => ({
       units: shapes[1][0],
       range: (b, e) => kernels.gather_rows(outs[0], ...ins, shapes[0][1], b, e),
@@ -210,6 +219,14 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     cross_entropy: () => ({
       units: rows,
       range: (b, e) => kernels.cross_entropy(...outs, ...ins, shapes[0][1], b, e),
+    }),
+    mse: () => ({
+      units: rows,
+      range: (b, e) => kernels.mse(outs[0], ...ins, shapes[0][1], b, e),
+    }),
+    bce: () => ({
+      units: rows,
+      range: (b, e) => kernels.bce(outs[0], ...ins, shapes[0][1], b, e),
     }),
     paged_attention: () => {
       const blockRows = 4;
@@ -233,7 +250,9 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     eager_attention: () => ({
       units: rows * a.heads,
       range: (b, e) =>
-        kernels.eager_attention(...outs, ...attention(placed), a.columns, scratch, b, e),
+        kernels.eager_attention(
+          ...[...outs, ...attention(placed), a.columns, a.unmasked ?? 0, scratch, b, e],
+        ),
     }),
   };
   return calls[name]();

@@ -33,7 +33,13 @@ export async function spiedModel(
   const config = await AutoConfig.from_pretrained(dir);
   const generation_config = await GenerationConfig.ofModel(dir);
   const { engine, report } = await Engine.start(
-    { dir, config: config.to_dict(), dtype: "auto", attention: "flash", head: "causal" },
+    {
+      dir,
+      config: config.to_dict(),
+      dtype: "auto",
+      attention: "flash",
+      modelClass: "MistralForCausalLM",
+    },
     { name: "wasm", threads, memoryLimit },
     {
       start: (url, data) => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { saveSafetensors } from "../../src/checkpoint/save-safetensors.ts";
 import { formats } from "../../src/formats/format.ts";
 import { expectedWeights } from "../../src/models/config-weights.ts";
+import type { ModelClass } from "../../src/models/heads.ts";
 import { MistralConfig, type MistralConfigOptions } from "../../src/models/config.ts";
 import { seeded } from "../random.ts";
 
@@ -40,7 +41,7 @@ export async function writeModel(
     dtype = "f32",
     change = () => {},
   }: {
-    kind?: "MistralForCausalLM" | "MistralModel";
+    kind?: ModelClass;
     dtype?: "f32" | "bf16" | "f16";
     change?: (name: string, numbers: Float32Array) => void;
   } = {},

@@ -7,6 +7,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { ReferenceBackend } from "../../src/backends/reference/backend.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { EngineCore } from "../../src/engine/core.ts";
+import type { ModelSource } from "../../src/engine/messages.ts";
 import type { Call } from "../../src/engine/steps.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
 import { shared } from "../shared.ts";
@@ -49,13 +50,23 @@ export async function loadFolder(
   cacheDtype?: CacheDType,
   options: { beforeStep?: (owner: number) => Promise<void>; config?: object } = {},
 ): Promise<EngineCore> {
-  const { beforeStep = async () => {}, config: changes } = options;
+  const { beforeStep, config: changes } = options;
   const config = {
     ...(JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Record<string, unknown>),
     ...changes,
   };
+  const modelClass = "MistralForCausalLM";
+  return loadModel({ dir, config, dtype, attention, cacheDtype, modelClass }, backend, beforeStep);
+}
+
+/** Loads a model of any class. */
+export async function loadModel(
+  model: ModelSource,
+  backend: Backend,
+  beforeStep: (owner: number) => Promise<void> = async () => {},
+): Promise<EngineCore> {
   const { core } = await EngineCore.load(
-    { dir, config, dtype, attention, cacheDtype, head: "causal" },
+    model,
     backend,
     { beforeStep, placed: () => {}, weightsAreThere: false },
     () => {},

@@ -7,8 +7,10 @@ import { Graph, type Op, rowsOf, type Shape, type Tensor } from "../../src/graph
 import { grad } from "../../src/graph/grad.ts";
 import { type Attend, packedAttention } from "../../src/models/attend.ts";
 import { MistralConfig, type MistralConfigOptions } from "../../src/models/config.ts";
-import { causalHead, embedTokens, mistral, type Weights } from "../../src/models/mistral.ts";
+import { recordHead } from "../../src/models/heads.ts";
+import { embedTokens, mistral } from "../../src/models/mistral.ts";
 import { ropeAngles } from "../../src/models/rope.ts";
+import { plainWeights, type Weights } from "../../src/models/weights.ts";
 import { add } from "../../src/ops/add.ts";
 import { crossEntropy } from "../../src/ops/cross-entropy.ts";
 import { linear } from "../../src/ops/linear.ts";
@@ -38,36 +40,38 @@ const TOLERANCE = 1e-4; // goldens/README.md: of losses, and of gradients relati
 
 type Heads = { heads: number; kvHeads: number; scale: number };
 
-/** y [T, Hq·D], but in blind rows (1 of blind [T]) the mean of v over all rows of the same batch row. */
-const blindMean: Op<Heads> = {
-  name: "blind_mean",
+/** y [T, Hq·D], but in the rows that see nothing (1 of unmasked [T]) the mean of v over all rows of the same batch row. */
+const unmaskedMean: Op<Heads> = {
+  name: "unmasked_mean",
   shapes: ([y]) => [rowsOf(y, y.shape[1])],
-  run([out], [y, , , v, blind, batch], [[T, width], , , [, KV]], { heads, kvHeads }) {
+  run([out], [y, , , v, unmasked, batch], [[T, width], , , [, KV]], { heads, kvHeads }) {
     out.set(y);
-    eachBlind(T, blind, batch, (t, rows) => {
+    eachUnmasked(T, unmasked, batch, (t, rows) => {
       for (let i = 0; i < width; i++) {
         const at = keyOf(i, width / heads, heads / kvHeads);
         out[t * width + i] = rows.reduce((sum, j) => sum + v[j * KV + at], 0) / rows.length;
       }
     });
   },
-  vjp: ([dOut], [y, q, k, v, blind, batch], [out], attrs) => {
+  vjp: ([dOut], [y, q, k, v, unmasked, batch], [out], attrs) => {
     if (dOut === undefined) return [];
-    const all = once(() => y.graph.emit(blindMeanGrad, [dOut, out, q, k, v, blind, batch], attrs));
+    const all = once(() =>
+      y.graph.emit(unmaskedMeanGrad, [dOut, out, q, k, v, unmasked, batch], attrs),
+    );
     return [0, 1, 2, 3].map((i) => () => all()[i]);
   },
 };
 
 /** The softmax is flat, but torch's gradient flows through it to q and k: d score = p · (dy·v − dy·y). */
-const blindMeanGrad: Op<Heads> = {
-  name: "blind_mean_grad",
+const unmaskedMeanGrad: Op<Heads> = {
+  name: "unmasked_mean_grad",
   shapes: ([dOut, , q, k, v]) => [dOut, q, k, v].map((t) => rowsOf(t, t.shape[1])),
-  run([dy, dq, dk, dv], [dOut, out, q, k, v, blind, batch], shapes, { heads, kvHeads, scale }) {
+  run([dy, dq, dk, dv], [dOut, out, q, k, v, unmasked, batch], shapes, { heads, kvHeads, scale }) {
     const [[T, width], , , [, KV]] = shapes;
     const D = width / heads;
     dy.set(dOut);
     for (const d of [dq, dk, dv]) d.fill(0);
-    eachBlind(T, blind, batch, (t, rows) => {
+    eachUnmasked(T, unmasked, batch, (t, rows) => {
       dy.fill(0, t * width, (t + 1) * width);
       for (let head = 0; head < heads; head++) {
         const i = t * width + head * D;
@@ -91,15 +95,15 @@ const blindMeanGrad: Op<Heads> = {
 const keyOf = (i: number, D: number, group: number): number =>
   Math.floor(i / D / group) * D + (i % D);
 
-function eachBlind(
+function eachUnmasked(
   T: number,
-  blind: Float64Array,
+  unmasked: Float64Array,
   batch: Float64Array,
   see: (t: number, rows: number[]) => void,
 ): void {
   const all = [...Array(T).keys()];
   for (const t of all)
-    if (blind[t] === 1)
+    if (unmasked[t] === 1)
       see(
         t,
         all.filter((j) => batch[j] === batch[t]),
@@ -110,7 +114,10 @@ function eachBlind(
 function record(config: MistralConfig, batch: Batch, wrap: (w: Weights, graph: Graph) => Weights) {
   const graph = new Graph();
   const T = batch.input_ids.flat().length;
-  const w = wrap((name, ...shape) => graph.leaf(name, "weight", shape), graph);
+  const w = wrap(
+    plainWeights((name, ...shape) => graph.leaf(name, "weight", shape)),
+    graph,
+  );
   const input = (name: string, ...dims: Shape): Tensor => graph.leaf(name, "input", [T, ...dims]);
   const index = (name: string): Tensor => graph.leaf(name, "input", [T], "i32");
   const half = config.head_dim / 2;
@@ -122,11 +129,11 @@ function record(config: MistralConfig, batch: Batch, wrap: (w: Weights, graph: G
     scale: 1 / Math.sqrt(config.head_dim),
   };
   const attend: Attend = (q, k, v, layer) => {
-    const ins = [seeing(q, k, v, layer), q, k, v, index("blind"), index("batch")];
-    return graph.emit(blindMean, ins, heads)[0];
+    const ins = [seeing(q, k, v, layer), q, k, v, index("unmasked"), index("batch")];
+    return graph.emit(unmaskedMean, ins, heads)[0];
   };
   const { last } = mistral(embedTokens(index("ids"), config, w), config, w, rows, attend);
-  const logits = causalHead(last, config, w);
+  const logits = recordHead(last, "MistralForCausalLM", config, w);
   const nll = crossEntropy(logits, index("labels"));
 
   const S = batch.input_ids[0].length;
@@ -139,7 +146,7 @@ function record(config: MistralConfig, batch: Batch, wrap: (w: Weights, graph: G
     at: mask.map((_, t) => t % S),
     batch: mask.map((_, t) => Math.floor(t / S)),
     seq: mask.map((real, t) => (real ? Math.floor(t / S) : T + t)),
-    blind: mask.map((real) => 1 - real),
+    unmasked: mask.map((real) => 1 - real),
     seed: new Float64Array(T).fill(1 / counted),
   };
   return { graph, logits, nll, seed: input("seed"), numbers, counted };
@@ -195,37 +202,31 @@ describe("loss and all gradients of a left-padded batch", () => {
 
 const adapters = golden.lora.filter(({ kind }) => kind !== "qlora"); // that one needs the nf4 format
 
-describe("low-rank adapters by the weights resolver", () => {
+describe("low-rank adapters, wrapped around `project`", () => {
   test.each(adapters.map(({ kind }) => kind))("%s", (kind) => {
     const adapter = golden.lora[golden.lora.findIndex((one) => one.kind === kind)];
     const { config, weights } = checkpoint(adapter.model);
     const { r, lora_alpha, use_rslora, input_ids } = adapter;
     const scale = lora_alpha / (use_rslora ? Math.sqrt(r) : r);
     const numbers: Record<string, Float64Array> = { ...weights };
-    const factors: { leaf: string; name: string; gradient(d: Float64Array): Float64Array }[] = [];
+    const factors: { name: string; by: number }[] = [];
 
-    // W + scale · B · A, with the scale kept in B and A kept transposed, so that `linear` serves as the product.
-    const wrap = (w: Weights, graph: Graph): Weights => {
-      return (weight, ...shape) => {
-        const frozen = w(weight, ...shape);
-        if (!adapter.target_modules.some((module) => weight.includes(`.${module}.`))) return frozen;
-        const [O, I] = shape;
-        const name = (letter: string): string =>
-          `base_model.model.${weight.replace(".weight", `.lora_${letter}.default.weight`)}`;
-        const [A, B] = ["A", "B"].map((letter) =>
-          Float64Array.from(tensors.get(`${kind}.weights.${name(letter)}`)?.data ?? []),
-        );
-        numbers[`${weight}.B`] = B.map((x) => x * scale);
-        numbers[`${weight}.Aᵀ`] = transpose(A, r, I);
-        factors.push(
-          { leaf: `${weight}.B`, name: name("B"), gradient: (d) => d.map((x) => x * scale) },
-          { leaf: `${weight}.Aᵀ`, name: name("A"), gradient: (d) => transpose(d, I, r) },
-        );
-        const leaf = (suffix: string, rows: number): Tensor =>
-          graph.leaf(`${weight}.${suffix}`, "weight", [rows, r]);
-        return add(frozen, linear(leaf("B", O), leaf("Aᵀ", I)));
-      };
-    };
+    // W·x + B·A·x, with the scale kept in B.
+    const wrap = (w: Weights, graph: Graph): Weights => ({
+      weight: w.weight,
+      project(x, module, O, I) {
+        const plain = w.project(x, module, O, I);
+        if (!adapter.target_modules.some((target) => module.endsWith(`.${target}`))) return plain;
+        const factor = (letter: string, by: number, shape: Shape): Tensor => {
+          const name = `base_model.model.${module}.lora_${letter}.default.weight`;
+          const values = Array.from(tensors.get(`${kind}.weights.${name}`)?.data ?? []);
+          numbers[name] = Float64Array.from(values, (value) => value * by);
+          factors.push({ name, by });
+          return graph.leaf(name, "weight", shape);
+        };
+        return add(plain, linear(linear(x, factor("A", 1, [r, I])), factor("B", scale, [O, r])));
+      },
+    });
     const {
       graph,
       nll,
@@ -235,7 +236,7 @@ describe("low-rank adapters by the weights resolver", () => {
       numbers: inputs,
     } = record(config, golden.batch, wrap);
     const wrt = factors
-      .map(({ leaf }) => graph.leaves.get(leaf))
+      .map(({ name }) => graph.leaves.get(name))
       .filter((leaf) => leaf !== undefined);
     expect(wrt).toHaveLength(2 * 3 * config.num_hidden_layers);
     const gradients = grad([[nll, seed]], wrt, add).filter((d) => d !== undefined);
@@ -249,14 +250,10 @@ describe("low-rank adapters by the weights resolver", () => {
     const end = (row + 1) * S * config.vocab_size;
     const alone = ourLogits.slice(end - input_ids.length * config.vocab_size, end);
     expect(relativeError(alone, `${kind}.logits`)).toBeLessThan(TOLERANCE);
-    factors.forEach(({ name, gradient }, i) => {
-      const error = relativeError(gradient(ours[i]), `${kind}.grad.${name}`);
+    factors.forEach(({ name, by }, i) => {
+      const gradient = ours[i].map((d) => d * by);
+      const error = relativeError(gradient, `${kind}.grad.${name}`);
       expect(error, name).toBeLessThan(TOLERANCE);
     });
   });
 });
-
-/** [rows, columns] → [columns, rows] */
-function transpose(matrix: Float64Array, rows: number, columns: number): Float64Array {
-  return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]);
-}

@@ -12,15 +12,19 @@ import {
 } from "../../src/graph/graph.ts";
 import { grad } from "../../src/graph/grad.ts";
 import { add } from "../../src/ops/add.ts";
+import { addBias } from "../../src/ops/add-bias.ts";
 import { attention } from "../../src/ops/attention.ts";
+import { bce } from "../../src/ops/bce.ts";
 import { crossEntropy } from "../../src/ops/cross-entropy.ts";
 import { embed } from "../../src/ops/embed.ts";
 import { gatherRows } from "../../src/ops/gather-rows.ts";
 import { glu } from "../../src/ops/glu.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { logSoftmax } from "../../src/ops/log-softmax.ts";
+import { mse } from "../../src/ops/mse.ts";
 import { rmsNorm } from "../../src/ops/rms-norm.ts";
 import { rope } from "../../src/ops/rope.ts";
+import { transpose } from "../../src/ops/transpose.ts";
 import { seeded } from "../random.ts";
 import { evaluator } from "../graph/evaluate.ts";
 import { gradientErrors, TOLERANCE } from "./difference.ts";
@@ -50,12 +54,16 @@ const ropeCase = (inverse: boolean): Case => ({
   record: ({ x, cos, sin }) => rope(x, cos, sin, 2, inverse),
 });
 
+const againstTargets = { floats: { x: [4, 3], z: [4, 3] }, fixed: ["z"] };
+
 const cases: Record<string, Case> = {
   add: { floats: { a: [3, 4], b: [3, 4] }, record: ({ a, b }) => add(a, b) },
   "add of a tensor to itself": { floats: { a: [3, 4] }, record: ({ a }) => add(a, add(a, a)) },
+  add_bias: { floats: { x: [3, 4], b: [4] }, record: ({ x, b }) => addBias(x, b) },
   "attention, grouped, window 3": attentionCase(4, 2, 3),
   "attention, all heads alike, no window": attentionCase(2, 2, 0),
   "attention, one key-value head, window 1": attentionCase(3, 1, 1),
+  bce: { ...againstTargets, record: ({ x, z }) => bce(x, z) },
   "cross_entropy with ignored labels": {
     floats: { logits: [5, 6] },
     indices: { labels: [0, -100, 5, 3, -100] },
@@ -77,9 +85,14 @@ const cases: Record<string, Case> = {
   "glu relu": gluCase("relu"),
   linear: { floats: { x: [3, 5], w: [4, 5] }, record: ({ x, w }) => linear(x, w) },
   log_softmax: { floats: { x: [3, 6] }, record: ({ x }) => logSoftmax(x) },
+  mse: { ...againstTargets, record: ({ x, z }) => mse(x, z) },
   rms_norm: { floats: { x: [3, 5], w: [5] }, record: ({ x, w }) => rmsNorm(x, w, 1e-5) },
   rope: ropeCase(false),
   "rope back": ropeCase(true),
+  "transpose, a row behind the blocks": {
+    floats: { x: [7, 2] },
+    record: ({ x }) => transpose(x, 2, 3),
+  },
 };
 
 describe("the gradient of every op is its finite difference", () => {
@@ -209,6 +222,23 @@ describe("grad", () => {
     ] as const;
     const errors = gradientErrors(graph, seeds, [w, other], numbers);
     expect(Math.max(errors.w, errors.other)).toBeLessThan(TOLERANCE);
+  });
+
+  test("what a node's gradient emits lies in the node's region, sums of gradients too", () => {
+    const { graph, x, w, other, seed } = setting();
+    const [a, b] = ["first", "second"].map((name, i) =>
+      graph.region(name, () => linear(i === 0 ? x : linear(x, w), i === 0 ? w : other)),
+    );
+    const recorded = graph.nodes.length;
+    grad([[add(a, b), seed]], [w, other], add);
+    const emitted = graph.nodes.slice(recorded + 1).map(({ op, region }) => [op.name, region]);
+    expect(emitted).toEqual([
+      ["linear_grad_x", "second"],
+      ["linear_grad_weight", "second"],
+      ["linear_grad_weight", "second"],
+      ["linear_grad_weight", "first"],
+      ["add", "first"],
+    ]);
   });
 
   test("an op without a gradient on the way is an error that names it", () => {

@@ -5,7 +5,7 @@ import { recordStep, type StepShape } from "../../src/generate/record.ts";
 import { elements } from "../../src/graph/graph.ts";
 import { ropeAngles } from "../../src/models/rope.ts";
 import { seeded } from "../random.ts";
-import { seededWeights, tinyConfig } from "../tiny-model.ts";
+import { seededWeights, stepModel, tinyConfig } from "../tiny-model.ts";
 
 const config = tinyConfig();
 const PAGES = 3;
@@ -14,10 +14,10 @@ const CAPACITY = { T: 8, N: 4 };
 /** A plan of that capacity, with all outputs, on a backend of its own with seeded weights. */
 async function program(T: number, N: number) {
   const shape: StepShape = {
-    ...{ T, N, S: 1, P: PAGES, pages: PAGES, columns: 0, embeds: false, blind: false },
-    wants: { logits: true, last: true, hidden: true, nll: true },
+    ...{ T, N, S: 1, P: PAGES, pages: PAGES, columns: 0, embeds: false },
+    wants: { logits: true, last: true, hidden: true, losses: { kind: "cross_entropy" } },
   };
-  const { plan } = recordStep(config, shape, () => "f32");
+  const { plan } = recordStep(stepModel(config), shape);
   const backend = new ReferenceBackend();
   const leaves = [...plan.leaves.values()];
   await backend.place(

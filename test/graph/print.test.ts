@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
 import { printPlan } from "../../src/graph/print.ts";
 import { recordStep, type StepShape } from "../../src/generate/record.ts";
-import { tinyConfig } from "../tiny-model.ts";
+import { stepModel, tinyConfig } from "../tiny-model.ts";
 
 const SHAPE: StepShape = {
   ...{ T: 8, N: 2, S: 1, P: 4, pages: 6, columns: 0 },
-  ...{ embeds: false, blind: false, wants: { logits: true } },
+  ...{ embeds: false, wants: { logits: true } },
 };
 
 test("one layer of the model, as the backends get it", () => {
-  const { plan } = recordStep(tinyConfig(), SHAPE, () => "bf16");
+  const { plan } = recordStep(stepModel(tinyConfig(), "bf16"), SHAPE);
   expect(printPlan(plan, "layers.1")).toMatchInlineSnapshot(`
     "%39 [rows ≤ 8, 8] @6, %40 [rows ≤ 8] unused = rms_norm(%37, model.layers.1.input_layernorm.weight, eps=0.000001)
     %42 [rows ≤ 8, 16] @5 = linear(%39, model.layers.1.self_attn.q_proj.weight)
@@ -31,7 +31,7 @@ test("one layer of the model, as the backends get it", () => {
 });
 
 test("what surrounds the layers", () => {
-  const { plan } = recordStep(tinyConfig({ tie_word_embeddings: true }), SHAPE, () => "f32");
+  const { plan } = recordStep(stepModel(tinyConfig({ tie_word_embeddings: true })), SHAPE);
   expect(printPlan(plan, "embed")).toMatchInlineSnapshot(
     `"%2 [rows ≤ 8, 8] @0 = embed(ids, model.embed_tokens.weight, padding=-1)"`,
   );
@@ -43,7 +43,7 @@ test("what surrounds the layers", () => {
 });
 
 test("a whole plan is its regions, and every node has one", () => {
-  const { plan } = recordStep(tinyConfig(), SHAPE, () => "f32");
+  const { plan } = recordStep(stepModel(tinyConfig()), SHAPE);
   const regions = ["embed", "layers.0", "layers.1", "head"];
   expect(printPlan(plan)).toBe(regions.map((region) => printPlan(plan, region)).join("\n"));
 });

@@ -4,7 +4,7 @@ import { ReferenceBackend } from "../../src/backends/reference/backend.ts";
 import { Runner } from "../../src/generate/runner.ts";
 import { PAGE } from "../../src/ops/kv-append.ts";
 import { evaluator } from "./evaluate.ts";
-import { packedInputs, recordPacked, seededWeights, tinyConfig } from "../tiny-model.ts";
+import { packedInputs, recordPacked, seededWeights, stepModel, tinyConfig } from "../tiny-model.ts";
 import { seeded } from "../random.ts";
 
 const config = tinyConfig({ sliding_window: 5 });
@@ -16,7 +16,7 @@ const BLOCKS = 2;
 
 async function runner(weights: Record<string, Float64Array>): Promise<Runner> {
   const backend = new ReferenceBackend();
-  const made = new Runner(config, backend, () => "f32");
+  const made = new Runner(stepModel(config), backend);
   const leaves = made.weightLeaves({ logits: true });
   await backend.place(leaves);
   for (const { name } of leaves) {

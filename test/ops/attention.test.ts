@@ -152,6 +152,27 @@ test("a row that sees nothing gives zero, and no probability", () => {
   }
 });
 
+test("with unmasked columns, a row that sees nothing takes the mean of the values of all of them", () => {
+  const x = leaves(3, D, D);
+  const attrs = { heads: 1, kvHeads: 1, window: 3, scale: 1, columns: BLOCKS * PAGE, unmasked: 20 };
+  const [y, probs] = eagerAttention(x.q, x, attrs);
+  // Sequence 0 has pages 3 and 1, sequence 1 pages 2 and 0; a value is its slot's number. Only column 5 of sequence 0 is not masked.
+  const pages = [3, 1 << 5, 1, 0, ...[0, 0, 0, 0], 2, 0, 0, 0, ...[0, 0, 0, 0]];
+  const V = Float64Array.from({ length: 2 * BLOCKS * PAGE * D }, (_, i) => Math.floor(i / D));
+  const numbers = { q: new Float64Array(3 * D).fill(0.3), seq: [0, 0, 1], at: [7, 8, 2], pages };
+  const [means, p] = evaluator(x.graph, [y, probs])({ ...numbers, ...pools(D), V });
+  const of = (first: number, second: number): number =>
+    (16 * (first * PAGE + 7.5) + 4 * (second * PAGE + 1.5)) / 20;
+  const expected = [3 * PAGE + 5, of(3, 1), of(2, 0)];
+  expected.forEach((mean, t) => expect(means[t * D]).toBeCloseTo(mean, 12));
+  const row = BLOCKS * PAGE;
+  expect(p[5]).toBe(1);
+  for (const t of [1, 2]) {
+    const uniform = Array.from({ length: row }, (_, column) => (column < 20 ? 1 / 20 : 0));
+    expect([...p.slice(t * row, (t + 1) * row)]).toEqual(uniform);
+  }
+});
+
 test("window W: W keys, the row's own among them", () => {
   const T = 6;
   const x = leaves(T, D, D);

@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
 import { type DType, Graph, type LeafKind, type Live, type Shape } from "../../src/graph/graph.ts";
 import { add } from "../../src/ops/add.ts";
+import { addBias } from "../../src/ops/add-bias.ts";
 import { attention } from "../../src/ops/attention.ts";
+import { bce } from "../../src/ops/bce.ts";
 import { copyPages } from "../../src/ops/copy-pages.ts";
 import { crossEntropy } from "../../src/ops/cross-entropy.ts";
 import { eagerAttention } from "../../src/ops/eager-attention.ts";
@@ -12,9 +14,11 @@ import { glu } from "../../src/ops/glu.ts";
 import { kvAppend } from "../../src/ops/kv-append.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { logSoftmax } from "../../src/ops/log-softmax.ts";
+import { mse } from "../../src/ops/mse.ts";
 import { pagedAttention } from "../../src/ops/paged-attention.ts";
 import { rmsNorm } from "../../src/ops/rms-norm.ts";
 import { rope } from "../../src/ops/rope.ts";
+import { transpose } from "../../src/ops/transpose.ts";
 
 const graph = new Graph();
 const tensor = (name: string, shape: Shape, kind: LeafKind, dtype: DType, live?: Live) =>
@@ -87,6 +91,22 @@ const refused: [call: () => unknown, message: string][] = [
     "cross_entropy: logits [3, 9] · labels [2]: labels must be [N] i32",
   ],
   [
+    () => addBias(float("x", 7, 4096), float("b5", 5)),
+    "add_bias: x [7, 4096] · b5 [5]: the bias must be [4096]",
+  ],
+  [
+    () => mse(float("logits", 3, 9), float("targets", 3, 8)),
+    "mse: logits [3, 9] · targets [3, 8]: the shapes differ",
+  ],
+  [
+    () => bce(float("logits", 3, 9), float("targets", 3, 8)),
+    "bce: logits [3, 9] · targets [3, 8]: the shapes differ",
+  ],
+  [
+    () => transpose(float("logits", 3, 9), 2, 2),
+    "transpose: logits [3, 9]: 2 blocks of 2 rows need 4 rows",
+  ],
+  [
     () => rope(float("r", 3, 16), float("cos", 3, 4), float("sin", 3, 4), 4),
     "rope: r [3, 16] · cos [3, 4] · sin [3, 4]: cos and sin must be [T, 2] for 4 heads; is head_dim right?",
   ],
@@ -150,6 +170,12 @@ const refused: [call: () => unknown, message: string][] = [
     "eager_attention: q [3, 16] · K 2 16 4 at 3 in 1 2 2 [2, 16, 4] · V 2 16 4 at 3 in 1 2 2 [2, 16, 4] · " +
       "seq 2 16 4 at 3 in 1 2 2 [3] · at 2 16 4 at 3 in 1 2 2 [3] · pages 2 16 4 at 3 in 1 2 2 [1, 2, 2]: " +
       "pools must be [pages, 16, 8]; are head_dim and num_key_value_heads right?",
+  ],
+  [
+    () =>
+      eagerAttention(float("q", 3, 16), cache([2, 16, 8]), { ...heads, columns: 40, unmasked: 33 }),
+    "eager_attention: q [3, 16] · pages 2 16 8 at 3 in 1 2 2 [1, 2, 2]: " +
+      "33 unmasked columns must fit the score matrix (40 columns) and the page table (32)",
   ],
   [
     () => pagedAttention(float("q", 3, 16), cache([2, 16, 12]), { ...heads, kvHeads: 3 }),

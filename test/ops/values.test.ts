@@ -2,6 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { Graph, type Shape, type Tensor } from "../../src/graph/graph.ts";
+import { addBias } from "../../src/ops/add-bias.ts";
+import { bce } from "../../src/ops/bce.ts";
 import { copyPages } from "../../src/ops/copy-pages.ts";
 import { crossEntropy, IGNORED_LABEL } from "../../src/ops/cross-entropy.ts";
 import { embed } from "../../src/ops/embed.ts";
@@ -11,8 +13,10 @@ import { type Activation, glu } from "../../src/ops/glu.ts";
 import { PAGE } from "../../src/ops/kv-append.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { logSoftmax } from "../../src/ops/log-softmax.ts";
+import { mse } from "../../src/ops/mse.ts";
 import { rmsNorm } from "../../src/ops/rms-norm.ts";
 import { rope } from "../../src/ops/rope.ts";
+import { transpose } from "../../src/ops/transpose.ts";
 import { evaluator } from "../graph/evaluate.ts";
 import { seeded } from "../random.ts";
 
@@ -105,6 +109,52 @@ describe("log_softmax and cross_entropy", () => {
     expectClose([a, c], [-Math.LN2, -Math.LN2]);
     expect(b).toBe(-Infinity);
   });
+});
+
+describe("mse and bce", () => {
+  const pair = (logits: number[], targets: number[]) => {
+    const shape = [2, logits.length / 2];
+    return { x: { shape, numbers: logits }, z: { shape, numbers: targets } };
+  };
+
+  test("mse: the mean of squares of each row", () => {
+    const leaves = pair([1, 2, 3, 0.5, 0, -1], [1, 4, 2, 0.5, 3, 0]);
+    expectClose(
+      value(leaves, (t) => mse(t.x, t.z)),
+      [(0 + 4 + 1) / 3, (0 + 9 + 1) / 3],
+    );
+  });
+
+  test("bce: the mean of −log of what each target says, by the logistic function", () => {
+    const logits = [0, Math.log(3), -Math.log(4), Math.log(9)];
+    expectClose(
+      value(pair(logits, [1, 1, 0, 0.25]), (t) => bce(t.x, t.z)),
+      [
+        (Math.log(2) - Math.log(3 / 4)) / 2,
+        (-Math.log(4 / 5) - 0.25 * Math.log(9 / 10) - 0.75 * Math.log(1 / 10)) / 2,
+      ],
+    );
+  });
+
+  test("bce of logits beyond the range of exp", () => {
+    const leaves = pair([1000, -1000, 1000, -1000], [1, 0, 0, 1]);
+    expectClose(
+      value(leaves, (t) => bce(t.x, t.z)),
+      [0, 1000],
+    );
+  });
+});
+
+test("add_bias adds one vector to every row", () => {
+  const x = { shape: [2, 3], numbers: [1, 2, 3, 4, 5, 6] };
+  const bias = { shape: [3], numbers: [10, 20, 30] };
+  expect(value({ x, bias }, (t) => addBias(t.x, t.bias))).toEqual([11, 22, 33, 14, 25, 36]);
+});
+
+test("transpose turns each block by itself", () => {
+  const x = { shape: [4, 3], numbers: [1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60] };
+  const turned = [1, 4, 2, 5, 3, 6, 10, 40, 20, 50, 30, 60];
+  expect(value({ x }, (t) => transpose(t.x, 2, 2))).toEqual(turned);
 });
 
 describe("glu", () => {

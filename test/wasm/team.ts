@@ -10,6 +10,7 @@ import { Runner } from "../../src/generate/runner.ts";
 import { MistralConfig } from "../../src/models/config.ts";
 import type { LeafSpec } from "../../src/backends/backend.ts";
 import { seeded } from "../random.ts";
+import { stepModel } from "../tiny-model.ts";
 
 const helperUrl: URL = new URL("../../src/engine/helper.ts", import.meta.url);
 
@@ -94,14 +95,12 @@ export async function logitsOf(
   options: WasmOptions,
   chunks: readonly number[],
 ): Promise<Float32Array[]> {
-  const specs = new Runner(
-    smallConfig,
-    await WasmBackend.create({ threads: 1 }),
-    () => "bf16",
-  ).weightLeaves({ logits: true });
+  const model = stepModel(smallConfig, "bf16");
+  const single = await WasmBackend.create({ threads: 1 });
+  const specs = new Runner(model, single).weightLeaves({ logits: true });
   const team = await startTeam(options, specs);
   try {
-    const runner = new Runner(smallConfig, team.backend, () => "bf16");
+    const runner = new Runner(model, team.backend);
     await loadSeeded(team.backend, specs);
     await runner.growPool(8);
     const logits: Float32Array[] = [];

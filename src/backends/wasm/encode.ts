@@ -9,6 +9,8 @@ import type { EagerAttrs } from "../../ops/eager-attention.ts";
 import type { AttentionAttrs } from "../../ops/paged-attention.ts";
 import {
   ADD,
+  ADD_BIAS,
+  BCE,
   COPY_PAGES,
   CROSS_ENTROPY,
   EAGER_ATTENTION,
@@ -41,10 +43,12 @@ import {
   LINEAR_LLM_INT8,
   LINEAR_PACKED,
   LOG_SOFTMAX,
+  MSE,
   PACK_ROWS,
   PAGED_ATTENTION,
   RMS_NORM,
   ROPE,
+  TRANSPOSE,
   TRAP,
 } from "./kernels/header.ts";
 import type { PackAttrs } from "./lower.ts";
@@ -168,9 +172,9 @@ const encoders: Readonly<Record<string, Encode>> = {
   },
 
   eager_attention: (node, at) => {
-    const { columns, heads } = node.attrs as EagerAttrs;
+    const { columns, unmasked = 0, heads } = node.attrs as EagerAttrs;
     const D = last(node.ins[0].shape) / heads;
-    const args = [...attention(node, at), at(node.outs[1]), columns];
+    const args = [...attention(node, at), at(node.outs[1]), columns, unmasked];
     return {
       code: EAGER_ATTENTION,
       work: LARGE,
@@ -197,6 +201,13 @@ const encoders: Readonly<Record<string, Encode>> = {
     args: [at(y), at(a), at(b), rowLength(a)],
   }),
 
+  add_bias: ({ ins: [x, bias], outs: [y] }, at) => ({
+    code: ADD_BIAS,
+    work: last(x.shape),
+    rows: x,
+    args: [at(y), at(x), at(bias), last(x.shape), formatCode(bias)],
+  }),
+
   gather_rows: ({ ins: [x, want], outs: [y] }, at) => ({
     code: GATHER_ROWS,
     work: rowLength(x),
@@ -216,6 +227,17 @@ const encoders: Readonly<Record<string, Encode>> = {
     work: 4 * last(logits.shape),
     rows: logits,
     args: [at(nll), at(lse), at(logits), at(labels), last(logits.shape)],
+  }),
+
+  mse: (node, at) => lossAgainstTargets(MSE, node, at),
+
+  bce: (node, at) => lossAgainstTargets(BCE, node, at),
+
+  transpose: ({ ins: [x], outs: [y] }, at) => ({
+    code: TRANSPOSE,
+    work: last(y.shape),
+    rows: y,
+    args: [at(y), at(x), last(x.shape), last(y.shape)],
   }),
 
   // No model records it: tests make an op of this name, whose kernel traps.
@@ -247,6 +269,15 @@ function attention(
     ...[0, 1].map((i) => (i < scales.length ? address(scales[i]) : 0)),
     ...[heads, kvHeads, D, window, pages.shape[1], floatBits(attrs, "scale"), formatCode(K)],
   ];
+}
+
+function lossAgainstTargets(
+  code: number,
+  { ins: [logits, targets], outs: [loss] }: Node,
+  at: AddressOf,
+): ReturnType<Encode> {
+  const K = last(logits.shape);
+  return { code, work: 4 * K, rows: logits, args: [at(loss), at(logits), at(targets), K] };
 }
 
 /** Bytes of one number of a plain format. */

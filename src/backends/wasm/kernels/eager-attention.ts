@@ -1,5 +1,6 @@
-// eager_attention: the plain road over cache pages: all scores of a query, softmax, times V. Gives probs [T, Hq, C] too.
-// Either output may be absent (pointer 0). Visibility as in paged_attention.
+// eager_attention: over cache pages in the plain way: all scores of a query, softmax, times V. Gives probs [T, Hq, C] too.
+// Either output may be absent (pointer 0). Visibility as in paged_attention; a row that sees nothing takes the mean of the values of
+// the first `unmasked` columns, whatever their masks say (0: it stays 0).
 
 import { accumulateOne, listRuns, RUN, scoreOne } from "./attend";
 import { exponentials, largestOf, multiply, prepare } from "./block-softmax";
@@ -7,13 +8,20 @@ import { bytesOfCache, widenCache, widenSlice } from "./cache-format";
 import { FORMAT_F32 } from "./header";
 import { visible } from "./paged-attention";
 
+/** Of a page that begins at a column, which of its columns are below `end`, as 16 bits. */
+// @ts-ignore: decorator
+@inline
+function columnsBelow(end: i32, column: i32): i32 {
+  return end - column >= 16 ? 0xffff : (1 << (end - column)) - 1;
+}
+
 /**
  * Units [begin, end): unit = row · heads + head. KS, VS: scales [pages, 16, kvHeads] of an int8 cache, else 0.
  * `scratch`: 128 bytes, max(64·D, 1024), 4·(D rounded up to 16), then 4 bytes for each column, C rounded up to 16.
  */
 export function eager_attention(
   y: usize, probs: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
-  heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32, C: i32,
+  heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32, C: i32, unmasked: i32,
   scratch: usize, begin: i32, end: i32,
 ): void {
   const bytes = <usize>D << 2, KV = kvHeads * D;
@@ -28,15 +36,15 @@ export function eager_attention(
     const head = (unit % heads) / (heads / kvHeads);
     const column = load<i32>(at + (<usize>row << 2));
     const table = pages + (<usize>load<i32>(seq + (<usize>row << 2)) * <usize>P << 3);
-    const first = (window > 0 ? max(0, column - window + 1) : 0) >> 4, last = column >> 4;
+    let first = (window > 0 ? max(0, column - window + 1) : 0) >> 4, last = column >> 4;
 
     let largest: f32 = -Infinity;
-    let any = 0;
+    let any = false;
     for (let block = first; block <= last; block++) {
       const entry = table + (<usize>(block % P) << 3), p = weights + (<usize>block << 6);
       const seen = visible(load<i32>(entry, 4), block, column, window);
-      any |= seen;
       if (!seen) continue;
+      any = true;
       const page = <usize>(load<i32>(entry) * kvHeads + head);
       let keys = K + page * headBytes;
       if (format) {
@@ -53,12 +61,19 @@ export function eager_attention(
       if (visible(mask, block, column, window)) sum += exponentials(weights + (<usize>block << 6), largest);
     }
 
+    if (!any) {
+      first = 0;
+      last = (unmasked - 1) >> 4;
+      sum = <f32>unmasked;
+      for (let column = 0; column < unmasked; column++) store<f32>(weights + (<usize>column << 2), 1);
+    }
+
     const out = probs ? probs + <usize>unit * (<usize>C << 2) : 0;
     if (out) for (let j: usize = 0; j < <usize>C << 2; j += 4) store<f32>(out + j, 0);
     for (let d: usize = 0; d < bytes; d += 4) store<f32>(sums + d, 0);
-    for (let block = first; any && block <= last; block++) {
+    for (let block = first; block <= last; block++) {
       const entry = table + (<usize>(block % P) << 3), p = weights + (<usize>block << 6);
-      const seen = visible(load<i32>(entry, 4), block, column, window);
+      const seen = any ? visible(load<i32>(entry, 4), block, column, window) : columnsBelow(unmasked, block << 4);
       if (!seen) continue;
       for (let bits = seen; bits; bits &= bits - 1) {
         const j = <usize>ctz(bits) << 2;

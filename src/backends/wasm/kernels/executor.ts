@@ -4,6 +4,8 @@
 // The arguments of each op stand in the order of ../encode.ts.
 
 import { add } from "./add";
+import { add_bias } from "./add-bias";
+import { bce } from "./bce";
 import { copy_pages } from "./copy-pages";
 import { cross_entropy } from "./cross-entropy";
 import { eager_attention } from "./eager-attention";
@@ -11,18 +13,21 @@ import { embed } from "./embed";
 import { gather_rows } from "./gather-rows";
 import { glu } from "./glu";
 import {
-  ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND, KV_APPEND_CODES,
-  LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
-  ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
+  ADD, ADD_BIAS, ARGS_WORD, BCE, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU,
+  KV_APPEND, KV_APPEND_CODES, LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, MSE, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION,
+  PROGRAM_HEADER, RMS_NORM, ROPE, ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES, TRANSPOSE, UNITS, WAITS,
+  WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
 import { kv_append_codes } from "./kv-append-codes";
 import { log_softmax } from "./log-softmax";
+import { mse } from "./mse";
 import { address, arg, ceilDiv, pointer, word } from "./op-words";
 import { paged_attention } from "./paged-attention";
 import { callProduct, isProduct, packRows, packUnits, productChunk, productUnits } from "./products";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
+import { transpose } from "./transpose";
 
 const SPINS: i32 = 4000;
 const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word again
@@ -181,18 +186,26 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       return eager_attention(
         a, address(op, 16), b, c, d, e, address(op, 5), address(op, 6), address(op, 7), address(op, 8),
         arg(op, 9), arg(op, 10), arg(op, 11), arg(op, 12), arg(op, 13), load<f32>(op, (ARGS_WORD + 14) << 2), arg(op, 15),
-        arg(op, 17), scratch, begin, end,
+        arg(op, 17), arg(op, 18), scratch, begin, end,
       );
     case GLU:
       return glu(a, b, c, arg(op, 4), begin * PIECE, min(end * PIECE, rows * arg(op, 3)));
     case ADD:
       return add(a, b, c, begin * PIECE, min(end * PIECE, rows * arg(op, 3)));
+    case ADD_BIAS:
+      return add_bias(a, b, c, arg(op, 3), arg(op, 4), begin, end);
     case GATHER_ROWS:
       return gather_rows(a, b, c, arg(op, 3), begin, end);
     case LOG_SOFTMAX:
       return log_softmax(a, b, arg(op, 2), begin, end);
     case CROSS_ENTROPY:
       return cross_entropy(a, b, c, d, arg(op, 4), begin, end);
+    case MSE:
+      return mse(a, b, c, arg(op, 3), begin, end);
+    case BCE:
+      return bce(a, b, c, arg(op, 3), begin, end);
+    case TRANSPOSE:
+      return transpose(a, b, arg(op, 2), arg(op, 3), begin, end);
     default:
       // Also how tests make a kernel trap: no plan holds such a code.
       unreachable();

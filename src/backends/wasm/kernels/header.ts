@@ -69,6 +69,10 @@ export const LINEAR_FIXED16 = 16;
 export const LINEAR_LLM_INT8 = 17;
 export const PACK_ROWS = 18;
 export const KV_APPEND_CODES = 19;
+export const ADD_BIAS = 20;
+export const MSE = 21;
+export const BCE = 22;
+export const TRANSPOSE = 23;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
 

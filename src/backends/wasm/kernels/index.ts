@@ -1,7 +1,9 @@
 // What the module exports: the executor, and each kernel by itself for the contract table.
 
 export { add } from "./add";
+export { add_bias } from "./add-bias";
 export { are_finite } from "./are-finite";
+export { bce } from "./bce";
 export { copy_pages } from "./copy-pages";
 export { cross_entropy } from "./cross-entropy";
 export { eager_attention } from "./eager-attention";
@@ -18,6 +20,7 @@ export { linear_fixed16 } from "./linear-nf4";
 export { linear_nf4_int8 } from "./linear-nf4-int8";
 export { linear_packed } from "./linear-packed";
 export { log_softmax } from "./log-softmax";
+export { mse } from "./mse";
 export { pack_rows_fixed16 } from "./pack-rows-fixed16";
 export { pack_rows_int8_halves } from "./pack-rows-int8-halves";
 export { pack_rows_llm_int8 } from "./pack-rows-llm-int8";
@@ -26,5 +29,6 @@ export { paged_attention } from "./paged-attention";
 export { probe_f32, probe_int8, probe_int8_products, probe_int8_wide, probe_read } from "./probe";
 export { rms_norm } from "./rms-norm";
 export { rope } from "./rope";
+export { transpose } from "./transpose";
 export { unpack } from "./unpack";
 export { unpack_q4, unpack_q4k, unpack_q4r, unpack_q6k, unpack_q6r, unpack_q8 } from "./unpack-eight-rows";
