@@ -6,13 +6,13 @@ import { InputError } from "../errors.ts";
 import { PagePool } from "../generate/page-pool.ts";
 import type { Runner } from "../generate/runner.ts";
 import { BatchCache } from "./batch-cache.ts";
-import { forward, type ForwardEnvironment } from "./forward.ts";
+import { forward, type ForwardEnvironment, type ForwardStep } from "./forward.ts";
 import type { CallFunctions } from "./generate-call.ts";
 import { GenerationLoop } from "./generation.ts";
-import { loadModel } from "./load-model.ts";
+import { type LoadedModel, loadModel } from "./load-model.ts";
 import type { LoadProgress } from "./load.ts";
 import { PageRoom } from "./page-room.ts";
-import { type Call, type Step, type StepHooks, Steps } from "./steps.ts";
+import { type Call, CHUNK, type StepHooks, Steps } from "./steps.ts";
 import type {
   CacheRequest,
   CacheState,
@@ -41,6 +41,7 @@ export class EngineCore {
   readonly pool: PagePool = new PagePool(0);
   readonly #backend: Backend;
   readonly #eager: boolean;
+  readonly #rowsDependOnStep: boolean;
   readonly #room: PageRoom;
   readonly #generation: GenerationLoop;
   readonly #caches = new Map<number, BatchCache>();
@@ -51,8 +52,14 @@ export class EngineCore {
   /** Forward calls in progress. */
   #forwards = 0;
 
-  private constructor(runner: Runner, backend: Backend, hooks: EngineHooks, eager: boolean) {
+  private constructor(
+    { runner, rowsDependOnStep }: LoadedModel,
+    backend: Backend,
+    hooks: EngineHooks,
+    eager: boolean,
+  ) {
     this.runner = runner;
+    this.#rowsDependOnStep = rowsDependOnStep;
     this.#backend = backend;
     this.#steps = new Steps(hooks);
     this.#nextCache = (hooks.life ?? 0) * 2 ** 32 + 1;
@@ -71,14 +78,16 @@ export class EngineCore {
     hooks: EngineHooks,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<{ core: EngineCore; report: LoadReport }> {
-    const { runner, report } = await loadModel(model, backend, hooks.weightsAreThere, onProgress);
+    const loaded = await loadModel(model, backend, hooks.weightsAreThere, onProgress);
     hooks.placed();
-    return { core: new EngineCore(runner, backend, hooks, model.attention === "eager"), report };
+    const core = new EngineCore(loaded, backend, hooks, model.attention === "eager");
+    return { core, report: loaded.report };
   }
 
   async forward(request: ForwardRequest, call: Call): Promise<ForwardResult> {
     const env: ForwardEnvironment = {
       ...{ runner: this.runner, pool: this.pool, eager: this.#eager },
+      mostRows: () => (this.#rowsDependOnStep ? CHUNK : this.#generation.promptRows),
       step: (pages, prepare) => this.#forwardStep(call, pages, prepare),
     };
     this.#forwards++;
@@ -170,17 +179,19 @@ export class EngineCore {
   }
 
   /** Runs one step of a forward call; sequences of generate calls give pages back when it needs them. */
-  async #forwardStep<T>(
-    call: Call,
-    pages: number,
-    prepare: () => Omit<Step<T>, "calls">,
-  ): Promise<T> {
+  async #forwardStep<T>(call: Call, pages: number, prepare: () => ForwardStep<T>): Promise<T> {
     const step = await this.#steps.run(async () => {
       call.throwIfAborted();
       await this.#room.make(pages);
       this.#generation.giveBack(pages);
-      const { run, drop } = prepare();
-      return { calls: [call], run: async () => ({ result: await run() }), drop };
+      const { rows, run, drop } = prepare();
+      const timed = async (): Promise<{ result: T }> => {
+        const begin = performance.now();
+        const result = await run();
+        this.#generation.measured(rows, performance.now() - begin);
+        return { result };
+      };
+      return { calls: [call], run: timed, drop };
     });
     return (step as { result: T }).result;
   }

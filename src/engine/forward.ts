@@ -20,8 +20,12 @@ export type ForwardEnvironment = {
    * @param prepare reserves pages and says what is to run; asked again when the step was stopped
    * @throws MemoryError; what the call throws when it was aborted
    */
-  step<T>(pages: number, prepare: () => Omit<Step<T>, "calls">): Promise<T>;
+  step<T>(pages: number, prepare: () => ForwardStep<T>): Promise<T>;
+  /** Rows that the next step may have, so that sequences which decode beside it get their tokens in time. */
+  mostRows(): number;
 };
+
+export type ForwardStep<T> = Omit<Step<T>, "calls"> & { readonly rows: number };
 
 /**
  * Runs a forward call.
@@ -58,13 +62,15 @@ export async function forward(
   }
 
   // Several chunks commit one after the other; a fork lets a failure in a later one leave the old cache whole.
-  const copy = keep || B * S > CHUNK;
+  const copy = keep || B * S > env.mostRows();
   const work =
     cache === undefined ? BatchCache.empty(env.pool, B, window) : copy ? cache.fork() : cache;
   try {
     const queue = work.sequences.map((_, b) => ({ b, ...work.columns(b, mask, S), done: 0 }));
     while (queue.some(({ present, done }) => done < present.length)) {
-      await runChunk(env, request, work, queue, placement);
+      // Without a copy all rows run at once, as they fitted into one step when the call came.
+      const most = copy || cache === undefined ? env.mostRows() : CHUNK;
+      await runChunk(env, request, work, queue, placement, most);
     }
     work.advance(mask, S);
   } catch (error) {
@@ -88,12 +94,13 @@ async function runChunk(
   cache: BatchCache,
   queue: Queued[],
   placement: Placement,
+  most: number,
 ): Promise<void> {
   const { S } = request;
   const rows: RowPlace[] = [];
   const parts: { sequence: SequencePages; count: number; entry: Queued }[] = [];
   for (const entry of queue) {
-    const count = Math.min(entry.present.length - entry.done, CHUNK - rows.length);
+    const count = Math.min(entry.present.length - entry.done, most - rows.length);
     if (count <= 0) continue;
     const sequence = cache.sequences[entry.b];
     for (let n = entry.done; n < entry.done + count; n++) {
@@ -116,6 +123,7 @@ async function runChunk(
       copies.push(...reserved.copies);
     }
     return {
+      rows: rows.length,
       run: async () => {
         if (rows.length === 0) return undefined;
         await env.runner.copyPages(copies);
@@ -157,7 +165,9 @@ async function runEveryPlace(
       if (mask?.[t] === 0) pages[entry] &= ~(1 << (i % PAGE_COLUMNS));
     });
     const unmasked = mask && S;
-    return { run: () => runRows(env, rows, slots, { pages, tables, unmasked }, placement) };
+    const run = (): Promise<StepResult> =>
+      runRows(env, rows, slots, { pages, tables, unmasked }, placement);
+    return { rows: rows.length, run };
   });
   placement.take(rows, result, () => 0);
 }

@@ -105,6 +105,16 @@ export class GenerationLoop {
     this.#scheduler.giveBack(pages);
   }
 
+  /** Rows of prompts that a step of another call may have now. */
+  get promptRows(): number {
+    return this.#share.rows(this.#scheduler.decoding);
+  }
+
+  /** Notes how long a step of another call took. */
+  measured(rows: number, milliseconds: number): void {
+    if (rows > 0) this.#share.measured(rows, 0, milliseconds);
+  }
+
   async #loop(): Promise<void> {
     this.#active = true;
     while (this.#running.size > 0) {

@@ -19,6 +19,13 @@ import type { LoadReport, ModelSource } from "./messages.ts";
 import { roundedTo } from "./rounded-weight.ts";
 import { unheeded } from "./unheeded.ts";
 
+export type LoadedModel = {
+  readonly runner: Runner;
+  /** In forward calls a row's numbers depend on the other rows of its step: LLM.int8 chooses its outlier columns over all of them. */
+  readonly rowsDependOnStep: boolean;
+  readonly report: LoadReport;
+};
+
 /**
  * Loads the model that `model` names into the backend.
  * @param weightsAreThere the backend was adopted with all weights in it
@@ -29,7 +36,7 @@ export async function loadModel(
   backend: Backend,
   weightsAreThere: boolean,
   onProgress: (progress: LoadProgress) => void,
-): Promise<{ runner: Runner; report: LoadReport }> {
+): Promise<LoadedModel> {
   const { modelClass } = model;
   const config = new MistralConfig(model.config);
   const source = await openSource(model);
@@ -49,7 +56,8 @@ export async function loadModel(
       : await loadWeights(backend, leaves, stored, onProgress, model.disableMmap);
     const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
     const notes = unheeded(model, leaves, stored, dtypeOf);
-    return { runner, report: { info: match.info, nonFinite, dtype, notes } };
+    const rowsDependOnStep = leaves.some(({ name }) => dtypeOf(name, true).endsWith(":call"));
+    return { runner, rowsDependOnStep, report: { info: match.info, nonFinite, dtype, notes } };
   } finally {
     await source.close();
   }

@@ -73,6 +73,12 @@ export class Scheduler {
     return this.#entries.length - this.waiting;
   }
 
+  /** Jobs that would have a decode row in the next step. */
+  get decoding(): number {
+    return this.#entries.filter(({ job, running }) => running && isReady(job) && isDecoding(job))
+      .length;
+  }
+
   /** Pages that all jobs together would take now for their known columns, without those that others have computed. */
   get demand(): number {
     return this.#entries.reduce((sum, { job, running }) => {
