@@ -125,26 +125,27 @@ export class GenerationLoop {
   }
 
   async #logits({ rows: T, sequences }: RowBatch): Promise<Float32Array> {
-    const [ids, positions, seq, at, slots] = Array.from({ length: 5 }, () => new Int32Array(T));
+    const [ids, positions, ropeLengths, seq, at, slots] = Array.from(
+      { length: 6 },
+      () => new Int32Array(T),
+    );
     const want: number[] = [];
     let t = 0;
-    let longest = 0;
     sequences.forEach((rows, s) => {
       const { sequence } = this.#of(rows.id);
       for (let i = 0; i < rows.count; i++, t++) {
         [ids[t], positions[t]] = sequence.row(rows.from + i);
+        ropeLengths[t] = sequence.ropeLength(rows.from + i);
         seq[t] = s;
         at[t] = rows.at + i;
         slots[t] = rows.slots[i];
-        longest = Math.max(longest, positions[t] + 1);
       }
       if (rows.wanted) want.push(t - 1);
     });
     const { logits } = await this.#env.runner.step(
       {
-        ...{ ids, positions, seq, at, slots },
+        ...{ ids, positions, ropeLengths, seq, at, slots },
         ...pageTables(sequences.map(({ pages }) => pages)),
-        sequenceLength: longest,
         want: Int32Array.from(want),
       },
       { logits: true },

@@ -12,7 +12,7 @@ import type { ForwardRequest, ForwardResult } from "./messages.ts";
 
 type RowInputs = Pick<
   StepRows,
-  "ids" | "embeds" | "positions" | "sequenceLength" | "want" | "labels" | "together"
+  "ids" | "embeds" | "positions" | "ropeLengths" | "want" | "labels" | "together"
 >;
 
 export class Placement {
@@ -27,15 +27,21 @@ export class Placement {
   readonly #last: Float32Array | undefined;
   readonly #hidden: Float32Array[] = [];
   readonly #attentions: Float32Array[] = [];
+  /** [B] the length of each sequence that its angles are made for: its largest position + 1. */
+  readonly #ropeLengths: Int32Array;
   #nll = 0;
 
   /** @param T frame columns with this call's */
   constructor(request: ForwardRequest, config: MistralConfig, T: number) {
-    const { B, S, wants, labels } = request;
+    const { B, S, wants, labels, positions } = request;
     const { hidden_size: H, vocab_size: V, num_hidden_layers: L, num_attention_heads: Hq } = config;
     this.#request = request;
     this.#config = config;
     this.#past = T - S;
+    this.#ropeLengths = Int32Array.from({ length: B }, (_, b) => {
+      const own = positions?.subarray(b * S, (b + 1) * S);
+      return own?.reduce((most, position) => Math.max(most, position + 1), 0) ?? T;
+    });
     request.keep.forEach((i, n) => this.#kept.set(i, [...(this.#kept.get(i) ?? []), n]));
     const kept = request.keep.length;
     if (wants.logits) [this.#logits] = results("logits", 1, [B, kept, V]);
@@ -60,7 +66,7 @@ export class Placement {
     const position = (row: RowPlace): number => positions?.[place(row)] ?? this.#past + row.i;
     const inputs: RowInputs = {
       positions: Int32Array.from(rows, position),
-      sequenceLength: (positions?.reduce((m, p) => Math.max(m, p), 0) ?? this.#past + S - 1) + 1,
+      ropeLengths: Int32Array.from(rows, ({ b }) => this.#ropeLengths[b]),
       want: Int32Array.from(wanted),
       together: true,
       ...(this.wants.nll && { labels: Int32Array.from(wanted, (t) => this.#label(rows[t])) }),

@@ -68,6 +68,11 @@ export class Sequence {
     return [this.#ids[this.#length - 1], this.#position - 1 + this.step];
   }
 
+  /** The length that the angles of `row(i)` are made for: a prompt's rows share the prompt's, a new token has its own. */
+  ropeLength(i: number): number {
+    return i < this.#rows.positions.length ? this.#position : this.#position + this.step;
+  }
+
   push(token: number): void {
     if (this.#length === this.#ids.length) {
       const larger = new Int32Array(this.#length * 2);

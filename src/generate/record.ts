@@ -16,14 +16,12 @@ import { add } from "../ops/add.ts";
 import { copyPages } from "../ops/copy-pages.ts";
 import { crossEntropy } from "../ops/cross-entropy.ts";
 
-/** What a plan is recorded for. T, N: capacities in rows and wanted rows; S, P: sequences and page-table width. */
+/** What a plan is recorded for. T, N, S: capacities in rows, wanted rows and sequences; P: page-table width. */
 export type StepShape = {
   readonly T: number;
   readonly N: number;
   readonly S: number;
   readonly P: number;
-  /** Pages of the pool of each layer. */
-  readonly pages: number;
   /** How the pools keep keys and values. Default f32. */
   readonly cache?: CacheDType;
   /** `embeds` [T, H] come instead of `ids` [T]. */
@@ -104,7 +102,7 @@ export function recordStep(c: MistralConfig, shape: StepShape, dtypeOf: DTypeOf)
 function recordAttend(
   graph: Graph,
   c: MistralConfig,
-  { S, P, pages, cache: dtype, columns, blind }: StepShape,
+  { S, P, cache: dtype, columns, blind }: StepShape,
   probabilities: Tensor[],
   indices: (name: string) => Tensor,
 ): Attend {
@@ -116,19 +114,19 @@ function recordAttend(
     pages: table,
   };
   const eager = columns > 0 ? { columns, probabilities } : undefined;
-  const seeing = cachedAttention(graph, c, places, { pages, dtype, eager });
+  const seeing = cachedAttention(graph, c, places, { dtype, eager });
   if (!blind) return seeing;
   const other = { ...places, seq: indices("blind_seq"), at: indices("blind_at") };
-  const unseeing = cachedAttention(graph, c, other, { pages, dtype, window: 0, appended: true });
+  const unseeing = cachedAttention(graph, c, other, { dtype, window: 0, appended: true });
   return (q, k, v, layer) => add(seeing(q, k, v, layer), unseeing(q, k, v, layer));
 }
 
 /** The plan that copies up to N pages in every layer: inputs `from` and `to` [N]. */
-export function recordCopy(c: MistralConfig, pages: number, cache: CacheDType, N: number): Plan {
+export function recordCopy(c: MistralConfig, cache: CacheDType, N: number): Plan {
   const graph = new Graph();
   const [from, to] = ["from", "to"].map((name) => graph.leaf(name, "input", [N], "i32", "rows"));
   for (let layer = 0; layer < c.num_hidden_layers; layer++) {
-    const [K, V, KS, VS] = cacheLeaves(c, layer, pages, cache).map(({ name, shape, dtype }) =>
+    const [K, V, KS, VS] = cacheLeaves(c, layer, cache).map(({ name, shape, dtype }) =>
       graph.leaf(name, "state", shape, dtype),
     );
     graph.region(`layers.${layer}`, () => {

@@ -25,22 +25,26 @@ export type RopeFrequencies = {
 /**
  * cos and sin [T, D/2] at `positions` [T].
  *
- * @param sequenceLength largest position + 1 of the sequence that the rows belong to; only `dynamic` and `longrope` look at it
- *   (when not given: of `positions`). Transformers remembers the longest sequence that a `dynamic` model has met; here
- *   the same input gives the same angles
+ * @param lengths [T] the length of each row's sequence that its angles are made for; only `dynamic` and `longrope` look at it.
+ *   Not given: the rows are one sequence, as long as its largest position says. Transformers remembers the longest
+ *   sequence that a `dynamic` model has met; here the same input gives the same angles
  * @throws CheckpointError `rope_parameters` are incomplete or out of range
  */
 export function ropeAngles(
   config: RopeConfig,
   positions: ArrayLike<number>,
-  sequenceLength?: number,
+  lengths?: ArrayLike<number>,
 ): RopeAngles {
-  const length = sequenceLength ?? largest(positions) + 1;
-  const { inverse, scaling } = ropeFrequencies(config, length);
-  const half = inverse.length;
+  const half = config.head_dim / 2;
   const cos = new Float32Array(positions.length * half);
   const sin = new Float32Array(positions.length * half);
+  let length = lengths?.[0] ?? largest(positions) + 1;
+  let { inverse, scaling } = ropeFrequencies(config, length);
   for (let t = 0, i = 0; t < positions.length; t++) {
+    if (lengths !== undefined && lengths[t] !== length) {
+      length = lengths[t];
+      ({ inverse, scaling } = ropeFrequencies(config, length));
+    }
     const position = fround(positions[t]);
     for (let d = 0; d < half; d++, i++) {
       const angle = fround(position * inverse[d]);
@@ -51,14 +55,20 @@ export function ropeAngles(
   return { cos, sin };
 }
 
+/**
+ * A number that two lengths share if and only if rows at one position have the same angles in sequences of both lengths.
+ * 0 for every length that changes nothing, and so for all lengths of most types.
+ */
+export function ropeKey(config: RopeConfig, length: number): number {
+  const { type, maxLength, originalLength } = readParameters(config);
+  if (type === "dynamic") return length > maxLength ? length : 0;
+  return type === "longrope" && length > originalLength ? 1 : 0;
+}
+
 /** The frequencies for a sequence of that length. They are kept per `rope_parameters` object: assign a new one to change it. */
-export function ropeFrequencies(config: RopeConfig, sequenceLength = 0): RopeFrequencies {
+export function ropeFrequencies(config: RopeConfig, length = 0): RopeFrequencies {
   const parameters = readParameters(config);
-  const length = Math.max(sequenceLength, config.max_position_embeddings);
-  const key =
-    parameters.type === "dynamic"
-      ? length
-      : Number(parameters.type === "longrope" && sequenceLength > parameters.originalLength);
+  const key = ropeKey(config, length);
   let frequencies = parameters.known.get(key);
   if (frequencies === undefined) {
     // A dynamic model has a set for every length: keep the newest ones only.
@@ -189,14 +199,14 @@ const types = {
     return { inverse: inverses(theta, headDim).map((f) => f / factor), scaling: 1 };
   },
 
-  /** NTK: a longer sequence gets a larger base. Up to the maximum length it is the default type. */
+  /** NTK: a longer sequence gets a larger base. Up to the maximum length (`length` 0) it is the default type. */
   dynamic({ theta, headDim: dim, maxLength, number }: Parameters, length: number): RopeFrequencies {
     const factor = number("factor", 1);
     if (dim < 4)
       throw new CheckpointError(
         `config.json: head_dim is ${dim}, the rope type "dynamic" needs at least 4`,
       );
-    if (length <= maxLength) return { inverse: inverses(theta, dim), scaling: 1 };
+    if (length === 0) return { inverse: inverses(theta, dim), scaling: 1 };
     // Here torch holds the length, and with it every step but the exponent, in f32.
     const stretch = fround(
       fround(fround(fround(factor) * fround(length)) / fround(maxLength)) - fround(factor - 1),

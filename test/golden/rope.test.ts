@@ -92,9 +92,9 @@ test("types fall together where their parameters say so", () => {
 
 test("dynamic and longrope look at the length of the sequence, not at the rows asked for", () => {
   const dynamic = of({ rope_type: "dynamic", factor: 2 });
-  expect(ropeAngles(dynamic, [3], 65)).not.toEqual(ropeAngles(dynamic, [3], 64));
-  expect(ropeAngles(dynamic, [3, 99])).toEqual(ropeAngles(dynamic, [3, 99], 100));
-  expect(ropeAngles(dynamic, [3], 64)).toEqual(ropeAngles(of({}), [3]));
+  expect(ropeAngles(dynamic, [3], [65])).not.toEqual(ropeAngles(dynamic, [3], [64]));
+  expect(ropeAngles(dynamic, [3, 99])).toEqual(ropeAngles(dynamic, [3, 99], [100, 100]));
+  expect(ropeAngles(dynamic, [3], [64])).toEqual(ropeAngles(of({}), [3]));
   const long = of({
     rope_type: "longrope",
     short_factor: [1, 1, 1, 1],

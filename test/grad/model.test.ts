@@ -97,7 +97,7 @@ describe("the whole model, two sequences in one plan, window 3, grouped queries"
   });
 
   test("a plan with a cache has no gradient, and says at which op", () => {
-    const shape = { T: 8, N: 8, S: 1, P: 1, pages: 1, columns: 0, embeds: false, blind: false };
+    const shape = { T: 8, N: 8, S: 1, P: 1, columns: 0, embeds: false, blind: false };
     const { plan } = recordStep(tinyConfig(), { ...shape, wants: { nll: true } }, () => "f32");
     const [nll] = plan.outputs;
     // The last layer's keys reach the output only through the cache, which no gradient follows.

@@ -33,8 +33,8 @@ const packed = spec("packed", "nf4-64", 17_000_001, 20_500_007);
 /** What a backend holds of a leaf, and whether it was mapped. */
 async function held(backend: WasmBackend, name: string): Promise<[Uint8Array[], boolean]> {
   let result: [Uint8Array[], boolean] = [[], false];
-  await backend.load(name, async (parts, there) => {
-    result = [parts.map((part) => part.slice()), there];
+  await backend.load(name, async (parts, alreadyMapped) => {
+    result = [parts.map((part) => part.slice()), alreadyMapped];
   });
   return result;
 }
@@ -44,8 +44,8 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     const backend = await WasmBackend.create({ threads: 1 });
     await backend.place([plain, packed]);
     for (const leaf of [plain, packed]) {
-      const [parts, there] = await held(backend, leaf.name);
-      expect(there).toBe(true);
+      const [parts, alreadyMapped] = await held(backend, leaf.name);
+      expect(alreadyMapped).toBe(true);
       parts.forEach((part, i) => {
         const place = leaf.file?.parts[i];
         const offset = place !== undefined && "offset" in place ? place.offset : 0;
@@ -74,8 +74,8 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     const second = await WasmBackend.create({ threads: 1, adopted: first.adopted() });
     await second.place([{ ...plain, name: "another", file: undefined }]);
     for (const backend of [first, second]) {
-      const [parts, there] = await held(backend, "nested");
-      expect(there).toBe(true);
+      const [parts, alreadyMapped] = await held(backend, "nested");
+      expect(alreadyMapped).toBe(true);
       expect(parts.map((part) => part.length)).toEqual(sizes);
       places.forEach(({ offset, bytes: length }, i) =>
         expect(Buffer.compare(parts[i], bytes.subarray(offset, offset + length))).toBe(0),
@@ -91,18 +91,19 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     const second = await WasmBackend.create({ threads: 1, adopted: first.adopted() });
     const { name, kind, shape, dtype, regions } = plain;
     await second.place([{ name: `${name} 2`, kind, shape, dtype, regions }]);
-    await second.load(`${name} 2`, async ([part], there) => {
-      expect(there).toBe(false);
+    await second.load(`${name} 2`, async ([part], alreadyMapped) => {
+      expect(alreadyMapped).toBe(false);
       part.fill(7);
     });
-    const [[part], there] = await held(second, "plain");
-    expect(there).toBe(true);
+    const [[part], alreadyMapped] = await held(second, "plain");
+    expect(alreadyMapped).toBe(true);
     expect(Buffer.compare(part, bytes.subarray(1003, 1003 + part.length))).toBe(0);
     await second.dispose();
   });
 
   test("where the system refuses, leaves are placed as others are", async () => {
-    const native = { useLargePages: () => false, largePagePhase: () => 0, mapFile: () => false };
+    const no = (): boolean => false;
+    const native = { useLargePages: no, largePagePhase: () => 0, mapFile: no, unmap: no };
     const memory = new ShardedMemory({ shared: true, threads: 1, wide: false, native });
     memory.place([plain, packed]);
     const { places } = memory.leaf("packed");
