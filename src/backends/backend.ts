@@ -82,8 +82,11 @@ export interface Backend {
    * @throws MemoryError with the arithmetic; nothing has changed
    */
   grow(names: readonly string[], rows: number): Promise<void>;
-  /** How many rows each of those states could have; they may be placed already, or not yet. */
-  room(states: readonly LeafSpec[]): Room;
+  /**
+   * How many rows each of those states could have; they may be placed already, or not yet.
+   * @param scratch bytes of computed tensors in the largest step that is usual: states do not reserve what it needs
+   */
+  room(states: readonly LeafSpec[], scratch: number): Room;
   /**
    * Lets `fill` write a leaf's bytes in its own format, part by part, straight into the place where kernels read them.
    * The views are valid until `fill` resolves. `alreadyMapped`: the bytes were mapped from the leaf's file and need not be read.

@@ -62,6 +62,9 @@ export type StepResult = {
 /** A plan made ready, and where its results are. */
 type Made = { readonly program: Program; readonly recorded: Recorded };
 
+/** Rows of the largest step that is usual: room for its computed tensors is kept beside the pools. */
+const STEP_ROWS = 512;
+
 /** Plans kept ready; each costs little but the first run of a new shape. */
 const PROGRAMS_KEPT = 24;
 
@@ -70,6 +73,8 @@ export class Runner {
   readonly cacheDType: CacheDType;
   readonly #backend: Backend;
   readonly #dtypeOf: DTypeOf;
+  /** Bytes of computed tensors in a step of STEP_ROWS rows. */
+  readonly #stepBytes: number;
   /** By their keys; the one that was not used for longest comes first. */
   readonly #programs = new Map<string, Promise<Made>>();
   #pages = 0;
@@ -90,6 +95,7 @@ export class Runner {
     this.cacheDType = cacheDType;
     this.#backend = backend;
     this.#dtypeOf = dtypeOf;
+    this.#stepBytes = stepBytes(config, STEP_ROWS);
   }
 
   /** Pages of each layer's pool that can be used now. */
@@ -99,7 +105,7 @@ export class Runner {
 
   /** The most pages that the pools could have with the memory that is free now. */
   get maxPages(): number {
-    return this.#backend.room(this.#pools(this.#pages)).now;
+    return this.#backend.room(this.#pools(this.#pages), this.#stepBytes).now;
   }
 
   /** The weights that a step with those results uses, with the regions that use them: what is to be placed and loaded. */
@@ -211,7 +217,7 @@ export class Runner {
 
   /** Places the pools with as many addresses as the backend has for them, so that they never move; with fewer where the system refuses. */
   async #placePools(pools: readonly LeafSpec[], pages: number): Promise<void> {
-    let reserve = Math.max(pages, this.#backend.room(pools).reserve);
+    let reserve = Math.max(pages, this.#backend.room(pools, this.#stepBytes).reserve);
     for (;;) {
       try {
         return await this.#backend.place(pools.map((pool) => ({ ...pool, reserve })));
@@ -301,6 +307,14 @@ export class Runner {
 /** The capacity that a plan is recorded for: the next power of two, so that few plans serve all sizes. */
 export function capacity(count: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(1, count)));
+}
+
+/** Bytes of the computed tensors in a step of T rows, logits of all rows included. */
+function stepBytes(config: MistralConfig, T: number): number {
+  const shape = { T, N: T, S: 1, P: 1, columns: 0, embeds: false, blind: false };
+  const { plan } = recordStep(config, { ...shape, wants: { last: true } }, () => "f32");
+  const slots = plan.slots.reduce((sum, slot) => sum + slot.elements, 0);
+  return 4 * (slots + T * config.vocab_size);
 }
 
 /** Page tables, with empty ones behind them up to `length` numbers. */

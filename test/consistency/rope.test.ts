@@ -27,7 +27,7 @@ const prompt = (length: number, seed: number): number[] =>
 function batch(...prompts: number[][]): { input_ids: number[][]; attention_mask: number[][] } {
   const S = Math.max(...prompts.map(({ length }) => length));
   const row = (ids: number[], fill: (id: number) => number): number[] => [
-    ...new Array<number>(S - ids.length).fill(0),
+    ...Array.from({ length: S - ids.length }, () => 0),
     ...ids.map(fill),
   ];
   return {
@@ -103,7 +103,7 @@ describe.each(Object.keys(types))("%s", (type) => {
   test("forward: a row's logits do not depend on the length of the other row", async () => {
     const [short, long] = [prompt(70, 4), prompt(100, 5)];
     const position_ids = [short, long].map((ids) => [
-      ...new Array<number>(100 - ids.length).fill(0),
+      ...Array.from({ length: 100 - ids.length }, () => 0),
       ...ids.keys(),
     ]);
     const both = await model({ ...batch(short, long), position_ids, use_cache: false });

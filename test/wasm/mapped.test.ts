@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -99,6 +99,39 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     expect(alreadyMapped).toBe(true);
     expect(Buffer.compare(part, bytes.subarray(1003, 1003 + part.length))).toBe(0);
     await second.dispose();
+  });
+
+  test("a MemoryError while placing takes back what was mapped, and the parts kept beside", async () => {
+    const own = join(folder, "own"); // a file that no other test has mapped
+    copyFileSync(path, own);
+    const mappings = (): number =>
+      readFileSync("/proc/self/maps", "utf8")
+        .split("\n")
+        .filter((line) => line.endsWith(own)).length;
+    const known = new Uint8Array(1028);
+    const sizes = [ROWS * COLUMNS * 0.5, (ROWS * COLUMNS) / 64, (ROWS * COLUMNS) / 4096];
+    const parts = [17_000_001, 19_200_001, 19_300_005].map((offset, i) => ({
+      offset,
+      bytes: sizes[i],
+    }));
+    const file = { path: own, parts: [...parts, { known }] };
+    const inOwn = { ...plain, file: { path: own, parts: plain.file?.parts ?? [] } };
+    const nested: LeafSpec = { ...packed, name: "nested", dtype: "nf4-64-dq", file };
+    const huge: LeafSpec = { ...plain, name: "huge", shape: [2 ** 18, 4096], file: undefined };
+    const backend = await WasmBackend.create({ threads: 1, memoryLimit: 1e12 });
+    await expect(backend.place([inOwn, nested, huge])).rejects.toThrow(
+      /weight huge needs 4\.29 GB/,
+    );
+    expect(mappings()).toBe(0);
+    expect(backend.adopted().directory).toEqual({ leaves: {}, regions: {}, mapped: [] });
+    // The addresses are free again, and hold nothing of the file.
+    await backend.place([{ ...plain, file: undefined }]);
+    const [[held0], alreadyMapped] = await held(backend, "plain");
+    expect(alreadyMapped).toBe(false);
+    expect(held0.every((byte) => byte === 0)).toBe(true);
+    await backend.place([{ ...inOwn, name: "again" }]);
+    expect(mappings()).toBe(1);
+    await backend.dispose();
   });
 
   test("where the system refuses, leaves are placed as others are", async () => {

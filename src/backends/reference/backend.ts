@@ -84,7 +84,7 @@ export class ReferenceBackend implements Backend {
 
   async read(name: string): Promise<Uint8Array<ArrayBuffer>[]> {
     const { spec, values, parts: loaded } = this.#leaf(name);
-    if (loaded !== undefined) return loaded.map((part) => Uint8Array.from(part));
+    if (loaded !== undefined) return loaded.map((part) => new Uint8Array(part));
     if (spec.dtype === "i32") return [new Uint8Array(Int32Array.from(values).buffer)];
     const parts = emptyParts(spec);
     const shape = matrixShape(spec.shape);

@@ -102,8 +102,8 @@ export class WasmBackend implements Backend {
     this.#memory.grow(names, rows);
   }
 
-  room(states: readonly LeafSpec[]): Room {
-    return this.#memory.room(states);
+  room(states: readonly LeafSpec[], scratch: number): Room {
+    return this.#memory.room(states, scratch);
   }
 
   async load(
@@ -119,7 +119,7 @@ export class WasmBackend implements Backend {
 
   async read(name: string): Promise<Uint8Array<ArrayBuffer>[]> {
     const { spec, places } = this.#memory.leaf(name);
-    return this.#memory.views(spec, places[0]).map((part) => Uint8Array.from(part));
+    return this.#memory.views(spec, places[0]).map((part) => new Uint8Array(part));
   }
 
   areFinite(bytes: Uint8Array, of: ExponentBits, every: number): boolean {

@@ -7,11 +7,11 @@ import { EngineError, MemoryError } from "../../errors.ts";
 import type { LeafSpec, Room } from "../backend.ts";
 import { Budget, showBytes } from "./budget.ts";
 import type { Wanted } from "./file-spans.ts";
-import { SUMS_32, WIDE } from "./kernels/header.ts";
+import { HEAP, SUMS_32, WIDE } from "./kernels/header.ts";
 import { addressesOf, bytesOf, partsOf, reservedBytes, rowBytes, withRows } from "./leaf-bytes.ts";
 import { type MappedBlock, MappedFiles, type Place } from "./mapped-files.ts";
 import { Scratch } from "./scratch.ts";
-import { type Block, Shard, SHARD_LIMIT } from "./shard.ts";
+import { type Block, Shard, SHARD_LIMIT, type Use } from "./shard.ts";
 
 /** What lies where, as plain data: with the memories it is all that a new worker needs to go on. */
 export type Directory = {
@@ -42,10 +42,11 @@ export type MemoryOptions = {
 const SHARD_BYTES = 2 * 2 ** 30;
 
 /**
- * Addresses of a shard that states do not reserve, so that scratch finds room: an eighth of the shard, 256 MiB at least. A step of
- * 512 rows of a 7B takes 150 to 340 MiB, by the vocabulary. What takes more makes states give back what they do not use.
+ * Addresses of a shard that states do not reserve, beside what the computed tensors of a usual step take and PACKED of it for
+ * packed rows: programs and the threads' scratch. What needs more makes states give back what they do not use.
  */
-const HEADROOM = Math.max(256 * 2 ** 20, SHARD_LIMIT / 8);
+const HEADROOM = 64 * 2 ** 20;
+const PACKED = 0.25;
 
 export class ShardedMemory {
   readonly shards: Shard[] = [];
@@ -122,7 +123,7 @@ export class ShardedMemory {
     );
     this.#budget.check(
       more,
-      `growing ${names.length} states to ${rows} rows needs ${showBytes(more)}`,
+      `growing ${names.length} states to ${rows} rows needs ${showBytes(more)} more`,
     );
     const [within, beyond] = [true, false].map((fits) =>
       growing.filter(({ old }) => rows <= (old.reserve ?? old.shape[0]) === fits),
@@ -136,7 +137,7 @@ export class ShardedMemory {
   }
 
   /** How many rows states could have; see Backend.room. */
-  room(states: readonly LeafSpec[]): Room {
+  room(states: readonly LeafSpec[], scratch: number): Room {
     const placed = states.map(({ name }) => this.directory.leaves[name]?.spec);
     const least = (rows: (spec: LeafSpec) => number): number =>
       Math.min(...placed.map((spec) => (spec === undefined ? 0 : rows(spec))));
@@ -145,7 +146,7 @@ export class ShardedMemory {
     let reserve = least((spec) => spec.reserve ?? spec.shape[0]);
     if (reserve === usable) {
       const most = usable + Math.floor(this.#budget.most / bytes);
-      reserve = Math.max(reserve, Math.min(most, this.#rowsThatFit(states)));
+      reserve = Math.max(reserve, Math.min(most, this.#rowsThatFit(states, scratch)));
     }
     return { reserve, now: Math.min(reserve, usable + Math.floor(this.#budget.free / bytes)) };
   }
@@ -186,20 +187,13 @@ export class ShardedMemory {
   /**
    * Memory in a shard. When addresses run out, states give back those that they have reserved and do not use.
    * @param replaced a block that is given up for it; it stays when there is no room
-   * @param usable see Shard.allocate
    * @throws MemoryError
    */
-  allocate(
-    shard: number,
-    bytes: number,
-    what: string,
-    replaced?: Block,
-    usable: number = bytes,
-  ): number {
+  allocate(shard: number, bytes: number, what: string, use: Use = {}, replaced?: Block): number {
     const memory = this.shard(shard);
     const attempt = (): number | undefined => {
       if (replaced !== undefined) memory.free(replaced.offset);
-      const offset = memory.allocate(bytes, usable);
+      const offset = memory.allocate(bytes, use);
       if (offset === undefined && replaced !== undefined)
         memory.claim(replaced.offset, replaced.bytes);
       return offset;
@@ -236,8 +230,9 @@ export class ShardedMemory {
     );
   }
 
-  /** Rows for which each shard has addresses behind what it holds now, HEADROOM left out, or half of them in a small shard. */
-  #rowsThatFit(states: readonly LeafSpec[]): number {
+  /** Rows for which each shard has addresses behind what it holds now; it keeps some for scratch, at most half of them. */
+  #rowsThatFit(states: readonly LeafSpec[], scratch: number): number {
+    const kept = HEADROOM + scratch * (1 + PACKED);
     const regions = this.#assignRegions(states);
     const sizes: number[] = [];
     for (const spec of states) {
@@ -245,8 +240,8 @@ export class ShardedMemory {
         sizes[shard] = (sizes[shard] ?? 0) + rowBytes(spec);
     }
     const rows = sizes.map((bytes, shard) => {
-      const free = SHARD_LIMIT - (this.shards[shard]?.end ?? 0) - 64 * states.length;
-      return Math.max(0, Math.floor(Math.max(free / 2, free - HEADROOM) / bytes));
+      const free = SHARD_LIMIT - (this.shards[shard]?.end ?? HEAP) - 64 * states.length;
+      return Math.max(0, Math.floor(Math.max(free / 2, free - kept) / bytes));
     });
     return Math.min(...Object.values(rows));
   }
@@ -322,7 +317,7 @@ export class ShardedMemory {
           const known = mapped.get(spec.name);
           if (known !== undefined) return known;
           const what = `${spec.kind} ${spec.name}`;
-          const offset = this.allocate(shard, reservedBytes(spec), what, undefined, bytes);
+          const offset = this.allocate(shard, reservedBytes(spec), what, { usable: bytes });
           const place = { shard, parts: addressesOf(spec, offset) };
           done.push(place);
           return place;

@@ -4,7 +4,7 @@
 
 import { showBytes } from "./budget.ts";
 import { LINE_BYTES, LINES, SCRATCH } from "./kernels/header.ts";
-import type { Block, Shard } from "./shard.ts";
+import type { Block, Shard, Use } from "./shard.ts";
 
 /** The memory that scratch is taken from. */
 export type ScratchHost = {
@@ -15,7 +15,7 @@ export type ScratchHost = {
    * @param replaced a block that is given up for it; it stays when there is no room
    * @throws MemoryError
    */
-  allocate(shard: number, bytes: number, what: string, replaced?: Block): number;
+  allocate(shard: number, bytes: number, what: string, use?: Use, replaced?: Block): number;
   /** @throws MemoryError `more` bytes may not be taken; `need` says what for */
   checkFree(more: number, need: string): void;
   /** Programs must be linked again. */
@@ -70,7 +70,7 @@ export class Scratch {
     if (block !== undefined && block.bytes >= bytes) return block;
     const more = bytes - (block?.bytes ?? 0);
     this.#host.checkFree(more, `${what} of a program needs ${showBytes(bytes)}`);
-    const offset = this.#host.allocate(shard, bytes, what, block);
+    const offset = this.#host.allocate(shard, bytes, what, { zero: false }, block);
     this.#host.moved();
     return { offset, bytes };
   }

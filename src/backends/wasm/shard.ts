@@ -14,6 +14,14 @@ const LARGE = 32 * 2 ** 20;
 
 export type Block = { readonly offset: number; readonly bytes: number };
 
+/** How a block will be used. */
+export type Use = {
+  /** Bytes at its beginning that will be used; the others are addresses, which take no memory until `use`. Default: all. */
+  readonly usable?: number;
+  /** Whether what is usable must be zero. Default true. */
+  readonly zero?: boolean;
+};
+
 /** What is taken. */
 type Taken = Block & {
   /** From here on, memory has never been used: it is zero. */
@@ -36,11 +44,8 @@ export class Shard {
     if (memory !== undefined) this.#touched = memory.buffer.byteLength;
   }
 
-  /**
-   * Offset of `bytes` at a multiple of 64, or undefined when they do not fit or the system gives no more memory.
-   * @param usable how many of them will be used: these are zero. The others are addresses, which take no memory; see `use`
-   */
-  allocate(bytes: number, usable: number = bytes): number | undefined {
+  /** Offset of `bytes` at a multiple of 64, or undefined when they do not fit or the system gives no more memory. */
+  allocate(bytes: number, { usable = bytes, zero = true }: Use = {}): number | undefined {
     const size = align(Math.max(bytes, 1));
     let offset = HEAP;
     let at = 0;
@@ -54,8 +59,8 @@ export class Shard {
     const touched = Math.min(offset + size, this.#touched);
     this.#blocks.splice(at, 0, { offset, bytes: size, touched });
     this.#touched = Math.max(this.#touched, offset + size);
-    if (isWhole) this.#clear(offset, touched);
-    else this.use(offset, 0, usable);
+    if (!isWhole) this.use(offset, 0, usable);
+    else if (zero) this.#clear(offset, touched);
     return offset;
   }
 
