@@ -178,7 +178,7 @@ function attentionPlan(
     pages: graph.leaf("pages", "input", [1, tableSize(pages), 2], "i32"),
   };
   const columns = { columns: pages * PAGE, probabilities: [] };
-  const options = { pages, dtype, appended: true, ...(eager && { eager: columns }) };
+  const options = { dtype, appended: true, ...(eager && { eager: columns }) };
   const attend = cachedAttention(graph, config, places, options);
   const q = graph.leaf(
     "q",
@@ -195,8 +195,7 @@ function attentionPlan(
 
 /** The whole step of one layer, embedding and a small head included. */
 function stepPlan(cache: CacheDType, tokens: number, T: number): Plan {
-  const pages = pagesOf(tokens);
-  const shape = { T, N: 1, S: 1, P: tableSize(pages), pages, cache, columns: 0 };
+  const shape = { T, N: 1, S: 1, P: tableSize(pagesOf(tokens)), cache, columns: 0 };
   const wants = { logits: true };
   return recordStep(modelOf(oneLayer), { ...shape, embeds: false, wants }).plan;
 }
@@ -214,7 +213,7 @@ async function timed(
   const count = T === 1 ? 10 * rounds : rounds;
   for (let round = 0; round <= count; round++) {
     const begin = performance.now();
-    await program.run(inputs, { rows: T, wanted: 1 });
+    await program.submit(inputs, { rows: T, wanted: 1 }, []);
     seconds.push((performance.now() - begin) / 1000);
   }
   program.dispose();

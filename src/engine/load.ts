@@ -43,8 +43,8 @@ export async function loadWeights(
       loaded += bytes;
       onProgress({ loaded, total, tensor: stored.name });
     };
-    await backend.load(leaf.name, async (parts, there) => {
-      if (there) onBytes(stored.bytes);
+    await backend.load(leaf.name, async (parts, alreadyMapped) => {
+      if (alreadyMapped) onBytes(stored.bytes);
       else await fill(parts, format, stored, onBytes);
       if (format.isFinite?.(parts, backend.areFinite?.bind(backend)) ?? true) return;
       if (findFormat(stored.encoding) === undefined) throw brokenScale(stored);

@@ -35,18 +35,24 @@ export class Placement {
   readonly #last: Float32Array | undefined;
   readonly #hidden: Float32Array[] = [];
   readonly #attentions: Float32Array[] = [];
+  /** [B] the length of each sequence that its angles are made for: its largest position + 1. */
+  readonly #ropeLengths: Int32Array;
 
   /**
    * @param T frame columns with this call's
    * @throws InputError labels or a batch that do not fit the model class; MemoryError results that do not fit
    */
   constructor(request: ForwardRequest, config: MistralConfig, modelClass: ModelClass, T: number) {
-    const { B, S, wants } = request;
+    const { B, S, wants, positions } = request;
     const { hidden_size: H, num_hidden_layers: L, num_attention_heads: Hq } = config;
     this.#request = request;
     this.#config = config;
     this.#past = T - S;
     this.#width = headOf(modelClass, config)?.width ?? 0;
+    this.#ropeLengths = Int32Array.from({ length: B }, (_, b) => {
+      const own = positions?.subarray(b * S, (b + 1) * S);
+      return own?.reduce((most, position) => Math.max(most, position + 1), 0) ?? T;
+    });
     request.keep.forEach((i, n) => this.#kept.set(i, [...(this.#kept.get(i) ?? []), n]));
     if (modelClass === "MistralForSequenceClassification")
       this.#pooled = pooledColumns(request, config.pad_token_id);
@@ -90,7 +96,7 @@ export class Placement {
     const position = (row: RowPlace): number => positions?.[place(row)] ?? this.#past + row.i;
     const inputs: RowInputs = {
       positions: Int32Array.from(rows, position),
-      ropeLengths: Int32Array.from(rows, ({ b }) => this.#lengthOf(b)),
+      ropeLengths: Int32Array.from(rows, ({ b }) => this.#ropeLengths[b]),
       want: Int32Array.from(wanted),
       together: true,
       ...(labels && { labels }),
@@ -152,13 +158,6 @@ export class Placement {
         }
       });
     });
-  }
-
-  /** The length of a row's sequence: its largest position so far, plus 1. */
-  #lengthOf(b: number): number {
-    const { S, positions } = this.#request;
-    const last = positions?.subarray(b * S, (b + 1) * S).reduce((m, p) => Math.max(m, p), 0);
-    return (last ?? this.#past + S - 1) + 1;
   }
 
   /** Rows of the step whose logits, last state or loss is needed. */

@@ -12,4 +12,8 @@ export const i8: WeightFormat = {
     for (let i = 0; i < (to - from) * columns; i++)
       out[i] = (bytes[from * columns + i] << 24) >> 24;
   },
+  packer: ([bytes], { columns }) => ({
+    rows: (values, from) => bytes.set(values, from * columns),
+    finish() {},
+  }),
 };

@@ -14,7 +14,7 @@ import { q4r } from "./q4r.ts";
 import { q6k } from "./q6k.ts";
 import { q6r } from "./q6r.ts";
 import { q8 } from "./q8.ts";
-import { matrixShape, type WeightFormat } from "./weight-format.ts";
+import { matrixShape, type Parts, type WeightFormat } from "./weight-format.ts";
 
 /** A family finds the formats of its kind in a name: "nf4-64" → nf4 with blocks of 64. */
 type Family = (name: string) => WeightFormat | undefined;
@@ -43,6 +43,14 @@ export function weightDType(dtype: string): WeightDType {
 export function partBytes(dtype: string, shape: readonly number[]): readonly number[] {
   const { rows, columns } = matrixShape(shape);
   return weightDType(dtype).format.parts(rows, columns);
+}
+
+/** All numbers of a weight as f32, from the bytes of its parts. */
+export function unpackAll(dtype: string, shape: readonly number[], parts: Parts): Float32Array {
+  const matrix = matrixShape(shape);
+  const numbers = new Float32Array(matrix.rows * matrix.columns);
+  weightDType(dtype).format.unpack(parts, matrix, 0, matrix.rows, numbers);
+  return numbers;
 }
 
 /** The format of that name ("f32", "nf4-64-dq", "Q4_K" …), or undefined. */

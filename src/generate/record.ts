@@ -17,14 +17,12 @@ import { embedTokens, mistral } from "../models/mistral.ts";
 import { plainWeights } from "../models/weights.ts";
 import { copyPages } from "../ops/copy-pages.ts";
 
-/** What a plan is recorded for. T, N: capacities in rows and wanted rows; S, P: sequences and page-table width. */
+/** What a plan is recorded for. T, N, S: capacities in rows, wanted rows and sequences; P: page-table width. */
 export type StepShape = {
   readonly T: number;
   readonly N: number;
   readonly S: number;
   readonly P: number;
-  /** Pages of the pool of each layer. */
-  readonly pages: number;
   /** How the pools keep keys and values. Default f32. */
   readonly cache?: CacheDType;
   /** `embeds` [T, H] come instead of `ids` [T]. */
@@ -122,7 +120,7 @@ export function recordStep(
 function recordAttend(
   graph: Graph,
   c: MistralConfig,
-  { S, P, pages, cache: dtype, columns, unmasked }: StepShape,
+  { S, P, cache: dtype, columns, unmasked }: StepShape,
   probabilities: Tensor[],
   indices: (name: string) => Tensor,
 ): Attend {
@@ -134,15 +132,15 @@ function recordAttend(
     pages: table,
   };
   const eager = columns > 0 ? { columns, unmasked, probabilities } : undefined;
-  return cachedAttention(graph, c, places, { pages, dtype, eager });
+  return cachedAttention(graph, c, places, { dtype, eager });
 }
 
 /** The plan that copies up to N pages in every layer: inputs `from` and `to` [N]. */
-export function recordCopy(c: MistralConfig, pages: number, cache: CacheDType, N: number): Plan {
+export function recordCopy(c: MistralConfig, cache: CacheDType, N: number): Plan {
   const graph = new Graph();
   const [from, to] = ["from", "to"].map((name) => graph.leaf(name, "input", [N], "i32", "rows"));
   for (let layer = 0; layer < c.num_hidden_layers; layer++) {
-    const [K, V, KS, VS] = cacheLeaves(c, layer, pages, cache).map(({ name, shape, dtype }) =>
+    const [K, V, KS, VS] = cacheLeaves(c, layer, cache).map(({ name, shape, dtype }) =>
       graph.leaf(name, "state", shape, dtype),
     );
     graph.region(`layers.${layer}`, () => {

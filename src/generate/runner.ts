@@ -1,9 +1,9 @@
 // Runs steps of one model on one backend: places leaves, keeps the few plans in use, writes inputs, reads results.
 // Knows rows and pages as numbers; nothing of requests, batches or tokens' meaning.
 
-import { availableBytes } from "#platform";
-import { layoutOf } from "../graph/graph.ts";
+import { layoutOf, type LiveCounts } from "../graph/graph.ts";
 import type { Backend, InputData, LeafSpec, Program } from "../backends/backend.ts";
+import { MemoryError } from "../errors.ts";
 import { type CacheDType, cacheLeaves, cachePageBytes } from "../models/attend.ts";
 import type { MistralConfig } from "../models/config.ts";
 import type { ModelClass } from "../models/heads.ts";
@@ -20,7 +20,7 @@ import {
   type Wants,
 } from "./record.ts";
 
-/** T flat rows of any sequences, N of them wanted. */
+/** T flat rows of any sequences, N of them wanted. The arrays are not changed before the step's result is there. */
 export type StepRows = {
   /** [T] */
   readonly ids?: Int32Array;
@@ -28,7 +28,7 @@ export type StepRows = {
   readonly embeds?: Float32Array;
   /** [T]: what rotates */
   readonly positions: ArrayLike<number>;
-  /** [T], for the rope types that depend on it: the length of each row's sequence that its angles are made for. */
+  /** [T]: the length of its sequence that a row's angles are made for; see ropeAngles. Default: the rows are one whole sequence. */
   readonly ropeLengths?: ArrayLike<number>;
   /** [T]: the row's entry in `pages`, its column, and where its key goes (page · 16 + offset, −1: nowhere) */
   readonly seq: Int32Array;
@@ -58,6 +58,12 @@ export type StepResult = {
   readonly losses?: Float32Array;
 };
 
+/** A plan made ready, and where its results are. */
+type Made = { readonly program: Program; readonly recorded: Recorded };
+
+/** Rows of the largest step that is usual: room for its computed tensors is kept beside the pools. */
+const STEP_ROWS = 512;
+
 /** Plans kept ready; each costs little but the first run of a new shape. */
 const PROGRAMS_KEPT = 24;
 
@@ -67,8 +73,13 @@ export class Runner {
   readonly cacheDType: CacheDType;
   readonly #backend: Backend;
   readonly #model: StepModel;
-  readonly #programs = new Map<string, { program: Program; recorded: Recorded }>();
+  /** Bytes of computed tensors in a step of STEP_ROWS rows. */
+  readonly #stepBytes: number;
+  /** By their keys; the one that was not used for longest comes first. */
+  readonly #programs = new Map<string, Promise<Made>>();
   #pages = 0;
+  /** Resolves when the backend has been given what was submitted so far. */
+  #given: Promise<void> = Promise.resolve();
 
   /** @param cacheDType how the cache keeps keys and values */
   constructor(model: StepModel, backend: Backend, cacheDType: CacheDType = "f32") {
@@ -77,17 +88,23 @@ export class Runner {
     this.cacheDType = cacheDType;
     this.#backend = backend;
     this.#model = model;
+    this.#stepBytes = stepBytes(model, STEP_ROWS);
   }
 
-  /** Pages of each layer's pool. */
+  /** Pages of each layer's pool that can be used now. */
   get pages(): number {
     return this.#pages;
+  }
+
+  /** The most pages that the pools could have with the memory that is free now. */
+  get maxPages(): number {
+    return this.#backend.room(this.#pools(this.#pages), this.#stepBytes).now;
   }
 
   /** The model's leaves that a step with those results uses, with the regions that use them: what is to be placed and loaded. */
   weightLeaves(wants: Wants): LeafSpec[] {
     const shape: StepShape = {
-      ...{ T: 1, N: 1, S: 1, P: 1, pages: 1, columns: 0 },
+      ...{ T: 1, N: 1, S: 1, P: 1, columns: 0 },
       ...{ embeds: false, wants },
     };
     const asked = new Set<string>();
@@ -104,82 +121,112 @@ export class Runner {
     });
   }
 
-  /** Pages that each pool could have at most. */
-  get maxPages(): number {
-    return this.#pages + Math.floor(availableBytes() / this.bytesPerPage);
-  }
-
   /** Bytes of cache that one page takes in all layers. */
   get bytesPerPage(): number {
     return cachePageBytes(this.config, this.cacheDType);
   }
 
-  /** Makes the pools hold at least that many pages; what is in them stays. @throws MemoryError nothing has changed */
+  /**
+   * Makes the pools hold at least that many pages; what is in them stays. Memory is taken when a page is first written: here it is
+   * only counted. Growth in larger steps is read faster where it fills pages of 2 MiB.
+   * @throws MemoryError with the arithmetic; nothing has changed
+   */
   async growPool(pages: number): Promise<void> {
     if (pages <= this.#pages) return;
-    const leaves = Array.from({ length: this.config.num_hidden_layers }, (_, layer) =>
-      cacheLeaves(this.config, layer, pages, this.cacheDType).map((leaf): LeafSpec => ({
-        ...{ ...leaf, kind: "state", regions: [`layers.${layer}`] },
-      })),
-    );
-    await this.#backend.place(leaves.flat());
+    const pools = this.#pools(pages);
+    const names = pools.map(({ name }) => name);
+    if (this.#pages > 0) await this.#backend.grow(names, pages);
+    else {
+      this.#backend.release(names); // what a worker that died has left
+      await this.#placePools(pools, pages);
+    }
     this.#pages = pages;
-    this.#forgetPrograms();
   }
 
   /** Copies pages in every layer: [from, to] each. */
   async copyPages(copies: readonly (readonly [from: number, to: number])[]): Promise<void> {
     if (copies.length === 0) return;
     const N = capacity(copies.length);
-    const { program } = this.#program(`copy ${N}`, () => ({
-      plan: recordCopy(this.config, this.#pages, this.cacheDType, N),
+    const made = this.#program(`copy ${N}`, () => ({
+      plan: recordCopy(this.config, this.cacheDType, N),
       at: { logits: [], last: [], hidden: [], attentions: [], losses: [] },
     }));
     const [from, to] = [0, 1].map((side) => Int32Array.from(copies, (pair) => pair[side]));
-    await program.run({ from, to }, { rows: copies.length, wanted: 0 });
+    await this.#replay(made, { from, to }, { rows: copies.length, wanted: 0 });
+  }
+
+  /** Runs one step and waits for its result: see `submit`. */
+  async step(rows: StepRows, wants: Wants, eager = false): Promise<StepResult> {
+    return this.submit(rows, wants, eager);
   }
 
   /**
-   * Runs one step. The keys and values of its rows stand in their slots afterwards; whether they count is the caller's business.
-   * @param eager the plain road of attention, with its matrices; default flash attention
-   * @throws EngineError, Aborted the step is void
+   * Submits one step; it may be called again before the result is there. Steps and copies of pages run in the order of their calls,
+   * so that a step sees what earlier ones wrote. The keys and values of its rows stand in their slots afterwards; whether they
+   * count is the caller's business. After a step that failed, the caller ignores those that it had submitted behind it.
+   * @param eager attention with its matrices of probabilities; default flash attention
+   * @throws EngineError, Aborted the step is void. MemoryError there is no room for its plan
    */
-  async step(rows: StepRows, wants: Wants, eager = false): Promise<StepResult> {
+  async submit(rows: StepRows, wants: Wants, eager = false): Promise<StepResult> {
     const T = rows.seq.length;
     const shape: StepShape = {
       T: capacity(T),
       N: capacity(rows.want.length),
-      ...rows.tables,
-      ...{ pages: this.#pages, cache: this.cacheDType },
+      S: capacity(rows.tables.S),
+      P: rows.tables.P,
+      cache: this.cacheDType,
       embeds: rows.embeds !== undefined,
       columns: eager || rows.unmasked ? capacity(columnsOf(rows)) : 0,
       unmasked: rows.unmasked,
       ...(rows.together && { together: true }),
       wants,
     };
-    const { program, recorded } = this.#program(JSON.stringify(shape), () =>
-      recordStep(this.#model, shape),
-    );
-    await program.run(this.#inputs(rows), { rows: T, wanted: rows.want.length });
-    const read = (want: keyof Wants): Promise<Float32Array[]> =>
-      Promise.all(recorded.at[want].map((index) => program.read(index)));
+    const made = this.#program(JSON.stringify(shape), () => recordStep(this.#model, shape));
+    const live = { rows: T, wanted: rows.want.length };
+    const outputs = await this.#replay(made, this.#inputs(rows, shape), live);
+    const { at } = (await made).recorded;
+    const found = (want: keyof Wants): Float32Array[] => at[want].map((index) => outputs[index]);
     return {
-      logits: (await read("logits"))[0],
-      last: (await read("last"))[0],
-      hidden: await read("hidden"),
-      attentions: await read("attentions"),
+      logits: found("logits")[0],
+      last: found("last")[0],
+      hidden: found("hidden"),
+      attentions: found("attentions"),
       columns: shape.columns,
-      losses: (await read("losses"))[0],
+      losses: found("losses")[0],
     };
   }
 
   dispose(): void {
-    this.#forgetPrograms();
+    for (const made of this.#programs.values()) this.#dispose(made);
+    this.#programs.clear();
   }
 
-  #inputs(rows: StepRows): Record<string, InputData> {
+  /** The leaves of all pools. */
+  #pools(pages: number): LeafSpec[] {
+    return Array.from({ length: this.config.num_hidden_layers }, (_, layer) =>
+      cacheLeaves(this.config, layer, this.cacheDType, pages).map((leaf): LeafSpec => ({
+        ...{ ...leaf, kind: "state", regions: [`layers.${layer}`] },
+      })),
+    ).flat();
+  }
+
+  /** Places the pools with as many addresses as the backend has for them, so that they never move; with fewer where the system refuses. */
+  async #placePools(pools: readonly LeafSpec[], pages: number): Promise<void> {
+    let reserve = Math.max(pages, this.#backend.room(pools, this.#stepBytes).reserve);
+    for (;;) {
+      try {
+        return await this.#backend.place(pools.map((pool) => ({ ...pool, reserve })));
+      } catch (error) {
+        if (!(error instanceof MemoryError) || reserve === pages) throw error;
+        reserve = Math.max(pages, Math.floor(reserve / 2));
+      }
+    }
+  }
+
+  #inputs(rows: StepRows, { S, P }: StepShape): Record<string, InputData> {
     const { cos, sin } = ropeAngles(this.config, rows.positions, rows.ropeLengths);
-    const { seq, at, slots, pages, want } = rows;
+    const { seq, at, slots, want } = rows;
+    const pages = padded(rows.pages, S * P * 2);
     return {
       ...{ cos, sin, seq, at, slots, pages, want },
       ...(rows.ids && { ids: rows.ids }),
@@ -188,34 +235,83 @@ export class Runner {
     };
   }
 
-  #program(key: string, record: () => Recorded): { program: Program; recorded: Recorded } {
+  /** Gives the backend a replay when it has been given all that was submitted before, though its plan may have been ready sooner. */
+  async #replay(
+    made: Promise<Made>,
+    inputs: Readonly<Record<string, InputData>>,
+    live: LiveCounts,
+  ): Promise<Float32Array[]> {
+    return this.#inOrder(made, ({ program, recorded }) =>
+      program.submit(inputs, live, [...recorded.plan.outputs.keys()]),
+    );
+  }
+
+  /** Calls `use` with a program that is ready, after what was asked for before. What it returns is not waited for by others. */
+  async #inOrder<T>(made: Promise<Made>, use: (made: Made) => T): Promise<Awaited<T>> {
+    const before = this.#given;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#given = promise;
+    let result: T;
+    try {
+      await before;
+      result = use(await made);
+    } finally {
+      resolve();
+    }
+    return await result;
+  }
+
+  /** The program of that key; it is recorded and compiled once, however many steps ask for it meanwhile. */
+  #program(key: string, record: () => Recorded): Promise<Made> {
     const known = this.#programs.get(key);
     if (known !== undefined) {
-      // Moved to the end: the first one is always the one not used for longest.
       this.#programs.delete(key);
       this.#programs.set(key, known);
       return known;
     }
     if (this.#programs.size >= PROGRAMS_KEPT) {
-      const [oldest, { program }] = [...this.#programs][0];
-      program.dispose();
+      const [[oldest, made]] = this.#programs;
       this.#programs.delete(oldest);
+      this.#dispose(made);
     }
-    const recorded = record();
-    const made = { program: this.#backend.compile(recorded.plan), recorded };
+    const made = this.#compile(record);
     this.#programs.set(key, made);
+    made.catch(() => {
+      if (this.#programs.get(key) === made) this.#programs.delete(key); // the next step tries again
+    });
     return made;
   }
 
-  #forgetPrograms(): void {
-    for (const { program } of this.#programs.values()) program.dispose();
-    this.#programs.clear();
+  async #compile(record: () => Recorded): Promise<Made> {
+    const recorded = record();
+    return { program: await this.#backend.compile(recorded.plan), recorded };
+  }
+
+  /** Disposes of a program when the steps that use it have been submitted. One that could not be compiled needs nothing. */
+  #dispose(made: Promise<Made>): void {
+    this.#inOrder(made, ({ program }) => program.dispose()).catch(() => {});
   }
 }
 
 /** The capacity that a plan is recorded for: the next power of two, so that few plans serve all sizes. */
 export function capacity(count: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(1, count)));
+}
+
+/** Bytes of the computed tensors in a step of T rows, what a head gives for all rows included. */
+function stepBytes(model: StepModel, T: number): number {
+  const shape = { T, N: T, S: 1, P: 1, columns: 0, embeds: false };
+  const { plan } = recordStep(model, { ...shape, wants: { last: true } });
+  const slots = plan.slots.reduce((sum, slot) => sum + slot.elements, 0);
+  return 4 * (slots + T * model.config.vocab_size);
+}
+
+/** Page tables, with empty ones behind them up to `length` numbers. */
+function padded(pages: Int32Array, length: number): Int32Array {
+  if (pages.length >= length) return pages;
+  const all = new Int32Array(length);
+  all.set(pages);
+  return all;
 }
 
 /** Columns up to the last one that a row stands at; at least a page. */

@@ -25,11 +25,15 @@ export type CacheLeaf = {
   readonly dtype: DType;
 };
 
+/** Pools of a plan have one page: what is placed may have more, so that a plan stays as it is when pools grow. */
+const PLAN_PAGES = 1;
+
+/** The leaves of a layer's cache; in a plan without `pages`. */
 export function cacheLeaves(
   c: MistralConfig,
   layer: number,
-  pages: number,
   dtype: CacheDType,
+  pages: number = PLAN_PAGES,
 ): CacheLeaf[] {
   const heads = c.num_key_value_heads;
   const pool = (side: string): CacheLeaf => ({
@@ -54,8 +58,6 @@ export function cachePageBytes(c: MistralConfig, dtype: CacheDType): number {
 }
 
 export type CachedOptions = {
-  /** Pages of the pool. */
-  readonly pages: number;
   /** How the pool keeps its numbers. Default f32. */
   readonly dtype?: CacheDType;
   /** Eager attention in place of flash; each layer's probabilities [T, Hq, columns] are pushed to `probabilities`. */
@@ -67,11 +69,11 @@ export function cachedAttention(
   graph: Graph,
   c: MistralConfig,
   places: RowPlaces,
-  { pages, dtype = "f32", eager }: CachedOptions,
+  { dtype = "f32", eager }: CachedOptions,
 ): Attend {
   const attrs = attentionAttrs(c);
   return (q, k, v, layer) => {
-    const [K, V, KS, VS] = cacheLeaves(c, layer, pages, dtype).map((leaf) =>
+    const [K, V, KS, VS] = cacheLeaves(c, layer, dtype).map((leaf) =>
       graph.leaf(leaf.name, "state", leaf.shape, leaf.dtype),
     );
     const scales = KS === undefined ? undefined : ([KS, VS] as const);

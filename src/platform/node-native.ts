@@ -6,10 +6,10 @@ import { closeSync, openSync } from "node:fs";
 /** What the system offers on memory. Buffers are WebAssembly memories, which never move. */
 export type NativeMemory = {
   /**
-   * Asks for pages of 2 MiB from byte `from`, a multiple of MAP_UNIT, to the end: fewer misses when weights are read through.
-   * Not for what is mapped: a file would then be read by 2 MiB, one after the other, without reading ahead.
+   * Asks for pages of 2 MiB in bytes [from, to), both multiples of MAP_UNIT; not given: to the end. There are fewer misses when
+   * weights are read through. Not for what is mapped: a file would then be read by 2 MiB, one after the other, without reading ahead.
    */
-  useLargePages(buffer: ArrayBufferLike, from: number): boolean;
+  useLargePages(buffer: ArrayBufferLike, from: number, to?: number): boolean;
   /** How far a memory begins beyond a large page: what lies as far beyond one in a file can be mapped in large pages. */
   largePagePhase(buffer: ArrayBufferLike): number;
   /**
@@ -23,6 +23,8 @@ export type NativeMemory = {
     from: number,
     bytes: number,
   ): boolean;
+  /** Makes bytes [offset, offset + bytes), where a file may be mapped, memory of zeros again. Multiples of MAP_UNIT. */
+  unmap(buffer: ArrayBufferLike, offset: number, bytes: number): boolean;
 };
 
 /** Files are mapped by multiples of it. */
@@ -33,6 +35,7 @@ export const LARGE_PAGE: number = 2 * 2 ** 20;
 
 const READ_WRITE = 3;
 const PRIVATE_FIXED = 0x12;
+const ANONYMOUS = 0x20;
 const HUGEPAGE = 14;
 
 let found: Promise<NativeMemory | undefined> | undefined;
@@ -62,12 +65,8 @@ function bind(ffi: typeof import("node:ffi")): NativeMemory {
   });
   const address = (buffer: ArrayBufferLike): bigint => ffi.getRawPointer(buffer as ArrayBuffer);
   return {
-    useLargePages: (buffer, from) =>
-      functions.madvise(
-        address(buffer) + BigInt(from),
-        BigInt(buffer.byteLength - from),
-        HUGEPAGE,
-      ) === 0,
+    useLargePages: (buffer, from, to = buffer.byteLength) =>
+      functions.madvise(address(buffer) + BigInt(from), BigInt(to - from), HUGEPAGE) === 0,
 
     largePagePhase: (buffer) => Number(address(buffer) % BigInt(LARGE_PAGE)),
 
@@ -87,6 +86,12 @@ function bind(ffi: typeof import("node:ffi")): NativeMemory {
       } finally {
         closeSync(file);
       }
+    },
+
+    unmap(buffer, offset, bytes) {
+      const target = address(buffer) + BigInt(offset);
+      const flags = PRIVATE_FIXED | ANONYMOUS;
+      return functions.mmap(target, BigInt(bytes), READ_WRITE, flags, -1, 0n) === target;
     },
   };
 }

@@ -4,7 +4,13 @@
 import { expect, test } from "vitest";
 import { CheckpointError } from "../../src/errors.ts";
 import { MistralConfig } from "../../src/models/config.ts";
-import { checkRope, ropeAngles, ropeFrequencies, type RopeConfig } from "../../src/models/rope.ts";
+import {
+  checkRope,
+  ropeAngles,
+  type RopeConfig,
+  ropeFrequencies,
+  ropeKey,
+} from "../../src/models/rope.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 import { shared, sharedJson } from "../shared.ts";
 import more from "./rope-types.json" with { type: "json" };
@@ -92,9 +98,9 @@ test("types fall together where their parameters say so", () => {
 
 test("dynamic and longrope look at the length of the sequence, not at the rows asked for", () => {
   const dynamic = of({ rope_type: "dynamic", factor: 2 });
-  expect(ropeAngles(dynamic, [3], 65)).not.toEqual(ropeAngles(dynamic, [3], 64));
-  expect(ropeAngles(dynamic, [3, 99])).toEqual(ropeAngles(dynamic, [3, 99], 100));
-  expect(ropeAngles(dynamic, [3], 64)).toEqual(ropeAngles(of({}), [3]));
+  expect(ropeAngles(dynamic, [3], [65])).not.toEqual(ropeAngles(dynamic, [3], [64]));
+  expect(ropeAngles(dynamic, [3, 99])).toEqual(ropeAngles(dynamic, [3, 99], [100, 100]));
+  expect(ropeAngles(dynamic, [3], [64])).toEqual(ropeAngles(of({}), [3]));
   const long = of({
     rope_type: "longrope",
     short_factor: [1, 1, 1, 1],
@@ -103,6 +109,41 @@ test("dynamic and longrope look at the length of the sequence, not at the rows a
   });
   expect(ropeFrequencies(long, 33).inverse[0]).toBe(0.5);
   expect(ropeFrequencies(long, 32).inverse[0]).toBe(1);
+});
+
+test("each row has the angles of its own length", () => {
+  const dynamic = of({ rope_type: "dynamic", factor: 2 });
+  const lengths = [64, 80, 80, 65, 20];
+  const { cos, sin } = ropeAngles(dynamic, [3, 3, 9, 3, 3], lengths);
+  [3, 3, 9, 3, 3].forEach((position, t) => {
+    const alone = ropeAngles(dynamic, [position], [lengths[t]]);
+    expect(cos.subarray(t * 4, (t + 1) * 4)).toEqual(alone.cos);
+    expect(sin.subarray(t * 4, (t + 1) * 4)).toEqual(alone.sin);
+  });
+});
+
+test("two lengths have one key if and only if they have the same angles", () => {
+  const long = {
+    ...{ rope_type: "longrope", original_max_position_embeddings: 70 },
+    ...{ short_factor: [1, 1, 1, 1], long_factor: [2, 2, 2, 2] },
+  };
+  for (const parameters of [
+    {},
+    { rope_type: "linear", factor: 2 },
+    { rope_type: "dynamic", factor: 2 },
+    long,
+  ]) {
+    const config = of(parameters);
+    const lengths = Array.from({ length: 20 }, (_, i) => 60 + i);
+    for (const a of lengths) {
+      for (const b of lengths) {
+        const same =
+          ropeFrequencies(config, a).inverse[1] === ropeFrequencies(config, b).inverse[1];
+        expect(ropeKey(config, a) === ropeKey(config, b)).toBe(same);
+      }
+    }
+    expect(ropeKey(config, 10)).toBe(0);
+  }
 });
 
 test("a thousand lengths of a dynamic model stay right while old ones are dropped", () => {

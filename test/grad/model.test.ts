@@ -69,7 +69,7 @@ describe("the whole model, two sequences in one plan, window 3, grouped queries"
   });
 
   test("a plan with a cache has no gradient, and says at which op", () => {
-    const shape = { T: 8, N: 8, S: 1, P: 1, pages: 1, columns: 0, embeds: false };
+    const shape = { T: 8, N: 8, S: 1, P: 1, columns: 0, embeds: false };
     const { plan } = recordStep(stepModel(tinyConfig()), {
       ...shape,
       wants: { losses: { kind: "cross_entropy" } },

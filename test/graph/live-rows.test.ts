@@ -14,7 +14,7 @@ const CAPACITY = { T: 8, N: 4 };
 /** A plan of that capacity, with all outputs, on a backend of its own with seeded weights. */
 async function program(T: number, N: number) {
   const shape: StepShape = {
-    ...{ T, N, S: 1, P: PAGES, pages: PAGES, columns: 0, embeds: false },
+    ...{ T, N, S: 1, P: PAGES, columns: 0, embeds: false },
     wants: { logits: true, last: true, hidden: true, losses: { kind: "cross_entropy" } },
   };
   const { plan } = recordStep(stepModel(config), shape);
@@ -22,7 +22,17 @@ async function program(T: number, N: number) {
   const leaves = [...plan.leaves.values()];
   await backend.place(
     leaves.flatMap(({ name, kind, shape: dims, dtype }) =>
-      kind === "input" ? [] : [{ name, kind, dtype, regions: [], shape: dims }],
+      kind === "input"
+        ? []
+        : [
+            {
+              name,
+              kind,
+              dtype,
+              regions: [],
+              shape: kind === "state" ? [PAGES, ...dims.slice(1)] : dims,
+            },
+          ],
     ),
   );
   const weights = leaves.filter((leaf) => leaf.kind === "weight");
@@ -34,10 +44,8 @@ async function program(T: number, N: number) {
     expect(numbers[leaf.name]).toHaveLength(elements(leaf.shape));
   }
   const compiled = backend.compile(plan);
-  return async (rows: number, wanted: number): Promise<Float32Array[]> => {
-    await compiled.run(inputs(rows, wanted), { rows, wanted });
-    return Promise.all(plan.outputs.map((_, i) => compiled.read(i)));
-  };
+  return (rows: number, wanted: number): Promise<Float32Array[]> =>
+    compiled.submit(inputs(rows, wanted), { rows, wanted }, [...plan.outputs.keys()]);
 }
 
 /** `rows` rows of one sequence from its start; the last `wanted` of them are wanted. */

@@ -4,7 +4,7 @@ import { recordStep, type StepShape } from "../../src/generate/record.ts";
 import { stepModel, tinyConfig } from "../tiny-model.ts";
 
 const SHAPE: StepShape = {
-  ...{ T: 8, N: 2, S: 1, P: 4, pages: 6, columns: 0 },
+  ...{ T: 8, N: 2, S: 1, P: 4, columns: 0 },
   ...{ embeds: false, wants: { logits: true } },
 };
 
@@ -17,7 +17,7 @@ test("one layer of the model, as the backends get it", () => {
     %46 [rows ≤ 8, 8] @4 = linear(%39, model.layers.1.self_attn.v_proj.weight)
     %47 [rows ≤ 8, 16] @2 = rope(%42, cos, sin, heads=4, inverse=false)
     %48 [rows ≤ 8, 8] @1 = rope(%44, cos, sin, heads=2, inverse=false)
-    writes cache.1.k [6, 16, 8], writes cache.1.v [6, 16, 8] = kv_append(cache.1.k, cache.1.v, %48, %46, slots)
+    writes cache.1.k [1, 16, 8], writes cache.1.v [1, 16, 8] = kv_append(cache.1.k, cache.1.v, %48, %46, slots)
     %51 [rows ≤ 8, 16] @5 = paged_attention(%47, cache.1.k, cache.1.v, seq, at, pages, heads=4, kvHeads=2, window=3, scale=0.5)
     %53 [rows ≤ 8, 8] @6 = linear(%51, model.layers.1.self_attn.o_proj.weight)
     %54 [rows ≤ 8, 8] @3 = add(%37, %53)

@@ -20,7 +20,6 @@ const SHAPE: Omit<StepShape, "wants"> = {
   N: 2,
   S: 1,
   P: 1,
-  pages: 1,
   columns: 0,
   embeds: false,
 };

@@ -24,8 +24,7 @@ describe("a kernel that traps", () => {
         const good = team.backend.compile(plan);
         const ids = Int32Array.from({ length: 64 }, (_, t) => t % 10);
         const live = { rows: 64, wanted: 0 };
-        await good.run({ ids }, live);
-        const expected = await good.read(0);
+        const expected = await good.submit({ ids }, live, [0]);
 
         const graph = new Graph();
         const x = graph.leaf("x", "input", [64, 32], "f32", "rows");
@@ -33,17 +32,15 @@ describe("a kernel that traps", () => {
           planned(graph, [linear(trap(x), graph.leaf("w.0", "weight", [32, 32]))]).plan,
         );
         for (let round = 0; round < 20; round++) {
-          await expect(bad.run({ x: new Float32Array(64 * 32) }, live)).rejects.toThrow(
+          await expect(bad.submit({ x: new Float32Array(64 * 32) }, live, [0])).rejects.toThrow(
             /^trap: the kernel failed \(RuntimeError: unreachable\); the step is void, the next call works$/,
           );
-          await good.run({ ids }, live);
-          expect(await good.read(0)).toEqual(expected);
+          expect(await good.submit({ ids }, live, [0])).toEqual(expected);
         }
-        await expect(good.run({ ids: ids.with(63, 10) }, live)).rejects.toThrow(
+        await expect(good.submit({ ids: ids.with(63, 10) }, live, [0])).rejects.toThrow(
           /^embed: the kernel failed/,
         );
-        await good.run({ ids }, live);
-        expect(await good.read(0)).toEqual(expected);
+        expect(await good.submit({ ids }, live, [0])).toEqual(expected);
         expect(team.backend.ready).toBe(threads);
       } finally {
         await team.close();
@@ -61,10 +58,10 @@ describe("a stop", () => {
       const program = team.backend.compile(plan);
       const inputs = { ids: Int32Array.of(1, 2, 3, 4) };
       team.backend.stop();
-      await expect(program.run(inputs, { rows: 4, wanted: 0 })).rejects.toMatchObject({
+      await expect(program.submit(inputs, { rows: 4, wanted: 0 }, [0])).rejects.toMatchObject({
         name: "Aborted",
       });
-      await program.run(inputs, { rows: 4, wanted: 0 });
+      await program.submit(inputs, { rows: 4, wanted: 0 }, [0]);
     } finally {
       await team.close();
     }

@@ -18,8 +18,8 @@ const ids = new Int32Array(T).fill(3);
 for (let run = 0; run < runs; run++) {
   post({ begun: run });
   try {
-    await program.run({ ids }, { rows: T, wanted: 0 });
-    post({ run, sum: (await program.read(0)).reduce((sum, x) => sum + x, 0) });
+    const [result] = await program.submit({ ids }, { rows: T, wanted: 0 }, [0]);
+    post({ run, sum: result.reduce((sum, x) => sum + x, 0) });
   } catch (error) {
     post({ run, error: (error as Error).name, message: (error as Error).message });
   }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -33,8 +33,8 @@ const packed = spec("packed", "nf4-64", 17_000_001, 20_500_007);
 /** What a backend holds of a leaf, and whether it was mapped. */
 async function held(backend: WasmBackend, name: string): Promise<[Uint8Array[], boolean]> {
   let result: [Uint8Array[], boolean] = [[], false];
-  await backend.load(name, async (parts, there) => {
-    result = [parts.map((part) => part.slice()), there];
+  await backend.load(name, async (parts, alreadyMapped) => {
+    result = [parts.map((part) => part.slice()), alreadyMapped];
   });
   return result;
 }
@@ -44,8 +44,8 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     const backend = await WasmBackend.create({ threads: 1 });
     await backend.place([plain, packed]);
     for (const leaf of [plain, packed]) {
-      const [parts, there] = await held(backend, leaf.name);
-      expect(there).toBe(true);
+      const [parts, alreadyMapped] = await held(backend, leaf.name);
+      expect(alreadyMapped).toBe(true);
       parts.forEach((part, i) => {
         const place = leaf.file?.parts[i];
         const offset = place !== undefined && "offset" in place ? place.offset : 0;
@@ -74,8 +74,8 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     const second = await WasmBackend.create({ threads: 1, adopted: first.adopted() });
     await second.place([{ ...plain, name: "another", file: undefined }]);
     for (const backend of [first, second]) {
-      const [parts, there] = await held(backend, "nested");
-      expect(there).toBe(true);
+      const [parts, alreadyMapped] = await held(backend, "nested");
+      expect(alreadyMapped).toBe(true);
       expect(parts.map((part) => part.length)).toEqual(sizes);
       places.forEach(({ offset, bytes: length }, i) =>
         expect(Buffer.compare(parts[i], bytes.subarray(offset, offset + length))).toBe(0),
@@ -91,18 +91,52 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     const second = await WasmBackend.create({ threads: 1, adopted: first.adopted() });
     const { name, kind, shape, dtype, regions } = plain;
     await second.place([{ name: `${name} 2`, kind, shape, dtype, regions }]);
-    await second.load(`${name} 2`, async ([part], there) => {
-      expect(there).toBe(false);
+    await second.load(`${name} 2`, async ([part], alreadyMapped) => {
+      expect(alreadyMapped).toBe(false);
       part.fill(7);
     });
-    const [[part], there] = await held(second, "plain");
-    expect(there).toBe(true);
+    const [[part], alreadyMapped] = await held(second, "plain");
+    expect(alreadyMapped).toBe(true);
     expect(Buffer.compare(part, bytes.subarray(1003, 1003 + part.length))).toBe(0);
     await second.dispose();
   });
 
+  test("a MemoryError while placing takes back what was mapped, and the parts kept beside", async () => {
+    const own = join(folder, "own"); // a file that no other test has mapped
+    copyFileSync(path, own);
+    const mappings = (): number =>
+      readFileSync("/proc/self/maps", "utf8")
+        .split("\n")
+        .filter((line) => line.endsWith(own)).length;
+    const known = new Uint8Array(1028);
+    const sizes = [ROWS * COLUMNS * 0.5, (ROWS * COLUMNS) / 64, (ROWS * COLUMNS) / 4096];
+    const parts = [17_000_001, 19_200_001, 19_300_005].map((offset, i) => ({
+      offset,
+      bytes: sizes[i],
+    }));
+    const file = { path: own, parts: [...parts, { known }] };
+    const inOwn = { ...plain, file: { path: own, parts: plain.file?.parts ?? [] } };
+    const nested: LeafSpec = { ...packed, name: "nested", dtype: "nf4-64-dq", file };
+    const huge: LeafSpec = { ...plain, name: "huge", shape: [2 ** 18, 4096], file: undefined };
+    const backend = await WasmBackend.create({ threads: 1, memoryLimit: 1e12 });
+    await expect(backend.place([inOwn, nested, huge])).rejects.toThrow(
+      /weight huge needs 4\.29 GB/,
+    );
+    expect(mappings()).toBe(0);
+    expect(backend.adopted().directory).toEqual({ leaves: {}, regions: {}, mapped: [] });
+    // The addresses are free again, and hold nothing of the file.
+    await backend.place([{ ...plain, file: undefined }]);
+    const [[held0], alreadyMapped] = await held(backend, "plain");
+    expect(alreadyMapped).toBe(false);
+    expect(held0.every((byte) => byte === 0)).toBe(true);
+    await backend.place([{ ...inOwn, name: "again" }]);
+    expect(mappings()).toBe(1);
+    await backend.dispose();
+  });
+
   test("where the system refuses, leaves are placed as others are", async () => {
-    const native = { useLargePages: () => false, largePagePhase: () => 0, mapFile: () => false };
+    const no = (): boolean => false;
+    const native = { useLargePages: no, largePagePhase: () => 0, mapFile: no, unmap: no };
     const memory = new ShardedMemory({ shared: true, threads: 1, wide: false, native });
     memory.place([plain, packed]);
     const { places } = memory.leaf("packed");

@@ -46,8 +46,8 @@ describe("the same bits", () => {
       for (const threads of [1, 3]) {
         const team = await startTeam({ threads }, leaves);
         const program = team.backend.compile(plan);
-        await program.run({ x }, { rows: 64, wanted: 0 });
-        results.push(await Promise.all(plan.outputs.map((_, i) => program.read(i))));
+        const live = { rows: 64, wanted: 0 };
+        results.push(await program.submit({ x }, live, [...plan.outputs.keys()]));
         await team.close();
       }
       expect(results[1]).toEqual(results[0]);
@@ -76,21 +76,18 @@ describe("memory", () => {
     await backend.place([state(2)]);
     await loadSeeded(backend, [state(2)]);
     const program = backend.compile(plan);
-    await program.run({}, { rows: 0, wanted: 0 });
-    const before = await program.read(0);
+    const [before] = await program.submit({}, { rows: 0, wanted: 0 }, [0]);
     await backend.place([
       { name: "other", kind: "weight", shape: [1000], dtype: "f32", regions: ["a"] },
       state(50),
     ]);
-    await program.run({}, { rows: 0, wanted: 0 });
-    expect(await program.read(0)).toEqual(before);
+    expect(await program.submit({}, { rows: 0, wanted: 0 }, [0])).toEqual([before]);
     expect(before.some((x) => x !== 0)).toBe(true);
 
     const other = new Graph();
     const wide = other.leaf("K", "state", [50, 16, 4]);
     const whole = backend.compile(planned(other, [add(wide, wide)]).plan);
-    await whole.run({}, { rows: 0, wanted: 0 });
-    const after = await whole.read(0);
+    const [after] = await whole.submit({}, { rows: 0, wanted: 0 }, [0]);
     expect(after.subarray(0, before.length)).toEqual(before);
     expect(after.subarray(before.length).every((x) => x === 0)).toBe(true);
   });
@@ -111,8 +108,9 @@ describe("memory", () => {
       await team.backend.place(leaves);
       await loadSeeded(team.backend, leaves);
       const program = team.backend.compile(plan);
-      for (let run = 0; run < 5; run++) await program.run(inputs, { rows: 64, wanted: 0 });
-      results.push(await program.read(0));
+      const live = { rows: 64, wanted: 0 };
+      for (let run = 0; run < 4; run++) await program.submit(inputs, live, []);
+      results.push(...(await program.submit(inputs, live, [0])));
       await team.close();
     }
     expect(results[1]).toEqual(results[0]);
@@ -156,12 +154,12 @@ describe("memory", () => {
     );
     expect(backend.memory().scratch).toBe(scratch);
     for (const program of [small, large, small]) {
-      await program.run({ x }, { rows: 2, wanted: 0 });
-      expect(await program.read(0)).toEqual(x.map((value) => 3 * value));
+      const [sum] = await program.submit({ x }, { rows: 2, wanted: 0 }, [0]);
+      expect(sum).toEqual(x.map((value) => 3 * value));
     }
     large.dispose();
-    await small.run({ x }, { rows: 1, wanted: 0 });
-    expect(await small.read(0)).toEqual(x.subarray(0, 8).map((value) => 3 * value));
+    const [sum] = await small.submit({ x }, { rows: 1, wanted: 0 }, [0]);
+    expect(sum).toEqual(x.subarray(0, 8).map((value) => 3 * value));
   });
 
   test("a tensor of more than a memory's 4 GiB is refused, and nothing is taken", async () => {
@@ -186,14 +184,12 @@ describe("memory", () => {
     const first = await startTeam({ threads: 2, shardBytes: 3000 }, leaves);
     await loadSeeded(first.backend, leaves);
     const program = first.backend.compile(plan);
-    await program.run(inputs, live);
-    const expected = await program.read(0);
+    const expected = await program.submit(inputs, live, [0]);
     const adopted = structuredClone(first.backend.adopted());
     expect(adopted.memories.length).toBeGreaterThan(1);
     const second = await WasmBackend.create({ threads: 2, adopted });
     const again = second.compile(plan);
-    await again.run(inputs, live);
-    expect(await again.read(0)).toEqual(expected);
+    expect(await again.submit(inputs, live, [0])).toEqual(expected);
     expect(second.memory().weights).toBe(first.backend.memory().weights);
     await first.close();
   });
@@ -219,14 +215,14 @@ describe("refusals", () => {
       /leaf w: the plan wants f32 \[4, 3\], but f32 \[3, 3\] is placed/,
     );
     const program = backend.compile(planned(graph, [add(x, x)]).plan);
-    await expect(program.run({}, { rows: 1, wanted: 0 })).rejects.toThrow(
+    await expect(program.submit({}, { rows: 1, wanted: 0 }, [])).rejects.toThrow(
       /input x: no numbers came, 3 are needed/,
     );
     const six = { x: new Float32Array(9) };
-    await expect(program.run(six, { rows: 3, wanted: 0 })).rejects.toThrow(
+    await expect(program.submit(six, { rows: 3, wanted: 0 }, [])).rejects.toThrow(
       /3 rows came, the plan has room for 2/,
     );
-    await program.run(six, { rows: 2, wanted: 0 });
+    await program.submit(six, { rows: 2, wanted: 0 }, []);
   });
 
   test("threads without shared memory, no SIMD", async () => {

@@ -1,9 +1,9 @@
 // The reference backend: every op's own loops in float64. Slow and plain, the oracle of all others.
 // Knows no kernels, no threads; a stop is looked at between two ops.
 
-import { availableBytes } from "#platform";
+import { availableBytes, machine } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
-import { weightDType } from "../../formats/registry.ts";
+import { unpackAll, weightDType } from "../../formats/registry.ts";
 import { matrixShape, type Parts } from "../../formats/weight-format.ts";
 import {
   elements,
@@ -13,10 +13,17 @@ import {
   type Values,
 } from "../../graph/graph.ts";
 import type { Plan } from "../../graph/plan.ts";
-import { Aborted, type Backend, type InputData, type LeafSpec, type Program } from "../backend.ts";
+import {
+  Aborted,
+  type Backend,
+  type InputData,
+  type LeafSpec,
+  type Program,
+  type Room,
+} from "../backend.ts";
 import { LLM_INT8, llmInt8Linear } from "./llm-int8.ts";
 
-/** A leaf's numbers; of weights whose bytes are computed with, these too. */
+/** A leaf's numbers, and the bytes from which a weight was loaded. */
 type PlacedLeaf = { readonly spec: LeafSpec; readonly values: Values; parts?: Parts };
 
 export class ReferenceBackend implements Backend {
@@ -36,28 +43,55 @@ export class ReferenceBackend implements Backend {
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {
     this.#checkRoom(leaves.reduce((sum, { shape }) => sum + elements(shape) * 8, 0));
-    for (const spec of leaves) {
-      const values = new Float64Array(elements(spec.shape));
-      const old = this.#leaves.get(spec.name);
-      if (old !== undefined) values.set(old.values.subarray(0, values.length));
-      this.#leaves.set(spec.name, { spec, values, parts: old?.parts });
-    }
+    for (const spec of leaves) this.#replace(spec);
+  }
+
+  /** An array cannot grow: every growth is a copy. */
+  async grow(names: readonly string[], rows: number): Promise<void> {
+    const growing = names
+      .map((name) => this.#leaf(name).spec)
+      .filter(({ shape }) => shape[0] < rows)
+      .map((spec) => ({ ...spec, shape: [rows, ...spec.shape.slice(1)] }));
+    this.#checkRoom(
+      growing.reduce((sum, spec) => {
+        const old = this.#leaf(spec.name).spec;
+        return sum + (elements(spec.shape) - elements(old.shape)) * 8;
+      }, 0),
+    );
+    for (const spec of growing) this.#replace(spec);
+  }
+
+  room(states: readonly LeafSpec[]): Room {
+    const usable = Math.min(
+      ...states.map(({ name }) => this.#leaves.get(name)?.spec.shape[0] ?? 0),
+    );
+    const rowBytes = states.reduce((sum, { shape }) => sum + elements(shape.slice(1)) * 8, 0);
+    const rows = (bytes: number): number => usable + Math.floor(Math.max(0, bytes) / rowBytes);
+    const reserve = rows(this.#memoryLimit === undefined ? machine().memory.total : this.#free);
+    return { reserve, now: Math.min(reserve, rows(this.#free)) };
   }
 
   async load(
     name: string,
-    fill: (parts: readonly Uint8Array[], there: boolean) => Promise<void>,
+    fill: (parts: readonly Uint8Array[], alreadyMapped: boolean) => Promise<void>,
   ): Promise<void> {
     const leaf = this.#leaf(name);
-    const { spec, values } = leaf;
-    const { format } = weightDType(spec.dtype);
-    const shape = matrixShape(spec.shape);
-    const parts = format.parts(shape.rows, shape.columns).map((bytes) => new Uint8Array(bytes));
+    const parts = emptyParts(leaf.spec);
     await fill(parts, false);
-    const widened = new Float32Array(values.length);
-    format.unpack(parts, shape, 0, shape.rows, widened);
-    values.set(widened);
-    if (format.family === LLM_INT8) leaf.parts = parts;
+    leaf.values.set(unpackAll(leaf.spec.dtype, leaf.spec.shape, parts));
+    if (leaf.spec.kind === "weight") leaf.parts = parts;
+  }
+
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>[]> {
+    const { spec, values, parts: loaded } = this.#leaf(name);
+    if (loaded !== undefined) return loaded.map((part) => new Uint8Array(part));
+    if (spec.dtype === "i32") return [new Uint8Array(Int32Array.from(values).buffer)];
+    const parts = emptyParts(spec);
+    const shape = matrixShape(spec.shape);
+    const packer = weightDType(spec.dtype).format.packer?.(parts, shape);
+    packer?.rows(Float32Array.from(values), 0, shape.rows);
+    packer?.finish();
+    return parts;
   }
 
   release(names: readonly string[]): void {
@@ -81,10 +115,24 @@ export class ReferenceBackend implements Backend {
     this.#leaves.clear();
   }
 
-  #checkRoom(bytes: number): void {
+  /** Places a leaf; what one of its name held stays, as far as it fits. */
+  #replace(spec: LeafSpec): void {
+    const values = new Float64Array(elements(spec.shape));
+    const old = this.#leaves.get(spec.name);
+    if (old !== undefined) values.set(old.values.subarray(0, values.length));
+    this.#leaves.set(spec.name, { spec, values, parts: old?.parts });
+  }
+
+  /** Bytes that leaves may still take. */
+  get #free(): number {
     const { weights, states } = this.memory();
     const limit = this.#memoryLimit;
-    const free = limit === undefined ? availableBytes() : limit - weights - states;
+    return limit === undefined ? availableBytes() : limit - weights - states;
+  }
+
+  #checkRoom(bytes: number): void {
+    const free = this.#free;
+    const limit = this.#memoryLimit;
     if (bytes <= free) return;
     throw new MemoryError(
       `the reference backend needs ${bytes} bytes more in float64, but has ${Math.max(0, free)} of ` +
@@ -103,7 +151,6 @@ class ReferenceProgram implements Program {
   readonly #plan: Plan;
   readonly #leaf: (name: string) => PlacedLeaf;
   readonly #stop: Int32Array;
-  #results: Values[] = [];
 
   constructor(plan: Plan, leaf: (name: string) => PlacedLeaf, stop: Int32Array) {
     this.#plan = plan;
@@ -111,7 +158,12 @@ class ReferenceProgram implements Program {
     this.#stop = stop;
   }
 
-  async run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void> {
+  /** Computes at once: the promise is settled when it is returned. */
+  async submit(
+    inputs: Readonly<Record<string, InputData>>,
+    live: LiveCounts,
+    outputs: readonly number[],
+  ): Promise<Float32Array[]> {
     const values = new Map<number, Values>();
     const packed = new Map<number, Parts>();
     for (const [name, leaf] of this.#plan.leaves) {
@@ -123,7 +175,9 @@ class ReferenceProgram implements Program {
       else {
         const placed = this.#leaf(name);
         values.set(leaf.id, placed.values);
-        if (placed.parts !== undefined) packed.set(leaf.id, placed.parts);
+        const { parts } = placed;
+        const isCoded = parts !== undefined && familyOf(leaf) === LLM_INT8;
+        if (isCoded) packed.set(leaf.id, parts);
       }
     }
     const value = (t: Tensor): Values => {
@@ -148,16 +202,22 @@ class ReferenceProgram implements Program {
         attrs,
       );
     }
-    this.#results = this.#plan.outputs.map(value);
+    return outputs.map((index) => Float32Array.from(value(this.#plan.outputs[index])));
   }
 
-  async read(index: number): Promise<Float32Array> {
-    return Float32Array.from(this.#results[index]);
-  }
+  dispose(): void {}
+}
 
-  dispose(): void {
-    this.#results = [];
-  }
+function familyOf({ dtype }: Tensor): string {
+  return weightDType(dtype).format.family;
+}
+
+/** Zeros for each part of a leaf's format. */
+function emptyParts({ dtype, shape }: LeafSpec): Uint8Array<ArrayBuffer>[] {
+  const { rows, columns } = matrixShape(shape);
+  return weightDType(dtype)
+    .format.parts(rows, columns)
+    .map((bytes) => new Uint8Array(bytes));
 }
 
 function liveInput(

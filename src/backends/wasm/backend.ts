@@ -5,7 +5,7 @@
 import { nativeMemory, type NativeMemory } from "#platform";
 import type { Plan } from "../../graph/plan.ts";
 import { EngineError } from "../../errors.ts";
-import type { Backend, ExponentBits, LeafSpec, Program } from "../backend.ts";
+import type { Backend, ExponentBits, LeafSpec, Room } from "../backend.ts";
 import { areFinite, FINITE_RUN } from "../../formats/finite.ts";
 import { detectFeatures, type Features } from "./features.ts";
 import { MAX_THREADS } from "./header.ts";
@@ -98,15 +98,28 @@ export class WasmBackend implements Backend {
     this.#memory.place(leaves);
   }
 
+  async grow(names: readonly string[], rows: number): Promise<void> {
+    this.#memory.grow(names, rows);
+  }
+
+  room(states: readonly LeafSpec[], scratch: number): Room {
+    return this.#memory.room(states, scratch);
+  }
+
   async load(
     name: string,
-    fill: (parts: readonly Uint8Array[], there: boolean) => Promise<void>,
+    fill: (parts: readonly Uint8Array[], alreadyMapped: boolean) => Promise<void>,
   ): Promise<void> {
     const { spec, places } = this.#memory.leaf(name);
     const [first, ...others] = places;
     await fill(this.#memory.views(spec, first), this.#memory.isMapped(first));
     const from = this.#memory.views(spec, first);
     for (const place of others) this.#memory.views(spec, place).forEach((to, i) => to.set(from[i]));
+  }
+
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>[]> {
+    const { spec, places } = this.#memory.leaf(name);
+    return this.#memory.views(spec, places[0]).map((part) => new Uint8Array(part));
   }
 
   areFinite(bytes: Uint8Array, of: ExponentBits, every: number): boolean {
@@ -126,7 +139,7 @@ export class WasmBackend implements Backend {
     for (const name of names) this.#memory.release(name);
   }
 
-  compile(plan: Plan): Program {
+  compile(plan: Plan): WasmProgram {
     return new WasmProgram(plan, this.#memory, this.#team);
   }
 

@@ -12,7 +12,8 @@ export type FileSpan = {
   readonly leaves: readonly LeafSpec[];
 };
 
-type Wanted = {
+/** A leaf that is to be placed: the bytes that it takes, and in which shards. */
+export type Wanted = {
   readonly spec: LeafSpec;
   readonly bytes: number;
   readonly shards: readonly number[];

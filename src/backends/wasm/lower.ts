@@ -1,5 +1,5 @@
-// From a plan of ops to the ops that kernels run: products on a road of their own read rows that were packed for it, so an op
-// that packs is put before them, once for all products of the same rows (q, k and v; gate and up). Knows no addresses.
+// From a plan of ops to the ops that kernels run: products on a compute path of their own read rows that were packed for it, so an
+// op that packs is put before them, once for all products of the same rows (q, k and v; gate and up). Knows no addresses.
 
 import { EngineError } from "../../errors.ts";
 import { fourBitSettings } from "../../formats/four-bit.ts";
@@ -35,7 +35,7 @@ const roads: Readonly<Record<string, Road>> = {
   call: { mode: PACK_LLM_INT8_CALL, words: llmInt8Words },
 };
 
-/** Road int8 of nf4 and fp4, whose codes lie row by row. */
+/** Compute path int8 of nf4 and fp4, whose codes lie row by row. */
 const halves: Road = { mode: PACK_INT8_HALVES, words: (K) => 28 * Math.ceil(K / 64) };
 
 const packRowsOp: Op<PackAttrs> = {

@@ -1,27 +1,25 @@
-// Where leaves lie: weights and states in shards (WASM memories of 4 GiB), whole regions of the model together; and the arena
-// and the threads' scratch of each shard, which all programs share. Contract: a MemoryError leaves everything as it was.
+// Where leaves lie: weights and states in shards (WASM memories of 4 GiB), whole regions of the model together. A state that
+// will grow reserves addresses, not memory. Contract: a MemoryError leaves everything as it was.
 // Knows no ops and no threads.
 
-import { availableBytes, LARGE_PAGE, MAP_UNIT, type NativeMemory } from "#platform";
+import type { NativeMemory } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
-import { partBytes } from "../../formats/registry.ts";
-import { type DType, elements, type Shape } from "../../graph/graph.ts";
-import type { LeafSpec } from "../backend.ts";
-import { fileSpans } from "./file-spans.ts";
-import { align } from "./header.ts";
-import { LINE_BYTES, LINES, SCRATCH, SUMS_32, WIDE } from "./kernels/header.ts";
-import { Shard, SHARD_LIMIT } from "./shard.ts";
-
-/** Where a leaf lies: its shard, and the address of each of its parts. */
-export type Place = { readonly shard: number; readonly parts: readonly number[] };
+import type { LeafSpec, Room } from "../backend.ts";
+import { Budget, showBytes } from "./budget.ts";
+import type { Wanted } from "./file-spans.ts";
+import { HEAP, SUMS_32, WIDE } from "./kernels/header.ts";
+import { addressesOf, bytesOf, partsOf, reservedBytes, rowBytes, withRows } from "./leaf-bytes.ts";
+import { type MappedBlock, MappedFiles, type Place } from "./mapped-files.ts";
+import { Scratch } from "./scratch.ts";
+import { type Block, Shard, SHARD_LIMIT, type Use } from "./shard.ts";
 
 /** What lies where, as plain data: with the memories it is all that a new worker needs to go on. */
 export type Directory = {
   readonly leaves: Record<string, { spec: LeafSpec; places: Place[] }>;
   /** The shard of each region. */
   readonly regions: Record<string, number>;
-  /** Where files are mapped, and what is kept beside; leaves may lie in these blocks. */
-  readonly mapped: { readonly shard: number; readonly offset: number; readonly bytes: number }[];
+  /** Where files are mapped, and what is kept beside. */
+  readonly mapped: MappedBlock[];
 };
 
 export type MemoryOptions = {
@@ -43,56 +41,114 @@ export type MemoryOptions = {
 
 const SHARD_BYTES = 2 * 2 ** 30;
 
-type Wanted = {
-  readonly spec: LeafSpec;
-  readonly bytes: number;
-  readonly shards: readonly number[];
-};
+/**
+ * Addresses of a shard that states do not reserve, beside what the computed tensors of a usual step take and PACKED of it for
+ * packed rows: programs and the threads' scratch. What needs more makes states give back what they do not use.
+ */
+const HEADROOM = 64 * 2 ** 20;
+const PACKED = 0.25;
 
 export class ShardedMemory {
   readonly shards: Shard[] = [];
   readonly directory: Directory;
+  readonly scratch: Scratch;
   /** Counts the times that something moved: programs made before must be linked again. */
   epoch = 0;
   readonly #options: MemoryOptions;
-  readonly #arenas: { offset: number; bytes: number }[] = [];
-  readonly #scratch: { offset: number; bytes: number }[] = [];
-  readonly #lines: number[] = [];
+  readonly #budget: Budget;
+  readonly #files: MappedFiles;
 
   constructor(options: MemoryOptions) {
     this.#options = options;
     this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {}, mapped: [] });
+    this.#budget = new Budget(options.memoryLimit, () => {
+      const { weights, states, scratch } = this.usage();
+      return weights + states + scratch;
+    });
+    this.scratch = new Scratch(
+      {
+        shard: (index) => this.shard(index),
+        allocate: (...block) => this.allocate(...block),
+        checkFree: (more, need) => this.#budget.check(more, need),
+        moved: () => void this.epoch++,
+      },
+      options.threads,
+    );
+    this.#files = new MappedFiles(this, options.native, this.directory.mapped);
     for (const memory of options.memories ?? []) this.#addShard(memory);
     for (const { shard, offset, bytes } of this.directory.mapped)
       this.shards[shard].claim(offset, bytes);
     for (const { spec, places } of Object.values(this.directory.leaves)) {
       for (const place of places) {
         if (this.isMapped(place)) continue;
-        this.shards[place.shard].claim(place.parts[0], bytesOf(spec.dtype, spec.shape));
+        this.shards[place.shard].claim(place.parts[0], reservedBytes(spec));
       }
     }
   }
 
-  /** Reserves memory for leaves; see Backend.place. @throws MemoryError */
+  /** Takes memory for leaves; see Backend.place. @throws MemoryError */
   place(specs: readonly LeafSpec[]): void {
     const regions = this.#assignRegions(specs);
     const wanted = specs
       .filter((spec) => !this.#isPlaced(spec))
       .map((spec): Wanted => {
-        const shards = spec.regions.map((region) => regions.get(region) ?? 0);
-        return {
-          spec,
-          bytes: bytesOf(spec.dtype, spec.shape),
-          shards: [...new Set(shards.length > 0 ? shards : [0])],
-        };
+        const shards = shardsOf(spec, regions);
+        return { spec, bytes: bytesOf(spec.dtype, spec.shape), shards };
       });
     if (wanted.length === 0) return;
     this.#checkLimit(wanted);
-    const mapped = this.#mapFiles(wanted);
-    const placed = this.#allocateAll(wanted, mapped);
+    const mappedBefore = this.#files.count;
+    let placed: Place[][];
+    try {
+      placed = this.#allocateAll(wanted, this.#files.map(wanted));
+    } catch (error) {
+      this.#files.undo(mappedBefore);
+      throw error;
+    }
     for (const [region, shard] of regions) this.directory.regions[region] = shard;
     wanted.forEach(({ spec }, i) => this.#replace(spec, placed[i]));
     this.epoch++;
+  }
+
+  /** Makes rows of states usable; see Backend.grow. @throws MemoryError */
+  grow(names: readonly string[], rows: number): void {
+    const growing = names
+      .map((name) => this.leaf(name))
+      .filter(({ spec }) => spec.shape[0] < rows)
+      .map(({ spec, places }) => ({ old: spec, spec: withRows(spec, rows), places }));
+    const more = growing.reduce(
+      (sum, { old, spec, places }) =>
+        sum + places.length * (bytesOf(spec.dtype, spec.shape) - bytesOf(old.dtype, old.shape)),
+      0,
+    );
+    this.#budget.check(
+      more,
+      `growing ${names.length} states to ${rows} rows needs ${showBytes(more)} more`,
+    );
+    const [within, beyond] = [true, false].map((fits) =>
+      growing.filter(({ old }) => rows <= (old.reserve ?? old.shape[0]) === fits),
+    );
+    this.place(beyond.map(({ spec }) => ({ ...spec, reserve: rows })));
+    for (const { old, spec, places } of within) {
+      const [from, to] = [old, spec].map(({ dtype, shape }) => bytesOf(dtype, shape));
+      for (const { shard, parts } of places) this.shards[shard].use(parts[0], from, to);
+      this.directory.leaves[spec.name] = { spec, places: [...places] };
+    }
+  }
+
+  /** How many rows states could have; see Backend.room. */
+  room(states: readonly LeafSpec[], scratch: number): Room {
+    const placed = states.map(({ name }) => this.directory.leaves[name]?.spec);
+    const least = (rows: (spec: LeafSpec) => number): number =>
+      Math.min(...placed.map((spec) => (spec === undefined ? 0 : rows(spec))));
+    const usable = least(({ shape }) => shape[0]);
+    const bytes = states.reduce((sum, spec) => sum + rowBytes(spec), 0);
+    let reserve = least((spec) => spec.reserve ?? spec.shape[0]);
+    if (reserve === usable) {
+      const most = usable + Math.floor(this.#budget.most / bytes);
+      reserve = Math.max(reserve, Math.min(most, this.#rowsThatFit(states, scratch)));
+    }
+    return { reserve, now: Math.min(reserve, usable + Math.floor(this.#budget.free / bytes)) };
   }
 
   leaf(name: string): { spec: LeafSpec; places: readonly Place[] } {
@@ -111,11 +167,8 @@ export class ShardedMemory {
   }
 
   /** Whether a file is mapped where a leaf lies. */
-  isMapped({ shard, parts }: Place): boolean {
-    return this.directory.mapped.some(
-      (block) =>
-        block.shard === shard && parts[0] >= block.offset && parts[0] < block.offset + block.bytes,
-    );
+  isMapped(place: Place): boolean {
+    return this.#files.has(place);
   }
 
   /** The bytes of each part of a leaf at one of its places. */
@@ -125,62 +178,47 @@ export class ShardedMemory {
     );
   }
 
-  /** The address from which a program may use `bytes` of a shard while it runs; grows to the largest that was asked for. */
-  arena(shard: number, bytes: number): number {
-    this.#need(shard);
-    this.#arenas[shard] = this.#grown(shard, "scratch", this.#arenas[shard], bytes);
-    return this.#arenas[shard].offset;
+  /** The shard of that number, which is made when it is the next one. */
+  shard(index: number): Shard {
+    while (this.shards.length <= index) this.#addShard();
+    return this.shards[index];
   }
 
-  /** Makes sure that each thread has `bytes` of its own in a shard. */
-  threadScratch(shard: number, bytes: number): void {
-    this.#need(shard);
-    const { threads } = this.#options;
-    const all = this.#grown(shard, "the threads' scratch", this.#scratch[shard], bytes * threads);
-    this.#scratch[shard] = all;
-    this.shards[shard]
-      .words(SCRATCH, 2)
-      .set([all.offset, Math.floor(all.bytes / threads / 64) * 64]);
-  }
-
-  /** Makes sure that a shard has claim lines for that many ops. Old ones are never used for anything else: see executor.ts. */
-  claimLines(shard: number, ops: number): void {
-    this.#need(shard);
-    if (ops <= (this.#lines[shard] ?? 0)) return;
-    const lines = Math.max(ops, 2 * (this.#lines[shard] ?? 256));
-    const offset = this.allocate(shard, lines * LINE_BYTES, "the claim lines");
-    this.shards[shard].words(offset, (lines * LINE_BYTES) / 4).fill(-1);
-    this.shards[shard].words(LINES, 2).set([offset, 0]);
-    this.#lines[shard] = lines;
-  }
-
-  /** Memory for a program in a shard. @throws MemoryError */
-  allocate(shard: number, bytes: number, what: string): number {
-    this.#need(shard);
-    const offset = this.shards[shard].allocate(bytes);
+  /**
+   * Memory in a shard. When addresses run out, states give back those that they have reserved and do not use.
+   * @param replaced a block that is given up for it; it stays when there is no room
+   * @throws MemoryError
+   */
+  allocate(shard: number, bytes: number, what: string, use: Use = {}, replaced?: Block): number {
+    const memory = this.shard(shard);
+    const attempt = (): number | undefined => {
+      if (replaced !== undefined) memory.free(replaced.offset);
+      const offset = memory.allocate(bytes, use);
+      if (offset === undefined && replaced !== undefined)
+        memory.claim(replaced.offset, replaced.bytes);
+      return offset;
+    };
+    const offset = attempt() ?? (this.#giveBackReserves(shard, bytes) ? attempt() : undefined);
     if (offset !== undefined) return offset;
-    const { unused } = this.shards[shard];
+    const { unused } = memory;
     const why =
       unused < bytes
-        ? `it has ${show(unused)} of ${show(SHARD_LIMIT)} left`
-        : `the system gives no piece of that size, though ${show(unused)} of ${show(SHARD_LIMIT)} addresses are free`;
+        ? `it has ${showBytes(unused)} of ${showBytes(SHARD_LIMIT)} left`
+        : `the system gives no piece of that size, though ${showBytes(unused)} of ${showBytes(SHARD_LIMIT)} addresses are free`;
     throw new MemoryError(
-      `${what} needs ${show(bytes)} in memory ${shard}, but ${why}; ` +
+      `${what} needs ${showBytes(bytes)} in memory ${shard}, but ${why}; ` +
         "use a smaller batch, a shorter max_length or fewer pages, or close other programs",
     );
   }
 
+  /** Bytes in use, without what is only reserved. */
   usage(): { weights: number; states: number; scratch: number } {
     const leaves = Object.values(this.directory.leaves);
     const sum = (kind: string): number =>
       leaves
         .filter(({ spec }) => spec.kind === kind)
         .reduce((n, { spec, places }) => n + places.length * bytesOf(spec.dtype, spec.shape), 0);
-    const scratch = [...this.#arenas, ...this.#scratch].reduce(
-      (n, block) => n + (block?.bytes ?? 0),
-      0,
-    );
-    return { weights: sum("weight"), states: sum("state"), scratch };
+    return { weights: sum("weight"), states: sum("state"), scratch: this.scratch.bytes };
   }
 
   #isPlaced(spec: LeafSpec): boolean {
@@ -190,6 +228,44 @@ export class ShardedMemory {
       known.dtype === spec.dtype &&
       String(known.shape) === String(spec.shape)
     );
+  }
+
+  /** Rows for which each shard has addresses behind what it holds now; it keeps some for scratch, at most half of them. */
+  #rowsThatFit(states: readonly LeafSpec[], scratch: number): number {
+    const kept = HEADROOM + scratch * (1 + PACKED);
+    const regions = this.#assignRegions(states);
+    const sizes: number[] = [];
+    for (const spec of states) {
+      for (const shard of shardsOf(spec, regions))
+        sizes[shard] = (sizes[shard] ?? 0) + rowBytes(spec);
+    }
+    const rows = sizes.map((bytes, shard) => {
+      const free = SHARD_LIMIT - (this.shards[shard]?.end ?? HEAP) - 64 * states.length;
+      return Math.max(0, Math.floor(Math.max(free / 2, free - kept) / bytes));
+    });
+    return Math.min(...Object.values(rows));
+  }
+
+  /**
+   * Moves the states of a shard to where they just fit, so that what they have reserved beyond is free.
+   * @returns whether that may make room for `bytes`; otherwise nothing moves
+   */
+  #giveBackReserves(shard: number, bytes: number): boolean {
+    const unused = ({ spec }: { spec: LeafSpec }): number =>
+      reservedBytes(spec) - bytesOf(spec.dtype, spec.shape);
+    const reserving = Object.values(this.directory.leaves).filter(
+      (leaf) => leaf.places[0].shard === shard && unused(leaf) > 0,
+    );
+    const spare = reserving.reduce((sum, leaf) => sum + unused(leaf), 0);
+    if (spare === 0 || this.shards[shard].unused + spare < bytes) return false;
+    for (const { spec } of reserving) {
+      const exact = { ...spec, reserve: undefined };
+      const offset = this.shards[shard].allocate(reservedBytes(exact));
+      if (offset === undefined) break;
+      this.#replace(exact, [{ shard, parts: addressesOf(exact, offset) }]);
+      this.epoch++;
+    }
+    return true;
   }
 
   /** Regions in their order, each whole, a new shard when the weights of one are enough. */
@@ -225,62 +301,11 @@ export class ShardedMemory {
         .filter(({ spec }) => spec.kind === kind)
         .reduce((n, w) => n + w.bytes * w.shards.length, 0);
     const [weights, states] = [sum("weight"), sum("state")];
-    this.#checkFree(
+    const parts = `weights ${showBytes(weights)}, states ${showBytes(states)}`;
+    this.#budget.check(
       weights + states,
-      `placing ${wanted.length} tensors needs ${show(weights + states)} (weights ${show(weights)}, states ${show(states)})`,
+      `placing ${wanted.length} tensors needs ${showBytes(weights + states)} (${parts})`,
     );
-  }
-
-  /** @throws MemoryError less than `bytes` may still be taken; `need` says what for */
-  #checkFree(bytes: number, need: string): void {
-    const { memoryLimit } = this.#options;
-    const used = this.usage();
-    const taken = used.weights + used.states + used.scratch;
-    const free = memoryLimit === undefined ? availableBytes() : memoryLimit - taken;
-    if (bytes <= free) return;
-    const limit =
-      memoryLimit === undefined
-        ? `${show(free)} are available on this machine`
-        : `the limit of ${show(memoryLimit)} less ${show(taken)} in use leaves ${show(Math.max(0, free))}`;
-    throw new MemoryError(
-      `${need}, but ${limit}; use a smaller dtype, a shorter max_length or a smaller batch`,
-    );
-  }
-
-  /** Maps the files of leaves that may be; where the system refuses, or has no room, they are placed like others. */
-  #mapFiles(wanted: readonly Wanted[]): Map<string, Place> {
-    const { native } = this.#options;
-    const places = new Map<string, Place>();
-    for (const { shard, path, from, bytes, leaves } of native ? fileSpans(wanted) : []) {
-      this.#need(shard);
-      const begin = from - (from % MAP_UNIT);
-      const length = Math.ceil((from + bytes - begin) / MAP_UNIT) * MAP_UNIT;
-      const block = this.shards[shard].allocate(length + LARGE_PAGE);
-      if (native === undefined || block === undefined) continue;
-      const { buffer } = this.shards[shard].memory;
-      const phase = begin - native.largePagePhase(buffer); // large pages of the file fall on large pages of the memory
-      const offset = Math.ceil((block - phase) / LARGE_PAGE) * LARGE_PAGE + phase;
-      if (!native.mapFile(buffer, offset, path, begin, length)) {
-        this.shards[shard].free(block);
-        continue;
-      }
-      this.directory.mapped.push({ shard, offset: block, bytes: length + LARGE_PAGE });
-      for (const { name, file } of leaves) {
-        const parts = file?.parts.map((part) =>
-          "known" in part ? this.#keep(shard, part.known) : offset + part.offset - begin,
-        );
-        places.set(name, { shard, parts: parts ?? [] });
-      }
-    }
-    return places;
-  }
-
-  /** Bytes that stay beside what is mapped. @throws MemoryError */
-  #keep(shard: number, bytes: Uint8Array): number {
-    const offset = this.allocate(shard, bytes.length, "a table of scales");
-    this.directory.mapped.push({ shard, offset, bytes: bytes.length });
-    this.shards[shard].bytes(offset, bytes.length).set(bytes);
-    return offset;
   }
 
   /** All or nothing. */
@@ -289,9 +314,10 @@ export class ShardedMemory {
     try {
       return wanted.map(({ spec, bytes, shards }) =>
         shards.map((shard) => {
-          const there = mapped.get(spec.name);
-          if (there !== undefined) return there;
-          const offset = this.allocate(shard, bytes, `${spec.kind} ${spec.name}`);
+          const known = mapped.get(spec.name);
+          if (known !== undefined) return known;
+          const what = `${spec.kind} ${spec.name}`;
+          const offset = this.allocate(shard, reservedBytes(spec), what, { usable: bytes });
           const place = { shard, parts: addressesOf(spec, offset) };
           done.push(place);
           return place;
@@ -318,24 +344,6 @@ export class ShardedMemory {
     this.directory.leaves[spec.name] = { spec, places };
   }
 
-  #grown(
-    shard: number,
-    what: string,
-    block: { offset: number; bytes: number } | undefined,
-    bytes: number,
-  ): { offset: number; bytes: number } {
-    if (block !== undefined && block.bytes >= bytes) return block;
-    this.#checkFree(bytes - (block?.bytes ?? 0), `${what} of a program needs ${show(bytes)}`);
-    const offset = this.allocate(shard, bytes, what);
-    if (block !== undefined) this.shards[shard].free(block.offset);
-    this.epoch++;
-    return { offset, bytes };
-  }
-
-  #need(shard: number): void {
-    while (this.shards.length <= shard) this.#addShard();
-  }
-
   #addShard(memory?: WebAssembly.Memory): void {
     const shard = new Shard(this.#options.shared, memory, this.#options.native);
     shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
@@ -344,27 +352,8 @@ export class ShardedMemory {
   }
 }
 
-/** Bytes of each part of a tensor. */
-function partsOf(dtype: DType, shape: Shape): readonly number[] {
-  if (dtype === "i32") return [elements(shape) * 4];
-  return partBytes(dtype, shape);
-}
-
-/** Bytes that a tensor takes: its parts one after the other, each at a multiple of 64. */
-export function bytesOf(dtype: DType, shape: Shape): number {
-  const parts = partsOf(dtype, shape);
-  return parts.slice(0, -1).reduce((sum, bytes) => sum + align(bytes), 0) + (parts.at(-1) ?? 0);
-}
-
-function addressesOf({ dtype, shape }: LeafSpec, offset: number): number[] {
-  let end = offset;
-  return partsOf(dtype, shape).map((bytes) => {
-    const begin = end;
-    end += align(bytes);
-    return begin;
-  });
-}
-
-function show(bytes: number): string {
-  return bytes >= 1e8 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(2)} MB`;
+/** The shards in which a leaf is to lie. */
+function shardsOf(spec: LeafSpec, regions: ReadonlyMap<string, number>): number[] {
+  const shards = spec.regions.map((region) => regions.get(region) ?? 0);
+  return [...new Set(shards.length > 0 ? shards : [0])];
 }

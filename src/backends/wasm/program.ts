@@ -1,5 +1,6 @@
-// A plan made ready: words in the memory of each shard, linked to where leaves, slots and inputs lie. Linked again when
-// something moved. A run writes the inputs, runs segment after segment, and copies what crosses between them.
+// A plan made ready: words in the memory of each shard, encoded once, and linked to where leaves, slots and inputs lie; linked
+// again when something moved. A replay writes the inputs, runs segment after segment, copies what crosses between them, and
+// copies the outputs out.
 
 import { EngineError } from "../../errors.ts";
 import {
@@ -22,11 +23,20 @@ import { type Layout, layOut, type Segment } from "./layout.ts";
 import type { ShardedMemory } from "./memory.ts";
 import type { Team } from "./threads.ts";
 
+/** Where a program's ops need the address of a tensor's part. */
+type Reference = { readonly tensor: Tensor; readonly part: number };
+
+/** Stands for an address until the program is linked: no word of an op is as large. Reference n is this + n. */
+const REFERENCE = 2 ** 32;
+
 export class WasmProgram implements Program {
   readonly #plan: Plan;
   readonly #memory: ShardedMemory;
   readonly #team: Team;
   readonly #layout: Layout;
+  /** Per segment: its ops; addresses are references. */
+  readonly #ops: readonly Encoded[][];
+  readonly #references: Reference[] = [];
   /** Per segment: where its program lies in its shard. */
   readonly #programs: number[];
   /** Per shard: offsets from the arena's start, by tensor id. */
@@ -34,7 +44,6 @@ export class WasmProgram implements Program {
   readonly #arenaBytes: number[];
   #arenas: number[] = [];
   #epoch = -1;
-  #live: LiveCounts = { rows: 0, wanted: 0 };
 
   constructor(plan: Plan, memory: ShardedMemory, team: Team) {
     plan = lower(plan);
@@ -50,7 +59,12 @@ export class WasmProgram implements Program {
     const arenas = arenasOf(plan, this.#layout);
     this.#offsets = arenas.map(({ offsets }) => offsets);
     this.#arenaBytes = arenas.map(({ bytes }) => bytes);
-    this.#encodeAll(); // an op without a kernel is refused before memory is taken
+    // An op without a kernel is refused here, before memory is taken.
+    this.#ops = this.#layout.segments.map(({ nodes }) =>
+      nodes.map((node) =>
+        encode(node, (tensor, part = 0) => REFERENCE + this.#references.push({ tensor, part }) - 1),
+      ),
+    );
     this.#programs = this.#layout.segments.map(({ shard, nodes }) =>
       memory.allocate(shard, programBytes(nodes.length), "a program"),
     );
@@ -62,22 +76,26 @@ export class WasmProgram implements Program {
     }
   }
 
-  async run(inputs: Readonly<Record<string, InputData>>, live: LiveCounts): Promise<void> {
+  /** Computes at once: the promise is settled when it is returned. */
+  async submit(
+    inputs: Readonly<Record<string, InputData>>,
+    live: LiveCounts,
+    outputs: readonly number[],
+  ): Promise<Float32Array[]> {
     if (this.#epoch !== this.#memory.epoch) this.#link();
-    this.#live = live;
     this.#writeInputs(inputs, live);
     const memories = this.#memory.shards.map(({ memory }) => memory);
     for (const [i, segment] of this.#layout.segments.entries()) {
       const { shard, nodes } = segment;
-      this.#copyIn(segment);
+      this.#copyIn(segment, live);
       this.#memory.shards[shard].words(LIVE, 2).set([live.rows, live.wanted]);
       this.#team.run(memories, shard, this.#programs[i], (op) => nodes[op]?.op.name ?? `op ${op}`);
     }
+    return outputs.map((index) => this.#read(this.#plan.outputs[index], live));
   }
 
-  async read(index: number): Promise<Float32Array> {
-    const t = this.#plan.outputs[index];
-    const length = elements(liveShape(t, this.#live));
+  #read(t: Tensor, live: LiveCounts): Float32Array {
+    const length = elements(liveShape(t, live));
     const { shard, offset } = this.#find(t);
     const result = new Float32Array(length);
     if (t.dtype === "i32") result.set(this.#memory.shards[shard].words(offset, length));
@@ -92,23 +110,15 @@ export class WasmProgram implements Program {
   }
 
   #link(): void {
-    const encoded = this.#encodeAll();
+    const { scratch } = this.#memory;
     for (const [i, { shard }] of this.#layout.segments.entries()) {
-      this.#memory.threadScratch(
-        shard,
-        Math.max(64, ...encoded[i].map(({ scratch }) => align(scratch))),
-      );
-      this.#memory.claimLines(shard, encoded[i].length);
+      const needs = this.#ops[i].map((op) => align(op.scratch));
+      scratch.threads(shard, Math.max(64, ...needs));
+      scratch.claimLines(shard, needs.length);
     }
-    this.#arenas = this.#arenaBytes.map((bytes, shard) => this.#memory.arena(shard, bytes));
+    this.#arenas = this.#arenaBytes.map((bytes, shard) => scratch.arena(shard, bytes));
     this.#epoch = this.#memory.epoch;
-    this.#encodeAll().forEach((ops, i) => this.#writeProgram(ops, i));
-  }
-
-  #encodeAll(): Encoded[][] {
-    return this.#layout.segments.map(({ shard, nodes }) =>
-      nodes.map((node) => encode(node, (t, part) => this.#address(t, shard, part))),
-    );
+    this.#ops.forEach((ops, i) => this.#writeProgram(ops, i));
   }
 
   #writeProgram(ops: readonly Encoded[], i: number): void {
@@ -129,8 +139,17 @@ export class WasmProgram implements Program {
         rows.shape[0] ?? 1,
       ];
       words.set(head, PROGRAM_HEADER / 4 + (n * OP_BYTES) / 4);
-      words.set(args, PROGRAM_HEADER / 4 + (n * OP_BYTES) / 4 + ARGS_WORD);
+      words.set(
+        args.map((word) => this.#linked(word, shard)),
+        PROGRAM_HEADER / 4 + (n * OP_BYTES) / 4 + ARGS_WORD,
+      );
     }
+  }
+
+  /** The word as it is, or the address that it stands for. */
+  #linked(word: number, shard: number): number {
+    const reference = this.#references[word - REFERENCE];
+    return reference === undefined ? word : this.#address(reference.tensor, shard, reference.part);
   }
 
   #address(t: Tensor, shard: number, part = 0): number {
@@ -181,9 +200,9 @@ export class WasmProgram implements Program {
     }
   }
 
-  #copyIn({ shard, copies }: Segment): void {
+  #copyIn({ shard, copies }: Segment, live: LiveCounts): void {
     for (const { tensor, from } of copies) {
-      const bytes = elements(liveShape(tensor, this.#live)) * 4;
+      const bytes = elements(liveShape(tensor, live)) * 4;
       const source = this.#memory.shards[from].bytes(this.#address(tensor, from), bytes);
       this.#memory.shards[shard].bytes(this.#address(tensor, shard), bytes).set(source);
     }

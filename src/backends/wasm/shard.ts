@@ -1,6 +1,6 @@
 // One WASM memory of up to 4 GiB, and a first-fit allocator over it. Knows nothing of what is kept there.
 
-import type { NativeMemory } from "#platform";
+import { LARGE_PAGE, MAP_UNIT, type NativeMemory } from "#platform";
 import { MemoryError } from "../../errors.ts";
 import { align } from "./header.ts";
 import { HEAP } from "./kernels/header.ts";
@@ -12,12 +12,26 @@ export const SHARD_LIMIT: number = 65536 * PAGE;
 /** From here on, large pages are asked for. */
 const LARGE = 32 * 2 ** 20;
 
-type Block = { offset: number; bytes: number };
+export type Block = { readonly offset: number; readonly bytes: number };
+
+/** How a block will be used. */
+export type Use = {
+  /** Bytes at its beginning that will be used; the others are addresses, which take no memory until `use`. Default: all. */
+  readonly usable?: number;
+  /** Whether what is usable must be zero. Default true. */
+  readonly zero?: boolean;
+};
+
+/** What is taken. */
+type Taken = Block & {
+  /** From here on, memory has never been used: it is zero. */
+  readonly touched: number;
+};
 
 export class Shard {
   readonly memory: WebAssembly.Memory;
-  /** What is taken, by offset. */
-  readonly #blocks: Block[] = [];
+  /** By offset. */
+  readonly #blocks: Taken[] = [];
   /** Beyond it, memory has never been used: it is zero. */
   #touched = HEAP;
 
@@ -30,8 +44,8 @@ export class Shard {
     if (memory !== undefined) this.#touched = memory.buffer.byteLength;
   }
 
-  /** Offset of `bytes` zeros at a multiple of 64, or undefined when they do not fit or the system gives no more memory. */
-  allocate(bytes: number): number | undefined {
+  /** Offset of `bytes` at a multiple of 64, or undefined when they do not fit or the system gives no more memory. */
+  allocate(bytes: number, { usable = bytes, zero = true }: Use = {}): number | undefined {
     const size = align(Math.max(bytes, 1));
     let offset = HEAP;
     let at = 0;
@@ -40,23 +54,45 @@ export class Shard {
       if (next - offset >= size) break;
       offset = next + length;
     }
-    if (!this.#reach(offset + size)) return undefined;
-    this.#blocks.splice(at, 0, { offset, bytes: size });
-    const used = Math.min(offset + size, this.#touched) - offset;
-    if (used > 0) this.bytes(offset, used).fill(0);
+    const isWhole = usable === bytes;
+    if (!this.#reach(offset + size, isWhole)) return undefined;
+    const touched = Math.min(offset + size, this.#touched);
+    this.#blocks.splice(at, 0, { offset, bytes: size, touched });
     this.#touched = Math.max(this.#touched, offset + size);
+    if (!isWhole) this.use(offset, 0, usable);
+    else if (zero) this.#clear(offset, touched);
     return offset;
+  }
+
+  /**
+   * Makes bytes [from, to) of a block usable: they are zero. Large pages are asked for when another 2 MiB of the block can be
+   * used, and up to there only: in a block that has them, the first byte written takes 2 MiB at once.
+   */
+  use(offset: number, from: number, to: number): void {
+    const block = this.#blocks.find((taken) => taken.offset === offset);
+    this.#clear(offset + from, Math.min(offset + to, block?.touched ?? offset));
+    if (Math.floor(from / LARGE_PAGE) === Math.floor(to / LARGE_PAGE)) return;
+    const begin = Math.ceil(offset / MAP_UNIT) * MAP_UNIT;
+    const end = Math.floor((offset + to) / MAP_UNIT) * MAP_UNIT;
+    this.#native?.useLargePages(this.memory.buffer, begin, end);
   }
 
   /** Takes what is kept at `offset` since before this object was made. */
   claim(offset: number, bytes: number): void {
-    this.#blocks.push({ offset, bytes: align(Math.max(bytes, 1)) });
+    const size = align(Math.max(bytes, 1));
+    this.#blocks.push({ offset, bytes: size, touched: offset + size });
     this.#blocks.sort((a, b) => a.offset - b.offset);
   }
 
   free(offset: number): void {
     const at = this.#blocks.findIndex((block) => block.offset === offset);
     if (at >= 0) this.#blocks.splice(at, 1);
+  }
+
+  /** Where the last block ends. */
+  get end(): number {
+    const last = this.#blocks.at(-1);
+    return last === undefined ? HEAP : last.offset + last.bytes;
   }
 
   /** Bytes that are not taken, of the 4 GiB. */
@@ -77,14 +113,18 @@ export class Shard {
     return new Float32Array(this.memory.buffer, offset, length);
   }
 
-  #reach(end: number): boolean {
+  #clear(from: number, to: number): void {
+    if (to > from) this.bytes(from, to - from).fill(0);
+  }
+
+  #reach(end: number, large: boolean): boolean {
     const { byteLength } = this.memory.buffer;
     const missing = end - byteLength;
     if (missing <= 0) return true;
     if (end > SHARD_LIMIT) return false;
     try {
       this.memory.grow(Math.ceil(missing / PAGE));
-      if (end >= LARGE) this.#native?.useLargePages(this.memory.buffer, byteLength);
+      if (large && end >= LARGE) this.#native?.useLargePages(this.memory.buffer, byteLength);
       return true;
     } catch {
       return false; // the system gives no more; the caller says so with the arithmetic

@@ -1,0 +1,45 @@
+// How many bytes leaves and scratch may take: the limit that the caller set, or what the system has. Knows not what they are for.
+
+import { availableBytes, machine } from "#platform";
+import { MemoryError } from "../../errors.ts";
+
+export class Budget {
+  readonly #limit: number | undefined;
+  readonly #taken: () => number;
+
+  /**
+   * @param limit bytes; not given: what the system has available
+   * @param taken bytes that are in use now
+   */
+  constructor(limit: number | undefined, taken: () => number) {
+    this.#limit = limit;
+    this.#taken = taken;
+  }
+
+  /** Bytes that may still be taken now. */
+  get free(): number {
+    return Math.max(0, this.#limit === undefined ? availableBytes() : this.#limit - this.#taken());
+  }
+
+  /** Bytes that may ever be taken beside what is in use now. */
+  get most(): number {
+    return this.#limit === undefined ? machine().memory.total : this.free;
+  }
+
+  /** @throws MemoryError less than `bytes` may still be taken; `need` says what for */
+  check(bytes: number, need: string): void {
+    const { free } = this;
+    if (bytes <= free) return;
+    const limit =
+      this.#limit === undefined
+        ? `${showBytes(free)} are available on this machine`
+        : `the limit of ${showBytes(this.#limit)} less ${showBytes(this.#taken())} in use leaves ${showBytes(free)}`;
+    throw new MemoryError(
+      `${need}, but ${limit}; use a smaller dtype, a shorter max_length or a smaller batch`,
+    );
+  }
+}
+
+export function showBytes(bytes: number): string {
+  return bytes >= 1e8 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(2)} MB`;
+}
