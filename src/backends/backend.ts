@@ -34,7 +34,7 @@ export type FilePart =
 export type Room = {
   /** For which the backend has addresses: those that the states have reserved, or could reserve now. */
   readonly reserve: number;
-  /** For which there is memory now: those that the states have, and what fits into free memory. At most `reserve`. */
+  /** For which there is memory now: those that the states have, and what fits into free memory beside scratch. At most `reserve`. */
   readonly now: number;
 };
 
@@ -84,7 +84,7 @@ export interface Backend {
   grow(names: readonly string[], rows: number): Promise<void>;
   /**
    * How many rows each of those states could have; they may be placed already, or not yet.
-   * @param scratch bytes of computed tensors in the largest step that is usual: states do not reserve what it needs
+   * @param scratch bytes of computed tensors in the largest step that is usual: states leave room for it
    */
   room(states: readonly LeafSpec[], scratch: number): Room;
   /**

@@ -21,6 +21,11 @@ export class Budget {
     return Math.max(0, this.#limit === undefined ? availableBytes() : this.#limit - this.#taken());
   }
 
+  /** Bytes that may be taken in all. */
+  get total(): number {
+    return this.#limit ?? machine().memory.total;
+  }
+
   /** Bytes that may ever be taken beside what is in use now. */
   get most(): number {
     return this.#limit === undefined ? machine().memory.total : this.free;

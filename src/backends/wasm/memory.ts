@@ -48,6 +48,9 @@ const SHARD_BYTES = 2 * 2 ** 30;
 const HEADROOM = 64 * 2 ** 20;
 const PACKED = 0.25;
 
+/** Of all memory, what states leave to the scratch of programs at most. */
+const SCRATCH_SHARE = 1 / 8;
+
 export class ShardedMemory {
   readonly shards: Shard[] = [];
   readonly directory: Directory;
@@ -148,7 +151,10 @@ export class ShardedMemory {
       const most = usable + Math.floor(this.#budget.most / bytes);
       reserve = Math.max(reserve, Math.min(most, this.#rowsThatFit(states, scratch)));
     }
-    return { reserve, now: Math.min(reserve, usable + Math.floor(this.#budget.free / bytes)) };
+    // The scratch of steps still to come gets its part of the memory, too.
+    const kept = Math.min(scratch, this.#budget.total * SCRATCH_SHARE) - this.scratch.bytes;
+    const free = Math.max(0, this.#budget.free - Math.max(0, kept));
+    return { reserve, now: Math.min(reserve, usable + Math.floor(free / bytes)) };
   }
 
   leaf(name: string): { spec: LeafSpec; places: readonly Place[] } {
