@@ -1,12 +1,13 @@
 // What each way to keep the weights costs on the embedded model and the 160 validation stories: perplexity, and the KL divergence
-// and agreement of the predictions with float32's, beside the size. Writes bench/results/quality.json.
+// and agreement of the predictions with float32's, beside the size. The stories are in ../shared (or $MISTRAL_SHARED) only.
+// Writes bench/results/quality.json.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { AutoModelForCausalLM, AutoTokenizer, env, klDivergence } from "../src/index.ts";
 import type { LoadOptions } from "../src/index.ts";
-import { shared } from "../test/shared.ts";
+import { wholeShared } from "../test/shared.ts";
 import { stories } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { keptAs } from "./methods.ts";
@@ -80,7 +81,7 @@ async function main(): Promise<void> {
   env.wasm.revectorize = true;
   const machine = thisMachine();
   const tokenizer = await AutoTokenizer.from_pretrained(stories);
-  const texts = readFileSync(shared("stories/data/validation.jsonl"), "utf8")
+  const texts = readFileSync(wholeShared("stories/data/validation.jsonl"), "utf8")
     .trim()
     .split("\n")
     .slice(0, Number(flags.stories))

@@ -1,12 +1,13 @@
 // Tokenizer speed beside Rust `tokenizers` (PyPI), one thread each, in turns in one run: 1 MB of mixed text that hardly
 // repeats itself, whole and as documents. Both must give the same ids. Every turn of ours begins with a new tokenizer, so
 // with no remembered chunks ("again" has them). Writes bench/results/tokenizer.json. First: bash bench/setup.sh
+// The stories in the text are in ../shared (or $MISTRAL_SHARED) only.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AutoTokenizer } from "../src/api/auto-tokenizer.ts";
-import { shared, sharedJson } from "../test/shared.ts";
+import { shared, sharedJson, wholeShared } from "../test/shared.ts";
 import { thisMachine } from "./machine.ts";
 import { summarize } from "./statistics.ts";
 
@@ -33,7 +34,7 @@ function mixedDocuments(): string[] {
     let total = 0;
     return texts.filter((text) => (total += size(text)) <= bytes);
   };
-  const stories = readFileSync(shared("stories/data/train.jsonl"), "utf8")
+  const stories = readFileSync(wholeShared("stories/data/train.jsonl"), "utf8")
     .slice(0, 600_000)
     .split("\n");
   const told = stories

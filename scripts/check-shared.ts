@@ -1,9 +1,9 @@
-// Before the tests: one line, and no run, when the reference data that they read is not there.
+// Before `npm run test:full`: one line, and no run, when the whole reference data is not there.
 
-import { shared } from "../test/shared.ts";
+import { wholeShared } from "../test/shared.ts";
 
 try {
-  shared("goldens");
+  wholeShared("goldens");
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

@@ -1,15 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as errors from "../src/errors.ts";
 import type { Op } from "../src/graph/graph.ts";
 import { bare, importsOf, rules, type SourceFile } from "./architecture-rules.ts";
+import { readShared } from "./shared.ts";
 
 const root = join(import.meta.dirname, "..");
-const BINARY = /\.(safetensors|wasm|png|ico|model|onnx|tgz)$/;
+const BINARY = /\.(safetensors|gguf|wasm|png|ico|model|onnx|tgz)(\.br)?$/;
 
-/** Files that git tracks, or would: new ones count before they are committed. */
+/** Files that git tracks, or would: new ones count before they are committed. Compressed JSON is read as JSON. */
 const files: SourceFile[] = execFileSync(
   "git",
   ["-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -17,13 +18,14 @@ const files: SourceFile[] = execFileSync(
 )
   .split("\0")
   .filter((path) => path !== "" && existsSync(join(root, path)) && !BINARY.test(path))
-  .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
+  .map((path) => ({ path, text: readShared(join(root, path.replace(/\.br$/, ""))).toString() }));
 
 test("the repository's files are there to be judged", () => {
   const paths = files.map(({ path }) => path);
   expect(paths).toContain("src/models/mistral.ts");
   expect(paths).toContain("package-lock.json");
   expect(paths).toContain("test/architecture-rules.ts");
+  expect(paths).toContain("test/goldens/tokenization/tiny.json.br");
 });
 
 describe.each(rules.map((rule) => [rule.name, rule] as const))("%s", (_, rule) => {

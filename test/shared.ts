@@ -1,18 +1,42 @@
-// Where the reference data lies: ../shared beside the project, or $MISTRAL_SHARED. Read in place, never copied.
+// Where reference data lies: in test/goldens of this project, or, with MISTRAL_FULL=1, the whole of it in ../shared or
+// $MISTRAL_SHARED. A path such as `goldens/models/base-f32` means the same in both. Knows nothing of what the files say.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
 
-const root = resolve(process.env.MISTRAL_SHARED ?? join(import.meta.dirname, "../../shared"));
+const carried = join(import.meta.dirname, "goldens");
+const whole = resolve(process.env.MISTRAL_SHARED ?? join(import.meta.dirname, "../../shared"));
 
-/** The absolute path of a file or folder of the reference data. @throws Error in one line when the data is not there */
+/**
+ * The absolute path of a file or folder of the reference data. Where test/goldens holds the file compressed, only
+ * `<path>.br` is there: `readShared`, `sharedJson` and `readSafetensors` read both.
+ */
 export function shared(path: string): string {
-  if (!existsSync(root))
-    throw new Error(`the tests need the reference data: put it at ${root} or set MISTRAL_SHARED`);
-  return join(root, path);
+  return process.env.MISTRAL_FULL
+    ? wholeShared(path)
+    : join(carried, path.replace(/^goldens\//, ""));
+}
+
+/** The same in the whole data, for what the project does not carry. @throws Error in one line when it is not there */
+export function wholeShared(path: string): string {
+  const found = join(whole, path);
+  if (!existsSync(found))
+    throw new Error(
+      `the whole reference data is to be read, and ${found} is not there: put it there, or set MISTRAL_SHARED to the folder that holds ${path}`,
+    );
+  return found;
+}
+
+/** The bytes of a file by its absolute path, or of `<path>.br`, decompressed, where only that is there. */
+export function readShared(path: string): Buffer {
+  const packed = `${path}.br`;
+  return existsSync(packed) && !existsSync(path)
+    ? brotliDecompressSync(readFileSync(packed))
+    : readFileSync(path);
 }
 
 /** A JSON file of the reference data. */
 export function sharedJson<T>(path: string): T {
-  return JSON.parse(readFileSync(shared(path), "utf8")) as T;
+  return JSON.parse(readShared(shared(path)).toString("utf8")) as T;
 }

@@ -1,0 +1,117 @@
+// Makes test/goldens, but for its README and generate/, out of the whole reference data in ../shared or $MISTRAL_SHARED:
+//   node scripts/make-goldens.ts
+// What no test reads is left out. No number is changed: each file has the bytes of the original, or some of its tensors.
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
+import { wholeShared } from "../test/shared.ts";
+
+const target = join(import.meta.dirname, "../test/goldens");
+const BY_HAND = ["README.md", "generate"];
+
+/** Files of the whole data that no test reads. */
+const LEFT_OUT = [
+  /^(README\.md|MANIFEST\.json)$/,
+  /^generate\//,
+  /^chat\/mistral-common\.json$/,
+  /^training\/adapter\//,
+];
+/** What tests read as a whole is compressed. What the code under test opens itself (models, tokenizers) lies as it is. */
+const COMPRESSED = /^tokenization\/.*\.json$|^(?!models\/).*\.safetensors$/;
+
+type Training = {
+  lora: { kind: string; adapter?: string; merged?: string }[];
+  adamw?: unknown;
+  dpo?: unknown;
+};
+/** Of training.safetensors: gradients of all weights, and two kinds of low-rank adapters before their first step. */
+const TRAINING_TENSORS = /^(grad|(lora|rslora)\.(weights|grad|logits))(\.|$)/;
+
+/** All files of test/goldens with their contents before compression, in the order of their paths. */
+export function carriedFiles(): Map<string, Buffer> {
+  const root = wholeShared("goldens");
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => statSync(join(root, path)).isFile())
+    .filter((path) => !LEFT_OUT.some((pattern) => pattern.test(path)))
+    .map((path) => [path, reduced(path, readFileSync(join(root, path)))] as const);
+  const story = "stories/model/golden.json";
+  files.push([story, readFileSync(wholeShared(story))]);
+  return new Map(files.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The size and hash of each file before compression: the text of MANIFEST.json. */
+export function manifestOf(files: ReadonlyMap<string, Buffer>): string {
+  const entries = [...files].map(([path, bytes]) => [
+    path,
+    { bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") },
+  ]);
+  return `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`;
+}
+
+function reduced(path: string, bytes: Buffer): Buffer {
+  if (path === "training/training.json") return reducedTraining(bytes);
+  if (path === "training/training.safetensors") return someTensors(bytes, TRAINING_TENSORS);
+  return bytes;
+}
+
+/** Without optimiser steps, preferences and quantised adapters, and without the names of tensors that are left out. */
+function reducedTraining(bytes: Buffer): Buffer {
+  const { adamw: _adamw, dpo: _dpo, ...rest } = JSON.parse(bytes.toString("utf8")) as Training;
+  const lora = rest.lora
+    .filter(({ kind }) => kind !== "qlora")
+    .map(({ adapter: _adapter, merged: _merged, ...kept }) => kept);
+  return Buffer.from(`${JSON.stringify({ ...rest, lora })}\n`);
+}
+
+/** A safetensors file with those of its tensors whose names match. */
+function someTensors(file: Buffer, wanted: RegExp): Buffer {
+  const begin = 8 + Number(file.readBigUInt64LE(0));
+  const all = JSON.parse(file.toString("utf8", 8, begin)) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >;
+  const header: Record<string, object> = {};
+  const data: Buffer[] = [];
+  let end = 0;
+  for (const [name, tensor] of Object.entries(all)) {
+    if (!wanted.test(name)) continue;
+    const [from, to] = tensor.data_offsets;
+    header[name] = { ...tensor, data_offsets: [end, (end += to - from)] };
+    data.push(file.subarray(begin + from, begin + to));
+  }
+  const text = JSON.stringify(header);
+  const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  return Buffer.concat([length, padded, ...data]);
+}
+
+/** With a window of 16 MB, in which rows that repeat across a whole file are found. */
+function compressed(bytes: Buffer): Buffer {
+  return brotliCompressSync(bytes, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+      [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  });
+}
+
+function write(path: string, bytes: Buffer | string): number {
+  mkdirSync(dirname(join(target, path)), { recursive: true });
+  writeFileSync(join(target, path), bytes);
+  return bytes.length;
+}
+
+if (import.meta.main) {
+  const files = carriedFiles();
+  for (const name of readdirSync(target))
+    if (!BY_HAND.includes(name)) rmSync(join(target, name), { recursive: true });
+  let total = write("MANIFEST.json", manifestOf(files));
+  for (const [path, bytes] of files)
+    total += COMPRESSED.test(path) ? write(`${path}.br`, compressed(bytes)) : write(path, bytes);
+  process.stdout.write(`${files.size} files, ${(total / 1e6).toFixed(1)} MB\n`);
+}
