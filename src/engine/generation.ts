@@ -44,6 +44,7 @@ export class GenerationLoop {
   #nextId = 1;
   #active = false;
   #batch: RowBatch | undefined;
+  #mostRows = CHUNK;
   /** Resolves when something has happened that may let a sequence run. */
   #woken = Promise.withResolvers<void>();
 
@@ -129,6 +130,7 @@ export class GenerationLoop {
         this.#failed(error);
       }
     }
+    this.#mostRows = CHUNK;
     this.#active = false;
   }
 
@@ -138,10 +140,11 @@ export class GenerationLoop {
     for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
     this.#finishDone();
     await this.#env.room.make(this.#scheduler.demand);
-    const batch = this.#scheduler.next(
-      (decoding) => this.#share.rows(decoding),
-      this.#env.forwardRuns(),
-    );
+    const batch = this.#scheduler.next({
+      share: (decoding) => this.#share.rows(decoding),
+      rows: this.#mostRows,
+      othersGivePages: this.#env.forwardRuns(),
+    });
     if (batch === undefined) return undefined;
     this.#batch = batch;
     return {
@@ -287,8 +290,16 @@ export class GenerationLoop {
     }
   }
 
-  /** A step failed for good: the calls that had rows in it fail, the others go on. */
+  /**
+   * A step failed for good: the calls that had rows in it fail, the others go on. Where memory had no room for it, smaller steps run
+   * until all calls are over.
+   */
   #failed(error: unknown): void {
+    const rows = this.#batch?.rows ?? 0;
+    if (error instanceof MemoryError && rows > 1) {
+      this.#mostRows = Math.floor(rows / 2);
+      return;
+    }
     const ids = this.#batch?.sequences.map(({ id }) => id) ?? [];
     if (error instanceof MemoryError && typeof error.cause === "number") ids.push(error.cause);
     const involved = new Set(ids.map((id) => this.#sequences.get(id)?.running));

@@ -46,6 +46,16 @@ export type RowBatch = {
   readonly decoding: number;
 };
 
+/** What a step may take. */
+export type StepLimits = {
+  /** How many rows of prompts may run beside so many rows that decode. */
+  readonly share: (decoding: number) => number;
+  /** Rows in all. Default: as many as a step may ever have. */
+  readonly rows?: number;
+  /** Whether pages that no job holds will come back by themselves: then nothing fails for want of pages. Default false. */
+  readonly othersGivePages?: boolean;
+};
+
 type Entry = { readonly job: Job; running: boolean; lastStep: number };
 
 export class Scheduler {
@@ -109,15 +119,18 @@ export class Scheduler {
 
   /**
    * The rows of the next step, their columns reserved; undefined when nothing can run now.
-   * @param share how many rows of prompts may run beside so many rows that decode
-   * @param othersGivePages whether pages that no job holds will come back by themselves: then nothing fails for want of pages
    * @throws MemoryError pages that others hold leave no room for the first job: it has been taken out; `cause` is its id
    */
-  next(share: (decoding: number) => number, othersGivePages = false): RowBatch | undefined {
+  next({
+    share,
+    rows = this.#capacity,
+    othersGivePages = false,
+  }: StepLimits): RowBatch | undefined {
     if (this.#inFlight) {
       throw new EngineError("scheduler: the step before has been neither advanced nor dropped");
     }
-    const starved = [...this.#decode(), ...this.#prefill(share)];
+    const most = Math.min(rows, this.#capacity);
+    const starved = [...this.#decode(most), ...this.#prefill(most, share)];
     if (this.#batch.length === 0) {
       this.#underWay.clear();
       const [first] = starved.toSorted((a, b) => a.job.order - b.job.order);
@@ -179,16 +192,14 @@ export class Scheduler {
   }
 
   /** Rows of the sequences that decode. @returns those for which there are no pages */
-  #decode(): Entry[] {
+  #decode(most: number): Entry[] {
     const ready = this.#entries.filter(({ job, running }) => running && isReady(job));
     const decoding = ready.filter(({ job }) => isDecoding(job));
     // When there are more than a step takes: those that have waited longest.
-    const chosen = new Set(
-      decoding.toSorted((a, b) => a.lastStep - b.lastStep).slice(0, this.#capacity),
-    );
+    const chosen = new Set(decoding.toSorted((a, b) => a.lastStep - b.lastStep).slice(0, most));
     const starved: Entry[] = [];
     for (const entry of decoding) {
-      const room = this.#capacity - this.#rows;
+      const room = most - this.#rows;
       if (!chosen.has(entry) || !entry.running || room === 0) continue;
       const count = Math.min(pending(entry.job), room);
       if (this.#secure(entry, entry.job.pages.missingFor(count))) this.#reserve(entry, count, true);
@@ -198,9 +209,9 @@ export class Scheduler {
   }
 
   /** Chunks of prompts: of those that have begun, then of those that can be let in. @returns those for which there are no pages */
-  #prefill(share: (decoding: number) => number): Entry[] {
+  #prefill(most: number, share: StepLimits["share"]): Entry[] {
     const starved: Entry[] = [];
-    let room = Math.min(this.#capacity - this.#rows, share(this.#batch.length));
+    let room = Math.min(most - this.#rows, share(this.#batch.length));
     const chunk = (entry: Entry): void => {
       this.#adopt(entry.job);
       if (this.#isUnderWay(entry.job)) return;
@@ -213,7 +224,7 @@ export class Scheduler {
       if (room > 0 && entry.running && !isDecoding(entry.job)) chunk(entry);
     }
     for (const entry of ready) {
-      if (room === 0 || this.running >= this.#capacity) break;
+      if (room <= 0 || this.running >= this.#capacity) break;
       if (entry.running) continue;
       // Nobody overtakes one that must wait for pages: else a long one would wait for ever.
       if (!this.#admit(entry)) {

@@ -10,10 +10,11 @@ import {
   type RowBatch,
   type ScheduledRows,
   Scheduler,
+  type StepLimits,
 } from "../../src/generate/scheduler.ts";
 
 export const CAPACITY = 12;
-export const all = (): number => CAPACITY;
+export const all: StepLimits = { share: () => CAPACITY };
 
 /** A model for tests: the token that follows a text depends on all of it. */
 export const nextToken = (ids: readonly number[]): number =>

@@ -68,7 +68,10 @@ test("random schedules: every sequence makes the tokens that it makes alone, all
           else if (kind === "pause") story.paused = !story.paused;
           else if (kind === "giveBack") scheduler.giveBack(which % 4);
           else {
-            const batch = scheduler.next((decoding) => (decoding === 0 ? CAPACITY : share));
+            const batch = scheduler.next({
+              share: (decoding) => (decoding === 0 ? CAPACITY : share),
+              rows: 1 + (which % CAPACITY),
+            });
             if (batch === undefined) continue;
             world.check(batch);
             if (kind === "abortInFlight") abort(world.stories.get(batch.sequences[0].id));
@@ -134,8 +137,8 @@ const counting = (length: number, from = 0): number[] =>
   Array.from({ length }, (_, i) => (i + from) % 97);
 
 /** Steps as text: `id at+count`, with `!` when a token follows. */
-function shape(world: World, share = all): string[] | undefined {
-  const batch = world.scheduler.next(share);
+function shape(world: World, limits = all): string[] | undefined {
+  const batch = world.scheduler.next(limits);
   const text = batch?.sequences.map(
     ({ id, at, count, wanted }) => `${id} ${at}+${count}${"!".repeat(wanted)}`,
   );
@@ -153,9 +156,9 @@ test("a step mixes decode rows with chunks of prompts, which get their share", (
   world.add(story(1, ones(3)));
   world.add(story(2, counting(20)));
   expect(shape(world)).toEqual(["1 0+3!", "2 0+9"]);
-  expect(shape(world, () => 4)).toEqual(["1 3+1!", "2 9+4"]);
+  expect(shape(world, { share: () => 4 })).toEqual(["1 3+1!", "2 9+4"]);
   expect(shape(world)).toEqual(["1 4+1!", "2 13+7!"]);
-  expect(shape(world, () => 1)).toEqual(["1 5+1!", "2 20+1!"]);
+  expect(shape(world, { share: () => 1 })).toEqual(["1 5+1!", "2 20+1!"]);
 });
 
 describe("pages", () => {
@@ -225,7 +228,7 @@ describe("pages", () => {
     other.commit(32);
     world.add(new Story(world.pool, { id: 1, prompt: counting(60), length: 4 }));
     world.add(new Story(world.pool, { id: 2, prompt: counting(4), length: 2 }));
-    expect(world.scheduler.next(all, true)).toBeUndefined();
+    expect(world.scheduler.next({ ...all, othersGivePages: true })).toBeUndefined();
     let error: unknown;
     try {
       world.scheduler.next(all);
