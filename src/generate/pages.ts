@@ -19,8 +19,10 @@ export function pagesToTake(
   chunk: number,
 ): number {
   const all = Math.ceil(to / PAGE_COLUMNS) - Math.floor(from / PAGE_COLUMNS);
-  // W − 1 old columns and the chunk, starting anywhere in a page.
-  return window === null ? all : Math.min(all, Math.ceil((window + chunk) / PAGE_COLUMNS) + 1);
+  if (window === null) return all;
+  // W − 1 columns before the last full page; behind it up to 15 columns and the chunk, in pages that begin with it.
+  const before = Math.ceil((window - 1) / PAGE_COLUMNS);
+  return Math.min(all, before + Math.ceil((PAGE_COLUMNS - 1 + chunk) / PAGE_COLUMNS));
 }
 
 /** Entries P of a page table: a power of two that holds `pages` blocks in a row without a clash. */
@@ -186,7 +188,8 @@ export class SequencePages {
     this.#length += count;
     this.#cutTo(this.#length);
     this.#publish(before);
-    this.#releaseBefore(this.#firstSeenBlock(this.#length));
+    // Another sequence may go on from the last full page: what its first row sees stays, too.
+    this.#releaseBefore(this.#firstSeenBlock(this.#length - (this.#length % PAGE_COLUMNS)));
   }
 
   /** Takes back what `reserve` did since the last commit. */
