@@ -123,7 +123,7 @@ export class MistralConfig {
     }
     if (given.get("num_key_value_heads") === null)
       this.num_key_value_heads = this.num_attention_heads;
-    this.head_dim = headDim ?? Math.floor(this.hidden_size / this.num_attention_heads);
+    this.head_dim = headDim ?? headDimOf(this);
     this.dtype ??= (torchDtype as string | null | undefined) ?? null;
     if (typeof this.dtype === "string") this.dtype = this.dtype.replace(/^torch\./, "");
     this.rope_parameters = ropeParameters(rope, this);
@@ -257,4 +257,10 @@ function sorted(value: unknown): unknown {
   for (const key of Object.keys(value).toSorted())
     out[key] = sorted((value as Record<string, unknown>)[key]);
   return out;
+}
+
+/** What head_dim is when nobody says it. NaN for sizes that are no numbers: checkConfig names the size that is wrong. */
+function headDimOf({ hidden_size, num_attention_heads }: MistralConfig): number {
+  const isNumber = typeof hidden_size === "number" && typeof num_attention_heads === "number";
+  return isNumber ? Math.floor(hidden_size / num_attention_heads) : NaN;
 }

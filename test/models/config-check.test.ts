@@ -83,6 +83,10 @@ const wrong: [MistralConfigOptions, RegExp][] = [
   ],
   [{ pad_token_id: 0.5 }, /pad_token_id is 0.5/],
   [JSON.parse('{"vocab_size":"640"}') as MistralConfigOptions, /vocab_size is "640"/],
+  [
+    JSON.parse('{"hidden_size":{"toString":false}}') as MistralConfigOptions,
+    /hidden_size is \{"toString":false\}, expected a whole number/,
+  ],
   [JSON.parse('{"hidden_size":null}') as MistralConfigOptions, /hidden_size is null/],
   [
     JSON.parse('{"tie_word_embeddings":"yes"}') as MistralConfigOptions,
