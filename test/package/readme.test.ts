@@ -24,7 +24,7 @@ describe("every TypeScript snippet", () => {
   const snippets = blocks("ts");
 
   test("is found", () => {
-    expect(snippets).toHaveLength(8);
+    expect(snippets).toHaveLength(9);
     expect(blocks("py")).toHaveLength(5);
   });
 
