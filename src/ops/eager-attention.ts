@@ -2,6 +2,7 @@
 // Exists for `attn_implementation: "eager"` and `output_attentions`; memory grows with rows × columns.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { anyPool, f32, i32, optional } from "./dtypes.ts";
 import {
   type AttentionAttrs,
   checkPaged,
@@ -27,6 +28,8 @@ export const eagerAttention = (
 
 export const eagerAttentionOp: Op<EagerAttrs> = {
   name: "eager_attention",
+  takes: [f32, anyPool, anyPool, i32, i32, i32, optional(f32), optional(f32)],
+  gives: ["f32", "f32"],
 
   shapes(ins, attrs) {
     checkPaged("eager_attention", ins, attrs);

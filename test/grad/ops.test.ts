@@ -14,6 +14,7 @@ import { grad } from "../../src/graph/grad.ts";
 import { add } from "../../src/ops/add.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { crossEntropy } from "../../src/ops/cross-entropy.ts";
+import { f32 } from "../../src/ops/dtypes.ts";
 import { embed } from "../../src/ops/embed.ts";
 import { gatherRows } from "../../src/ops/gather-rows.ts";
 import { glu } from "../../src/ops/glu.ts";
@@ -130,6 +131,8 @@ describe("the gradient of every op is its finite difference", () => {
   test("the check notices a wrong gradient", () => {
     const wrong: Op<object> = {
       name: "square",
+      takes: [f32],
+      gives: ["f32"],
       shapes: ([x]) => [{ shape: x.shape, live: x.live }],
       run: ([y], [x]) => y.set(x.map((v) => v * v)),
       vjp: ([dy], [x]) => [dy && (() => glu(dy, x, "relu"))],
@@ -215,6 +218,8 @@ describe("grad", () => {
     const { graph, x, w, seed } = setting();
     const opaque: Op<object> = {
       name: "opaque",
+      takes: [f32],
+      gives: ["f32"],
       shapes: ([t]) => [{ shape: t.shape, live: t.live }],
       run() {},
     };
