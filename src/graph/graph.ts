@@ -83,13 +83,13 @@ export class Graph {
 
   /** The leaf of that name, made at its first use; every later use must agree in all of this. */
   leaf(name: string, kind: LeafKind, shape: Shape, dtype: DType = "f32", live?: Live): Leaf {
-    if (kind === "input" && dtype !== "f32" && dtype !== "i32") {
-      throw new InputError(
-        `leaf ${name}: inputs are written as f32 or i32, not as ${dtype}; make it a weight or a state`,
-      );
-    }
     const known = this.leaves.get(name);
     if (known === undefined) {
+      if (kind === "input" && dtype !== "f32" && dtype !== "i32") {
+        throw new InputError(
+          `leaf ${name}: inputs are written as f32 or i32, not as ${dtype}; make it a weight or a state`,
+        );
+      }
       const leaf = { ...this.#tensor({ shape, dtype, live }), name, kind };
       this.leaves.set(name, leaf);
       return leaf;
@@ -102,12 +102,12 @@ export class Graph {
 
   /** Records one op and returns its outputs. @throws InputError when dtypes or shapes do not fit */
   emit<A extends object>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor[] {
+    checkDTypes(op as Op, ins);
     for (const i of op.writes ?? []) {
       const leaf = [...this.leaves.values()].find((l) => l.id === ins[i].id);
       if (leaf?.kind !== "state")
         throw new InputError(`${op.name}: input ${i} is written, so it must be a state leaf`);
     }
-    checkDTypes(op as Op, ins);
     const outs = op
       .shapes(ins, attrs)
       .map((output, i) => this.#tensor({ ...output, dtype: op.gives[i] }));
