@@ -4,7 +4,6 @@
 import { expect, test } from "vitest";
 import { EngineError, InputError } from "../../src/errors.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
-import { weightDType } from "../../src/formats/registry.ts";
 import { type DType, Graph, type Node, show } from "../../src/graph/graph.ts";
 import { add } from "../../src/ops/add.ts";
 import { kvAppend } from "../../src/ops/kv-append.ts";
@@ -14,7 +13,7 @@ import { seeded } from "../random.ts";
 import { type Case, expected, type Run, worst } from "./case.ts";
 import { nodesOfTheTable } from "./every-op.ts";
 import { runOn } from "./on-backend.ts";
-import { packedFormats } from "./packed-matrix.ts";
+import { packedFormats, pathsOf } from "./packed-matrix.ts";
 import { table } from "./table.ts";
 import { packedWeight } from "./tensors.ts";
 
@@ -109,14 +108,6 @@ test("an input leaf is f32 or i32, as its numbers are written", () => {
   expect(graph.leaves.size).toBe(0);
 });
 
-/** Compute paths that the CPU backend has: of each family of formats. */
-const pathsOf = (dtype: DType): readonly string[] => {
-  const { family, param } = weightDType(dtype).format;
-  if (family === "int8") return ["row", "call"];
-  if (/^q\d/.test(family)) return ["int8"];
-  return /^(nf4|fp4)/.test(family) && param % 64 === 0 ? ["int8", "fixed16"] : [];
-};
-
 /** √(Σ error² / Σ value²): activations of 8 bits cost about a hundredth, bytes that are read wrongly cost all. */
 function relativeError(came: Float32Array, wanted: Float64Array): number {
   const sum = (of: (i: number) => number): number =>
@@ -150,8 +141,8 @@ test.each(withWeights)("cpu: $name reads every weight that it takes, or refuses 
   for (const dtype of taken) {
     const ins = whole.ins.with(place, packedWeight(whole.ins[place], dtype, seeded(3)));
     const run: Run = { ...whole, ins };
-    const [, path] = dtype.split(":");
-    if (name === "linear" && path !== undefined && !pathsOf(dtype).includes(path)) {
+    const [format, path] = dtype.split(":");
+    if (name === "linear" && path !== undefined && !pathsOf(format).includes(path)) {
       await expect(runOn(cpu, run)).rejects.toThrow(EngineError);
       continue;
     }
