@@ -85,12 +85,17 @@ export function exampleRuns(c: Case): Run[] {
   }));
 }
 
-/** The op recorded on leaves in0, in1 … */
-export function record({ case: c, sizes, ins }: Run): { graph: Graph; leaves: Leaf[]; node: Node } {
-  const graph = new Graph();
-  const leaves = ins.map(({ kind, shape, dtype }, i) => graph.leaf(`in${i}`, kind, shape, dtype));
+/** The op recorded on leaves in0, in1 … @param copy told from others of the graph by the names of its weights and states */
+export function record(
+  { case: c, sizes, ins }: Run,
+  graph: Graph = new Graph(),
+  copy = "",
+): { graph: Graph; leaves: Leaf[]; node: Node } {
+  const leaves = ins.map(({ kind, shape, dtype }, i) =>
+    graph.leaf(`in${i}${kind === "input" ? "" : copy}`, kind, shape, dtype),
+  );
   graph.emit(c.op, leaves, c.attrs(sizes));
-  return { graph, leaves, node: graph.nodes[0] };
+  return { graph, leaves, node: graph.nodes[graph.nodes.length - 1] };
 }
 
 /** What the op's own loops give: the written states, then the outputs; and how far others may be off. */

@@ -14,8 +14,7 @@ const NO_LIVE_ROWS = { rows: 0, wanted: 0 }; // a case's tensors have no live pa
 export async function runOn(backend: Backend, run: Run): Promise<Float32Array[]> {
   const { graph, leaves, node } = record(run);
   const plan = makePlan(graph, node.outs);
-  const placed = leaves.filter(({ kind }) => kind !== "input");
-  await place(backend, placed, run.ins, run.case.op.name);
+  const placed = await place(backend, leaves, run);
   try {
     const program = backend.compile(plan);
     try {
@@ -25,28 +24,26 @@ export async function runOn(backend: Backend, run: Run): Promise<Float32Array[]>
       program.dispose();
     }
   } finally {
-    backend.release(placed.map(({ name }) => name));
+    backend.release(placed);
   }
 }
 
-/** Places the leaves in0, in1 … and fills them. Compute paths share the bytes of a weight. */
+/** Places the weights and states of a run and fills them; gives their names. Compute paths share the bytes of a weight. */
 export async function place(
   backend: Backend,
   leaves: readonly Leaf[],
-  ins: readonly TestTensor[],
-  op: string,
-): Promise<void> {
-  const specs = leaves.map(({ name, kind, shape, dtype }) => ({
-    ...{ name, shape, regions: [], dtype: layoutOf(dtype) },
-    kind: kind as "weight" | "state",
-  }));
-  await backend.place(specs);
-  const lies = backend.name === "reference" ? {} : (liesOf[op] ?? {});
-  for (const { name } of leaves) {
-    const i = Number(name.slice(2));
-    const bytes = bytesOf({ ...ins[i], values: laid(ins[i].values, ins[i].shape, lies[i]) });
+  { case: { op }, ins }: Run,
+): Promise<string[]> {
+  const lies = backend.name === "reference" ? {} : (liesOf[op.name] ?? {});
+  const names: string[] = [];
+  for (const [i, { name, kind, shape, dtype }] of leaves.entries()) {
+    if (kind === "input") continue;
+    await backend.place([{ name, kind, shape, dtype: layoutOf(dtype), regions: [] }]);
+    const bytes = bytesOf({ ...ins[i], values: laid(ins[i].values, shape, lies[i]) });
     await backend.load(name, async (parts) => parts.forEach((part, n) => part.set(bytes[n])));
+    names.push(name);
   }
+  return names;
 }
 
 /** The numbers of the input leaves, by name. */
@@ -54,7 +51,7 @@ export function inputsOf(ins: readonly TestTensor[]): Record<string, InputData> 
   return Object.fromEntries(
     ins.flatMap(({ kind, dtype, values }, i) => {
       if (kind !== "input") return [];
-      return [[`in${i}`, dtype === "i32" ? Int32Array.from(values) : Float32Array.from(values)]];
+      return [[`in${i}`, dtype === "i32" ? new Int32Array(values) : new Float32Array(values)]];
     }),
   );
 }

@@ -24,7 +24,7 @@ export type TestTensor = {
 /** Numbers of [−1, 1) that f32 holds, written before each replay. */
 export const numbers = (random: Random, ...shape: number[]): TestTensor => ({
   ...{ shape, dtype: "f32", kind: "input" },
-  values: Float64Array.from(random.numbers(elements(shape)), Math.fround),
+  values: random.numbers(elements(shape)).map(Math.fround),
 });
 
 /** A weight, which is tried in the plain formats: see `variants`. */
@@ -56,14 +56,14 @@ export function scaled(tensor: TestTensor, factor: number): TestTensor {
 export function rounded(tensor: TestTensor, dtype: DType): TestTensor {
   const wide = new Float32Array(tensor.values.length);
   findFormat(dtype)?.unpack(plainBytes(tensor.values, dtype), wide);
-  return { ...tensor, dtype, values: Float64Array.from(wide) };
+  return { ...tensor, dtype, values: new Float64Array(wide) };
 }
 
 /** A weight of the same shape in any format, with other numbers. `dtype` may name a compute path. */
 export function packedWeight({ shape }: TestTensor, dtype: DType, random: Random): TestTensor {
   const { rows, columns } = matrixShape(shape);
   const { parts, values } = packedMatrix(dtype.split(":")[0], rows, columns, random);
-  return { shape, dtype, kind: "weight", values: Float64Array.from(values), parts };
+  return { shape, dtype, kind: "weight", values: new Float64Array(values), parts };
 }
 
 /** The inputs with weights in each plain format, if there is a weight among them. */
@@ -80,11 +80,11 @@ export function bytesOf({ values, dtype, parts }: TestTensor): readonly Uint8Arr
 }
 
 function plainBytes(values: Values, dtype: DType): Uint8Array {
-  if (dtype === "i32") return new Uint8Array(Int32Array.from(values).buffer);
-  if (dtype === "i8") return new Uint8Array(Int8Array.from(values).buffer);
+  if (dtype === "i32") return new Uint8Array(new Int32Array(values).buffer);
+  if (dtype === "i8") return new Uint8Array(new Int8Array(values).buffer);
   const format = findFormat(dtype);
   if (format === undefined) throw new Error(`${dtype} is no plain format`);
   const bytes = new Uint8Array(format.bytes(values.length));
-  format.pack(Float32Array.from(values), bytes);
+  format.pack(new Float32Array(values), bytes);
   return bytes;
 }
