@@ -1,5 +1,5 @@
 // What each kernel keeps in its thread's scratch: where it lies, and how many bytes the kernel needs in all.
-// Read by AssemblyScript, for the offsets (`number` is f64 there), and by ../encode.ts, for the bytes. Plain numbers only.
+// Read by AssemblyScript, for the offsets (`number` is f64 there), and by the encoders of ../, for the bytes. Plain numbers only.
 // test/contract/scratch.test.ts runs every kernel with just so many bytes, and with fewer.
 
 /** The next multiple of `step`. */
