@@ -15,12 +15,15 @@ import { AutoConfig } from "../src/index.ts";
 import { PAGE } from "../src/ops/kv-append.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { type Phase, timePhase } from "./single-op.ts";
+import { row, table } from "./tables.ts";
+import { timeCases } from "./timed-cases.ts";
 
 const help = `Usage: npx node bench/ops.ts [folder] [options]
 
 Times each op of a prefill and of a decode step at the shapes of a model (default: the embedded one).
 
-  --dtype NAME    float32 (default) or bfloat16
+  --cases         each op of the contract table instead, at the sizes of Mistral-7B; prints a table
+  --dtype NAME    float32 (default) or bfloat16; with --cases any format of weights, such as q4r:int8
   --prompt N      tokens of the prefill, and of the decode's context (default 512)
   --threads N     (default 2)
   --plain         without V8's 256-bit vectors
@@ -42,6 +45,7 @@ export type OpsResult = {
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    cases: { type: "boolean", default: false },
     dtype: { type: "string", default: "float32" },
     prompt: { type: "string", default: "512" },
     threads: { type: "string", default: "2" },
@@ -51,6 +55,7 @@ const { values: flags, positionals } = parseArgs({
   },
 });
 if (flags.help) process.stdout.write(help);
+else if (flags.cases) await cases();
 else await main(resolve(positionals[0] ?? join(import.meta.dirname, "../models/stories")));
 
 async function main(dir: string): Promise<void> {
@@ -76,9 +81,7 @@ async function main(dir: string): Promise<void> {
   const prompt = Number(flags.prompt);
   const pages = Math.ceil(prompt / PAGE) + 1;
   await core.runner.growPool(pages);
-  const team = new HelperTeam(new URL("../src/engine/helper.ts", import.meta.url));
-  team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
-  while (backend.ready < threads) await setTimeout(10);
+  const team = await startHelpers(backend, threads);
 
   const time = (name: string, T: number, start: number): Promise<Phase> =>
     timePhase(name, backend, config, format.name, pages, [T, start]);
@@ -102,4 +105,29 @@ async function main(dir: string): Promise<void> {
   const file = join(flags.out, `ops-${model}-${flags.dtype}${wideVectors ? "" : "-plain"}.json`);
   writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
   process.stderr.write(`wrote ${file}\n`);
+}
+
+/** The helper threads of a backend, when all of them are there. */
+async function startHelpers(backend: WasmBackend, threads: number): Promise<HelperTeam> {
+  const team = new HelperTeam(new URL("../src/engine/helper.ts", import.meta.url));
+  team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
+  while (backend.ready < threads) await setTimeout(10);
+  return team;
+}
+
+/** Prints the times of the table's cases as they come. */
+async function cases(): Promise<void> {
+  const threads = Number(flags.threads);
+  const features = detectFeatures(!flags.plain && enableRevectorize());
+  const backend = await WasmBackend.create({ threads, features });
+  const team = await startHelpers(backend, threads);
+  const dtype = findFormat(flags.dtype)?.name ?? flags.dtype;
+  const print = (cells: readonly string[]): void => void process.stdout.write(`${row(cells)}\n`);
+  process.stdout.write(`${table(["op", "sizes", "µs", "GFLOPS", "GB/s"], [])}\n`);
+  for await (const { op, sizes, seconds, flops, bytes } of timeCases(backend, dtype)) {
+    const rates = [flops, bytes].map((work) => (work / seconds / 1e9).toFixed(1));
+    const shown = Object.entries(sizes).map(([name, size]) => `${name} ${size}`);
+    print([op, shown.join(", "), (seconds * 1e6).toFixed(1), ...rates]);
+  }
+  await team.dispose();
 }

@@ -83,6 +83,7 @@ npx node bench/attention.ts    # flash against eager attention, and its share of
 npx node bench/cache.ts        # memory of the cache by context length
 npx node bench/models.ts       # speed of models in float32 and bfloat16
 npx node bench/ops.ts          # where the time goes
+npx node bench/ops.ts --cases  # each op by itself, at the sizes of Mistral-7B
 npx node bench/memory.ts       # memory over 10 windows
 npx node bench/tokenizer.ts    # speed of the tokenizer
 npx node bench/report.ts

@@ -1,8 +1,9 @@
-// Takes the ops of a recorded step one by one, and times them on a backend. Ops of one name and shape are one group; the
-// repetitions of a group go round its layers, so that weights come from memory as they do in a step.
+// Takes the ops of a plan one by one, and times them on a backend. Ops of one name and shape are one group; the repetitions of a group
+// go round its layers, so that weights come from memory as they do in a step. What an op must compute and move, the table of
+// test/contract/ says.
 
 import type { Backend, InputData, Program } from "../src/backends/backend.ts";
-import { formats } from "../src/formats/format.ts";
+import { partBytes } from "../src/formats/registry.ts";
 import { tableSize } from "../src/generate/pages.ts";
 import { recordStep, type StepModel } from "../src/generate/record.ts";
 import {
@@ -11,14 +12,15 @@ import {
   Graph,
   type Leaf,
   type LiveCounts,
+  liveShape,
   type Node,
   type Tensor,
 } from "../src/graph/graph.ts";
 import { makePlan, type Plan } from "../src/graph/plan.ts";
 import type { MistralConfig } from "../src/models/config.ts";
 import { ropeAngles } from "../src/models/rope.ts";
-import type { AttentionAttrs } from "../src/ops/paged-attention.ts";
-import { firstVisible } from "../src/ops/visible.ts";
+import type { Moved, Work } from "../test/contract/case.ts";
+import { table } from "../test/contract/table.ts";
 import { median } from "./statistics.ts";
 
 export type OpTime = {
@@ -27,12 +29,9 @@ export type OpTime = {
   readonly shapes: string;
   /** How often a step has it. */
   readonly count: number;
-  /** Of one, as are the next two. */
+  /** Of one, as is its work. */
   readonly seconds: number;
-  readonly flops: number;
-  /** That must be read or written at least: weights, rows, and the part of the cache that is seen. */
-  readonly bytes: number;
-};
+} & Work;
 
 export type Phase = {
   readonly name: string;
@@ -41,7 +40,7 @@ export type Phase = {
   readonly stepSeconds: number;
 };
 
-type Inputs = Readonly<Record<string, InputData>>;
+export type Inputs = Readonly<Record<string, InputData>>;
 
 /** Repetitions in one plan at most, and bytes of results that they may leave. */
 const REPEATS = 256;
@@ -76,13 +75,22 @@ export async function timePhase(
     [op.name, shapesOf(ins), ...ins.map((t) => t.live)].join(" "),
   );
   const ops: OpTime[] = [];
-  for (const nodes of groups.values()) {
-    const seconds = await secondsOfOne(backend, plan, nodes, inputs, live);
-    const [{ op, ins }] = nodes;
-    const work = workOf(nodes[0], plan, live, at);
-    ops.push({ op: op.name, shapes: shapesOf(ins), count: nodes.length, seconds, ...work });
-  }
+  for (const nodes of groups.values()) ops.push(await timeOp(backend, plan, nodes, inputs, live));
   return { name, ops, stepSeconds };
+}
+
+/** Times one op of a plan. @param nodes of one op and shape; repetitions go round them */
+export async function timeOp(
+  backend: Backend,
+  plan: Plan,
+  nodes: readonly Node[],
+  inputs: Inputs,
+  live: LiveCounts,
+): Promise<OpTime> {
+  const seconds = await secondsOfOne(backend, plan, nodes, inputs, live);
+  const [{ op, ins }] = nodes;
+  const work = workOf(nodes[0], plan, inputs, live);
+  return { op: op.name, shapes: shapesOf(ins), count: nodes.length, seconds, ...work };
 }
 
 /** What a step of one sequence is given: its columns, and page b of the pool for block b. */
@@ -162,41 +170,18 @@ async function secondsOf(
   return median(seconds.slice(2));
 }
 
-function workOf(
-  { op, ins, outs, attrs }: Node,
-  plan: Plan,
-  live: LiveCounts,
-  at: Int32Array,
-): { flops: number; bytes: number } {
-  const count = (t: Tensor): number =>
-    elements(t.live === undefined ? t.shape : [live[t.live], ...t.shape.slice(1)]);
-  const results = outs.filter((t) => plan.slotOf.has(t.id));
-  const rows = [...ins.filter((t) => !isLeaf(t) || t.kind === "input"), ...results];
-  const rowBytes = rows.reduce((sum, t) => sum + 4 * count(t), 0);
-  const weights = ins.filter((t): t is Leaf => isLeaf(t) && t.kind === "weight");
-  const weightBytes = weights.reduce((sum, t) => sum + bytesOf(t), 0);
-  switch (op.name) {
-    case "linear":
-      return { flops: 2 * count(ins[0]) * ins[1].shape[0], bytes: rowBytes + weightBytes };
-    case "embed": // the rows of the table that are looked up
-      return { flops: 0, bytes: rowBytes + (weightBytes / weights[0].shape[0]) * count(ins[0]) };
-    case "kv_append":
-      return { flops: 0, bytes: rowBytes + 4 * (count(ins[2]) + count(ins[3])) };
-    case "paged_attention": {
-      const { heads, window } = attrs as AttentionAttrs;
-      const D = ins[0].shape[1] / heads;
-      const seen = at.reduce((sum, column) => sum + column + 1 - firstVisible(column, window), 0);
-      const columns = at[at.length - 1] + 1 - firstVisible(at[0], window);
-      return { flops: 4 * D * heads * seen, bytes: rowBytes + 2 * 4 * columns * ins[1].shape[2] };
-    }
-    default:
-      return { flops: 0, bytes: rowBytes + weightBytes };
-  }
-}
-
-function bytesOf(weight: Leaf): number {
-  const format = [...formats.values()].find(({ name }) => name === weight.dtype);
-  return format?.bytes(elements(weight.shape)) ?? 4 * elements(weight.shape);
+function workOf(node: Node, plan: Plan, inputs: Inputs, live: LiveCounts): Work {
+  const moved = (t: Tensor): Moved => {
+    const shape = liveShape(t, live);
+    const packed = isLeaf(t) && t.kind !== "input" ? partBytes(t.dtype, t.shape) : undefined;
+    const bytes = packed?.reduce((sum, part) => sum + part, 0) ?? 4 * elements(shape);
+    return { shape, bytes, values: isLeaf(t) ? inputs[t.name] : undefined };
+  };
+  const ins = node.ins.map(moved);
+  const outs = node.outs.filter((t) => plan.slotOf.has(t.id)).map(moved);
+  const bytes = [...ins, ...outs].reduce((sum, t) => sum + t.bytes, 0);
+  const { work } = table.find(({ op }) => op === node.op) ?? {};
+  return { flops: 0, bytes, ...work?.({ ins, outs, attrs: node.attrs }) };
 }
 
 function isLeaf(t: Tensor): t is Leaf {

@@ -41,10 +41,10 @@ export function error(value: number | undefined): string {
 }
 
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [line(header), line(header.map(() => "---")), ...rows.map(line)].join("\n");
+  return [row(header), row(header.map(() => "---")), ...rows.map(row)].join("\n");
 }
 
-function line(cells: readonly string[]): string {
+export function row(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 

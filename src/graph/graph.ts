@@ -30,14 +30,28 @@ export type Tensor = {
 
 export type Leaf = Tensor & { readonly name: string; readonly kind: LeafKind };
 
-/** What an op says of one output. */
-export type Output = { shape: Shape; dtype?: DType; live: Live | undefined };
+/** What an op says of the shape of one output. */
+export type Output = { shape: Shape; live: Live | undefined };
+
+/** The dtypes that an op takes in one place. Those that ops share have names in ops/dtypes.ts. */
+export type Takes = {
+  has(dtype: DType): boolean;
+  /** For errors: which they are, and what to do about a tensor of another one. */
+  readonly words: string;
+  readonly remedy: string;
+  /** This input may be left out, as may all after it. */
+  readonly optional?: boolean;
+};
 
 /** The reference works on float64, which holds every id and index exactly. */
 export type Values = Float64Array;
 
 export type Op<A = unknown> = {
   readonly name: string;
+  /** Which dtypes each input may have: what the op's kernels read. Checked when the op is emitted, before its shapes. */
+  readonly takes: readonly Takes[];
+  /** The dtype of each output. */
+  readonly gives: readonly ("f32" | "i32")[];
   /** One entry per output. Checks the inputs' shapes. @throws InputError */
   shapes(ins: readonly Tensor[], attrs: A): readonly Output[];
   /** Plain loops: the specification and the oracle. `shapes` are the inputs' live shapes. */
@@ -71,6 +85,11 @@ export class Graph {
   leaf(name: string, kind: LeafKind, shape: Shape, dtype: DType = "f32", live?: Live): Leaf {
     const known = this.leaves.get(name);
     if (known === undefined) {
+      if (kind === "input" && dtype !== "f32" && dtype !== "i32") {
+        throw new InputError(
+          `leaf ${name}: inputs are written as f32 or i32, not as ${dtype}; make it a weight or a state`,
+        );
+      }
       const leaf = { ...this.#tensor({ shape, dtype, live }), name, kind };
       this.leaves.set(name, leaf);
       return leaf;
@@ -81,14 +100,17 @@ export class Graph {
     throw new InputError(`leaf ${name}: ${came} does not agree with its first use, ${first}`);
   }
 
-  /** Records one op and returns its outputs. @throws InputError when shapes do not fit */
+  /** Records one op and returns its outputs. @throws InputError when dtypes or shapes do not fit */
   emit<A extends object>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor[] {
+    checkDTypes(op as Op, ins);
     for (const i of op.writes ?? []) {
       const leaf = [...this.leaves.values()].find((l) => l.id === ins[i].id);
       if (leaf?.kind !== "state")
         throw new InputError(`${op.name}: input ${i} is written, so it must be a state leaf`);
     }
-    const outs = op.shapes(ins, attrs).map((output) => this.#tensor(output));
+    const outs = op
+      .shapes(ins, attrs)
+      .map((output, i) => this.#tensor({ ...output, dtype: op.gives[i] }));
     for (const { shape } of outs) {
       if (!shape.every(Number.isSafeInteger)) {
         const came = ins.map(describe).join(" · ");
@@ -112,8 +134,26 @@ export class Graph {
     }
   }
 
-  #tensor({ shape, dtype = "f32", live }: Output): Tensor {
+  #tensor({ shape, dtype, live }: Output & { dtype: DType }): Tensor {
     return { graph: this, id: this.#tensors++, shape, dtype, live };
+  }
+}
+
+/** @throws InputError an input is missing, or one too many, or of a dtype that the op does not take there */
+function checkDTypes({ name, takes }: Op, ins: readonly Tensor[]): void {
+  const least = takes.filter(({ optional }) => !optional).length;
+  if (ins.length < least || ins.length > takes.length) {
+    const count = least === takes.length ? `${least}` : `${least} to ${takes.length}`;
+    throw new InputError(
+      `${name}: ${ins.map(describe).join(" · ")}: ${ins.length} inputs came, it takes ${count}; its file in src/ops/ says which`,
+    );
+  }
+  for (const [i, t] of ins.entries()) {
+    const { words, remedy } = takes[i];
+    if (takes[i].has(t.dtype)) continue;
+    throw new InputError(
+      `${name}: ${describe(t)} is ${t.dtype}, but input ${i} must be ${words}; ${remedy}`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 // One vector added to every row: the bias of a product.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32, plain } from "./dtypes.ts";
 import { expect } from "./shapes.ts";
 
 /** y [T, O] = x [T, O] + bias [O], row by row */
@@ -9,6 +10,8 @@ export const addBias = (x: Tensor, bias: Tensor): Tensor =>
 
 export const addBiasOp: Op<object> = {
   name: "add_bias",
+  takes: [f32, plain],
+  gives: ["f32"],
 
   shapes([x, bias]) {
     const fits = bias.shape.length === 1 && bias.shape[0] === x.shape[1];
@@ -28,6 +31,8 @@ export const addBiasOp: Op<object> = {
 /** dbias [O] = Σₜ dy [T, O] */
 export const addBiasGradOp: Op<object> = {
   name: "add_bias_grad",
+  takes: [f32],
+  gives: ["f32"],
 
   shapes: ([dy]) => [{ shape: [dy.shape[1]], live: undefined }],
 

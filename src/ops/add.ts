@@ -1,6 +1,7 @@
 // Sum of two tensors of one shape: the residual stream, and gradients that meet.
 
 import { type Op, type Tensor } from "../graph/graph.ts";
+import { f32 } from "./dtypes.ts";
 import { expectSame } from "./shapes.ts";
 
 /** y = a + b, all of one shape */
@@ -8,6 +9,8 @@ export const add = (a: Tensor, b: Tensor): Tensor => a.graph.emit(addOp, [a, b],
 
 export const addOp: Op<object> = {
   name: "add",
+  takes: [f32, f32],
+  gives: ["f32"],
 
   shapes([a, b]) {
     expectSame("add", a, b);

@@ -2,6 +2,7 @@
 // Row i sees row j of its own sequence if and only if at_i − window < at_j ≤ at_i.
 
 import { type Op, rowsOf, type Tensor, type Values } from "../graph/graph.ts";
+import { f32, i32 } from "./dtypes.ts";
 import { type AttentionAttrs, dot } from "./paged-attention.ts";
 import { expect, once } from "./shapes.ts";
 
@@ -16,6 +17,8 @@ export const attention = (
 
 export const attentionOp: Op<AttentionAttrs> = {
   name: "attention",
+  takes: [f32, f32, f32, i32, i32],
+  gives: ["f32", "f32"],
 
   shapes(ins, { heads, kvHeads }) {
     const [q, k, v] = ins;
@@ -63,6 +66,8 @@ export const attentionOp: Op<AttentionAttrs> = {
 /** dq, dk, dv, with the probabilities computed again from the log-sum-exp */
 export const attentionGradOp: Op<AttentionAttrs> = {
   name: "attention_grad",
+  takes: [f32, f32, f32, f32, i32, i32, f32, f32],
+  gives: ["f32", "f32", "f32"],
 
   shapes: ([, q, k, v]) => [q, k, v].map((t) => rowsOf(t, t.shape[1])),
 

@@ -2,6 +2,7 @@
 // are averaged is the caller's business.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32 } from "./dtypes.ts";
 import { expectSame } from "./shapes.ts";
 
 /** loss [N] = mean over K of −(z · log σ(x) + (1 − z) · log(1 − σ(x))), x = logits [N, K], z = targets [N, K] */
@@ -10,6 +11,8 @@ export const bce = (logits: Tensor, targets: Tensor): Tensor =>
 
 export const bceOp: Op<object> = {
   name: "bce",
+  takes: [f32, f32],
+  gives: ["f32"],
 
   shapes([logits, targets]) {
     expectSame("bce", logits, targets);
@@ -37,6 +40,8 @@ export const bceOp: Op<object> = {
 /** dLogits [N, K] = dLoss [N] · (σ(logits) − targets) / K */
 export const bceGradOp: Op<object> = {
   name: "bce_grad",
+  takes: [f32, f32, f32],
+  gives: ["f32"],
 
   shapes: ([, logits]) => [rowsOf(logits, logits.shape[1])],
 

@@ -1,7 +1,8 @@
 // Copies whole cache pages of a layer: before a sequence writes into a page that it shares with another.
 
 import type { Op, Tensor } from "../graph/graph.ts";
-import { expect } from "./shapes.ts";
+import { anyPool, i32 } from "./dtypes.ts";
+import { expect, expectOneDType } from "./shapes.ts";
 
 /** K, V [pages, 16, KV], or their scales [pages, 16, Hkv]: page to[n] becomes page from[n]; from, to [N] i32, no page both read and written */
 export const copyPages = (K: Tensor, V: Tensor, from: Tensor, to: Tensor): void => {
@@ -10,13 +11,15 @@ export const copyPages = (K: Tensor, V: Tensor, from: Tensor, to: Tensor): void 
 
 export const copyPagesOp: Op<object> = {
   name: "copy_pages",
+  takes: [anyPool, anyPool, i32, i32],
+  gives: [],
 
   writes: [0, 1],
 
   shapes(ins) {
-    const [, , from, to] = ins;
-    const pairs = from.shape[0] === to.shape[0] && from.dtype === "i32" && to.dtype === "i32";
-    expect(pairs, "copy_pages", ins, "from and to must be [N] i32");
+    const [K, V, from, to] = ins;
+    expectOneDType("copy_pages", K, V);
+    expect(from.shape[0] === to.shape[0], "copy_pages", ins, "from and to must be [N]");
     return [];
   },
 

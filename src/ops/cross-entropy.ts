@@ -1,6 +1,7 @@
 // Cross-entropy of logits against labels, a row at a time; how rows are averaged is the caller's business.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32, i32 } from "./dtypes.ts";
 import { logSumExp } from "./log-softmax.ts";
 import { expect } from "./shapes.ts";
 
@@ -13,15 +14,12 @@ export const crossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
 
 export const crossEntropyOp: Op<object> = {
   name: "cross_entropy",
+  takes: [f32, i32],
+  gives: ["f32", "f32"],
 
   shapes([logits, labels]) {
     const fits = labels.shape.length === 1 && labels.shape[0] === logits.shape[0];
-    expect(
-      fits && labels.dtype === "i32",
-      "cross_entropy",
-      [logits, labels],
-      "labels must be [N] i32",
-    );
+    expect(fits, "cross_entropy", [logits, labels], "labels must be [N]");
     return [rowsOf(logits), rowsOf(logits)]; // the log-sum-exp [N] is kept for the gradient
   },
 
@@ -41,6 +39,8 @@ export const crossEntropyOp: Op<object> = {
 /** dLogits [N, V] = dNll [N] · (softmax(logits) − onehot(labels)) */
 export const crossEntropyGradOp: Op<object> = {
   name: "cross_entropy_grad",
+  takes: [f32, f32, i32, f32],
+  gives: ["f32"],
 
   shapes: ([, logits]) => [rowsOf(logits, logits.shape[1])],
 

@@ -3,6 +3,7 @@
 // reads take rows × columns.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { anyPool, f32, i32, optional } from "./dtypes.ts";
 import { PAGE } from "./kv-append.ts";
 import {
   type AttentionAttrs,
@@ -37,6 +38,8 @@ export const eagerAttention = (
 
 export const eagerAttentionOp: Op<EagerAttrs> = {
   name: "eager_attention",
+  takes: [f32, anyPool, anyPool, i32, i32, i32, optional(f32), optional(f32)],
+  gives: ["f32", "f32"],
 
   shapes(ins, attrs) {
     checkPaged("eager_attention", ins, attrs);

@@ -1,6 +1,7 @@
 // Token embedding: a row of the table for each id.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32, i32, weight } from "./dtypes.ts";
 import { expect } from "./shapes.ts";
 
 /** y [T, H] = table[ids] · ids [T] i32, table [V, H]; the row of `padding` learns nothing, as in PyTorch (null: every row does) */
@@ -9,14 +10,11 @@ export const embed = (ids: Tensor, table: Tensor, padding: number | null = null)
 
 export const embedOp: Op<{ padding: number }> = {
   name: "embed",
+  takes: [i32, weight],
+  gives: ["f32"],
 
   shapes([ids, table]) {
-    expect(
-      ids.shape.length === 1 && ids.dtype === "i32",
-      "embed",
-      [ids, table],
-      "ids must be [T] i32",
-    );
+    expect(ids.shape.length === 1, "embed", [ids, table], "ids must be [T]");
     expect(table.shape.length === 2, "embed", [ids, table], "the table must be [V, H]");
     return [rowsOf(ids, table.shape[1])];
   },
@@ -36,6 +34,8 @@ export const embedOp: Op<{ padding: number }> = {
 /** dTable [V, H] = Σ of dy [T, H] over the rows with that id; 0 for `padding` */
 export const embedGradTableOp: Op<{ V: number; padding: number }> = {
   name: "embed_grad_table",
+  takes: [f32, i32],
+  gives: ["f32"],
 
   shapes: ([dy], { V }) => [{ shape: [V, dy.shape[1]], live: undefined }],
 

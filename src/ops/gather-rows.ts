@@ -1,6 +1,7 @@
 // Picks rows: only the wanted ones pay for the final norm and the head.
 
 import { type Op, type Tensor } from "../graph/graph.ts";
+import { f32, i32 } from "./dtypes.ts";
 import { expect } from "./shapes.ts";
 
 /** y [N, H] = x [T, H] at the rows want [N] i32 */
@@ -9,14 +10,11 @@ export const gatherRows = (x: Tensor, want: Tensor): Tensor =>
 
 export const gatherRowsOp: Op<object> = {
   name: "gather_rows",
+  takes: [f32, i32],
+  gives: ["f32"],
 
   shapes([x, want]) {
-    expect(
-      want.shape.length === 1 && want.dtype === "i32",
-      "gather_rows",
-      [x, want],
-      "want must be [N] i32",
-    );
+    expect(want.shape.length === 1, "gather_rows", [x, want], "want must be [N]");
     return [{ shape: [want.shape[0], x.shape[1]], live: want.live }];
   },
 
@@ -35,6 +33,8 @@ export const gatherRowsOp: Op<object> = {
 /** dx [T, H]: zero but for the wanted rows, where the rows of dy [N, H] are added */
 export const gatherRowsGradOp: Op<object> = {
   name: "gather_rows_grad",
+  takes: [f32, i32, f32],
+  gives: ["f32"],
 
   shapes: ([, , x]) => [{ shape: x.shape, live: x.live }],
 

@@ -3,6 +3,7 @@
 import { InputError } from "../errors.ts";
 import { unknownName } from "../did-you-mean.ts";
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32 } from "./dtypes.ts";
 import { erf } from "./erf.ts";
 import { expectSame, once } from "./shapes.ts";
 
@@ -39,6 +40,8 @@ const inner = (x: number): number => Math.sqrt(2 / Math.PI) * (x + 0.044715 * x 
 
 export const gluOp: Op<{ act: Activation }> = {
   name: "glu",
+  takes: [f32, f32],
+  gives: ["f32"],
 
   shapes([gate, up], { act }) {
     expectSame("glu", gate, up);
@@ -62,6 +65,8 @@ export const gluOp: Op<{ act: Activation }> = {
 /** dGate = dy ∘ up ∘ act′(gate) · dUp = dy ∘ act(gate) */
 export const gluGradOp: Op<{ act: Activation }> = {
   name: "glu_grad",
+  takes: [f32, f32, f32],
+  gives: ["f32", "f32"],
 
   shapes: ([dy]) => [rowsOf(dy, dy.shape[1]), rowsOf(dy, dy.shape[1])],
 

@@ -3,6 +3,7 @@
 
 import type { Op, Tensor } from "../graph/graph.ts";
 import { codesOf } from "./cache-format.ts";
+import { codePool, f32, i32 } from "./dtypes.ts";
 import { checkAppend, PAGE } from "./kv-append.ts";
 import { expect } from "./shapes.ts";
 
@@ -23,6 +24,8 @@ export const kvAppendCodes = (
 
 export const kvAppendCodesOp: Op<object> = {
   name: "kv_append_codes",
+  takes: [codePool, codePool, f32, f32, i32, f32, f32],
+  gives: [],
 
   writes: [0, 1, 5, 6],
 
@@ -48,28 +51,25 @@ export const kvAppendCodesOp: Op<object> = {
   },
 };
 
-/** Pools of codes have scales, f32 [pages, 16, heads]; no others have. K and V are ins[0] and ins[1], or those before scales. */
+/** Pools of codes have scales [pages, 16, heads]; no others have. K and V are ins[0] and ins[1], or those before scales. */
 export function checkScales(
   op: string,
   [K, V]: readonly Tensor[],
   scales: readonly Tensor[],
   heads?: number,
 ): void {
-  const codes = K.dtype === "i8" && V.dtype === "i8";
   const fit = scales.every(
-    ({ shape, dtype }) =>
-      dtype === "f32" &&
+    ({ shape }) =>
       shape.length === 3 &&
       shape[0] === K.shape[0] &&
       shape[1] === PAGE &&
       (heads === undefined ? K.shape[2] % shape[2] === 0 : shape[2] === heads) &&
       shape[2] === scales[0].shape[2],
   );
-  const count = K.dtype === "i8" || V.dtype === "i8" ? 2 : 0;
   expect(
-    fit && scales.length === count && (count === 0 || codes),
+    fit && scales.length === (K.dtype === "i8" ? 2 : 0),
     op,
     [K, V, ...scales],
-    "pools of int8 codes, and no others, have scales f32 [pages, 16, heads]",
+    "pools of int8 codes, and no others, have scales [pages, 16, heads]",
   );
 }

@@ -3,7 +3,8 @@
 
 import { type DType, type Op, type Tensor } from "../graph/graph.ts";
 import { roundedTo } from "./cache-format.ts";
-import { expect } from "./shapes.ts";
+import { f32, i32, pool } from "./dtypes.ts";
+import { expect, expectOneDType } from "./shapes.ts";
 
 /** Columns a page. Pages begin at multiples of 16 of the column. */
 export const PAGE = 16;
@@ -18,14 +19,20 @@ export const kvAppend = (K: Tensor, V: Tensor, k: Tensor, v: Tensor, slots: Tens
 
 export const kvAppendOp: Op<AppendAttrs> = {
   name: "kv_append",
+  takes: [pool, pool, f32, f32, i32],
+  gives: [],
 
   writes: [0, 1],
 
   shapes(ins, { dtype = "f32" }) {
     checkAppend("kv_append", ins);
-    const plain = ["f32", "f16", "bf16"].includes(dtype);
-    const same = ins[0].dtype === dtype && ins[1].dtype === dtype;
-    expect(plain && same, "kv_append", ins, "pools must both be f32, f16 or bf16");
+    expect(
+      ins[0].dtype === dtype,
+      "kv_append",
+      ins.slice(0, 2),
+      `the pools are ${ins[0].dtype}, but numbers would be rounded to ${dtype}`,
+      "is the attribute dtype the pools'?",
+    );
     return [];
   },
 
@@ -47,6 +54,7 @@ function roundedRow(x: Float64Array, t: number, KV: number, dtype: DType): Array
 /** The shape rule of both kinds of appending. */
 export function checkAppend(op: string, ins: readonly Tensor[]): void {
   const [K, V, k, v, slots] = ins;
+  expectOneDType(op, K, V);
   expect(
     K.shape[1] === PAGE && V.shape[1] === PAGE,
     op,
@@ -56,10 +64,5 @@ export function checkAppend(op: string, ins: readonly Tensor[]): void {
   const fits = K.shape[2] === k.shape[1] && V.shape[2] === v.shape[1];
   expect(fits, op, ins.slice(0, 5), "a pool and its rows differ in width");
   const rows = slots.shape[0] === k.shape[0] && v.shape[0] === k.shape[0];
-  expect(
-    rows && slots.dtype === "i32",
-    op,
-    ins.slice(0, 5),
-    "k and v must be [T, KV], slots [T] i32",
-  );
+  expect(rows, op, ins.slice(0, 5), "k and v must be [T, KV], slots [T]");
 }

@@ -2,6 +2,7 @@
 // The weight may have any format; this file sees its numbers, kernels its bytes.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32, weight } from "./dtypes.ts";
 import { expect } from "./shapes.ts";
 
 /** y [T, O] = x [T, I] · w [O, I]ᵀ */
@@ -9,6 +10,8 @@ export const linear = (x: Tensor, w: Tensor): Tensor => x.graph.emit(linearOp, [
 
 export const linearOp: Op<object> = {
   name: "linear",
+  takes: [f32, weight],
+  gives: ["f32"],
 
   shapes([x, w]) {
     const [I, J] = [x.shape.at(-1), w.shape.at(-1)];
@@ -36,6 +39,8 @@ export const linearOp: Op<object> = {
 /** dx [T, I] = dy [T, O] · w [O, I] */
 export const linearGradXOp: Op<object> = {
   name: "linear_grad_x",
+  takes: [f32, weight],
+  gives: ["f32"],
 
   shapes: ([dy, w]) => [rowsOf(dy, w.shape[1])],
 
@@ -52,6 +57,8 @@ export const linearGradXOp: Op<object> = {
 /** dw [O, I] = dy [T, O]ᵀ · x [T, I] */
 export const linearGradWeightOp: Op<object> = {
   name: "linear_grad_weight",
+  takes: [f32, f32],
+  gives: ["f32"],
 
   shapes: ([dy, x]) => [{ shape: [dy.shape[1], x.shape[1]], live: undefined }],
 

@@ -1,12 +1,15 @@
 // Log-softmax over the last dimension, shifted by the row's largest value.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32 } from "./dtypes.ts";
 
 /** y [N, V] = x [N, V] − log Σ exp(x), row by row */
 export const logSoftmax = (x: Tensor): Tensor => x.graph.emit(logSoftmaxOp, [x], {})[0];
 
 export const logSoftmaxOp: Op<object> = {
   name: "log_softmax",
+  takes: [f32],
+  gives: ["f32"],
 
   shapes: ([x]) => [rowsOf(x, x.shape[1])],
 
@@ -23,6 +26,8 @@ export const logSoftmaxOp: Op<object> = {
 /** dx = dy − exp(y) · Σ dy, row by row */
 export const logSoftmaxGradOp: Op<object> = {
   name: "log_softmax_grad",
+  takes: [f32, f32],
+  gives: ["f32"],
 
   shapes: ([dy]) => [rowsOf(dy, dy.shape[1])],
 

@@ -2,6 +2,7 @@
 // business.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32 } from "./dtypes.ts";
 import { expectSame } from "./shapes.ts";
 
 /** loss [N] = mean over K of (logits [N, K] − targets [N, K])² */
@@ -10,6 +11,8 @@ export const mse = (logits: Tensor, targets: Tensor): Tensor =>
 
 export const mseOp: Op<object> = {
   name: "mse",
+  takes: [f32, f32],
+  gives: ["f32"],
 
   shapes([logits, targets]) {
     expectSame("mse", logits, targets);
@@ -33,6 +36,8 @@ export const mseOp: Op<object> = {
 /** dLogits [N, K] = dLoss [N] · 2 · (logits − targets) / K */
 export const mseGradOp: Op<object> = {
   name: "mse_grad",
+  takes: [f32, f32, f32],
+  gives: ["f32"],
 
   shapes: ([, logits]) => [rowsOf(logits, logits.shape[1])],
 

@@ -2,9 +2,10 @@
 // Dao et al. 2022, arXiv:2205.14135). Serves decode rows and prefill chunks alike; no gradient (training uses `attention`).
 
 import { type Op, rowsOf, type Tensor, type Values } from "../graph/graph.ts";
+import { anyPool, f32, i32, optional } from "./dtypes.ts";
 import { type CacheScales, checkScales } from "./kv-append-codes.ts";
 import { PAGE } from "./kv-append.ts";
-import { expect } from "./shapes.ts";
+import { expect, expectOneDType } from "./shapes.ts";
 import { eachVisible } from "./visible.ts";
 
 export type AttentionAttrs = { heads: number; kvHeads: number; window: number; scale: number };
@@ -32,6 +33,8 @@ export const pagedAttention = (q: Tensor, cache: PagedCache, attrs: AttentionAtt
 
 export const pagedAttentionOp: Op<AttentionAttrs> = {
   name: "paged_attention",
+  takes: [f32, anyPool, anyPool, i32, i32, i32, optional(f32), optional(f32)],
+  gives: ["f32"],
 
   shapes(ins, attrs) {
     checkPaged("paged_attention", ins, attrs);
@@ -75,6 +78,7 @@ export function checkPaged(op: string, ins: readonly Tensor[], attrs: AttentionA
   const [q, K, V, seq, at, pages, ...scales] = ins;
   const { heads, kvHeads } = attrs;
   const KV = (q.shape[1] / heads) * kvHeads;
+  expectOneDType(op, K, V);
   const pools = K.shape[1] === PAGE && K.shape[2] === KV && V.shape[2] === KV;
   expect(
     heads % kvHeads === 0,

@@ -2,6 +2,7 @@
 // The loops are the specification; kernels may be clever, this file may not.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32, plain } from "./dtypes.ts";
 import { expect, once } from "./shapes.ts";
 
 /** y [T, H] = x [T, H] / √(mean(x²) + eps) · weight [H], row by row */
@@ -10,6 +11,8 @@ export const rmsNorm = (x: Tensor, weight: Tensor, eps: number): Tensor =>
 
 export const rmsNormOp: Op<{ eps: number }> = {
   name: "rms_norm",
+  takes: [f32, plain],
+  gives: ["f32", "f32"],
 
   shapes([x, weight]) {
     const rule = `last dimensions differ (${x.shape.at(-1)} ≠ ${weight.shape[0]})`;
@@ -42,6 +45,8 @@ export const rmsNormOp: Op<{ eps: number }> = {
 /** dx = r · (dy∘w − x · r² · mean(x ∘ dy∘w)) [T, H] · dWeight = Σₜ dy∘x · r [H] */
 export const rmsNormGradOp: Op<object> = {
   name: "rms_norm_grad",
+  takes: [f32, f32, plain, f32],
+  gives: ["f32", "f32"],
 
   shapes: ([dy, , weight]) => [rowsOf(dy, dy.shape[1]), { shape: weight.shape, live: undefined }],
 

@@ -2,6 +2,7 @@
 // The angles are inputs, so that no rope type reaches a kernel. The gradient is the rotation back.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32 } from "./dtypes.ts";
 import { expect } from "./shapes.ts";
 
 /** x [T, heads·D] rotated in each head by the angles whose cos and sin are [T, D/2]; `inverse` rotates back */
@@ -10,6 +11,8 @@ export const rope = (x: Tensor, cos: Tensor, sin: Tensor, heads: number, inverse
 
 export const ropeOp: Op<{ heads: number; inverse: boolean }> = {
   name: "rope",
+  takes: [f32, f32, f32],
+  gives: ["f32"],
 
   shapes([x, cos, sin], { heads }) {
     const half = x.shape[1] / heads / 2;

@@ -26,6 +26,12 @@ export function expectSame(op: string, a: Tensor, b: Tensor): void {
   );
 }
 
+/** Kernels read both pools of a cache by the dtype of the first one. */
+export function expectOneDType(op: string, K: Tensor, V: Tensor): void {
+  const rule = `one pool is ${K.dtype}, the other ${V.dtype}`;
+  expect(K.dtype === V.dtype, op, [K, V], rule, "keep both in one format");
+}
+
 /** Of several gradients that one op gives together: emits it at the first use, so that an unwanted one costs nothing. */
 export function once<T>(emit: () => T): () => T {
   let result: T | undefined;

@@ -1,6 +1,7 @@
 // Blocks of rows turned, each by itself: what stood in the columns of a sequence's rows then stands in rows of its own.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
+import { f32 } from "./dtypes.ts";
 import { expect } from "./shapes.ts";
 
 export type TransposeAttrs = { blocks: number; rows: number };
@@ -11,6 +12,8 @@ export const transpose = (x: Tensor, blocks: number, rows: number): Tensor =>
 
 export const transposeOp: Op<TransposeAttrs> = {
   name: "transpose",
+  takes: [f32],
+  gives: ["f32"],
 
   shapes([x], { blocks: B, rows: S }) {
     expect(x.shape[0] >= B * S, "transpose", [x], `${B} blocks of ${S} rows need ${B * S} rows`);
@@ -33,6 +36,8 @@ export const transposeOp: Op<TransposeAttrs> = {
 /** dx [≥ B·S, K]: dy [B·K, S] turned back, 0 in the rows behind the blocks */
 export const transposeGradOp: Op<TransposeAttrs> = {
   name: "transpose_grad",
+  takes: [f32, f32],
+  gives: ["f32"],
 
   shapes: ([, x]) => [rowsOf(x, x.shape[1])],
 

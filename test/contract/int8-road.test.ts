@@ -7,7 +7,7 @@ import { int8Product, type IntegerRow, roundToInt8 } from "../../src/formats/int
 import { seeded } from "../random.ts";
 import { multiply, packedRow, type Product, type Result, type Sizes } from "./int8-road.ts";
 import { packed, randomProduct, roadWeights } from "./int8-weights.ts";
-import { grid, u } from "./table.ts";
+import { grid, u } from "./case.ts";
 import { type Build, KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];

@@ -1,8 +1,9 @@
 // Puts a product on the int8 road into a WASM memory, between guard zones, and calls its kernels on ranges: rows are packed, then
 // multiplied. Knows how a packed row lies.
 
+import { EIGHT_ROWS_SCRATCH } from "../../src/backends/wasm/kernels/scratch.ts";
 import { INT8_BLOCK, type IntegerRow, type Int8Row } from "../../src/formats/int8-road.ts";
-import { type KernelBench, SCRATCH_BYTES } from "./wasm-kernels.ts";
+import type { KernelBench } from "./wasm-kernels.ts";
 
 export type Sizes = { readonly T: number; readonly K: number; readonly O: number };
 
@@ -35,7 +36,7 @@ export function multiply(
   const [xAt, packedAt] = [bench.reserve(4 * T * K), bench.reserve(blocks * T * BLOCK_BYTES)];
   const [wAt, yAt] = [bench.reserve(w.length, 2), bench.reserve(4 * T * O)];
   const scalesAt = ofRows === undefined ? 0 : bench.reserve(ofRows.length);
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const scratch = bench.reserveScratch(EIGHT_ROWS_SCRATCH);
   if (ofRows !== undefined) bench.set(scalesAt, ofRows);
   bench.set(xAt, x);
   bench.set(wAt, w);

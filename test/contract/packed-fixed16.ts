@@ -1,8 +1,9 @@
 // A product in 16-bit fixed point for tests: weights in a 4-bit format, rows of numbers, and the calls of its two kernels.
 
+import { fixed16Scratch } from "../../src/backends/wasm/kernels/scratch.ts";
 import type { Random } from "../random.ts";
 import { packedMatrix, type PackedMatrix, putMatrix } from "./packed-matrix.ts";
-import { type KernelBench, SCRATCH_BYTES } from "./wasm-kernels.ts";
+import type { KernelBench } from "./wasm-kernels.ts";
 
 export const formatNames: readonly string[] = [
   "nf4-64",
@@ -56,7 +57,7 @@ export function multiply(
   const parts = putMatrix(bench, matrix);
   const [xAt, packed] = [bench.reserve(4 * T * K), bench.reserve((T * K * 33) / 16)];
   const y = bench.reserve(4 * T * O);
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const scratch = bench.reserveScratch(fixed16Scratch(K));
   bench.set(xAt, x);
   const { pack_rows_fixed16, linear_fixed16 } = bench.kernels;
   for (const [begin, end] of ranges(T, rows)) pack_rows_fixed16(packed, xAt, K, begin, end);

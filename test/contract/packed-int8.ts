@@ -1,8 +1,9 @@
 // A product of LLM.int8 for tests: integers and scales, rows of numbers with outliers, and the calls of its two kernels.
 
+import { LLM_INT8_SCRATCH, packLlmInt8Scratch } from "../../src/backends/wasm/kernels/scratch.ts";
 import { seeded } from "../random.ts";
 import { ranges } from "./packed-fixed16.ts";
-import { type KernelBench, SCRATCH_BYTES } from "./wasm-kernels.ts";
+import type { KernelBench } from "./wasm-kernels.ts";
 
 export type Sizes = { readonly T: number; readonly K: number; readonly O: number };
 export type Product = {
@@ -38,7 +39,7 @@ export function multiply(
   ];
   const packed = bench.reserve(T * (64 + 32 * Math.ceil(K / 16) + 8 * K));
   const y = bench.reserve(4 * T * O);
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const scratch = bench.reserveScratch(Math.max(packLlmInt8Scratch(K), LLM_INT8_SCRATCH));
   bench.set(xAt, x);
   bench.set(w, codes);
   bench.set(scb, scales);

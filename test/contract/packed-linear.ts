@@ -1,9 +1,10 @@
 // A product on the exact road for tests: with packed weights, and with what their bytes mean.
 
+import { fourBitScratch, LINEAR_PACKED_SCRATCH } from "../../src/backends/wasm/kernels/scratch.ts";
 import { expect } from "vitest";
 import { type Random, seeded } from "../random.ts";
 import { packedMatrix, putMatrix } from "./packed-matrix.ts";
-import { type KernelBench, SCRATCH_BYTES } from "./wasm-kernels.ts";
+import type { KernelBench } from "./wasm-kernels.ts";
 
 export type Sizes = { T: number; K: number; O: number };
 
@@ -20,7 +21,7 @@ export function multiply(
   const parts = putMatrix(bench, w);
   const [x, values] = [bench.reserve(4 * T * K), bench.reserve(4 * O * K)];
   const [y, plain] = [bench.reserve(4 * T * O), bench.reserve(4 * T * O)];
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const scratch = bench.reserveScratch(Math.max(LINEAR_PACKED_SCRATCH, fourBitScratch(K)));
   bench.set(x, rowsOf(random, T, K));
   bench.set(values, w.values);
   const { linear_f32, linear_packed } = bench.kernels;

@@ -61,6 +61,14 @@ export const packedFormats: readonly string[] = [
   ...ggufFormats.keys(),
 ];
 
+/** The compute paths besides the exact one that the CPU backend has for a format. */
+export function pathsOf(name: string): readonly string[] {
+  const { family, param } = findWeightFormat(name) ?? { family: "", param: 0 };
+  if (family === "int8") return ["row", "call"];
+  if (/^q\d/.test(family)) return ["int8"];
+  return /^(nf4|fp4)/.test(family) && param % 64 === 0 ? ["int8", "fixed16"] : [];
+}
+
 /** A matrix [rows, columns] of random numbers, of different size in each row. */
 export function packedMatrix(
   name: string,

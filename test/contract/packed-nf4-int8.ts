@@ -1,11 +1,12 @@
 // nf4 and fp4 on the road of int8 activations, in plain loops: which integers the values and the activations are, and how a
 // product is scaled. And the calls of its two kernels.
 
+import { nf4Int8Scratch } from "../../src/backends/wasm/kernels/scratch.ts";
 import { fourBitSettings } from "../../src/formats/four-bit.ts";
 import { fourBitValues } from "../../src/formats/four-bit-codes.ts";
 import { absmaxOf, type Cuts, type Fixed16, ranges } from "./packed-fixed16.ts";
 import { putMatrix } from "./packed-matrix.ts";
-import { type KernelBench, SCRATCH_BYTES } from "./wasm-kernels.ts";
+import type { KernelBench } from "./wasm-kernels.ts";
 
 /** By what a value is multiplied before it is rounded. */
 const UNITS = { nf4: 53.01, fp4: 60 } as const;
@@ -53,7 +54,7 @@ export function multiply(
   const parts = putMatrix(bench, matrix);
   const [xAt, packed] = [bench.reserve(4 * T * K), bench.reserve((T * K * 112) / 64)];
   const y = bench.reserve(4 * T * O);
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const scratch = bench.reserveScratch(nf4Int8Scratch(K));
   bench.set(xAt, x);
   const { pack_rows_int8_halves, linear_nf4_int8 } = bench.kernels;
   for (const [begin, end] of ranges(T, rows)) pack_rows_int8_halves(packed, xAt, K, begin, end);

@@ -1,27 +1,17 @@
-// The cases of the cache, in each format: appending, copying, and attention over pages: packed sequences of several lengths,
-// windows, page tables that wrap, holes, rows that see nothing. Slots that no mask names hold NaN (codes: their scales do): a
-// kernel that looks at one shows it.
+// The cases of attention. Over pages: packed sequences of several lengths, windows, page tables that wrap, holes, rows that see
+// nothing, each format of the cache. Slots that no mask names hold NaN (of codes, their scales do): a kernel that looks at one
+// shows it; but not where rows that see nothing take the mean of all. And among the rows of one plan, as in training.
 
 import type { Op, Values } from "../../src/graph/graph.ts";
-import { copyPagesOp } from "../../src/ops/copy-pages.ts";
+import { attentionOp } from "../../src/ops/attention.ts";
 import { type EagerAttrs, eagerAttentionOp } from "../../src/ops/eager-attention.ts";
-import { kvAppendCodesOp } from "../../src/ops/kv-append-codes.ts";
-import { kvAppendOp } from "../../src/ops/kv-append.ts";
-import { type AttentionAttrs, dot, pagedAttentionOp } from "../../src/ops/paged-attention.ts";
-import { eachColumn, eachVisible } from "../../src/ops/visible.ts";
+import { PAGE } from "../../src/ops/kv-append.ts";
+import { type AttentionAttrs, pagedAttentionOp } from "../../src/ops/paged-attention.ts";
+import { eachColumn, eachVisible, firstVisible } from "../../src/ops/visible.ts";
 import type { Random } from "../random.ts";
-import {
-  type Bound,
-  type Case,
-  exact,
-  grid,
-  indices,
-  numbers,
-  type Sizes,
-  type TestTensor,
-  u,
-} from "./table.ts";
-import { rounded } from "./wasm-kernels.ts";
+import { type Bound, type Case, grid, type Moved, type Sizes, u, type Work } from "./case.ts";
+import { poolOf, scalesOf } from "./table-cache.ts";
+import { indices, numbers, type TestTensor } from "./tensors.ts";
 
 const SEQUENCES = 2;
 
@@ -52,13 +42,21 @@ const sizes: readonly Sizes[] = [
   { T: 6, D: 32, heads: 6, group: 3, columns: 200, window: 70, P: 8, format: 3 },
 ].filter(({ heads, group }) => heads % group === 0);
 
+/** Rows that see nothing take the mean of this many columns: all that the page table has, but for the last 5. */
+const unmaskedSizes: readonly Sizes[] = grid({
+  ...{ T: [1, 11], D: [6, 16], heads: [4], group: [2], P: [1, 3], window: [0, 3] },
+  format: [0, 1, 2, 3],
+}).map((s) => ({ ...s, columns: PAGE * s.P - 5, unmasked: PAGE * s.P - 5 }));
+
+/** Mistral-7B at 512 columns: one row, then a prompt. */
+const timed = grid({
+  ...{ T: [1, 512], D: [128], heads: [32], group: [4], columns: [512], window: [0], P: [32] },
+  format: [0, 2],
+});
+
 /** Row t of sequence s at a column near the end; without a window the table holds every block, else only the last P. */
-function inputs(given: Sizes, random: Random): TestTensor[] {
-  const { T, D, heads, group, columns, window, P, format } = given;
-  const q = numbers(random, T, heads * D);
-  const pools = [0, 1].map(() => poolOf(random, format, SEQUENCES * P, (heads / group) * D));
-  const scales =
-    format === 3 ? pools.map(() => scalesOf(random, SEQUENCES * P, heads / group)) : [];
+function pagedInputs(given: Sizes, random: Random): TestTensor[] {
+  const { T, columns, window, P, format } = given;
   const seq = Array.from({ length: T }, (_, t) => (t < T / 2 ? 0 : 1));
   const at = seq
     .map((s, t) => columns - 1 - (T - 1 - t) - s * 3)
@@ -74,47 +72,36 @@ function inputs(given: Sizes, random: Random): TestTensor[] {
       pages.push(s * P + entry, window === 0 && last >= P ? 0 : mask);
     }
   }
-  for (const { values, shape } of format === 3 ? scales : pools) poison(values, pages, shape[2]);
-  const places = [indices(seq), indices(at), indices(pages, SEQUENCES, P, 2)];
-  return [q, ...pools, ...places, ...scales];
+  const ins = overPages(given, random, { seq, at, pages });
+  for (const { values, shape } of format === 3 ? ins.slice(6) : ins.slice(1, 3))
+    poison(values, pages, shape[2]);
+  return ins;
 }
 
-/**
- * Sequences that fill their pages but for the last 5 columns of the table; masks hide some columns and, from the first rows,
- * everything. All slots hold numbers.
- */
+/** Rows of all columns; masks hide some of them and, from the first rows, everything. All slots hold numbers. */
 function unmaskedInputs(given: Sizes, random: Random): TestTensor[] {
-  const { T, D, heads, group, P, format } = given;
-  const q = numbers(random, T, heads * D);
-  const pools = [0, 1].map(() => poolOf(random, format, SEQUENCES * P, (heads / group) * D));
-  const scales =
-    format === 3 ? pools.map(() => scalesOf(random, SEQUENCES * P, heads / group)) : [];
+  const { T, P, unmasked } = given;
   const seq = Array.from({ length: T }, (_, t) => t % SEQUENCES);
-  const at = seq.map((_, t) => Math.floor((t * (unmasked(given) - 1)) / T));
+  const at = seq.map((_, t) => Math.floor((t * (unmasked - 1)) / T));
   const pages = Array.from({ length: SEQUENCES * P }, (_, n) => [
     SEQUENCES * P - 1 - n,
     n % P === 0 ? 0 : random.below(65536),
   ]).flat();
+  return overPages(given, random, { seq, at, pages });
+}
+
+/** Queries and a cache, for rows of those sequences at those columns. @param places.pages per block its page, and its mask */
+function overPages(
+  { T, D, heads, group, P, format }: Sizes,
+  random: Random,
+  { seq, at, pages }: { seq: number[]; at: number[]; pages: number[] },
+): TestTensor[] {
+  const kvHeads = heads / group;
+  const q = numbers(random, T, heads * D);
+  const pools = [0, 1].map(() => poolOf(random, format, SEQUENCES * P, kvHeads * D));
+  const scales = format === 3 ? pools.map(() => scalesOf(random, SEQUENCES * P, kvHeads)) : [];
   const places = [indices(seq), indices(at), indices(pages, SEQUENCES, P, 2)];
   return [q, ...pools, ...places, ...scales];
-}
-
-/** Columns over which rows that see none take the mean. */
-const unmasked = ({ P }: Sizes): number => 16 * P - 5;
-
-/** The cache's formats, as sizes name them. */
-const formats = ["f32", "bf16", "f16", "i8"];
-
-function poolOf(random: Random, format: number, pages: number, width: number): TestTensor {
-  const pool = numbers(random, pages, 16, width);
-  if (format < 3) return rounded(pool, formats[format]);
-  const codes = pool.values.map(() => random.below(255) - 127);
-  return { ...pool, dtype: "i8", values: codes };
-}
-
-function scalesOf(random: Random, pages: number, heads: number): TestTensor {
-  const scales = numbers(random, pages, 16, heads);
-  return { ...scales, values: scales.values.map((x) => Math.fround(Math.abs(x) / 100)) };
 }
 
 function poison(pool: Values, pages: readonly number[], KV: number): void {
@@ -126,46 +113,78 @@ function poison(pool: Values, pages: readonly number[], KV: number): void {
   }
 }
 
+/** Of one query: how wrong its weights may be, relatively, and Σ of weight · |v| for number d of the head. */
+type QueryError = { readonly relative: number; weighted(d: number): number };
+
 /**
- * A score has D roundings of Σ|q·k|, and two of its scales; what it loses, and its distance from the largest, which is rounded too, is the relative
- * error of a weight, of both its numerator and the sum. Sums over n columns add n roundings, rescaling 4 a page.
+ * A score has D roundings of Σ|q·k|, and two of its scales; what it loses, and its distance from the largest, which is rounded too,
+ * is the relative error of a weight, of both its numerator and the sum. Sums over n columns add n roundings, rescaling 4 a page.
+ * @param seen where the keys, and the values, of the columns that the query sees begin in K and V
  */
-function weightError(
-  t: number,
-  head: number,
-  ins: readonly Values[],
-  s: Sizes,
-  attrs: AttentionAttrs,
-) {
-  const { D, group, heads, P } = s;
-  const KV = (heads / group) * D;
-  const [q, , , seq, at, pages] = ins;
-  const [K, V] = scaledPools(ins, D);
-  const start = (t * heads + head) * D;
-  const kv = Math.floor(head / group) * D;
-  const abs = (x: Values, from: number): Values => x.slice(from, from + D).map(Math.abs);
-  const seen: { column: number; score: number; slot: number }[] = [];
+function queryError(
+  q: Values,
+  start: number,
+  [K, V]: readonly Values[],
+  seen: readonly number[],
+  D: number,
+  scale: number,
+): QueryError {
   let lost = 0;
-  eachVisible(t, [seq, at, pages], [SEQUENCES, P, 2], attrs.window, (column, slot) => {
-    const j = slot * KV + kv;
-    seen.push({ column, slot, score: dot(q, start, K, j, D) * attrs.scale });
-    lost = Math.max(lost, (D + 2) * dot(abs(q, start), 0, abs(K, j), 0, D) * attrs.scale);
+  const scores = seen.map((j) => {
+    let [sum, size] = [0, 0];
+    for (let d = 0; d < D; d++) {
+      const product = q[start + d] * K[j + d];
+      sum += product;
+      size += Math.abs(product);
+    }
+    lost = Math.max(lost, (D + 2) * size * scale);
+    return sum * scale;
   });
-  const every = (attrs as Partial<EagerAttrs>).unmasked ?? 0;
-  if (seen.length === 0)
-    eachColumn(t, [seq, at, pages], [SEQUENCES, P, 2], every, (column, slot) =>
-      seen.push({ column, slot, score: 0 }),
-    );
-  const max = Math.max(...seen.map(({ score }) => score));
-  const range = Math.max(0, ...seen.map(({ score }) => max - score));
-  const sum = seen.reduce((n, { score }) => n + Math.exp(score - max), 0);
-  const relative = (2 * (lost + range) + seen.length + 4 * (seen.length / 16 + 2) + 9) * u;
-  const weighted = (d: number): number =>
-    seen.reduce(
-      (n, { score, slot }) => n + (Math.exp(score - max) / sum) * Math.abs(V[slot * KV + kv + d]),
-      0,
-    );
-  return { relative, weighted };
+  const max = Math.max(...scores);
+  const range = Math.max(0, ...scores.map((score) => max - score));
+  const weights = scores.map((score) => Math.exp(score - max));
+  const sum = weights.reduce((n, weight) => n + weight, 0);
+  return {
+    relative: (2 * (lost + range) + seen.length + 4 * (seen.length / 16 + 2) + 9) * u,
+    weighted: (d) => seen.reduce((n, j, i) => n + (weights[i] / sum) * Math.abs(V[j + d]), 0),
+  };
+}
+
+type PagedAttrs = AttentionAttrs & Pick<EagerAttrs, "unmasked">;
+
+/** Query head `head` of row `t` over pages. */
+function pagedError(
+  [t, head]: readonly [number, number],
+  ins: readonly Values[],
+  { D, group, heads, P }: Sizes,
+  { window, scale, unmasked = 0 }: PagedAttrs,
+): QueryError {
+  const KV = (heads / group) * D;
+  const [q, , , ...places] = ins;
+  const table = [SEQUENCES, P, 2];
+  const seen: number[] = [];
+  const see = (_column: number, slot: number): void =>
+    void seen.push(slot * KV + Math.floor(head / group) * D);
+  eachVisible(t, places, table, window, see);
+  const isMean = seen.length === 0; // of equal scores
+  if (isMean) eachColumn(t, places, table, unmasked, see);
+  const pools = scaledPools(ins, D);
+  return queryError(q, (t * heads + head) * D, pools, seen, D, isMean ? 0 : scale);
+}
+
+/** Query head `head` of row `t` among the rows of its sequence. */
+function packedError(
+  [t, head]: readonly [number, number],
+  [q, k, v, seq, at]: readonly Values[],
+  { T, D, group, heads }: Sizes,
+  { window, scale }: AttentionAttrs,
+): QueryError {
+  const isSeen = (j: number): boolean =>
+    seq[j] === seq[t] && at[j] <= at[t] && at[j] >= firstVisible(at[t], window);
+  const seen = [...Array(T).keys()]
+    .filter(isSeen)
+    .map((j) => (j * (heads / group) + Math.floor(head / group)) * D);
+  return queryError(q, (t * heads + head) * D, [k, v], seen, D, scale);
 }
 
 /** K and V, times their scales if they have some. */
@@ -176,106 +195,97 @@ function scaledPools([, K, V, , , , ...scales]: readonly Values[], D: number): V
   });
 }
 
-function bound({ ins, outs, sizes: s, attrs }: Parameters<Case["bound"]>[0]): Bound {
-  const errors = new Map<number, ReturnType<typeof weightError>>();
-  const errorOf = (query: number): ReturnType<typeof weightError> => {
-    const [t, head] = [Math.floor(query / s.heads), query % s.heads];
-    const known = errors.get(query) ?? weightError(t, head, ins, s, attrs as AttentionAttrs);
-    errors.set(query, known);
-    return known;
-  };
-  return (output, i) => {
-    if (output === 1) return errorOf(Math.floor(i / capacity(s))).relative * outs[1][i];
-    const { relative, weighted } = errorOf(Math.floor(i / s.D));
-    return relative * weighted(i % s.D);
+/** What a second output holds: of which query element i is, and how far it may be off. */
+type Second = {
+  queryOf(i: number, sizes: Sizes): number;
+  bound(error: QueryError, value: number): number;
+};
+
+/** Of y, and of the second output if there is one, by the errors of the queries. */
+function boundBy(errorOf: typeof pagedError, second?: Second): Case["bound"] {
+  return ({ ins, outs, sizes: s, attrs }): Bound => {
+    const errors = new Map<number, QueryError>();
+    const of = (query: number): QueryError => {
+      const place = [Math.floor(query / s.heads), query % s.heads] as const;
+      const known = errors.get(query) ?? errorOf(place, ins, s, attrs as PagedAttrs);
+      errors.set(query, known);
+      return known;
+    };
+    return (output, i) => {
+      if (output === 1 && second) return second.bound(of(second.queryOf(i, s)), outs[1][i]);
+      const { relative, weighted } = of(Math.floor(i / s.D));
+      return relative * weighted(i % s.D);
+    };
   };
 }
 
 /** Columns of the score matrix: not a multiple of anything. */
-const capacity = ({ columns, P }: Sizes): number => (columns ?? 16 * P - 5) + 1;
+const capacity = ({ columns }: Sizes): number => columns + 1;
 
 const attrs = ({ D, heads, group, window }: Sizes): AttentionAttrs => ({
   ...{ heads, kvHeads: heads / group, window },
   scale: Math.fround(1 / Math.sqrt(D)),
 });
 
-const appended = ({ T, KV, format }: Sizes, random: Random): TestTensor[] => {
-  const slots = Array.from({ length: T }, (_, t) => (t === 4 ? -1 : (t * 7 + 3) % 48));
-  // Among them numbers that are subnormal in f16, too large for it, halfway between two, and infinite.
-  const special = [
-    1e-6,
-    -3e-8,
-    65519,
-    65520,
-    1 + 2 ** -11,
-    1 + 3 * 2 ** -11,
-    -Infinity,
-    NaN,
-    1e-44,
-    -0,
-  ];
-  const rows = (): TestTensor => {
-    const { values, ...rest } = numbers(random, T, KV);
-    return {
-      ...rest,
-      values: values.map((x, i) => (i % 5 === 2 ? Math.fround(special[((i / 5) % 10) | 0]) : x)),
-    };
+/** A query times a key, and a weight times a value, for each column that is seen; of the cache what anybody sees. */
+function pagedWork(run: { ins: readonly Moved[]; outs: readonly Moved[]; attrs: object }): Work {
+  const { heads, window } = run.attrs as AttentionAttrs;
+  const [q, K, , , at] = run.ins;
+  const columns = Array.from(at.values ?? []);
+  const first = columns.map((column) => firstVisible(column, window));
+  const seen = columns.reduce((sum, column, t) => sum + column + 1 - first[t], 0);
+  const touched = Math.max(...columns) + 1 - Math.min(...first);
+  const rows = [...run.ins.filter((_, i) => i === 0 || (i > 2 && i < 6)), ...run.outs];
+  return {
+    flops: 4 * (q.shape[1] / heads) * heads * seen,
+    bytes:
+      rows.reduce((sum, { bytes }) => sum + bytes, 0) +
+      2 * touched * (K.bytes / K.shape[0] / K.shape[1]),
   };
-  const pool = (): TestTensor => poolOf(random, format, 3, KV);
-  return [pool(), pool(), rows(), rows(), indices(slots)];
-};
-
-const copied = ({ KV, format }: Sizes, random: Random): TestTensor[] => [
-  ...[0, 1].map(() => poolOf(random, format, 6, KV)),
-  ...[indices([3, 0]), indices([1, 4])],
-];
+}
 
 export const attentionTable: readonly Case[] = [
   {
-    op: kvAppendOp as Op,
-    sizes: grid({ T: [1, 9], KV: [1, 4, 6, 32], format: [0, 1, 2] }),
-    ...{ inputs: appended, outputs: () => [], bound: exact },
-    attrs: ({ format }) => (format === 0 ? {} : { dtype: formats[format] }),
-  },
-  {
-    op: kvAppendCodesOp as Op,
-    sizes: grid({ T: [1, 9], KV: [6, 12, 96], heads: [1, 3], format: [3] }),
-    inputs: (given, random) => [
-      ...appended(given, random),
-      ...[0, 1].map(() => scalesOf(random, 3, given.heads)),
-    ],
-    ...{ outputs: () => [], bound: exact, attrs: () => ({}) },
-  },
-  {
-    op: copyPagesOp as Op,
-    sizes: grid({ KV: [1, 3, 8], format: [0, 1, 2, 3] }),
-    ...{ inputs: copied, outputs: () => [], bound: exact, attrs: () => ({}) },
-  },
-  {
     op: pagedAttentionOp as Op,
-    ...{ sizes, inputs, attrs, bound },
-    outputs: ({ T, heads, D }) => [[T, heads * D]],
+    ...{ sizes, attrs, inputs: pagedInputs },
+    bound: boundBy(pagedError),
+    ...{ timed, work: pagedWork },
   },
   {
     op: eagerAttentionOp as Op,
-    ...{ sizes, inputs, bound },
-    attrs: (s) => ({ ...attrs(s), columns: capacity(s) }),
-    outputs: (s) => [
-      [s.T, s.heads * s.D],
-      [s.T, s.heads, capacity(s)],
-    ],
-  },
-  {
-    op: eagerAttentionOp as Op,
-    sizes: grid({
-      ...{ T: [1, 11], D: [6, 16], heads: [4], group: [2], P: [1, 3], window: [0, 3] },
-      format: [0, 1, 2, 3],
+    sizes: [...sizes, ...unmaskedSizes],
+    inputs: (s, random) => (s.unmasked ? unmaskedInputs : pagedInputs)(s, random),
+    attrs: (s) => ({ ...attrs(s), columns: capacity(s), unmasked: s.unmasked }),
+    bound: boundBy(pagedError, {
+      queryOf: (i, s) => Math.floor(i / capacity(s)),
+      bound: ({ relative }, probability) => relative * probability,
     }),
-    ...{ inputs: unmaskedInputs, bound },
-    attrs: (s) => ({ ...attrs(s), columns: capacity(s), unmasked: unmasked(s) }),
-    outputs: (s) => [
-      [s.T, s.heads * s.D],
-      [s.T, s.heads, capacity(s)],
-    ],
+    ...{ timed, work: pagedWork },
+  },
+  {
+    op: attentionOp as Op,
+    sizes: grid({ T: [1, 7], D: [4, 6], heads: [4], group: [1, 2, 4], window: [0, 3] }),
+    inputs: ({ T, D, heads, group }, random) => {
+      const first = Math.ceil(T / 2);
+      const rows = [...Array(T).keys()];
+      return [
+        ...[heads, heads / group, heads / group].map((count) => numbers(random, T, count * D)),
+        indices(rows.map((t) => (t < first ? 0 : 1))),
+        indices(rows.map((t) => t % first)),
+      ];
+    },
+    attrs,
+    // Of a logarithm: what its argument may be off relatively.
+    bound: boundBy(packedError, {
+      queryOf: (i) => i,
+      bound: ({ relative }, logarithm) => relative + u * Math.abs(logarithm),
+    }),
+    gradient: {
+      sizes: [
+        { T: 7, D: 4, heads: 4, group: 2, window: 3 },
+        { T: 7, D: 4, heads: 2, group: 1, window: 0 },
+        { T: 7, D: 4, heads: 3, group: 3, window: 1 },
+      ],
+    },
   },
 ];

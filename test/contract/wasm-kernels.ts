@@ -2,12 +2,14 @@
 // Knows how each kernel is called.
 
 import { fileURLToPath } from "node:url";
-import { findFormat } from "../../src/formats/format.ts";
-import { weightDType } from "../../src/formats/registry.ts";
-import type { DType, Values } from "../../src/graph/graph.ts";
+import { encode } from "../../src/backends/wasm/encode.ts";
+import { formatCodes } from "../../src/backends/wasm/format-codes.ts";
 import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module.ts";
+import { weightDType } from "../../src/formats/registry.ts";
+import { type DType, elements } from "../../src/graph/graph.ts";
 import { laid, liesOf } from "./cache-layout.ts";
-import type { Case, Sizes, TestTensor } from "./table.ts";
+import { record, type Run } from "./case.ts";
+import { bytesOf, type TestTensor } from "./tensors.ts";
 
 export type Build = "kernels.wasm" | "kernels-plain.wasm";
 
@@ -17,7 +19,8 @@ export function kernelPath(build: Build): string {
 
 /** Bytes before and after each tensor; all ones, so that reading there gives NaN. */
 const GUARD = 80;
-export const SCRATCH_BYTES: number = 1 << 17;
+/** Behind scratch: what a kernel that needs more might jump over. */
+const SCRATCH_GUARD = 1 << 17;
 
 export class KernelBench {
   readonly kernels: Kernels;
@@ -51,11 +54,22 @@ export class KernelBench {
     return offset;
   }
 
-  put({ values, dtype }: TestTensor): number {
-    const bytes = pack(values, dtype);
-    const offset = this.reserve(bytes.length, dtype === "f32" || dtype === "i32" ? 4 : 2);
-    new Uint8Array(this.#memory.buffer, offset, bytes.length).set(bytes);
+  /** A thread's scratch of just so many bytes, and a wide guard behind it. */
+  reserveScratch(bytes: number): number {
+    const offset = this.reserve(bytes, 0);
+    this.#end = offset + bytes + SCRATCH_GUARD;
+    new Uint8Array(this.#memory.buffer).fill(255, offset, this.#end + 2 * GUARD);
     return offset;
+  }
+
+  /** Each part of a tensor. */
+  put(tensor: TestTensor): number[] {
+    const { dtype } = tensor;
+    return bytesOf(tensor).map((bytes) => {
+      const offset = this.reserve(bytes.length, dtype === "f32" || dtype === "i32" ? 4 : 2);
+      this.set(offset, bytes);
+      return offset;
+    });
   }
 
   /** Numbers of a state, widened. */
@@ -84,32 +98,27 @@ export class KernelBench {
 
   /** The first byte that was written outside of all tensors. */
   damaged(): number | undefined {
-    const bytes = new Uint8Array(this.#memory.buffer);
     let from = (1 << 16) + GUARD;
-    for (const { offset, bytes: length } of [...this.#tensors, { offset: this.#end, bytes: 0 }]) {
-      for (let i = from; i < offset; i++) if (bytes[i] !== 255) return i;
-      from = offset + length;
+    for (const { offset, bytes } of [...this.#tensors, { offset: this.#end, bytes: 0 }]) {
+      const at = this.#firstWritten(from, offset);
+      if (at !== undefined) return at;
+      from = offset + bytes;
     }
     return undefined;
   }
-}
 
-function pack(values: Values, dtype: DType): Uint8Array {
-  if (dtype === "i32") return new Uint8Array(Int32Array.from(values).buffer);
-  if (dtype === "i8") return new Uint8Array(Int8Array.from(values).buffer);
-  const format = findFormat(dtype);
-  if (format === undefined) throw new Error(`unknown format ${dtype}`);
-  const bytes = new Uint8Array(format.bytes(values.length));
-  format.pack(Float32Array.from(values), bytes);
-  return bytes;
-}
-
-/** The numbers as that format holds them. */
-export function rounded(tensor: TestTensor, dtype: DType): TestTensor {
-  if (dtype === "f32") return tensor;
-  const wide = new Float32Array(tensor.values.length);
-  findFormat(dtype)?.unpack(pack(tensor.values, dtype), wide);
-  return { ...tensor, dtype, values: Float64Array.from(wide) };
+  /** The first byte of [from, to) that is not all ones; words are looked at first, as guards are long. */
+  #firstWritten(from: number, to: number): number | undefined {
+    const words = new Int32Array(this.#memory.buffer);
+    const bytes = new Uint8Array(this.#memory.buffer);
+    let at = from;
+    while (at < to) {
+      if (at % 4 === 0 && at + 4 <= to && words[at >> 2] === -1) at += 4;
+      else if (bytes[at] === 255) at++;
+      else return at;
+    }
+    return undefined;
+  }
 }
 
 /** What a kernel is called with, but for the range. */
@@ -124,7 +133,7 @@ export type Placed = {
 
 type Call = { units: number; range(begin: number, end: number): void };
 
-const formatCode = (dtype: DType): number => ["f32", "bf16", "f16", "i8"].indexOf(dtype);
+const formatCode = ({ dtype }: TestTensor): number => formatCodes[dtype] ?? -1;
 
 /** How each op's kernel is called, and how many units it has. */
 export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
@@ -138,7 +147,7 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
       range: (b, e) =>
         kernels.embed(
           ...[outs[0], ...ins, 0, 0, 0, shapes[1][1], shapes[1][0]],
-          ...[formatCode(tensors[1].dtype), 1, b, e],
+          ...[formatCode(tensors[1]), 1, b, e],
         ),
     }),
     linear: () => ({
@@ -160,7 +169,7 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
             ins[1],
             shapes[0][1],
             a.eps,
-            formatCode(tensors[1].dtype),
+            formatCode(tensors[1]),
             scratch,
             b,
             e,
@@ -174,7 +183,7 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     }),
     kv_append: () => ({
       units: shapes[2][0],
-      range: (b, e) => kernels.kv_append(...ins, shapes[2][1], formatCode(tensors[0].dtype), b, e),
+      range: (b, e) => kernels.kv_append(...ins, shapes[2][1], formatCode(tensors[0]), b, e),
     }),
     kv_append_codes: () => ({
       units: shapes[2][0],
@@ -183,12 +192,7 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     copy_pages: () => ({
       units: shapes[2][0],
       range: (b, e) =>
-        kernels.copy_pages(
-          ...ins,
-          pack(tensors[0].values, tensors[0].dtype).length / shapes[0][0],
-          b,
-          e,
-        ),
+        kernels.copy_pages(...ins, bytesOf(tensors[0])[0].length / shapes[0][0], b, e),
     }),
     glu: () => ({
       units: rows * shapes[0][1],
@@ -202,7 +206,7 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
     add_bias: () => ({
       units: rows,
       range: (b, e) =>
-        kernels.add_bias(outs[0], ...ins, shapes[0][1], formatCode(tensors[1].dtype), b, e),
+        kernels.add_bias(outs[0], ...ins, shapes[0][1], formatCode(tensors[1]), b, e),
     }),
     transpose: () => ({
       units: a.blocks * shapes[0][1],
@@ -263,7 +267,7 @@ function attention({ ins, tensors, attrs }: Placed): number[] {
   const { heads, kvHeads, window, scale } = attrs as Record<string, number>;
   const D = tensors[0].shape[1] / heads;
   const places = Array.from({ length: 8 }, (_, i) => ins[i] ?? 0);
-  const format = formatCode(tensors[1].dtype);
+  const format = formatCode(tensors[1]);
   return [...places, heads, kvHeads, D, window, tensors[5].shape[1], scale, format];
 }
 
@@ -271,26 +275,21 @@ function attention({ ins, tensors, attrs }: Placed): number[] {
 export type Result = Float32Array[];
 
 /** Runs a case on ranges of units, last range first when there are several. */
-export function runCase(
-  bench: KernelBench,
-  c: Case,
-  sizes: Sizes,
-  ins: readonly TestTensor[],
-  cuts: number,
-  wide: boolean,
-): Result {
+export function runCase(bench: KernelBench, run: Run, cuts: number, wide: boolean): Result {
+  const { case: c, sizes, ins } = run;
+  const { node } = record(run);
   bench.clear();
   const lies = liesOf[c.op.name] ?? {};
-  const pointers = ins.map((t, i) => bench.put({ ...t, values: laid(t.values, t.shape, lies[i]) }));
-  const shapes = c.outputs(sizes);
-  const outs = shapes.map((shape) => bench.reserve(4 * shape.reduce((n, dim) => n * dim, 1)));
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const pointers = ins.map(
+    (t, i) => bench.put({ ...t, values: laid(t.values, t.shape, lies[i]) })[0],
+  );
+  const outs = node.outs.map(({ shape }) => bench.reserve(4 * elements(shape)));
   const placed: Placed = {
     ins: pointers,
     outs,
     tensors: ins,
     attrs: c.attrs(sizes),
-    scratch,
+    scratch: bench.reserveScratch(encode(node, () => 0).scratch),
     wide,
   };
   const { units, range } = callOf(bench.kernels, c.op.name, placed);
@@ -305,17 +304,6 @@ export function runCase(
   });
   return [
     ...states,
-    ...outs.map((offset, i) =>
-      bench.floats(
-        offset,
-        shapes[i].reduce((n, dim) => n * dim, 1),
-      ),
-    ),
+    ...outs.map((offset, i) => bench.floats(offset, elements(node.outs[i].shape))),
   ];
-}
-
-/** The inputs in every weight format, if there is a weight among them. */
-export function variants(ins: readonly TestTensor[]): [DType, TestTensor[]][] {
-  const dtypes: DType[] = ins.some((t) => t.weight) ? ["f32", "bf16", "f16"] : ["f32"];
-  return dtypes.map((dtype) => [dtype, ins.map((t) => (t.weight ? rounded(t, dtype) : t))]);
 }

@@ -4,61 +4,23 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { seeded } from "../random.ts";
-import { attentionTable } from "./table-attention.ts";
-import { type Bound, type Case, type Sizes, table, type TestTensor } from "./table.ts";
-import {
-  type Build,
-  KernelBench,
-  kernelPath,
-  type Result,
-  runCase,
-  variants,
-} from "./wasm-kernels.ts";
+import { type Case, exampleRuns, expected, type Run, type Sizes, worst } from "./case.ts";
+import { table } from "./table.ts";
+import { type TestTensor, variants } from "./tensors.ts";
+import { type Build, KernelBench, kernelPath, type Result, runCase } from "./wasm-kernels.ts";
 
 const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];
-const cases: readonly Case[] = [...table, ...attentionTable];
-/** The op's own loops on the same numbers. */
-function runReference(
-  c: Case,
-  sizes: Sizes,
-  ins: readonly TestTensor[],
-): { expected: Float64Array[]; bound: Bound } {
-  const values = ins.map((t) => t.values.slice());
-  const outs = c
-    .outputs(sizes)
-    .map((shape) => new Float64Array(shape.reduce((n, dim) => n * dim, 1)));
-  const attrs = c.attrs(sizes);
-  c.op.run(
-    outs,
-    values,
-    ins.map((t) => t.shape),
-    attrs,
-  );
-  const bound = c.bound({ ins: values, outs, sizes, attrs });
-  return { expected: [...(c.op.writes ?? []).map((i) => values[i]), ...outs], bound };
+// Timed are the ops that have a kernel.
+const cases: readonly Case[] = table.filter(({ timed }) => timed !== undefined);
+
+/** A case at some sizes, with weights in each format. */
+function runsOf(c: Case, sizes: Sizes, seed: number): Run[] {
+  return variants(c.inputs(sizes, seeded(seed))).map((ins) => ({ case: c, sizes, ins }));
 }
 
-/** The worst element: its error over its bound (0/0 counts as 0). */
-function worst(
-  result: Result,
-  expected: readonly Float64Array[],
-  bound: Bound,
-): { ratio: number; at: string } {
-  let found = { ratio: 0, at: "" };
-  for (const [output, values] of expected.entries()) {
-    for (const [i, value] of values.entries()) {
-      const error =
-        Object.is(result[output][i], value) ||
-        (Number.isNaN(value) && Number.isNaN(result[output][i]))
-          ? 0
-          : Math.abs(result[output][i] - value);
-      const ratio = error === 0 ? 0 : Number.isNaN(error) ? Infinity : error / bound(output, i);
-      if (ratio > found.ratio)
-        found = { ratio, at: `output ${output}, element ${i}: ${result[output][i]} for ${value}` };
-    }
-  }
-  return found;
-}
+/** What a run is called when it fails. */
+const named = ({ case: c, sizes, ins }: Run): string =>
+  `${c.op.name} ${JSON.stringify(sizes)} ${ins.map(({ dtype }) => dtype).join(" ")}`;
 
 const bits = (result: Result): Uint32Array[] =>
   result.map((values) => new Uint32Array(values.buffer));
@@ -67,54 +29,35 @@ for (const build of builds) {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
   describe(`the kernels of ${build}`, () => {
     test.for(cases)("$op.name", (c) => {
-      for (const sizes of c.sizes) {
-        const random = seeded(JSON.stringify(sizes).length * 7919 + 1);
-        for (const [dtype, ins] of variants(c.inputs(sizes, random))) {
-          const { expected, bound } = runReference(c, sizes, ins);
-          const result = runCase(bench, c, sizes, ins, 1, false);
-          const { ratio, at } = worst(result, expected, bound);
-          expect(ratio, `${JSON.stringify(sizes)} ${dtype}: ${at}`).toBeLessThanOrEqual(1);
-          for (const cuts of [2, 3]) {
-            const other = runCase(bench, c, sizes, ins, cuts, cuts === 3);
-            expect(bits(other), `${JSON.stringify(sizes)} ${dtype} in ${cuts} ranges`).toEqual(
-              bits(result),
-            );
-          }
+      const runs = c.sizes.flatMap((sizes) =>
+        runsOf(c, sizes, JSON.stringify(sizes).length * 7919 + 1),
+      );
+      for (const run of [...runs, ...exampleRuns(c)]) {
+        const { results, bound } = expected(run);
+        const result = runCase(bench, run, 1, false);
+        const { ratio, at } = worst(result, results, bound);
+        expect(ratio, `${named(run)}: ${at}`).toBeLessThanOrEqual(1);
+        for (const cuts of [2, 3]) {
+          const other = runCase(bench, run, cuts, cuts === 3);
+          expect(bits(other), `${named(run)} in ${cuts} ranges`).toEqual(bits(result));
         }
       }
     });
 
     test("a row's bits are the same alone and among others", () => {
-      for (const name of [
-        "linear",
-        "rms_norm",
-        "log_softmax",
-        "paged_attention",
-        "eager_attention",
-      ]) {
-        for (const c of cases.filter(({ op }) => op.name === name)) {
-          for (const sizes of c.sizes.filter((s) => (s.T ?? s.N) > 1)) {
-            for (const [dtype, ins] of variants(c.inputs(sizes, seeded(5)))) {
-              const together = runCase(bench, c, sizes, ins, 1, false)[0];
-              const T = sizes.T ?? sizes.N;
-              for (const t of new Set([0, 1, T >> 1, T - 1])) {
-                const alone = runCase(
-                  bench,
-                  c,
-                  { ...sizes, T: 1, N: 1 },
-                  oneRow(name, ins, t),
-                  1,
-                  false,
-                )[0];
-                const row = together.slice(
-                  (t * together.length) / T,
-                  ((t + 1) * together.length) / T,
-                );
-                expect(
-                  bits([alone]),
-                  `${name} ${JSON.stringify(sizes)} ${dtype}, row ${t}`,
-                ).toEqual(bits([row]));
-              }
+      const names = ["linear", "rms_norm", "log_softmax", "paged_attention", "eager_attention"];
+      for (const c of cases.filter(({ op }) => names.includes(op.name))) {
+        for (const sizes of c.sizes.filter((s) => (s.T ?? s.N) > 1)) {
+          for (const run of runsOf(c, sizes, 5)) {
+            const together = runCase(bench, run, 1, false)[0];
+            const T = sizes.T ?? sizes.N;
+            for (const t of new Set([0, 1, T >> 1, T - 1])) {
+              const alone = runCase(bench, { ...run, ins: oneRow(run, t) }, 1, false)[0];
+              const row = together.slice(
+                (t * together.length) / T,
+                ((t + 1) * together.length) / T,
+              );
+              expect(bits([alone]), `${named(run)}, row ${t}`).toEqual(bits([row]));
             }
           }
         }
@@ -124,13 +67,13 @@ for (const build of builds) {
     test("a result that is off, and a kernel that misses one number, do not pass", () => {
       for (const c of cases) {
         const noticed = c.sizes.filter((sizes) => {
-          const ins = c.inputs(sizes, seeded(3));
-          const { expected, bound } = runReference(c, sizes, ins);
-          const result = runCase(bench, c, sizes, ins, 1, false);
-          const changed = runCase(bench, c, sizes, oneNumberOff(ins), 1, false);
-          const misses = worst(changed, expected, bound).ratio > 1; // not so where this case does not use that number
+          const run: Run = { case: c, sizes, ins: c.inputs(sizes, seeded(3)) };
+          const { results, bound } = expected(run);
+          const result = runCase(bench, run, 1, false);
+          const changed = runCase(bench, { ...run, ins: oneNumberOff(run.ins) }, 1, false);
+          const misses = worst(changed, results, bound).ratio > 1; // not so where this case does not use that number
           scaleLargest(result[0], 1 + 2 ** -8);
-          return misses && worst(result, expected, bound).ratio > 1;
+          return misses && worst(result, results, bound).ratio > 1;
         });
         expect(noticed.length, c.op.name).toBeGreaterThan(0);
       }
@@ -152,8 +95,8 @@ function scaleLargest(values: Float32Array, factor: number): void {
 }
 
 /** The inputs with row `t` alone: of x, and of seq and at. */
-function oneRow(name: string, ins: readonly TestTensor[], t: number): TestTensor[] {
-  const perRow = name.endsWith("attention") ? [0, 3, 4] : [0];
+function oneRow({ case: { op }, ins }: Run, t: number): TestTensor[] {
+  const perRow = op.name.endsWith("attention") ? [0, 3, 4] : [0];
   return ins.map((tensor, i) => {
     if (!perRow.includes(i)) return tensor;
     const length = tensor.values.length / tensor.shape[0];

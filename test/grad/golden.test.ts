@@ -13,6 +13,7 @@ import { ropeAngles } from "../../src/models/rope.ts";
 import { plainWeights, type Weights } from "../../src/models/weights.ts";
 import { add } from "../../src/ops/add.ts";
 import { crossEntropy } from "../../src/ops/cross-entropy.ts";
+import { f32, i32 } from "../../src/ops/dtypes.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { once } from "../../src/ops/shapes.ts";
 import { evaluator } from "../graph/evaluate.ts";
@@ -43,6 +44,8 @@ type Heads = { heads: number; kvHeads: number; scale: number };
 /** y [T, Hq·D], but in the rows that see nothing (1 of unmasked [T]) the mean of v over all rows of the same batch row. */
 const unmaskedMean: Op<Heads> = {
   name: "unmasked_mean",
+  takes: [f32, f32, f32, f32, i32, i32],
+  gives: ["f32"],
   shapes: ([y]) => [rowsOf(y, y.shape[1])],
   run([out], [y, , , v, unmasked, batch], [[T, width], , , [, KV]], { heads, kvHeads }) {
     out.set(y);
@@ -65,6 +68,8 @@ const unmaskedMean: Op<Heads> = {
 /** The softmax is flat, but torch's gradient flows through it to q and k: d score = p · (dy·v − dy·y). */
 const unmaskedMeanGrad: Op<Heads> = {
   name: "unmasked_mean_grad",
+  takes: [f32, f32, f32, f32, f32, i32, i32],
+  gives: ["f32", "f32", "f32", "f32"],
   shapes: ([dOut, , q, k, v]) => [dOut, q, k, v].map((t) => rowsOf(t, t.shape[1])),
   run([dy, dq, dk, dv], [dOut, out, q, k, v, unmasked, batch], shapes, { heads, kvHeads, scale }) {
     const [[T, width], , , [, KV]] = shapes;

@@ -7,6 +7,7 @@ import { grad } from "../../src/graph/grad.ts";
 import type { Weights } from "../../src/models/weights.ts";
 import { add } from "../../src/ops/add.ts";
 import { addBias } from "../../src/ops/add-bias.ts";
+import { f32, i32 } from "../../src/ops/dtypes.ts";
 import { gatherRows } from "../../src/ops/gather-rows.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { evaluator } from "../graph/evaluate.ts";
@@ -171,6 +172,8 @@ function linearByRow(x: Tensor, w: Tensor, which: Tensor): Tensor {
 
 const linearByRowOp: Op<object> = {
   name: "linear_by_row",
+  takes: [f32, f32, i32],
+  gives: ["f32"],
   shapes: ([x, w]) => [rowsOf(x, w.shape[1])],
   run([y], [x, w, which], [[rows, I], [, O]]) {
     y.fill(0);
@@ -189,6 +192,8 @@ const linearByRowOp: Op<object> = {
 
 const linearByRowGradOp: Op<object> = {
   name: "linear_by_row_grad",
+  takes: [f32, f32, f32, i32],
+  gives: ["f32", "f32"],
   shapes: ([, x, w]) => [rowsOf(x, x.shape[1]), { shape: w.shape, live: undefined }],
   run([dx, dw], [dy, x, w, which], [[rows, O], [, I]]) {
     dx.fill(0);

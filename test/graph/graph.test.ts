@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
 import { describe, Graph, liveShape, type Op } from "../../src/graph/graph.ts";
 import { add } from "../../src/ops/add.ts";
+import { f32 } from "../../src/ops/dtypes.ts";
 import { kvAppend } from "../../src/ops/kv-append.ts";
 
 test("a leaf of one name is one tensor", () => {
@@ -70,9 +71,11 @@ test("a region marks what is recorded inside it, also when recording fails", () 
 test("an op may have several outputs, each with a type and a live count of its own", () => {
   const pair: Op<object> = {
     name: "pair",
+    takes: [f32],
+    gives: ["f32", "i32"],
     shapes: ([x]) => [
       { shape: x.shape, live: x.live },
-      { shape: [7], dtype: "i32", live: undefined },
+      { shape: [7], live: undefined },
     ],
     run() {},
   };

@@ -2,11 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { elements, Graph, type Op, type Tensor } from "../../src/graph/graph.ts";
 import { makePlan, type Plan } from "../../src/graph/plan.ts";
+import { f32, optional } from "../../src/ops/dtypes.ts";
 import { evaluator } from "./evaluate.ts";
 
 /** Outputs of any sizes, each element a whole number made of all inputs: exact, and different when one input is. */
 const mix: Op<{ sizes: readonly number[]; salt: number }> = {
   name: "mix",
+  takes: [f32, optional(f32), optional(f32)],
+  gives: ["f32", "f32", "f32"],
   shapes: (_ins, { sizes }) => sizes.map((size) => ({ shape: [size], live: undefined })),
   run(outs, ins, _shapes, { salt }) {
     const seen = ins.flatMap((values) => [...values]);
@@ -21,6 +24,8 @@ const mix: Op<{ sizes: readonly number[]; salt: number }> = {
 /** Adds its inputs to the state; gives what the state was. */
 const bump: Op<object> = {
   name: "bump",
+  takes: [f32, optional(f32), optional(f32), optional(f32)],
+  gives: ["f32"],
   writes: [0],
   shapes: ([state]) => [{ shape: state.shape, live: undefined }],
   run([before], [state, ...others]) {

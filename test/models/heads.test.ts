@@ -9,6 +9,7 @@ import { expectedWeights } from "../../src/models/config-weights.ts";
 import type { MistralConfigOptions } from "../../src/models/config.ts";
 import { headOf, type ModelClass, pooledColumn } from "../../src/models/heads.ts";
 import { type Labels, lossOf, problemType, spanLabels } from "../../src/models/losses.ts";
+import { plain } from "../../src/ops/dtypes.ts";
 import { stepModel, tinyConfig } from "../tiny-model.ts";
 
 const classes: readonly ModelClass[] = [
@@ -57,7 +58,11 @@ describe("what is recorded", () => {
       );
     }
     const [{ graph }] = plan.outputs;
-    const step: Op<object> = { name: "step", shapes: () => [], run() {}, writes: [0] };
+    const step: Op<object> = {
+      ...{ name: "step", takes: [plain], gives: [], writes: [0] },
+      shapes: () => [],
+      run() {},
+    };
     const leaf = (name: string) => graph.leaves.get(name) ?? new Graph().leaf(name, "weight", []);
     graph.emit(step, [leaf("score.bias")], {});
     expect(() => graph.emit(step, [leaf("model.norm.weight")], {})).toThrow(

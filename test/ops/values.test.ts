@@ -1,189 +1,46 @@
-// Each op's loop against numbers worked out by hand, or against a second way to say the same. The goldens try them in the model.
+// Each op's loop against numbers worked out by hand, or against a second way to say the same: the table's examples, and what
+// takes more than one op. The goldens try the ops in the model.
 
-import { describe, expect, test } from "vitest";
-import { Graph, type Shape, type Tensor } from "../../src/graph/graph.ts";
-import { addBias } from "../../src/ops/add-bias.ts";
-import { bce } from "../../src/ops/bce.ts";
-import { copyPages } from "../../src/ops/copy-pages.ts";
-import { crossEntropy, IGNORED_LABEL } from "../../src/ops/cross-entropy.ts";
-import { embed } from "../../src/ops/embed.ts";
+import { expect, test } from "vitest";
+import { Graph } from "../../src/graph/graph.ts";
 import { erf } from "../../src/ops/erf.ts";
-import { gatherRows } from "../../src/ops/gather-rows.ts";
-import { type Activation, glu } from "../../src/ops/glu.ts";
-import { PAGE } from "../../src/ops/kv-append.ts";
-import { linear } from "../../src/ops/linear.ts";
-import { logSoftmax } from "../../src/ops/log-softmax.ts";
-import { mse } from "../../src/ops/mse.ts";
-import { rmsNorm } from "../../src/ops/rms-norm.ts";
 import { rope } from "../../src/ops/rope.ts";
-import { transpose } from "../../src/ops/transpose.ts";
+import { expected } from "../contract/case.ts";
+import { table } from "../contract/table.ts";
 import { evaluator } from "../graph/evaluate.ts";
 import { seeded } from "../random.ts";
+import { normal } from "./normal.ts";
 
-/** The value of what `record` makes of leaves of those shapes and numbers. */
-function value(
-  leaves: Record<string, { shape: Shape; numbers: ArrayLike<number>; index?: boolean }>,
-  record: (tensors: Record<string, Tensor>) => Tensor,
-): number[] {
-  const graph = new Graph();
-  const tensors = Object.entries(leaves).map(([name, { shape, index }]) => {
-    return [name, graph.leaf(name, "input", shape, index ? "i32" : "f32")] as const;
-  });
-  const numbers = Object.entries(leaves).map(([name, leaf]) => [name, leaf.numbers] as const);
-  const run = evaluator(graph, [record(Object.fromEntries(tensors))]);
-  return [...run(Object.fromEntries(numbers))[0]];
-}
-
-const expectClose = (got: readonly number[], expected: readonly number[]): void => {
-  expect(got).toHaveLength(expected.length);
-  got.forEach((x, i) => expect(Math.abs(x - expected[i])).toBeLessThan(1e-13));
+const expectClose = (got: ArrayLike<number>, wanted: ArrayLike<number>): void => {
+  expect(got).toHaveLength(wanted.length);
+  for (let i = 0; i < wanted.length; i++) {
+    if (got[i] !== wanted[i]) expect(Math.abs(got[i] - wanted[i])).toBeLessThan(1e-13);
+  }
 };
 
-test("linear: y = x · wᵀ, the weight as [out, in]", () => {
-  const x = { shape: [2, 3], numbers: [1, 2, 3, 4, 5, 6] };
-  const w = { shape: [2, 3], numbers: [1, 0, -1, 2, 2, 2] };
-  expect(value({ x, w }, (t) => linear(t.x, t.w))).toEqual([-2, 12, -2, 30]);
+const examples = table.flatMap((c) =>
+  (c.examples ?? []).map((example) => ({ name: c.op.name, sizes: example.sizes, c, example })),
+);
+
+test.each(examples)("$name $sizes gives what was worked out", ({ c, example }) => {
+  const { results } = expected({ case: c, ...example });
+  expect(results).toHaveLength(example.outs.length);
+  results.forEach((values, i) => expectClose(values, example.outs[i]));
 });
 
-test("embed and gather_rows pick rows, in order and again", () => {
-  const table = { shape: [3, 2], numbers: [10, 11, 20, 21, 30, 31] };
-  const rows = { shape: [3], numbers: [2, 0, 2], index: true };
-  const expected = [30, 31, 10, 11, 30, 31];
-  expect(value({ table, rows }, (t) => embed(t.rows, t.table))).toEqual(expected);
-  expect(value({ table, rows }, (t) => gatherRows(t.table, t.rows))).toEqual(expected);
-});
-
-test("rms_norm: the root mean square becomes 1, then the weight", () => {
-  const x = { shape: [2, 2], numbers: [3, 4, 0, 0] };
-  const w = { shape: [2], numbers: [1, 10] };
-  const rms = Math.sqrt(12.5);
-  expectClose(
-    value({ x, w }, (t) => rmsNorm(t.x, t.w, 0.25)),
-    [3 / Math.sqrt(12.75), 40 / Math.sqrt(12.75), 0, 0],
-  );
-  expectClose(value({ x, w }, (t) => rmsNorm(t.x, t.w, 1e-300)).slice(0, 2), [3 / rms, 40 / rms]);
-});
-
-describe("rope", () => {
+test("rope keeps lengths, and turns back", () => {
+  const graph = new Graph();
+  const x = graph.leaf("x", "input", [1, 8]);
+  const [cos, sin] = ["cos", "sin"].map((name) => graph.leaf(name, "input", [1, 2]));
+  const turned = rope(x, cos, sin, 2);
   const angles = [0.3, -1.1];
-  const cos = { shape: [1, 2], numbers: angles.map(Math.cos) };
-  const sin = { shape: [1, 2], numbers: angles.map(Math.sin) };
-
-  test("turns the pairs (d, d + D/2) of each head", () => {
-    const x = { shape: [1, 8], numbers: [1, 0, 0, 1, 0, 1, 1, 0] };
-    expectClose(
-      value({ x, cos, sin }, (t) => rope(t.x, t.cos, t.sin, 2)),
-      [
-        ...[Math.cos(0.3), -Math.sin(-1.1), Math.sin(0.3), Math.cos(-1.1)],
-        ...[-Math.sin(0.3), Math.cos(-1.1), Math.cos(0.3), Math.sin(-1.1)],
-      ],
-    );
-  });
-
-  test("keeps lengths, and turns back", () => {
-    const x = { shape: [1, 8], numbers: seeded(3).numbers(8) };
-    expectClose(
-      value({ x, cos, sin }, (t) => rope(rope(t.x, t.cos, t.sin, 2), t.cos, t.sin, 2, true)),
-      [...x.numbers],
-    );
-  });
+  const numbers = { x: seeded(3).numbers(8), cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
+  const [there, back] = evaluator(graph, [turned, rope(turned, cos, sin, 2, true)])(numbers);
+  expectClose(back, numbers.x);
+  const length = (v: Float64Array): number => Math.hypot(...v);
+  expectClose([length(there)], [length(numbers.x)]);
+  expect(Math.max(...there.map((v, i) => Math.abs(v - numbers.x[i])))).toBeGreaterThan(0.1);
 });
-
-describe("log_softmax and cross_entropy", () => {
-  test("of scores whose exponentials are known", () => {
-    const x = { shape: [2, 3], numbers: [1, 2, 3, 4, 4, 8].map(Math.log) };
-    expectClose(
-      value({ x }, (t) => logSoftmax(t.x)),
-      [1 / 6, 1 / 3, 1 / 2, 1 / 4, 1 / 4, 1 / 2].map(Math.log),
-    );
-    const labels = { shape: [2], numbers: [2, IGNORED_LABEL], index: true };
-    expectClose(
-      value({ x, labels }, (t) => crossEntropy(t.x, t.labels)),
-      [Math.log(2), 0],
-    );
-  });
-
-  test("of scores far apart, beyond the range of exp, or −∞", () => {
-    const x = { shape: [1, 3], numbers: [1000, -Infinity, 1000] };
-    const [a, b, c] = value({ x }, (t) => logSoftmax(t.x));
-    expectClose([a, c], [-Math.LN2, -Math.LN2]);
-    expect(b).toBe(-Infinity);
-  });
-});
-
-describe("mse and bce", () => {
-  const pair = (logits: number[], targets: number[]) => {
-    const shape = [2, logits.length / 2];
-    return { x: { shape, numbers: logits }, z: { shape, numbers: targets } };
-  };
-
-  test("mse: the mean of squares of each row", () => {
-    const leaves = pair([1, 2, 3, 0.5, 0, -1], [1, 4, 2, 0.5, 3, 0]);
-    expectClose(
-      value(leaves, (t) => mse(t.x, t.z)),
-      [(0 + 4 + 1) / 3, (0 + 9 + 1) / 3],
-    );
-  });
-
-  test("bce: the mean of −log of what each target says, by the logistic function", () => {
-    const logits = [0, Math.log(3), -Math.log(4), Math.log(9)];
-    expectClose(
-      value(pair(logits, [1, 1, 0, 0.25]), (t) => bce(t.x, t.z)),
-      [
-        (Math.log(2) - Math.log(3 / 4)) / 2,
-        (-Math.log(4 / 5) - 0.25 * Math.log(9 / 10) - 0.75 * Math.log(1 / 10)) / 2,
-      ],
-    );
-  });
-
-  test("bce of logits beyond the range of exp", () => {
-    const leaves = pair([1000, -1000, 1000, -1000], [1, 0, 0, 1]);
-    expectClose(
-      value(leaves, (t) => bce(t.x, t.z)),
-      [0, 1000],
-    );
-  });
-});
-
-test("add_bias adds one vector to every row", () => {
-  const x = { shape: [2, 3], numbers: [1, 2, 3, 4, 5, 6] };
-  const bias = { shape: [3], numbers: [10, 20, 30] };
-  expect(value({ x, bias }, (t) => addBias(t.x, t.bias))).toEqual([11, 22, 33, 14, 25, 36]);
-});
-
-test("transpose turns each block by itself", () => {
-  const x = { shape: [4, 3], numbers: [1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60] };
-  const turned = [1, 4, 2, 5, 3, 6, 10, 40, 20, 50, 30, 60];
-  expect(value({ x }, (t) => transpose(t.x, 2, 2))).toEqual(turned);
-});
-
-describe("glu", () => {
-  const at = [-2, -0.5, 0, 1, 3];
-  const curves: Record<Activation, (x: number) => number> = {
-    silu: (x) => x / (1 + Math.exp(-x)),
-    relu: (x) => (x > 0 ? x : 0),
-    gelu: (x) => x * normal(x),
-    gelu_tanh: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
-  };
-  test.each(Object.keys(curves) as Activation[])("%s of the gate, times up", (act) => {
-    const gate = { shape: [1, 5], numbers: at };
-    const up = { shape: [1, 5], numbers: [1, 2, 3, 4, -5] };
-    const expected = at.map((x, i) => curves[act](x) * up.numbers[i]);
-    expectClose(
-      value({ gate, up }, (t) => glu(t.gate, t.up, act)),
-      expected,
-    );
-  });
-});
-
-/** The normal distribution function, by Simpson's rule from 0: a third way besides a series and a fraction. */
-function normal(x: number): number {
-  const steps = 2000;
-  const density = (t: number): number => Math.exp(-t * t * 0.5) / Math.sqrt(2 * Math.PI);
-  let sum = density(0) + density(x);
-  for (let i = 1; i < steps; i++) sum += density((x * i) / steps) * (i % 2 === 1 ? 4 : 2);
-  return 0.5 + (sum * x) / steps / 3;
-}
 
 test("erf is odd, goes to ±1, and is the area under the bell everywhere between", () => {
   for (const x of [0, 1e-9, 0.1, 0.7, 1, 1.9, 2.5, 2.999, 3.001, 3.5, 4.5, 5.9, 6.1, 40]) {
@@ -193,18 +50,4 @@ test("erf is odd, goes to ±1, and is the area under the bell everywhere between
   }
   expect(erf(Infinity)).toBe(1);
   expect(erf(1)).toBeCloseTo(0.8427007929497149, 15);
-});
-
-test("copy_pages copies whole pages of both pools", () => {
-  const graph = new Graph();
-  const [K, V] = ["K", "V"].map((name) => graph.leaf(name, "state", [4, PAGE, 2]));
-  const [from, to] = ["from", "to"].map((name) => graph.leaf(name, "input", [2], "i32"));
-  copyPages(K, V, from, to);
-  const pool = (sign: number) => Float64Array.from({ length: 4 * PAGE * 2 }, (_, i) => sign * i);
-  const state = { K: pool(1), V: pool(-1) };
-  evaluator(graph, [])({ ...state, from: [0, 3], to: [2, 1] });
-  const page = (sign: number, number: number) =>
-    [...pool(sign)].slice(number * PAGE * 2, (number + 1) * PAGE * 2);
-  expect([...state.K]).toEqual([0, 3, 0, 3].flatMap((number) => page(1, number)));
-  expect([...state.V]).toEqual([0, 3, 0, 3].flatMap((number) => page(-1, number)));
 });

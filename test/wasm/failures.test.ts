@@ -3,11 +3,14 @@ import { describe, expect, test } from "vitest";
 import type { Adopted } from "../../src/backends/wasm/backend.ts";
 import { helperGone, type HelperData, stopTeam } from "../../src/backends/wasm/threads.ts";
 import { Graph, type Op, type Tensor } from "../../src/graph/graph.ts";
+import { f32 } from "../../src/ops/dtypes.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { chain, loadSeeded, planned, startTeam } from "./team.ts";
 
 const trapOp: Op<object> = {
   name: "trap",
+  takes: [f32],
+  gives: ["f32"],
   shapes: ([x]) => [{ shape: x.shape, live: x.live }],
   run: () => {},
 };

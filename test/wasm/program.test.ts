@@ -4,6 +4,7 @@ import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { detectFeatures } from "../../src/backends/wasm/features.ts";
 import { Graph, type Op, type Tensor } from "../../src/graph/graph.ts";
 import { add } from "../../src/ops/add.ts";
+import { f32 } from "../../src/ops/dtypes.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { seeded } from "../random.ts";
 import { chain, loadSeeded, logitsOf, planned, startTeam } from "./team.ts";
@@ -202,6 +203,8 @@ describe("refusals", () => {
     const w = graph.leaf("w", "weight", [4, 3]);
     const unknown: Op<object> = {
       name: "unheard_of",
+      takes: [f32],
+      gives: ["f32"],
       shapes: () => [{ shape: [2, 3], live: "rows" }],
       run: () => {},
     };

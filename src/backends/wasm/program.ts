@@ -16,7 +16,8 @@ import {
 import type { Plan } from "../../graph/plan.ts";
 import type { InputData, Program } from "../backend.ts";
 import { lower } from "./lower.ts";
-import { encode, type Encoded } from "./encode.ts";
+import { encode } from "./encode.ts";
+import type { Encoded } from "./encoded.ts";
 import { align } from "./header.ts";
 import { ARGS_WORD, LIVE, OP_BYTES, PROGRAM_HEADER } from "./kernels/header.ts";
 import { type Layout, layOut, type Segment } from "./layout.ts";

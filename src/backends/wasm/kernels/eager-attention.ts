@@ -7,6 +7,7 @@ import { exponentials, largestOf, multiply, prepare } from "./block-softmax";
 import { bytesOfCache, widenCache, widenSlice } from "./cache-format";
 import { FORMAT_F32 } from "./header";
 import { visible } from "./paged-attention";
+import { EAGER_WIDENED, eagerSumsAt, eagerWeightsAt } from "./scratch";
 
 /** Of a page that begins at a column, which of its columns are below `end`, as 16 bits. */
 // @ts-ignore: decorator
@@ -17,7 +18,6 @@ function columnsBelow(end: i32, column: i32): i32 {
 
 /**
  * Units [begin, end): unit = row · heads + head. KS, VS: scales [pages, 16, kvHeads] of an int8 cache, else 0.
- * `scratch`: 128 bytes, max(64·D, 1024), 4·(D rounded up to 16), then 4 bytes for each column, C rounded up to 16.
  */
 export function eager_attention(
   y: usize, probs: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
@@ -28,9 +28,7 @@ export function eager_attention(
   const headBytes = (<usize>D << 4) * bytesOfCache(format);
   // Slices of f32 are read where they lie.
   const direct = format == FORMAT_F32 && !(D & 15);
-  // At scratch, the runs of columns that are seen of a page, up to 8.
-  const widened = scratch + 128, sums = widened + max<usize>(<usize>D << 6, 1024);
-  const weights = sums + (<usize>((D + 15) & ~15) << 2);
+  const widened = scratch + EAGER_WIDENED, sums = scratch + <usize>eagerSumsAt(D), weights = scratch + <usize>eagerWeightsAt(D);
   for (let unit = begin; unit < end; unit++) {
     const row = unit / heads;
     const head = (unit % heads) / (heads / kvHeads);

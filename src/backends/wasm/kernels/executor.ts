@@ -1,7 +1,7 @@
 // The executor: every thread walks the same ops; work is claimed in chunks, and an op that needs what earlier ones wrote waits
 // until their chunks are done. Nobody waits for a thread, only for chunks: one that the system has put to sleep between two
 // chunks holds up nothing, and finds, when it wakes, that its replay is over: claims carry the number of the replay.
-// The arguments of each op stand in the order of ../encode.ts.
+// The arguments of each op stand in the order of ../encode.ts and the files beside it.
 
 import { add } from "./add";
 import { add_bias } from "./add-bias";

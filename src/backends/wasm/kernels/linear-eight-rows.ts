@@ -6,20 +6,19 @@ import {
   any_2x2, any_2x2_32, any_4x1, any_4x2, any_4x2_32, any_panel, any_stream_1, any_stream_2, bytesOf, hasRowScales, panelBlocks,
 } from "./generated/tiles";
 import { X_BLOCK } from "./pack-rows-int8";
+import { EIGHT_ROWS_PANEL, EIGHT_ROWS_SCALES } from "./scratch";
 
 /** Tiles for vectors of 256 bits; sums of 32 bits, where the processor adds four products to one in an instruction. */
 const WIDE_TILES: i32 = 1;
 const SUMS_32: i32 = 2;
 /** Columns that are computed together; ranges begin at a multiple of it. */
 export const EIGHT_ROWS_COLUMNS: i32 = 32;
-/** Rows of x whose sums are kept in scratch; a panel of weights serves all of them. */
+/** Rows of x whose sums are kept in scratch; a panel of weights, which stays in the first-level cache, serves all of them. */
 export const EIGHT_ROWS_ROWS: i32 = 128;
 /** From this many rows on, unpacking weights to a panel pays; fewer read them as they lie, two rows at a time. */
 const PANEL_ROWS: i32 = 6;
 /** Bytes of 32 columns of sums. */
 const SUMS: usize = 128;
-/** Bytes of scratch that a call needs: the sums, scales of rows, and a panel of any format, which stays in the first-level cache. */
-export const EIGHT_ROWS_SCRATCH: i32 = 128 * 128 + 128 + 16 * 1280;
 
 // A type parameter F stands for a format: see scripts/generate-formats.ts. 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2
 // at 128.
@@ -98,7 +97,7 @@ function linear<F>(
   const blocks = (K + 31) >> 5, last = (O - 1) >> 3;
   const groupBytes = bytesOf<F>(blocks);
   const xStride = <usize>rowsOfStep * X_BLOCK, yStride = <usize>O << 2;
-  const scales = scratch + <usize>EIGHT_ROWS_ROWS * SUMS, panel = scales + SUMS;
+  const scales = scratch + EIGHT_ROWS_SCALES, panel = scratch + EIGHT_ROWS_PANEL;
   for (let o = begin; o < end; o += EIGHT_ROWS_COLUMNS) {
     const group = o >> 3, count = min(EIGHT_ROWS_COLUMNS, end - o);
     // Behind the last group it stands again; nobody sees those columns.

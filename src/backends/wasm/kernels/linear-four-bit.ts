@@ -6,16 +6,10 @@ import { absmaxOf, fourRows, isFp4 } from "./absmax";
 import { FORMAT_FP4_DQ, FORMAT_NF4, FORMAT_NF4_DQ } from "./header";
 import { firstHalves, fold4, lastHalves, madd, pairSum, scatter } from "./lanes";
 import { BLOCK } from "./linear";
+import { FOUR_BIT_ABSMAX, FOUR_BIT_PAIRS } from "./scratch";
 import { bytes0, bytes1, bytes2, bytes3, pairHigh, pairLow, zipHigh, zipLow } from "./unpack-four-bit";
 
-
-/** Bytes of a table of pairs. */
-export const PAIRS_BYTES: usize = 2048;
-// `scratch`: sums, then the two values of each byte, then absmax of four rows.
-const PAIRS: usize = 256;
-const ABSMAX: usize = PAIRS + PAIRS_BYTES;
-
-/** The two values of each byte, at 8 bytes a byte. */
+/** The two values of each byte, at 8 bytes a byte: 2048 in all. */
 export function fillPairs(to: usize, format: i32): void {
   if (isFp4(format)) fill<i8>(to);
   else fill<u8>(to);
@@ -145,12 +139,12 @@ export function spreadFourBit(
   }
 }
 
-/** Columns [begin, end) of one row y [O]. scratch: K / 4 bytes, and 2304. */
+/** Columns [begin, end) of one row y [O]. */
 export function oneRowFourBit(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
   begin: i32, end: i32,
 ): void {
-  const stride = <usize>K >> 1, pairs = scratch + PAIRS, absmax = scratch + ABSMAX;
+  const stride = <usize>K >> 1, pairs = scratch + FOUR_BIT_PAIRS, absmax = scratch + FOUR_BIT_ABSMAX;
   fillPairs(pairs, format);
   const gap = (end - begin + 3) >> 2, last = end - 1;
   for (let o = begin; o < begin + gap; o++) {

@@ -140,7 +140,6 @@ function codes(w0: usize, w1: usize, w2: usize, w3: usize): v128 {
 
 /**
  * Columns [begin, end) of rows [rowBegin, rowEnd) of y [T, O]. x: what pack_rows_llm_int8 made; p0: i8 [O, K]; p1: SCB, f32 [O].
- * scratch: 256 bytes.
  */
 export function linear_llm_int8(
   y: usize, x: usize, p0: usize, p1: usize, K: i32, O: i32, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32,

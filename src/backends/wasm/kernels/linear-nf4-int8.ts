@@ -8,12 +8,12 @@ import { mac } from "./int8-dot";
 import { madd, scatter, sumsOfFour } from "./lanes";
 import { finish } from "./linear-nf4-tiles";
 import { HALVES_BLOCK, HALVES_SCALE, HALVES_STARTS } from "./pack-rows-int8-halves";
+import { NF4_INT8_PANEL } from "./scratch";
 import { pick } from "./unpack-four-bit";
 
-// `scratch`: for one row of x the absmax of four rows of w side by side, block after block; for more, the sums of MOST_ROWS rows,
-// then the panel: for each block of 64 k the absmax of its rows, then 16 quads of codes of all rows.
+/** Rows of x whose sums are kept in scratch. */
 const MOST_ROWS: i32 = 128;
-const PANEL: usize = 16384;
+// A panel: for each block of 64 k the absmax of its rows, then 16 quads of codes of all rows.
 const PANEL_BLOCKS: i32 = 8;
 const PANEL_ROWS: i32 = 32;
 const PANEL_BLOCK: usize = 128 + 2048;
@@ -164,7 +164,7 @@ function manyRows(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
   scratch: usize, rows: i32, begin: i32, end: i32,
 ): void {
-  const panel = scratch + PANEL, unit = isFp4(format) ? FP4_UNIT : NF4_UNIT;
+  const panel = scratch + NF4_INT8_PANEL, unit = isFp4(format) ? FP4_UNIT : NF4_UNIT;
   const blocks = K >> 6, rowBytes = <usize>blocks * HALVES_BLOCK;
   for (let o = begin; o < end; o += PANEL_ROWS) {
     memory.fill(scratch, 0, <usize>rows << 7);

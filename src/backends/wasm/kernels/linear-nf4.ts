@@ -7,15 +7,14 @@ import { fourRows, isFp4, turn } from "./absmax";
 import { madd, scatter, sumsOfFour } from "./lanes";
 import { fixedTile, fixedTileWide } from "./linear-nf4-tiles";
 import { fixedRowBytes } from "./pack-rows-fixed16";
+import { FIXED16_PANEL } from "./scratch";
 import { pick, zipHigh, zipLow } from "./unpack-four-bit";
 
-// `scratch`: for one row of x the absmax of four rows of w side by side, block after block; for more, the sums of MOST_ROWS rows,
-// then the panel of 256 k.
+/** Rows of x whose sums are kept in scratch. */
 const MOST_ROWS: i32 = 128;
 /** Rows of w in a panel. */
 const WIDE_ROWS: i32 = 32;
 const NARROW_ROWS: i32 = 16;
-const PANEL: usize = 16384 + 128;
 
 // Values · 6282.85, which brings nf4's near integers (the farthest is off by 5e-5); values of fp4 are multiples of 1/192, · 6144.
 const NF4_UNIT: f32 = 1.0 / 6282.85;
@@ -147,7 +146,7 @@ function manyRows(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
   scratch: usize, wide: i32, rows: i32, begin: i32, end: i32,
 ): void {
-  const width = wide ? WIDE_ROWS : NARROW_ROWS, panel = scratch + PANEL, unit = isFp4(format) ? FP4_UNIT : NF4_UNIT;
+  const width = wide ? WIDE_ROWS : NARROW_ROWS, panel = scratch + FIXED16_PANEL, unit = isFp4(format) ? FP4_UNIT : NF4_UNIT;
   const sumBytes = <usize>width << 2, rowBytes = fixedRowBytes(K), blocks = K >> 6, most = wide ? 4 : 8;
   for (let o = begin; o < end; o += width) {
     memory.fill(scratch, 0, <usize>(rows + 1) * sumBytes);

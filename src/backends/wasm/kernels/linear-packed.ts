@@ -3,20 +3,16 @@
 
 import { fillPairs, isAligned, oneRowFourBit, spreadFourBit } from "./linear-four-bit";
 import { addSums, BLOCK, foldInto, fourByOne, spread, tileWidth } from "./linear";
-import { tail, unpackedSixByTwo, unpackedThreeByTwo, X_TAILS } from "./linear-tiles";
+import { tail, unpackedSixByTwo, unpackedThreeByTwo } from "./linear-tiles";
+import { PACKED_ROW, PACKED_TILE, X_TAILS } from "./scratch";
 import { unpack } from "./unpack";
-
-// `scratch`: what linear.ts puts there, up to here; then a row of a block (four for one row of x); then up to six rows of a
-// block side by side: 29,696 bytes.
-const ROW: usize = 1024;
-const TILE: usize = ROW + 4096;
 
 /** One row of x: four rows of w at a time, so that four streams are read. */
 function oneRow(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
   begin: i32, end: i32,
 ): void {
-  const rows = scratch + ROW, sums = scratch + X_TAILS + 32;
+  const rows = scratch + PACKED_ROW, sums = scratch + X_TAILS + 32;
   for (let o = begin; o < end; o += 4) {
     const count = min(4, end - o), to = y + (<usize>o << 2);
     for (let k = 0; k < K; k += BLOCK) {
@@ -35,7 +31,7 @@ function manyRows(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32, scratch: usize,
   wide: i32, rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
-  const width = tileWidth(wide), row = scratch + ROW, tile = scratch + TILE;
+  const width = tileWidth(wide), row = scratch + PACKED_ROW, tile = scratch + PACKED_TILE;
   const xStride = <usize>K << 2, yStride = <usize>O << 2;
   const isFourBit = isAligned(format, param, K);
   // In the place of a row.

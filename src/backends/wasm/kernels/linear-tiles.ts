@@ -2,10 +2,7 @@
 // Sums of eight lanes over k stay pairs of vectors here; linear.ts folds them. Knows no blocks of k and no threads.
 
 import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, high, low, madd, weight } from "./lanes";
-
-// Where the last k of a row lie in `scratch`, padded: two rows of x, up to six rows of w. Before them: a tile's sums (up to 12 pairs).
-export const X_TAILS: usize = 512;
-export const W_TAILS: usize = 576;
+import { W_TAILS, X_TAILS } from "./scratch";
 
 /** The last k of a row, padded to eight f32. */
 // @ts-ignore: decorator

@@ -4,14 +4,11 @@
 // (or three) of them at a time into `scratch`, where they stay in the first-level cache while all rows of x pass by.
 
 import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, fold4, high, low, madd, pairSum } from "./lanes";
-import { tail, threeByTwo, unpackedSixByTwo, unpackedThreeByTwo, W_TAILS, X_TAILS } from "./linear-tiles";
+import { tail, threeByTwo, unpackedSixByTwo, unpackedThreeByTwo } from "./linear-tiles";
+import { LINEAR_UNPACKED, W_TAILS, X_TAILS } from "./scratch";
 
 /** Numbers of a row that are summed before they are added to the sums so far. */
 export const BLOCK: i32 = 1024;
-// `scratch` holds the sums and tails of a tile, and from here the unpacked rows of w.
-const UNPACKED: usize = 1024;
-/** Bytes of scratch that a call needs. */
-export const LINEAR_SCRATCH: i32 = 1024 + 6 * BLOCK * 4;
 
 /** Four rows of w times one row of x: four streams from memory at once, which is what decode is limited by. */
 export function fourByOne<F>(
@@ -167,7 +164,7 @@ function manyRows<F>(
 ): void {
   const width = tileWidth(wide);
   const xStride = <usize>K << 2, wStride = <usize>K * bytesOf<F>(), yStride = <usize>O << 2;
-  const unpacked = scratch + UNPACKED;
+  const unpacked = scratch + LINEAR_UNPACKED;
   for (let k = 0; k < K; k += BLOCK) {
     const length = min(BLOCK, K - k);
     const rest = length & 7;

@@ -1,4 +1,4 @@
-// Reading the words of an op in a program, which ../encode.ts writes.
+// Reading the words of an op in a program, which ../encode.ts and the files beside it write.
 
 import { ARGS_WORD } from "./header";
 

@@ -58,7 +58,7 @@ function packBlock(to: usize, x: usize, run: i32): void {
 
 /**
  * Rows [begin, end) of x [rows, K]. `run`: numbers of a row of weights that share a scale; 16: pairs of the first and of the
- * last 16 k of a block lie in turn, see src/formats/q6k.ts. `scratch`: 128 bytes, where the last k of a row are filled up.
+ * last 16 k of a block lie in turn, see src/formats/q6k.ts.
  */
 export function pack_rows_int8(
   to: usize, x: usize, K: i32, rows: i32, run: i32, scratch: usize, begin: i32, end: i32,

@@ -3,6 +3,8 @@
 // A packed row: f32 scale, i32 outliers, 56 B unused; a code for each column, as i16, padded to 16 with zeros, 0 for outliers;
 // then for each outlier its column as i32 and its number as f32, in turn, as it came.
 
+import { packLlmInt8Scratch } from "./scratch";
+
 /** Bytes before the codes of a packed row. */
 export const INT8_ROW_CODES: usize = 64;
 
@@ -22,7 +24,6 @@ export function int8RowBytes(K: i32): usize {
 
 /**
  * Rows [begin, end) of x [·, K]. threshold 0: no outliers. `together`: their outliers are chosen together, else each row's own.
- * scratch: 4 · K bytes, and 16.
  */
 export function pack_rows_llm_int8(
   to: usize, x: usize, K: i32, threshold: f32, together: i32, scratch: usize, begin: i32, end: i32,
@@ -30,7 +31,7 @@ export function pack_rows_llm_int8(
   const rowBytes = int8RowBytes(K), xBytes = <usize>K << 2;
   const few = together ? end - begin : 1;
   for (let t = begin; t < end; t += few) {
-    memory.fill(scratch, 0, xBytes + 16);
+    memory.fill(scratch, 0, <usize>packLlmInt8Scratch(K));
     if (threshold > 0) {
       for (let r = t; r < t + few; r++) mark(scratch, x + <usize>r * xBytes, K, threshold);
     }

@@ -8,20 +8,15 @@ import { largest, seenOf, weigh } from "./block-softmax";
 import { bytesOfCache, widenCache, widenSlice } from "./cache-format";
 import { constants, expNegative4 } from "./exponential";
 import { FORMAT_F32, FORMAT_I8 } from "./header";
+import {
+  PAGED_PAGES, PAGED_ROW, PAGED_SCALES, PAGED_STATE, PAGED_WIDENED, PAGED_ZEROS, pagedRowsAt, pagedScoresAt, pagedStatesAt, pagedSumsAt,
+} from "./scratch";
 
-// At scratch: the runs of a block of which all is seen; scales of its keys, then of its values; then of its four pages
-// [keys of the head, values of all heads]; zeros, from which scores begin; then a page of keys, or a slice of the values of a block, as f32.
-const SCALES: usize = 64;
-const PAGES: usize = 576;
-const ZEROS: usize = 640;
-const WIDENED: usize = 1536;
-/** Per row: columns seen of a block as bits, how many runs, where they are listed; then the list, of up to 32. */
-const ROW: usize = 400;
+// What scratch holds of a row: columns seen of a block as bits, how many runs, where they are listed; then the list, of up to 32.
 const COUNT: usize = 8;
 const LIST: usize = 12;
 const RUNS: usize = 16;
-/** Per query: largest score, sum of weights, by what the last block made its sums shrink. */
-const STATE: usize = 12;
+// And of a query: largest score, sum of weights, by what the last block made its sums shrink.
 const SHRINK: usize = 8;
 /** Up to so many queries are few. */
 const FEW: i32 = 8;
@@ -45,15 +40,13 @@ export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
 /**
  * Units [begin, end): unit = (block of `blockRows` rows · kvHeads + key-value head) · parts + part of the head's queries.
  * KS, VS: scales [pages, heads, 16] of an int8 cache. `wide`: tiles for 256 bits; the same bits come out.
- * `scratch`: 1536 bytes, max(64·D, 4096), 400 for each row, and 268 + 4·(D rounded up to 16) for each of the blockRows · heads / kvHeads
- * queries, rounded up to 4.
  */
 export function paged_attention(
   y: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
   heads: i32, kvHeads: i32, D: i32, window: i32, P: i32, scale: f32, format: i32,
   rows: i32, blockRows: i32, parts: i32, wide: i32, scratch: usize, begin: i32, end: i32,
 ): void {
-  for (let i = ZEROS; i < WIDENED; i += 16) v128.store(scratch + i, i32x4.splat(0));
+  for (let i = PAGED_ZEROS; i < PAGED_WIDENED; i += 16) v128.store(scratch + i, i32x4.splat(0));
   for (let unit = begin; unit < end; unit++) {
     const part = unit % parts, head = (unit / parts) % kvHeads;
     const group = heads / kvHeads, first = (part * group) / parts, count = ((part + 1) * group) / parts - first;
@@ -80,10 +73,8 @@ function run(
 ): void {
   const queries = (end - begin) * group;
   const sumBytes = <usize>((D + 15) & ~15) << 2;
-  const rowsAt = scratch + WIDENED + max<usize>(<usize>D << 6, 4096);
-  const states = rowsAt + <usize>(end - begin) * ROW;
-  const scores = states + <usize>((queries + 3) & ~3) * STATE;
-  const sums = scores + (<usize>((queries + 3) & ~3) << 8);
+  const rowsAt = scratch + <usize>pagedRowsAt(D), states = scratch + <usize>pagedStatesAt(D, end - begin);
+  const scores = scratch + <usize>pagedScoresAt(D, end - begin, queries), sums = scratch + <usize>pagedSumsAt(D, end - begin, queries);
   let low = i32.MAX_VALUE, high = -1;
   for (let r = begin; r < end; r++) {
     const column = load<i32>(at + (<usize>r << 2));
@@ -91,12 +82,12 @@ function run(
     low = min(low, window > 0 ? max(0, column - window + 1) : 0);
   }
   for (let i: usize = 0; i < <usize>queries; i++) {
-    store<f32>(states + i * STATE, -Infinity);
-    store<f32>(states + i * STATE, 0, 4);
+    store<f32>(states + i * PAGED_STATE, -Infinity);
+    store<f32>(states + i * PAGED_STATE, 0, 4);
   }
   for (let i: usize = 0; i < <usize>queries * sumBytes; i += 16) v128.store(sums + i, i32x4.splat(0));
 
-  const scales = format == FORMAT_I8 ? scratch + SCALES : 0;
+  const scales = format == FORMAT_I8 ? scratch + PAGED_SCALES : 0;
   // Slices of f32 are read where they lie.
   const direct = format == FORMAT_F32 && !(D & 15);
   for (let block = low >> 6; block <= high >> 6; block++) {
@@ -106,9 +97,9 @@ function run(
     if (!seen) continue;
     score(scores, rowsAt, scratch, seen, q, begin, queries, group, heads, first, D, format, wide);
     for (let i = 0; i < queries; i++) {
-      const seenByRow = load<i64>(rowsAt + <usize>(i / group) * ROW);
+      const seenByRow = load<i64>(rowsAt + <usize>(i / group) * PAGED_ROW);
       if (!seenByRow) continue;
-      const state = states + <usize>i * STATE, p = scores + (<usize>i << 8);
+      const state = states + <usize>i * PAGED_STATE, p = scores + (<usize>i << 8);
       const old = load<f32>(state);
       const most = largest(p, seenByRow, scale, scales), m = most > old ? most : old;
       const sum = weigh(p, seenByRow, m, scales ? scales + 256 : 0);
@@ -120,17 +111,17 @@ function run(
     for (let d = 0; d < D; d += 16) {
       for (let n: usize = 0; !direct && n < 4; n++) {
         if (!seenOf(seen, <i32>n)) continue;
-        const page = <usize>load<u32>(scratch + PAGES + (n << 3), 4);
-        widenSlice(scratch + WIDENED + (n << 10), page, head * D + d, min(16, D - d), kvHeads * D, format);
+        const page = <usize>load<u32>(scratch + PAGED_PAGES + (n << 3), 4);
+        widenSlice(scratch + PAGED_WIDENED + (n << 10), page, head * D + d, min(16, D - d), kvHeads * D, format);
       }
       accumulate(sums + (<usize>d << 2), sumBytes, states, scores, rowsAt, direct ? <usize>d << 6 : 0, queries, group, wide);
     }
   }
 
   for (let i = 0; i < queries; i++) {
-    const sum = load<f32>(states + <usize>i * STATE, 4);
+    const sum = load<f32>(states + <usize>i * PAGED_STATE, 4);
     const to = queryAt(y, begin, i, group, heads, first, D), from = sums + <usize>i * sumBytes;
-    const none = load<f32>(states + <usize>i * STATE) == -Infinity && sum == 0;
+    const none = load<f32>(states + <usize>i * PAGED_STATE) == -Infinity && sum == 0;
     for (let d: usize = 0; d < <usize>D << 2; d += 4) store<f32>(to + d, none ? 0 : load<f32>(from + d) / sum);
   }
 }
@@ -148,12 +139,12 @@ function findPages(
     if (!mask) continue;
     held |= <i64>mask << (n << 4);
     const page = <usize>load<i32>(entry) * <usize>kvHeads;
-    const to = scratch + PAGES + (<usize>n << 3);
+    const to = scratch + PAGED_PAGES + (<usize>n << 3);
     store<u32>(to, <u32>(K + (page + head) * bytes));
     store<u32>(to, <u32>(V + page * bytes), 4);
     if (format != FORMAT_I8) continue;
     for (let i: usize = 0; i < 64; i += 16) {
-      const from = ((page + head) << 6) + i, scale = scratch + SCALES + (<usize>n << 6) + i;
+      const from = ((page + head) << 6) + i, scale = scratch + PAGED_SCALES + (<usize>n << 6) + i;
       v128.store(scale, v128.load(KS + from));
       v128.store(scale, v128.load(VS + from), 256);
     }
@@ -171,7 +162,7 @@ function findRuns(
   let any: i64 = 0;
   if (!~held) listBlock(scratch, held, scratch, direct, offset);
   for (let r = begin; r < end; r++) {
-    const row = rowsAt + <usize>(r - begin) * ROW;
+    const row = rowsAt + <usize>(r - begin) * PAGED_ROW;
     const column = load<i32>(at + (<usize>r << 2));
     let seen: i64 = 0;
     for (let n = 0; n < 4; n++) seen |= <i64>visible(seenOf(held, n), (block << 2) + n, column, window) << (n << 4);
@@ -187,7 +178,7 @@ function findRuns(
 /** Runs of the columns that are seen of a block; returns where the list ends. */
 function listBlock(to: usize, seen: i64, scratch: usize, direct: bool, offset: usize): usize {
   for (let n: usize = 0; n < 4; n++) {
-    const values = direct ? <usize>load<u32>(scratch + PAGES + (n << 3), 4) + offset : scratch + WIDENED + (n << 10);
+    const values = direct ? <usize>load<u32>(scratch + PAGED_PAGES + (n << 3), 4) + offset : scratch + PAGED_WIDENED + (n << 10);
     to = listRuns(to, seenOf(seen, <i32>n), values, n << 6);
   }
   return to;
@@ -206,13 +197,13 @@ function score(
     const count = min(step, D - d);
     for (let n = 0; n < 4; n++) {
       if (!seenOf(seen, n)) continue;
-      let keys = <usize>load<u32>(scratch + PAGES + (<usize>n << 3)) + (<usize>d << 4) * bytesOfCache(format);
+      let keys = <usize>load<u32>(scratch + PAGED_PAGES + (<usize>n << 3)) + (<usize>d << 4) * bytesOfCache(format);
       if (format) {
-        widenCache(scratch + WIDENED, keys, count << 4, format);
-        keys = scratch + WIDENED;
+        widenCache(scratch + PAGED_WIDENED, keys, count << 4, format);
+        keys = scratch + PAGED_WIDENED;
       }
       scorePage(
-        scores + (<usize>n << 6), d > 0, scratch + ZEROS, rowsAt, n, q + (<usize>d << 2), keys,
+        scores + (<usize>n << 6), d > 0, scratch + PAGED_ZEROS, rowsAt, n, q + (<usize>d << 2), keys,
         begin, queries, group, heads, first, D, count, wide,
       );
     }
@@ -228,7 +219,7 @@ function scorePage(
   for (let i = 0; i < queries; i += width) {
     const together = min(width, queries - i);
     let some: i64 = 0;
-    for (let j = 0; j < together; j++) some |= load<i64>(rowsAt + <usize>((i + j) / group) * ROW);
+    for (let j = 0; j < together; j++) some |= load<i64>(rowsAt + <usize>((i + j) / group) * PAGED_ROW);
     if (!seenOf(some, n)) continue;
     const to = scores + (<usize>i << 8), from = more ? to : zeros;
     const q0 = queryAt(q, begin, i, group, heads, first, D);
@@ -252,12 +243,12 @@ function accumulate(
   sums: usize, sumBytes: usize, states: usize, scores: usize, rowsAt: usize, values: usize, queries: i32, group: i32, wide: i32,
 ): void {
   for (let i = 0; i < queries; ) {
-    const row = rowsAt + <usize>(i / group) * ROW;
+    const row = rowsAt + <usize>(i / group) * PAGED_ROW;
     const seen = load<i64>(row);
     const most = min(wide ? 4 : 2, queries - i);
     let count = 1;
-    while (count < most && load<i64>(rowsAt + <usize>((i + count) / group) * ROW) == seen) count++;
-    const sum = sums + <usize>i * sumBytes, p = scores + (<usize>i << 8), state = states + <usize>i * STATE;
+    while (count < most && load<i64>(rowsAt + <usize>((i + count) / group) * PAGED_ROW) == seen) count++;
+    const sum = sums + <usize>i * sumBytes, p = scores + (<usize>i << 8), state = states + <usize>i * PAGED_STATE;
     const runs = load<i32>(row, COUNT), list = <usize>load<u32>(row, LIST);
     if (!runs) {
       i += count;
@@ -266,7 +257,7 @@ function accumulate(
       i += 4;
     } else if (count > 1) {
       accumulateTwo(
-        sum, sum + sumBytes, load<f32>(state, SHRINK), load<f32>(state, STATE + SHRINK), p, list, runs, values,
+        sum, sum + sumBytes, load<f32>(state, SHRINK), load<f32>(state, SHRINK + PAGED_STATE), p, list, runs, values,
       );
       i += 2;
     } else {

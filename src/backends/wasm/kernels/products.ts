@@ -1,5 +1,5 @@
 // Products with weights, on every road: how one is cut into units of columns and rows, and which kernel does a unit; and the
-// packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode.ts.
+// packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode-products.ts.
 
 import {
   CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6R, FORMAT_Q8, LINEAR, LINEAR_FIXED16,

@@ -44,7 +44,7 @@ function scaled<F>(y: usize, x: usize, w: usize, H: i32, r: f32): void {
   }
 }
 
-/** Rows [begin, end). `scratch`: 32 bytes; format of w: 0 f32, 1 bf16, 2 f16. */
+/** Rows [begin, end). Format of w: 0 f32, 1 bf16, 2 f16. */
 export function rms_norm(
   y: usize, rstd: usize, x: usize, w: usize, H: i32, eps: f32, format: i32, scratch: usize, begin: i32, end: i32,
 ): void {

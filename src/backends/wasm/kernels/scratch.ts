@@ -1,0 +1,145 @@
+// What each kernel keeps in its thread's scratch: where it lies, and how many bytes the kernel needs in all.
+// Read by AssemblyScript, for the offsets (`number` is f64 there), and by the encoders of ../, for the bytes. Plain numbers only.
+// test/contract/scratch.test.ts runs every kernel with just so many bytes, and with fewer.
+
+/** The next multiple of `step`. */
+function roundUp(count: number, step: number): number {
+  return Math.ceil(count / step) * step;
+}
+
+// rms_norm
+//   offset  bytes  content
+//        0     32  the last h of a row, filled up with zeros; then the eight lanes of the sum
+export const RMS_NORM_SCRATCH = 32;
+
+// linear (f32, bf16, f16): tails are the last k of a row, filled up to eight f32
+//   offset  bytes  content
+//        0    384  sums of a tile: up to 12 pairs of vectors
+//      512     64  tails of two rows of x
+//      576    192  tails of up to six rows of w
+//     1024  24576  up to six rows of w, a block of 1024 k as f32
+export const X_TAILS = 512;
+export const W_TAILS = 576;
+export const LINEAR_UNPACKED = 1024;
+export const LINEAR_SCRATCH = 25600;
+
+// linear_packed
+//   offset  bytes  content
+//        0   1024  as linear has it
+//     1024   4096  a row of w, or the pairs of linear_four_bit; for one row of x: four rows, 16384 bytes
+//     5120  24576  up to six rows of w side by side
+export const PACKED_ROW = 1024;
+export const PACKED_TILE = 5120;
+export const LINEAR_PACKED_SCRATCH = 29696;
+
+// one row of x times 4-bit weights, exactly (linear-four-bit.ts)
+//   offset  bytes  content
+//        0    128  sums of four rows of w
+//      256   2048  the two values of each byte
+//     2304    K/4  absmax of four rows of w side by side, for each 64 k
+export const FOUR_BIT_PAIRS = 256;
+export const FOUR_BIT_ABSMAX = 2304;
+export function fourBitScratch(K: number): number {
+  return FOUR_BIT_ABSMAX + absmaxBytes(K);
+}
+
+/** absmax of four rows of w side by side, for each 64 k: one f32 each. */
+function absmaxBytes(K: number): number {
+  return Math.ceil(K / 64) * 16;
+}
+
+// linear_q4, q4r, q6r, q8, q4k, q6k
+//   offset  bytes  content
+//        0  16384  sums of 128 rows of x times 32 columns
+//    16384    128  scales of the 32 rows of w
+//    16512  20480  a panel: 16 blocks of 32 k of a format with one plane of codes, 8 of one with two
+export const EIGHT_ROWS_SCALES = 16384;
+export const EIGHT_ROWS_PANEL = 16512;
+export const EIGHT_ROWS_SCRATCH = 36992;
+
+// linear_llm_int8
+//   offset  bytes  content
+//        0    256  sums of four rows of w times two rows of x
+export const LLM_INT8_SCRATCH = 256;
+
+// linear_fixed16; for one row of x, K/4 bytes of absmax from 0 on
+//   offset  bytes  content
+//        0  16512  sums of 128 rows of x, and of one that fills up a pair, times 32 columns
+//    16512  16896  a panel: 4 blocks of 64 k of 32 rows of w, or 8 of 16; 33 · 4 bytes a block and row
+export const FIXED16_PANEL = 16512;
+export function fixed16Scratch(K: number): number {
+  return Math.max(FIXED16_PANEL + 16896, absmaxBytes(K));
+}
+
+// linear_nf4_int8; for one row of x, K/4 bytes of absmax from 0 on
+//   offset  bytes  content
+//        0  16384  sums of 128 rows of x times 32 columns
+//    16384  17408  a panel: 8 blocks of 64 k of 32 rows of w; 17 · 4 bytes a block and row
+export const NF4_INT8_PANEL = 16384;
+export function nf4Int8Scratch(K: number): number {
+  return Math.max(NF4_INT8_PANEL + 17408, absmaxBytes(K));
+}
+
+// pack_rows_int8
+//   offset  bytes  content
+//        0    128  the last k of a row, filled up to a block of 32
+export const PACK_INT8_SCRATCH = 128;
+
+// pack_rows_llm_int8
+//   offset  bytes  content
+//        0    4·K  a mask of each column, filled up to a vector
+export function packLlmInt8Scratch(K: number): number {
+  return 4 * roundUp(K, 4);
+}
+
+// paged_attention, for blocks of `rows` rows with `queries` queries
+//        offset        bytes  content
+//             0           48  runs of columns of a block of which all is seen
+//            64          512  scales of the block's keys, then of its values
+//           576           32  where its four pages lie: keys of the head, values of all heads
+//           640          896  zeros, from which scores begin
+//          1536    max(64·D,  a page of keys as f32, or a slice of the values of a block
+//                     4096)
+//      pagedRow   400 · rows  what each row sees of a block
+//    pagedState    12 · each  of each query: largest score, sum of weights, by what its sums shrink
+//   pagedScores   256 · each  its scores of a block
+//     pagedSums     4·D each  its sums, D rounded up to 16. Queries are rounded up to 4
+export const PAGED_SCALES = 64;
+export const PAGED_PAGES = 576;
+export const PAGED_ZEROS = 640;
+export const PAGED_WIDENED = 1536;
+export const PAGED_ROW = 400;
+export const PAGED_STATE = 12;
+export function pagedRowsAt(D: number): number {
+  return PAGED_WIDENED + Math.max(64 * D, 4096);
+}
+export function pagedStatesAt(D: number, rows: number): number {
+  return pagedRowsAt(D) + PAGED_ROW * rows;
+}
+export function pagedScoresAt(D: number, rows: number, queries: number): number {
+  return pagedStatesAt(D, rows) + PAGED_STATE * roundUp(queries, 4);
+}
+export function pagedSumsAt(D: number, rows: number, queries: number): number {
+  return pagedScoresAt(D, rows, queries) + 256 * roundUp(queries, 4);
+}
+export function pagedAttentionScratch(D: number, rows: number, queries: number): number {
+  return pagedSumsAt(D, rows, queries) + 4 * roundUp(D, 16) * queries;
+}
+
+// eager_attention, for C columns
+//        offset        bytes  content
+//             0           96  runs of columns that are seen of a page
+//           128    max(64·D,  a page of keys as f32, or a slice of the values of a page
+//                     1024)
+//     eagerSums          4·D  sums, D rounded up to 16
+//  eagerWeights          4·C  scores, then weights, C rounded up to 16
+export const EAGER_WIDENED = 128;
+export function eagerSumsAt(D: number): number {
+  return EAGER_WIDENED + Math.max(64 * D, 1024);
+}
+export function eagerWeightsAt(D: number): number {
+  return eagerSumsAt(D) + 4 * roundUp(D, 16);
+}
+export function eagerAttentionScratch(D: number, columns: number): number {
+  return eagerWeightsAt(D) + 4 * roundUp(columns, 16);
+}
