@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { shapes, writeRandomModel } from "../src/api/random-model.ts";
 import { unknownName } from "../src/did-you-mean.ts";
-import { findFormat, type Format } from "../src/formats/format.ts";
+import { findFormat } from "../src/formats/format.ts";
+import type { NumberFormat } from "../src/formats/number-format.ts";
 import { checkConfig, countParameters } from "../src/models/config-check.ts";
 import { MistralConfig, type MistralConfigOptions } from "../src/models/config.ts";
 
@@ -102,7 +103,7 @@ async function make(folder: string): Promise<void> {
   );
 }
 
-function configOf(format: Format): MistralConfig {
+function configOf(format: NumberFormat): MistralConfig {
   const name = text("shape") ?? "tiny";
   if (!Object.hasOwn(shapes, name))
     throw new Error(unknownName("shape", name, Object.keys(shapes)));

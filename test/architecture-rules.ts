@@ -68,6 +68,50 @@ function resolve(from: string, to: string): string {
   return parts.join("/");
 }
 
+/** Imports that close a circle and are still there, as "from → to". */
+export const CIRCULAR_IMPORTS: readonly string[] = [
+  "src/backends/wasm/kernel-module.ts → src/backends/wasm/wide-check.ts",
+  "src/engine/messages.ts → src/engine/backends.ts",
+  "src/engine/messages.ts → src/engine/kept-formats.ts",
+];
+
+/**
+ * Circles of imports among the files, each as "a → b → a". Imports of types count. At least one for all files that reach each other.
+ *
+ * @param except imports that do not count, as in CIRCULAR_IMPORTS
+ */
+export function importCircles(
+  files: readonly SourceFile[],
+  except: readonly string[] = [],
+): string[] {
+  const imports = new Map(
+    files.map(({ path, text }) => {
+      const inside = importsOf(text).filter((name) => name.startsWith("."));
+      // Kernels name a module without its ending.
+      const targets = inside.map((name) =>
+        resolve(path, /\.\w+$/.test(name) ? name : `${name}.ts`),
+      );
+      return [path, targets.filter((to) => !except.includes(`${path} → ${to}`))] as const;
+    }),
+  );
+  const circles: string[] = [];
+  const walk: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string): void => {
+    if (done.has(path)) return;
+    if (walk.includes(path)) {
+      circles.push([...walk.slice(walk.indexOf(path)), path].join(" → "));
+      return;
+    }
+    walk.push(path);
+    for (const to of imports.get(path) ?? []) visit(to);
+    walk.pop();
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path);
+  return circles;
+}
+
 /** The code without comments and without what stands in strings. */
 export function bare(text: string): string {
   const token =

@@ -4,9 +4,9 @@
 import { InputError } from "../errors.ts";
 import { renderChatTemplate, type TemplateBudget } from "../text/chat-template.ts";
 import type { BatchEncoding } from "./batch-encoding.ts";
+import type { ChatTokenizer } from "./chat-tokenizer.ts";
 import { encodeMarked, markControlTokens } from "./control-tokens.ts";
 import { Tensor } from "./tensor.ts";
-import type { PreTrainedTokenizer } from "./tokenizer.ts";
 import { type ReturnTensors, wantsTensors, type TokenizerOptions } from "./tokenizer-options.ts";
 
 /** One message: a role, and content as text or parts; templates may read more fields. */
@@ -50,7 +50,7 @@ const WHERE = "apply_chat_template";
 
 /** @throws InputError options that contradict each other. TemplateError: the template's own refusal, or its budget */
 export function applyChatTemplate(
-  tokenizer: PreTrainedTokenizer,
+  tokenizer: ChatTokenizer,
   conversation: readonly unknown[],
   options: ChatTemplateOptions,
 ): string | string[] | number[] | number[][] | Tensor | BatchEncoding {
@@ -136,7 +136,7 @@ export function applyChatTemplate(
  * @throws InputError `add_generation_prompt`, which belongs to no message
  */
 export function encodeMessage(
-  tokenizer: PreTrainedTokenizer,
+  tokenizer: ChatTokenizer,
   message: ChatMessage,
   history: readonly ChatMessage[],
   options: ChatTemplateOptions,
@@ -274,7 +274,7 @@ function pythonStrip(text: string): string {
   return text.replace(LEADING, "").replace(TRAILING, "");
 }
 
-function controlTokens(tokenizer: PreTrainedTokenizer, template: string): string[] {
+function controlTokens(tokenizer: ChatTokenizer, template: string): string[] {
   return [...tokenizer.backend_tokenizer.added.values()]
     .filter(
       (token) => token.special || (token.content.trim() !== "" && template.includes(token.content)),

@@ -12,9 +12,10 @@ import { Fields } from "../text/json-fields.ts";
 import { readSentencePiece } from "../text/sentencepiece.ts";
 import { readAddedToken, readTokenizerJson } from "../text/tokenizer-json.ts";
 import { TextTokenizer } from "../text/tokenizer.ts";
+import type { ChatTemplates } from "./chat-templates.ts";
 import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
 import { addedToken, SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
-import { PreTrainedTokenizer, type ChatTemplates } from "./tokenizer.ts";
+import { PreTrainedTokenizer } from "./tokenizer.ts";
 
 /** Settings that go before those of the folder's files. */
 export type TokenizerLoadOptions = {

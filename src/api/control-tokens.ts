@@ -3,7 +3,7 @@
 
 import { InputError } from "../errors.ts";
 import type { BatchEncoding } from "./batch-encoding.ts";
-import type { PreTrainedTokenizer } from "./tokenizer.ts";
+import type { ChatTokenizer } from "./chat-tokenizer.ts";
 import { resolveLengths, wantsTensors, type TokenizerOptions } from "./tokenizer-options.ts";
 
 const START = "\u{f0000}";
@@ -30,7 +30,7 @@ export function markControlTokens<T>(value: T, tokens: readonly string[]): T {
 
 /** The ids of texts with marks. @throws InputError options that do not go with it, a token that cannot be made plain */
 export function encodeMarked(
-  tokenizer: PreTrainedTokenizer,
+  tokenizer: ChatTokenizer,
   texts: readonly string[],
   batched: boolean,
   options: TokenizerOptions,
@@ -59,7 +59,7 @@ export function encodeMarked(
   );
 }
 
-function encodeText(tokenizer: PreTrainedTokenizer, text: string): number[] {
+function encodeText(tokenizer: ChatTokenizer, text: string): number[] {
   const added = [...tokenizer.backend_tokenizer.added.values()].map((token) => token.content);
   const names = added.toSorted(byLength).map((token) => RegExp.escape(token));
   const marks = new RegExp(`${START}(${names.join("|")})${END}|[${START}${END}]`, "u");
@@ -81,7 +81,7 @@ function encodeText(tokenizer: PreTrainedTokenizer, text: string): number[] {
 }
 
 /** The ids of a piece from the middle of a text: encoded behind a line end, so that no space is put before it. */
-function encodePiece(tokenizer: PreTrainedTokenizer, piece: string, plain: boolean): number[] {
+function encodePiece(tokenizer: ChatTokenizer, piece: string, plain: boolean): number[] {
   const encode = (text: string): number[] =>
     plain
       ? Array.from(tokenizer.backend_tokenizer.encodePlain(text))

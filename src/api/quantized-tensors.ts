@@ -8,7 +8,8 @@ import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts"
 import { storedWeight, untie } from "../engine/load-model.ts";
 import { keptAs } from "../engine/kept-formats.ts";
 import { fill } from "../engine/load.ts";
-import { findFormat, type Format } from "../formats/format.ts";
+import { findFormat } from "../formats/format.ts";
+import type { NumberFormat } from "../formats/number-format.ts";
 import { weightDType } from "../formats/registry.ts";
 import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
 import { checkWeights, expectedWeights } from "../models/config-weights.ts";
@@ -103,7 +104,7 @@ class Weight {
   }
 
   /** The bytes of a weight that stays as it is, in pieces. */
-  async *asItIs(plain: Format): AsyncGenerator<Uint8Array> {
+  async *asItIs(plain: NumberFormat): AsyncGenerator<Uint8Array> {
     const { rows, columns } = matrixShape(this.#stored.shape);
     const step = Math.max(1, Math.floor(PIECE / columns));
     const values = new Float32Array(Math.min(step, rows) * columns);

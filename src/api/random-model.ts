@@ -12,7 +12,8 @@ import {
 } from "../checkpoint/save-safetensors.ts";
 import { unknownName } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
-import { findFormat, type Format } from "../formats/format.ts";
+import { findFormat } from "../formats/format.ts";
+import type { NumberFormat } from "../formats/number-format.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { expectedWeights } from "../models/config-weights.ts";
 import { MistralConfig, type MistralConfigOptions } from "../models/config.ts";
@@ -121,7 +122,7 @@ async function checkRoom(folder: string, bytes: number): Promise<void> {
 function randomTensor(
   name: string,
   shape: readonly number[],
-  format: Format,
+  format: NumberFormat,
   [std, seed]: readonly [std: number, seed: number],
   signal: AbortSignal | undefined,
 ): TensorToSave {
@@ -149,7 +150,7 @@ function quantiles(): Float32Array<ArrayBuffer> {
 /** Pieces of packed random numbers; each 16 random bits choose one of 65,536 equally likely numbers. */
 function* randomPieces(
   count: number,
-  format: Format,
+  format: NumberFormat,
   std: number,
   seed: number,
   signal: AbortSignal | undefined,
@@ -185,7 +186,7 @@ function fill(target: Words, table: Words, from: number): number {
   return state;
 }
 
-function packed(format: Format, values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+function packed(format: NumberFormat, values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(format.bytes(values.length));
   format.pack(values, bytes);
   return bytes;
@@ -193,7 +194,7 @@ function packed(format: Format, values: Float32Array<ArrayBuffer>): Uint8Array<A
 
 type Words = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
-function words(bytes: Uint8Array<ArrayBuffer>, format: Format): Words {
+function words(bytes: Uint8Array<ArrayBuffer>, format: NumberFormat): Words {
   return format.bytes(1) === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
 }
 

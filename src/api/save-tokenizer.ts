@@ -2,14 +2,26 @@
 // them. Knows nothing of how they are read.
 
 import { joinPath, writeText } from "#platform";
+import type { Side } from "../text/encoding.ts";
+import type { TextTokenizer } from "../text/tokenizer.ts";
 import { writeTokenizerJson } from "../text/write-tokenizer-json.ts";
-import type { PreTrainedTokenizer } from "./tokenizer.ts";
+import type { ChatTemplates } from "./chat-templates.ts";
+
+/** What is saved of a tokenizer. */
+export type TokenizerToSave = {
+  readonly backend_tokenizer: TextTokenizer;
+  readonly special_tokens_map: Record<string, string>;
+  readonly extra_special_tokens: readonly string[];
+  readonly chat_template: ChatTemplates | null;
+  readonly model_max_length: number;
+  readonly model_input_names: readonly string[];
+  readonly padding_side: Side;
+  readonly truncation_side: Side;
+  readonly split_special_tokens: boolean;
+};
 
 /** Writes the files into a folder, and gives their paths. @throws CheckpointError a file cannot be written */
-export async function saveTokenizer(
-  tokenizer: PreTrainedTokenizer,
-  dir: string,
-): Promise<string[]> {
+export async function saveTokenizer(tokenizer: TokenizerToSave, dir: string): Promise<string[]> {
   const { chat_template: templates } = tokenizer;
   const named = typeof templates === "object" && templates !== null;
   const declared = [...tokenizer.backend_tokenizer.added].map(([id, token]) => [id, token]);

@@ -14,6 +14,7 @@ import {
   type ChatTemplateOptions,
 } from "./apply-chat-template.ts";
 import { BatchEncoding, type Rows } from "./batch-encoding.ts";
+import { chooseTemplate, type ChatTemplates } from "./chat-templates.ts";
 import { padRows, type PadInput } from "./pad.ts";
 import { saveTokenizer } from "./save-tokenizer.ts";
 import { SpecialTokens } from "./special-tokens.ts";
@@ -42,9 +43,6 @@ export type DecodeOptions = {
   /** Taken and not followed, as by Transformers for BPE: it would take spaces away that were there. */
   clean_up_tokenization_spaces?: boolean | null;
 };
-
-/** One template, or several by name. */
-export type ChatTemplates = string | Record<string, string>;
 
 type Lists = { return_tensors?: null | false; return_tensor?: false };
 type Tensors = { return_tensors: "pt" | "np" | "ts" | true } | { return_tensor: true };
@@ -287,21 +285,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
 
   /** The template that `apply_chat_template` uses. @throws InputError there is none, or several and none is "default" */
   get_chat_template(name: string | null = null, tools: readonly object[] | null = null): string {
-    const own = this.chat_template;
-    if (own === null || typeof own === "string") {
-      const template = name ?? own;
-      if (template !== null) return template;
-      throw new InputError(
-        "apply_chat_template: the tokenizer has no chat_template; set tokenizer.chat_template or pass chat_template",
-      );
-    }
-    if (name !== null) return Object.hasOwn(own, name) ? own[name] : name;
-    if (tools !== null && Object.hasOwn(own, "tool_use")) return own.tool_use;
-    if (Object.hasOwn(own, "default")) return own.default;
-    const names = Object.keys(own).toSorted().join(", ");
-    throw new InputError(
-      `apply_chat_template: there are several templates and none is the default; pass chat_template (${names})`,
-    );
+    return chooseTemplate(this.chat_template, name, tools);
   }
 
   /**

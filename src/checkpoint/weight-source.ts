@@ -11,6 +11,7 @@ import { compressedTensorsWeights } from "./quantized/compressed-tensors.ts";
 import { gptqWeights } from "./quantized/gptq.ts";
 import { ownMethods, ownWeights } from "./quantized/own.ts";
 import { findQuantizationSettings } from "./quantized/packed-settings.ts";
+import type { QuantizedWeights } from "./quantized/quantized-weights.ts";
 import type { StoredWeight, TableEntry, WeightSource } from "./stored-weight.ts";
 import {
   type Checkpoint,
@@ -18,12 +19,6 @@ import {
   openCheckpoint,
   type TensorEntry,
 } from "./weights.ts";
-
-/** What a method's reader makes of a checkpoint: its weights, and the tensors that they are made of. */
-export type QuantizedWeights = {
-  readonly weights: ReadonlyMap<string, StoredWeight>;
-  readonly used: ReadonlySet<string>;
-};
 
 type Reader = (
   checkpoint: Checkpoint,

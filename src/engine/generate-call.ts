@@ -3,7 +3,8 @@
 
 import { EngineError, InputError } from "../errors.ts";
 import type { PagePool } from "../generate/page-pool.ts";
-import { buildProcessors, type LogitsProcessor } from "../generate/processors.ts";
+import type { LogitsProcessor } from "../generate/logits-processor.ts";
+import { buildProcessors } from "../generate/processors.ts";
 import { planRows } from "../generate/rows.ts";
 import { greedy, multinomial, seedOf, uniform } from "../generate/sampler.ts";
 import { logProbability } from "../generate/softmax.ts";

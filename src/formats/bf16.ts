@@ -1,9 +1,9 @@
 // bfloat16: the upper half of a binary32, 2 bytes a number.
 
-import type { Format } from "./format.ts";
+import type { NumberFormat } from "./number-format.ts";
 import { words16 } from "./words.ts";
 
-export const bf16: Format = {
+export const bf16: NumberFormat = {
   name: "bf16",
   safetensors: "BF16",
   torch: "bfloat16",

@@ -1,9 +1,9 @@
 // IEEE 754 binary16: 5 exponent bits, 10 fraction bits, 2 bytes a number; subnormals included.
 
-import type { Format } from "./format.ts";
+import type { NumberFormat } from "./number-format.ts";
 import { words16 } from "./words.ts";
 
-export const f16: Format = {
+export const f16: NumberFormat = {
   name: "f16",
   safetensors: "F16",
   torch: "float16",

@@ -1,9 +1,9 @@
 // IEEE 754 binary32: 4 bytes a number, copied as they are (NaN payloads too).
 
-import type { Format } from "./format.ts";
+import type { NumberFormat } from "./number-format.ts";
 import { bytesOf } from "./words.ts";
 
-export const f32: Format = {
+export const f32: NumberFormat = {
   name: "f32",
   safetensors: "F32",
   torch: "float32",

@@ -1,35 +1,16 @@
-// A weight format: how numbers lie in bytes. The registry finds one by any of its names.
-// Contract: unpack is exact widening to f32; pack rounds to nearest even once and keeps NaN, ±Inf and -0.
-// Bytes are little-endian, as in every file format read here and on every host that runs WebAssembly.
+// The formats of plain numbers, found by any of their names. registry.ts finds those of matrices.
 
 import { bf16 } from "./bf16.ts";
 import { f16 } from "./f16.ts";
 import { f32 } from "./f32.ts";
+import type { NumberFormat } from "./number-format.ts";
 
-/** The names by which plans and kernels know a format. */
-export type FormatName = "f32" | "f16" | "bf16";
-
-/** One weight format; see the file of that name. */
-export type Format = {
-  readonly name: FormatName;
-  /** Its dtype in a safetensors header. */
-  readonly safetensors: string;
-  /** Its dtype in config.json and in `dtype`/`torch_dtype` options. */
-  readonly torch: string;
-  /** Bytes that `elements` numbers take. */
-  bytes(elements: number): number;
-  /** Widens every number in `bytes` into `out`, which has exactly as many elements. */
-  unpack(bytes: Uint8Array<ArrayBufferLike>, out: Float32Array<ArrayBufferLike>): void;
-  /** Rounds every number of `values` into `bytes`, which has exactly bytes(values.length). */
-  pack(values: Float32Array<ArrayBufferLike>, bytes: Uint8Array<ArrayBufferLike>): void;
-};
-
-/** Every format, by its name. */
-export const formats: ReadonlyMap<FormatName, Format> = new Map(
+/** Every format of plain numbers, by its name. */
+export const formats: ReadonlyMap<NumberFormat["name"], NumberFormat> = new Map(
   [f32, f16, bf16].map((format) => [format.name, format]),
 );
 
-const byAnyName: ReadonlyMap<string, Format> = new Map(
+const byAnyName: ReadonlyMap<string, NumberFormat> = new Map(
   [...formats.values()].flatMap((format) =>
     [format.name, format.safetensors, format.torch, `torch.${format.torch}`].map(
       (name) => [name, format] as const,
@@ -38,6 +19,6 @@ const byAnyName: ReadonlyMap<string, Format> = new Map(
 );
 
 /** The format of that name, in any spelling: `bf16`, `BF16` (safetensors), `bfloat16`, `torch.bfloat16`. */
-export function findFormat(name: string): Format | undefined {
+export function findFormat(name: string): NumberFormat | undefined {
   return byAnyName.get(name);
 }

@@ -1,10 +1,10 @@
 // Plain numbers as a format of matrices: row-major, one part.
 
 import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
-import type { Format } from "./format.ts";
+import type { NumberFormat } from "./number-format.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
-export function plainFormat(format: Format): WeightFormat {
+export function plainFormat(format: NumberFormat): WeightFormat {
   return {
     name: format.name,
     family: format.name,

@@ -5,10 +5,10 @@
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import { generationDefaults } from "../models/config-generation.ts";
-import { fieldNames, fields, isNeutral } from "./generation-fields.ts";
+import { type Field, fieldNames, fields, isNeutral } from "./generation-fields.ts";
 
 /** The name of a field of GenerationConfig. */
-export type FieldName = Exclude<
+type FieldName = Exclude<
   keyof GenerationConfig,
   "extra" | "to_dict" | "to_diff_dict" | "to_json_string"
 >;
@@ -306,13 +306,16 @@ const refusal = (text: string): InputError => new InputError(`generate: ${text}`
 const ids = (value: number | number[] | null): number[] =>
   [value ?? []].flat().filter((id) => id >= 0);
 
+/** The same fields, typed by the properties of GenerationConfig. test/models/config-generation.test.ts checks that the names agree. */
+const knownFields = fields as ReadonlyMap<FieldName, Field>;
+
 function merge(
   options: GenerationOptions,
   { generation_config, model }: GenerationContext,
 ): GenerationOptions {
   const defaults: Partial<Record<FieldName, unknown>> = generationDefaults;
   return Object.fromEntries(
-    [...fields.keys()].map((name) => [
+    [...knownFields.keys()].map((name) => [
       name,
       options[name] !== undefined
         ? options[name]
@@ -323,7 +326,7 @@ function merge(
 
 function refuseUnhonoured(merged: GenerationOptions): void {
   const defaults: Partial<Record<FieldName, unknown>> = generationDefaults;
-  for (const [name, { standing }] of fields) {
+  for (const [name, { standing }] of knownFields) {
     const value = merged[name];
     if (!standing.startsWith("refused: ") || isNeutral(name, value) || value === defaults[name])
       continue;

@@ -2,8 +2,6 @@
 // THE place to edit when a field becomes honoured: change its third column. Nothing is ignored in silence: a field that is
 // not honoured yet is refused, with its reason, as soon as it has a value that would change anything.
 
-import type { FieldName } from "./generation-config.ts";
-
 /** What a value must be: undefined when it is fine, else the words for "expected …". */
 type Check = (value: unknown) => string | undefined;
 
@@ -94,7 +92,7 @@ const ASSISTANT = "with assistant_model";
 const HUB =
   "refused: Transformers 5 moved this strategy to code on the Hub, which is never run here";
 
-const table: Record<FieldName, readonly [Check, Standing]> = {
+const table: Readonly<Record<string, readonly [Check, Standing]>> = {
   // length
   max_length: [count(1), "honoured"],
   max_new_tokens: [count(1), "honoured"],
@@ -195,19 +193,16 @@ const table: Record<FieldName, readonly [Check, Standing]> = {
   seed: [seed, "honoured"],
 };
 
-/** Every field by its name, in the order of Transformers' documentation. */
-export const fields: ReadonlyMap<FieldName, Field> = new Map(
-  Object.entries(table).map(([name, [check, standing]]) => [
-    name as FieldName,
-    { check, standing },
-  ]),
+/** Every field by its name, in the order of Transformers' documentation. GenerationConfig has a property of each name, and no other. */
+export const fields: ReadonlyMap<string, Field> = new Map(
+  Object.entries(table).map(([name, [check, standing]]) => [name, { check, standing }]),
 );
 
 /** The names of all fields. */
 export const fieldNames: ReadonlySet<string> = new Set(fields.keys());
 
 /** Values besides the field's default with which it changes nothing. */
-export function isNeutral(name: FieldName, value: unknown): boolean {
+export function isNeutral(name: string, value: unknown): boolean {
   if (value === null || value === undefined || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
   if (name === "guidance_scale") return value === 1;

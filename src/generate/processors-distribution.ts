@@ -3,7 +3,7 @@
 // Know one row of scores and nothing of the ids so far.
 
 import { InputError } from "../errors.ts";
-import type { LogitsProcessor } from "./processors.ts";
+import type { LogitsProcessor } from "./logits-processor.ts";
 import { argsort, exp, kthLargest, logSumExp, softmax, lastKept } from "./softmax.ts";
 
 /** scores / temperature. @throws InputError when it is not > 0 */

@@ -3,7 +3,7 @@
 // Know one row of ids and scores; nothing of probabilities.
 
 import { InputError } from "../errors.ts";
-import type { LogitsProcessor } from "./processors.ts";
+import type { LogitsProcessor } from "./logits-processor.ts";
 
 /** Forbids `eos` until prompt and new tokens together (left padding included) are `length`. */
 export function minLengthProcessor(length: number, eos: readonly number[]): LogitsProcessor {

@@ -1,7 +1,8 @@
-// Logits processors: what changes one sequence's scores before a token is chosen. This file holds their type, and the order in which
-// a generation config's fields become a list: that of HF's `_get_logits_processor` (Transformers 5.23).
+// The fields of a generation config become a list of logits processors, in the order of HF's `_get_logits_processor`
+// (Transformers 5.23).
 // Knows no model. guidance_scale needs a second forward, and watermarking_config torch's random numbers: they are not made here.
 
+import type { LogitsProcessor } from "./logits-processor.ts";
 import {
   epsilonProcessor,
   etaProcessor,
@@ -31,26 +32,6 @@ import {
   suppressAtBeginProcessor,
   suppressTokensProcessor,
 } from "./processors-tokens.ts";
-
-/** What a processor may look at: one sequence of the batch. */
-export type ProcessorContext = {
-  /** [prompt + new] prompt with the left padding of the batch, as `generate` was given it, and the tokens since */
-  readonly ids: Int32Array;
-  /** Left padding at the front of `ids` */
-  readonly padding: number;
-  /** Tokens of the prompt, left padding included */
-  readonly promptLength: number;
-  /** New tokens so far */
-  readonly step: number;
-  /** The sequence's row in the batch */
-  readonly sequence: number;
-};
-
-/** Changes the scores [V] of one sequence in place, at once or when its promise resolves. Keeps nothing from one call to the next. */
-export type LogitsProcessor = (
-  context: ProcessorContext,
-  scores: Float32Array,
-) => void | Promise<void>;
 
 /** The fields of a generation config that become processors. Absent, null or neutral: off. */
 export type ProcessorFields = {

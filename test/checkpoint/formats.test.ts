@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { findFormat, type Format, formats } from "../../src/formats/format.ts";
+import { findFormat, formats } from "../../src/formats/format.ts";
+import type { NumberFormat } from "../../src/formats/number-format.ts";
 
-const format = (name: string): Format => {
+const format = (name: string): NumberFormat => {
   const found = findFormat(name);
   if (found === undefined) throw new Error(`no format ${name}`);
   return found;

@@ -2,7 +2,7 @@
 // time, guesses; and whose abort may stop a step.
 
 import { beforeEach, describe, expect, test } from "vitest";
-import type { LogitsProcessor } from "../../src/generate/processors.ts";
+import type { LogitsProcessor } from "../../src/generate/logits-processor.ts";
 import { MOST_UNREAD } from "../../src/engine/sequence.ts";
 import { alone, type DirectEngine, goldenEngine as load, words } from "./direct-engine.ts";
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
+import type { LogitsProcessor } from "../../src/generate/logits-processor.ts";
 import {
   epsilonProcessor,
   etaProcessor,
@@ -30,7 +31,7 @@ import {
   suppressAtBeginProcessor,
   suppressTokensProcessor,
 } from "../../src/generate/processors-tokens.ts";
-import { buildProcessors, type LogitsProcessor } from "../../src/generate/processors.ts";
+import { buildProcessors } from "../../src/generate/processors.ts";
 import { softmax } from "../../src/generate/softmax.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 import { shared, sharedJson } from "../shared.ts";

@@ -7,7 +7,7 @@ import { compressedTensorsWeights } from "../../src/checkpoint/quantized/compres
 import { gptqWeights } from "../../src/checkpoint/quantized/gptq.ts";
 import type { Settings } from "../../src/checkpoint/quantized/packed-settings.ts";
 import type { StoredWeight } from "../../src/checkpoint/stored-weight.ts";
-import type { QuantizedWeights } from "../../src/checkpoint/weight-source.ts";
+import type { QuantizedWeights } from "../../src/checkpoint/quantized/quantized-weights.ts";
 import type { Checkpoint } from "../../src/checkpoint/weights.ts";
 import { f16 } from "../../src/formats/f16.ts";
 import { matrixShape } from "../../src/formats/weight-format.ts";

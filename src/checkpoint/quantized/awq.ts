@@ -2,11 +2,13 @@
 // qweight [K, O/8] and qzeros [G, O/8], a word = eight outputs, the even ones first · scales [G, O]. The file says neither how the
 // scales were searched for nor needs it. Settings come with the keys of Transformers, or with AutoAWQ's own (w_bit, q_group_size).
 
-import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint } from "../weights.ts";
 import { inputMajorMatrix } from "./input-major.ts";
-import { type PackedLayer, type PackedMatrix, packedWeights, SCALE_DTYPES } from "./packed-int4.ts";
+import { packedWeights } from "./packed-int4.ts";
+import { type PackedLayer, SCALE_DTYPES } from "./packed-layer.ts";
+import type { PackedMatrix } from "./packed-matrix.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
+import type { QuantizedWeights } from "./quantized-weights.ts";
 
 /** Which of its eight outputs each nibble of a word belongs to, lowest first. */
 const OUTPUTS: readonly number[] = [0, 2, 4, 6, 1, 3, 5, 7];

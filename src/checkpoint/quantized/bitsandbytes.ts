@@ -11,11 +11,11 @@ import { int8Format, int8Name } from "../../formats/llm-int8.ts";
 import { bytesOf, floats32 } from "../../formats/words.ts";
 import { shown } from "../json-reader.ts";
 import type { StoredWeight } from "../stored-weight.ts";
-import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
 import { type PartSource, type PlacedParts, placedWeight } from "./placed-parts.ts";
 import { MAX_QUANT_STATE_BYTES, type QuantState, readQuantState } from "./quant-state.ts";
+import type { QuantizedWeights } from "./quantized-weights.ts";
 
 /**
  * The quantised weights of a bitsandbytes checkpoint.

@@ -5,19 +5,14 @@
 
 import { groupsOf, rowBytes } from "../../formats/int4.ts";
 import { bytesOf } from "../../formats/words.ts";
-import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { type CompressedScheme, compressedSchemes } from "./compressed-schemes.ts";
 import { areF16Scales } from "./packed-as-q4.ts";
-import {
-  type PackedLayer,
-  type PackedMatrix,
-  packedWeights,
-  groupTable,
-  SCALE_DTYPES,
-  wordsOf,
-} from "./packed-int4.ts";
+import { packedWeights } from "./packed-int4.ts";
+import { groupTable, type PackedLayer, SCALE_DTYPES, wordsOf } from "./packed-layer.ts";
+import type { PackedMatrix } from "./packed-matrix.ts";
 import type { Settings } from "./packed-settings.ts";
+import type { QuantizedWeights } from "./quantized-weights.ts";
 
 const LAST_NAMES: readonly string[] = [
   "weight_packed",

@@ -4,19 +4,14 @@
 // former has stored 15: it was made from a zero point of 0, and is read as that.
 
 import { groupsOf } from "../../formats/int4.ts";
-import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { inputMajorMatrix } from "./input-major.ts";
 import { areF16Scales } from "./packed-as-q4.ts";
-import {
-  type PackedLayer,
-  type PackedMatrix,
-  packedWeights,
-  groupTable,
-  SCALE_DTYPES,
-  wordsOf,
-} from "./packed-int4.ts";
+import { packedWeights } from "./packed-int4.ts";
+import { groupTable, type PackedLayer, SCALE_DTYPES, wordsOf } from "./packed-layer.ts";
+import type { PackedMatrix } from "./packed-matrix.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
+import type { QuantizedWeights } from "./quantized-weights.ts";
 
 type GptqSettings = {
   readonly groupSize: number;

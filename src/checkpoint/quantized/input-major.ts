@@ -2,7 +2,8 @@
 // to the format. K inputs, O outputs, G groups of inputs. Does not know settings.
 
 import type { TensorEntry } from "../weights.ts";
-import { wordsOf, type PackedLayer, type PackedMatrix } from "./packed-int4.ts";
+import { type PackedLayer, wordsOf } from "./packed-layer.ts";
+import type { PackedMatrix } from "./packed-matrix.ts";
 import { LINE_INPUTS, transposeNibbles, transposeWords } from "./transpose-codes.ts";
 
 /** The tensors of one layer, whose shapes have been checked. */

@@ -13,10 +13,10 @@ import { bytesOf } from "../../formats/words.ts";
 import { shown } from "../json-reader.ts";
 import type { StoredWeight } from "../stored-weight.ts";
 import type { PlannedTensor } from "../save-safetensors.ts";
-import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
 import { placedWeight } from "./placed-parts.ts";
+import type { QuantizedWeights } from "./quantized-weights.ts";
 
 const VERSION = 2;
 const formats: readonly WeightFormat[] = [q4r, q6r, q8];

@@ -7,7 +7,8 @@ import { q4, regroupQ4 } from "../../formats/q4.ts";
 import { bytesOf } from "../../formats/words.ts";
 import type { StoredWeight } from "../stored-weight.ts";
 import type { TensorEntry } from "../weights.ts";
-import type { PackedLayer, PackedMatrix } from "./packed-int4.ts";
+import type { PackedLayer } from "./packed-layer.ts";
+import type { PackedMatrix } from "./packed-matrix.ts";
 
 /** Rows that q4 keeps together. */
 const Q4_ROWS = q4.step(1);

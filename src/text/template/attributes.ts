@@ -2,13 +2,15 @@
 // Contract: only the tables here and the template's own data can be reached, never a JavaScript property.
 
 import { TemplateError } from "../../errors.ts";
-import { bind, type Arguments } from "./arguments.ts";
+import { bind } from "./bind.ts";
+import { braceFormat, braceFormatMap, type LookUp } from "./brace-format.ts";
 import type { Budget } from "./budget.ts";
 import { equals } from "./compare.ts";
 import { asIndex, asList, elementAt, lengthOf } from "./iteration.ts";
 import { repr } from "./python-text.ts";
-import { STRING_METHODS, WALKING_METHODS } from "./string-methods.ts";
+import { STRING_METHODS, type StringMethod, WALKING_METHODS } from "./string-methods.ts";
 import {
+  type Arguments,
   Callable,
   defined,
   Dict,
@@ -74,7 +76,7 @@ export function ownAttribute(value: Value, name: string, budget: Budget): Value 
   }
   if (isForbidden(value, name)) return refusal(value, name);
   if (typeof value === "string") {
-    const run = STRING_METHODS.get(name);
+    const run = STRING_METHODS.get(name) ?? FORMAT_METHODS.get(name);
     if (run === undefined) return undefined;
     return bound(name, value, (args) => {
       if (WALKING_METHODS.has(name)) budget.walk(value.length);
@@ -89,6 +91,19 @@ export function ownAttribute(value: Value, name: string, budget: Budget): Value 
   }
   return numberAttribute(value, name);
 }
+
+/** Fields of a format string, such as `{0.name[key]}`, see what the template itself sees. */
+const lookUp: LookUp = { attribute: attributeOf, item: itemOf };
+
+const FORMAT_METHODS: ReadonlyMap<string, StringMethod> = new Map(
+  Object.entries<StringMethod>({
+    format: (text, args, budget) => braceFormat(text, args, lookUp, budget),
+    format_map(text, args, budget) {
+      const [mapping] = bind("format_map", ["mapping"], args);
+      return braceFormatMap(text, mapping, lookUp, budget);
+    },
+  }),
+);
 
 /** value.name in a template: the attribute, else the item, else Undefined. */
 export function attributeOf(value: Value, name: string, budget: Budget): Value {

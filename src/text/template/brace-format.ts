@@ -1,20 +1,45 @@
 // `'{} {name!r:>8}'.format(…)`: Python's str.format and its specifications of str, int and float.
-// Contract: attributes in fields go through the sandbox's look-up, as everywhere; widths are paid for.
+// Attributes and items of fields (`{0.name[key]}`) are looked up by functions that the caller passes; widths are paid for.
 
 import { TemplateError } from "../../errors.ts";
-import type { Arguments } from "./arguments.ts";
-import { attributeOf, itemOf } from "./attributes.ts";
 import type { Budget } from "./budget.ts";
 import { codePointSlice } from "./code-points.ts";
 import { numeric } from "./compare.ts";
 import { floatDigits, intDigits, padded, signText } from "./number-format.ts";
 import { floatText, repr, str } from "./python-text.ts";
-import { Float, typeName, type Value } from "./values.ts";
+import { Arguments, Dict, Float, typeName, type Value } from "./values.ts";
 
-type Fields = { args: Arguments; next: number };
+/** How `value.name` and `value[key]` are looked up. */
+export type LookUp = {
+  attribute(value: Value, name: string, budget: Budget): Value;
+  item(value: Value, key: Value, budget: Budget): Value;
+};
 
-export function braceFormat(template: string, args: Arguments, budget: Budget): string {
-  return expand(template, { args, next: 0 }, 2, budget);
+type Fields = { args: Arguments; next: number; lookUp: LookUp };
+
+/** `template.format(*args)` */
+export function braceFormat(
+  template: string,
+  args: Arguments,
+  lookUp: LookUp,
+  budget: Budget,
+): string {
+  return expand(template, { args, next: 0, lookUp }, 2, budget);
+}
+
+/** `template.format_map(mapping)` @throws TemplateError `mapping` is no dict */
+export function braceFormatMap(
+  template: string,
+  mapping: Value | undefined,
+  lookUp: LookUp,
+  budget: Budget,
+): string {
+  if (!(mapping instanceof Dict))
+    throw new TemplateError("format_map() argument must be a mapping");
+  const names = [...mapping.entries()].filter(
+    (entry): entry is [string, Value] => typeof entry[0] === "string",
+  );
+  return braceFormat(template, new Arguments([], new Map(names)), lookUp, budget);
 }
 
 function expand(template: string, fields: Fields, levels: number, budget: Budget): string {
@@ -86,8 +111,8 @@ function fieldValue(name: string, fields: Fields, budget: Budget): Value {
   for (const [, attribute, item] of name.slice(first.length).matchAll(/\.([^.[]*)|\[([^\]]*)\]/g)) {
     value =
       attribute === undefined
-        ? itemOf(value, /^\d+$/.test(item) ? Number(item) : item, budget)
-        : attributeOf(value, attribute, budget);
+        ? fields.lookUp.item(value, /^\d+$/.test(item) ? Number(item) : item, budget)
+        : fields.lookUp.attribute(value, attribute, budget);
   }
   return value;
 }

@@ -2,7 +2,6 @@
 // Contract: evaluating changes nothing but namespaces, cyclers and iterators. Knows nothing of statements or output.
 
 import { TemplateError } from "../../errors.ts";
-import { Arguments } from "./arguments.ts";
 import { binary, signed } from "./arithmetic.ts";
 import { attributeOf, itemOf } from "./attributes.ts";
 import type { Budget } from "./budget.ts";
@@ -13,6 +12,7 @@ import type { Filter, Runtime, Test } from "./runtime.ts";
 import type { Scope } from "./scope.ts";
 import type { CallArguments, Comparison, Expression } from "./syntax.ts";
 import {
+  Arguments,
   defined,
   Dict,
   isTrue,

@@ -2,12 +2,21 @@
 // Contract: a namespace is the only thing that a template can change.
 
 import { TemplateError } from "../../errors.ts";
-import { bind, type Arguments } from "./arguments.ts";
+import { bind } from "./bind.ts";
 import type { Budget } from "./budget.ts";
 import { asIndex, iterate } from "./iteration.ts";
 import { repr, str } from "./python-text.ts";
 import { strftime } from "./strftime.ts";
-import { Callable, Dict, PyObject, Range, Tuple, typeName, type Value } from "./values.ts";
+import {
+  type Arguments,
+  Callable,
+  Dict,
+  PyObject,
+  Range,
+  Tuple,
+  typeName,
+  type Value,
+} from "./values.ts";
 
 const MAX_RANGE = 100_000; // the sandbox's own limit
 

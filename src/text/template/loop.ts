@@ -1,11 +1,10 @@
 // The `loop` of a `for`: position, neighbours, length; reads ahead only when asked, as Jinja does.
 
 import { TemplateError } from "../../errors.ts";
-import type { Arguments } from "./arguments.ts";
 import type { Budget } from "./budget.ts";
 import { equals, numeric } from "./compare.ts";
 import { lengthOf } from "./iteration.ts";
-import { Callable, PyObject, Tuple, Undefined, type Value } from "./values.ts";
+import { type Arguments, Callable, PyObject, Tuple, Undefined, type Value } from "./values.ts";
 
 /** Renders the loop's body over other elements, one level deeper. */
 export type Recurse = (over: Value, depth0: number) => string;

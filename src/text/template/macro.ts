@@ -1,10 +1,9 @@
 // A macro, or the body of a call block: a function from arguments to text, that sees the names around its definition.
 
 import { TemplateError } from "../../errors.ts";
-import type { Arguments } from "./arguments.ts";
 import { Scope } from "./scope.ts";
 import type { MacroBody, Expression, Statement } from "./syntax.ts";
-import { Dict, PyObject, Tuple, Undefined, type Value } from "./values.ts";
+import { type Arguments, Dict, PyObject, Tuple, Undefined, type Value } from "./values.ts";
 
 export type MacroRuntime = {
   evaluate(expression: Expression, scope: Scope): Value;

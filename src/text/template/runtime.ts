@@ -1,8 +1,7 @@
 // What filters, tests and global functions may ask of the rendering that calls them.
 
-import type { Arguments } from "./arguments.ts";
 import type { Budget } from "./budget.ts";
-import type { Value } from "./values.ts";
+import type { Arguments, Value } from "./values.ts";
 
 export type Runtime = {
   readonly budget: Budget;

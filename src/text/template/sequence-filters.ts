@@ -1,16 +1,17 @@
 // The built-in filters of Jinja2 3.1 on sequences and mappings. Those that are generators in Jinja are lazy here.
 
 import { TemplateError } from "../../errors.ts";
-import { Arguments, bind, type Given } from "./arguments.ts";
 import { binary } from "./arithmetic.ts";
 import { attributeGetter, attributesGetter } from "./attribute-path.ts";
 import { ownAttribute, pairs } from "./attributes.ts";
+import { bind, type Given } from "./bind.ts";
 import { equals, ordered, sorted } from "./compare.ts";
 import { asIndex, asList, elementAt, iterate, lengthOf, reversed } from "./iteration.ts";
 import { joinTexts } from "./string-methods.ts";
 import { str } from "./python-text.ts";
 import type { Filter, Runtime } from "./runtime.ts";
 import {
+  Arguments,
   Dict,
   isTrue,
   keyOf,

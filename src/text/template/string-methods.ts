@@ -1,9 +1,8 @@
-// The methods of str that a template may call.
+// The methods of str that a template may call, except format and format_map, which attributes.ts adds: they look up attributes.
 // Contract: the caller has paid for reading the arguments; a method pays for what may be longer than them before making it.
 
 import { TemplateError } from "../../errors.ts";
-import { Arguments, bind, type Given } from "./arguments.ts";
-import { braceFormat } from "./brace-format.ts";
+import { bind, type Given } from "./bind.ts";
 import type { Budget } from "./budget.ts";
 import {
   capitalize,
@@ -18,16 +17,17 @@ import { codePointLength, indexAt, offsetOf } from "./code-points.ts";
 import { asIndex, iterate } from "./iteration.ts";
 import { padded } from "./number-format.ts";
 import { isPrintable } from "./python-text.ts";
-import { Dict, isTrue, Tuple, typeName, type Value } from "./values.ts";
+import { type Arguments, isTrue, Tuple, typeName, type Value } from "./values.ts";
 
-type Method = (text: string, args: Arguments, budget: Budget) => Value;
+/** Runs on a text; `bind`s its arguments itself. */
+export type StringMethod = (text: string, args: Arguments, budget: Budget) => Value;
 
 const method =
   (
     name: string,
     parameters: readonly string[],
     run: (text: string, given: Given, budget: Budget) => Value,
-  ): Method =>
+  ): StringMethod =>
   (text, args, budget) =>
     run(text, bind(name, parameters, args), budget);
 
@@ -49,14 +49,14 @@ export function intArgument(value: Value | undefined, otherwise: number): number
 const charsOrNull = (name: string, value: Value | undefined): string | null =>
   value === undefined || value === null ? null : textArgument(`${name} arg`, value);
 
-const stripper = (name: string, ends: "both" | "left" | "right"): Method =>
+const stripper = (name: string, ends: "both" | "left" | "right"): StringMethod =>
   method(name, ["chars?"], (text, [chars], budget) => {
     const kept = strip(text, charsOrNull(name, chars), ends);
     budget.walk(text.length - kept.length);
     return kept;
   });
 
-const splitter = (name: string, fromRight: boolean): Method =>
+const splitter = (name: string, fromRight: boolean): StringMethod =>
   method(name, ["sep?", "maxsplit?"], (text, [separator, maxsplit], budget) => {
     const limit = intArgument(maxsplit, -1);
     const parts =
@@ -124,14 +124,14 @@ function bounded(
   return [text.slice(from, Math.max(from, offsetOf(text, clamp(end, length)))), from];
 }
 
-const affixTest = (name: string, test: (text: string, affix: string) => boolean): Method =>
+const affixTest = (name: string, test: (text: string, affix: string) => boolean): StringMethod =>
   method(name, ["prefix", "start?", "end?"], (text, [affix, start, end]) => {
     const [part] = bounded(text, start, end);
     const affixes = affix instanceof Tuple ? affix.items : [affix];
     return affixes.some((one) => test(part, textArgument(`${name} first arg`, one)));
   });
 
-const finder = (name: string, last: boolean, strict: boolean): Method =>
+const finder = (name: string, last: boolean, strict: boolean): StringMethod =>
   method(name, ["sub", "start?", "end?"], (text, [sub, start, end]) => {
     const [part, offset] = bounded(text, start, end);
     const sought = textArgument("argument", sub);
@@ -140,7 +140,7 @@ const finder = (name: string, last: boolean, strict: boolean): Method =>
     return found === -1 ? -1 : indexAt(text, offset + found);
   });
 
-const aligner = (name: string, align: string): Method =>
+const aligner = (name: string, align: string): StringMethod =>
   method(name, ["width", "fillchar?"], (text, [width, fill], budget) => {
     const char = fill === undefined ? " " : textArgument("The fill character", fill);
     if (codePointLength(char) !== 1)
@@ -158,7 +158,7 @@ export function centered(text: string, width: number, fill: string, budget: Budg
   return fill.repeat(left) + text + fill.repeat(missing - left);
 }
 
-const partitioner = (name: string, last: boolean): Method =>
+const partitioner = (name: string, last: boolean): StringMethod =>
   method(name, ["sep"], (text, [separator]) => {
     const sep = textArgument("sep", separator);
     if (sep === "") throw new TemplateError("empty separator");
@@ -185,15 +185,15 @@ function zeroFilled(text: string, [width]: Given, budget: Budget): string {
   return padded(text.slice(sign.length), sign, intArgument(width, 0), "=", "0", budget);
 }
 
-const affixRemover = (name: string, atStart: boolean): Method =>
+const affixRemover = (name: string, atStart: boolean): StringMethod =>
   method(name, ["affix"], (text, [value]) => {
     const affix = textArgument(`${name}() argument`, value);
     if (affix === "" || !(atStart ? text.startsWith(affix) : text.endsWith(affix))) return text;
     return atStart ? text.slice(affix.length) : text.slice(0, -affix.length);
   });
 
-export const STRING_METHODS: ReadonlyMap<string, Method> = new Map(
-  Object.entries<Method>({
+export const STRING_METHODS: ReadonlyMap<string, StringMethod> = new Map(
+  Object.entries<StringMethod>({
     ...Object.fromEntries(
       Object.entries(CHARACTER_TESTS).map(([name, test]) => [
         name,
@@ -212,15 +212,6 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map(
     endswith: affixTest("endswith", (text, affix) => text.endsWith(affix)),
     expandtabs: method("expandtabs", ["tabsize?"], expandTabs),
     find: finder("find", false, false),
-    format: braceFormat,
-    format_map: method("format_map", ["mapping"], (text, [mapping], budget) => {
-      if (!(mapping instanceof Dict))
-        throw new TemplateError("format_map() argument must be a mapping");
-      const names = [...mapping.entries()].filter(
-        (entry): entry is [string, Value] => typeof entry[0] === "string",
-      );
-      return braceFormat(text, new Arguments([], new Map(names)), budget);
-    }),
     index: finder("index", false, true),
     join: method("join", ["iterable"], (text, [iterable], budget) => {
       const texts = Array.from(iterate(iterable ?? null, budget), (item, at) => {
@@ -270,7 +261,7 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map(
   }),
 );
 
-/** Those that look at the characters one by one. */
+/** Methods that look at the characters of their text one by one; `format` is in attributes.ts. */
 export const WALKING_METHODS: ReadonlySet<string> = new Set(
   "expandtabs format istitle rsplit split splitlines swapcase title".split(" "),
 );

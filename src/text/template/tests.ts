@@ -2,7 +2,7 @@
 // Contract: a test has no effect and reads no more than its value and arguments.
 
 import { binary } from "./arithmetic.ts";
-import { bind } from "./arguments.ts";
+import { bind } from "./bind.ts";
 import { CHARACTER_TESTS } from "./case-text.ts";
 import { contains, equals, numeric, ordered, type Ordering } from "./compare.ts";
 import { isIterable, lengthOf } from "./iteration.ts";

@@ -3,7 +3,7 @@
 
 import { TemplateError } from "../../errors.ts";
 import { absolute, int, toFloat } from "./arithmetic.ts";
-import { bind, type Given } from "./arguments.ts";
+import { bind, type Given } from "./bind.ts";
 import type { Budget } from "./budget.ts";
 import { capitalize, splitLines, strip } from "./case-text.ts";
 import { numeric } from "./compare.ts";

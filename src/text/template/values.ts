@@ -3,7 +3,6 @@
 // Knows nothing of syntax or rendering.
 
 import { TemplateError } from "../../errors.ts";
-import type { Arguments } from "./arguments.ts";
 import type { Budget } from "./budget.ts";
 
 export type Value =
@@ -53,6 +52,22 @@ export class Undefined {
 
   constructor(message: string) {
     this.message = message;
+  }
+}
+
+/** The arguments of a call: those given by their place, and those given by name. */
+export class Arguments {
+  readonly positional: Value[];
+  readonly keywords: ReadonlyMap<string, Value>;
+
+  constructor(positional: Value[] = [], keywords: ReadonlyMap<string, Value> = new Map()) {
+    this.positional = positional;
+    this.keywords = keywords;
+  }
+
+  /** Without the first `count` positional ones. */
+  after(count: number): Arguments {
+    return new Arguments(this.positional.slice(count), this.keywords);
   }
 }
 

@@ -1,23 +1,8 @@
-// The arguments of a call and how a built-in binds them to its parameters, with Python's complaints.
+// How a built-in function, method, filter or test gets its parameters from the arguments of a call, with Python's error messages.
 // Knows nothing of what is called.
 
 import { TemplateError } from "../../errors.ts";
-import type { Value } from "./values.ts";
-
-export class Arguments {
-  readonly positional: Value[];
-  readonly keywords: ReadonlyMap<string, Value>;
-
-  constructor(positional: Value[] = [], keywords: ReadonlyMap<string, Value> = new Map()) {
-    this.positional = positional;
-    this.keywords = keywords;
-  }
-
-  /** Without the first `count` positional ones. */
-  after(count: number): Arguments {
-    return new Arguments(this.positional.slice(count), this.keywords);
-  }
-}
+import type { Arguments, Value } from "./values.ts";
 
 /** What a parameter got; undefined where nothing was given. */
 export type Given = (Value | undefined)[];
