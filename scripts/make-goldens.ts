@@ -18,8 +18,10 @@ const LEFT_OUT = [
   /^chat\/mistral-common\.json$/,
   /^training\/adapter\//,
 ];
+const TRAINING_FILES =
+  /^(gradients|models)\/(a-)?(token-classification|regression|(single|multi)_label_classification)/;
 /** What tests read as a whole is compressed. What the code under test opens itself (models, tokenizers) lies as it is. */
-const COMPRESSED = /^tokenization\/.*\.json$|^(?!models\/).*\.safetensors$/;
+const COMPRESSED = /^tokenization\/.*\.json$|^(?!(goldens-training\/)?models\/).*\.safetensors$/;
 
 type Training = {
   lora: { kind: string; adapter?: string; merged?: string }[];
@@ -37,9 +39,19 @@ export function carriedFiles(): Map<string, Buffer> {
     .filter((path) => statSync(join(root, path)).isFile())
     .filter((path) => !LEFT_OUT.some((pattern) => pattern.test(path)))
     .map((path) => [path, reduced(path, readFileSync(join(root, path)))] as const);
+  for (const path of trainingFiles()) files.push([path, readFileSync(wholeShared(path))]);
   const story = "stories/model/golden.json";
   files.push([story, readFileSync(wholeShared(story))]);
   return new Map(files.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Of the training data: the gradients of classification heads, and their models. */
+function trainingFiles(): string[] {
+  const root = wholeShared("goldens-training");
+  return readdirSync(root, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => TRAINING_FILES.test(path) && statSync(join(root, path)).isFile())
+    .map((path) => `goldens-training/${path}`);
 }
 
 /** The size and hash of each file before compression: the text of MANIFEST.json. */
