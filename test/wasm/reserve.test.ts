@@ -129,7 +129,7 @@ test("room is left for scratch, and never more is reserved than memory could hol
 
 test("beyond its reserve a state moves, with what it holds", () => {
   const { memory } = notingMemory();
-  memory.place([state("K", 4, 8), state("V", 4, 8)]);
+  memory.place([state("K", 4, 8), state("V", 4, 100)]);
   const fill = ({ spec, places }: ReturnType<ShardedMemory["leaf"]>): Uint8Array =>
     memory.views(spec, places[0])[0];
   fill(memory.leaf("K")).fill(3);
