@@ -10,6 +10,7 @@ import type {
   Room,
 } from "../src/backends/backend.ts";
 import { EngineError } from "../src/errors.ts";
+import { areFinite } from "../src/formats/finite.ts";
 import type { LiveCounts } from "../src/graph/graph.ts";
 import type { Plan } from "../src/graph/plan.ts";
 
@@ -75,7 +76,7 @@ export class DelayedBackend implements Backend {
   }
 
   areFinite(bytes: Uint8Array, of: ExponentBits, every: number): boolean {
-    return this.#inner.areFinite?.(bytes, of, every) ?? true;
+    return (this.#inner.areFinite?.bind(this.#inner) ?? areFinite)(bytes, of, every);
   }
 
   release(names: readonly string[]): void {

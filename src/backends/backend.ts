@@ -77,8 +77,8 @@ export interface Backend {
    */
   place(leaves: readonly LeafSpec[]): Promise<void>;
   /**
-   * Makes `rows` rows of each of those states usable; what they hold stays, new rows are zero. Up to a state's `reserve` this is
-   * accounting, and nothing moves; beyond it the state is placed again, with a copy. Programs stay valid.
+   * Makes `rows` rows of each of those states usable; what they hold stays, new rows are zero. Up to the `reserve` of each this is
+   * accounting, and nothing moves; beyond it they are placed again, with a copy. Programs stay valid.
    * @throws MemoryError with the arithmetic; nothing has changed
    */
   grow(names: readonly string[], rows: number): Promise<void>;

@@ -128,7 +128,7 @@ export class Runner {
 
   /**
    * Makes the pools hold at least that many pages; what is in them stays. Memory is taken when a page is first written: here it is
-   * only counted. Growth in larger steps is read faster where it fills pages of 2 MiB.
+   * only counted. What is grown in steps of megabytes lies in large pages, and is read faster. Not twice at a time.
    * @throws MemoryError with the arithmetic; nothing has changed
    */
   async growPool(pages: number): Promise<void> {

@@ -6,10 +6,12 @@ import { closeSync, openSync } from "node:fs";
 /** What the system offers on memory. Buffers are WebAssembly memories, which never move. */
 export type NativeMemory = {
   /**
-   * Asks for pages of 2 MiB in bytes [from, to), both multiples of MAP_UNIT; not given: to the end. There are fewer misses when
-   * weights are read through. Not for what is mapped: a file would then be read by 2 MiB, one after the other, without reading ahead.
+   * Asks for pages of 2 MiB in bytes [from, to), both multiples of MAP_UNIT: there are fewer misses when much is read through.
+   * Not for what is mapped: a file would then be read by 2 MiB, one after the other, without reading ahead.
    */
-  useLargePages(buffer: ArrayBufferLike, from: number, to?: number): boolean;
+  useLargePages(buffer: ArrayBufferLike, from: number, to: number): boolean;
+  /** Asks for small pages in bytes [from, to), both multiples of MAP_UNIT, also where the system gives large ones to everybody. */
+  useSmallPages(buffer: ArrayBufferLike, from: number, to: number): boolean;
   /** How far a memory begins beyond a large page: what lies as far beyond one in a file can be mapped in large pages. */
   largePagePhase(buffer: ArrayBufferLike): number;
   /**
@@ -37,6 +39,7 @@ const READ_WRITE = 3;
 const PRIVATE_FIXED = 0x12;
 const ANONYMOUS = 0x20;
 const HUGEPAGE = 14;
+const NO_HUGEPAGE = 15;
 
 let found: Promise<NativeMemory | undefined> | undefined;
 
@@ -65,8 +68,11 @@ function bind(ffi: typeof import("node:ffi")): NativeMemory {
   });
   const address = (buffer: ArrayBufferLike): bigint => ffi.getRawPointer(buffer as ArrayBuffer);
   return {
-    useLargePages: (buffer, from, to = buffer.byteLength) =>
+    useLargePages: (buffer, from, to) =>
       functions.madvise(address(buffer) + BigInt(from), BigInt(to - from), HUGEPAGE) === 0,
+
+    useSmallPages: (buffer, from, to) =>
+      functions.madvise(address(buffer) + BigInt(from), BigInt(to - from), NO_HUGEPAGE) === 0,
 
     largePagePhase: (buffer) => Number(address(buffer) % BigInt(LARGE_PAGE)),
 

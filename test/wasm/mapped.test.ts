@@ -136,7 +136,8 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
 
   test("where the system refuses, leaves are placed as others are", async () => {
     const no = (): boolean => false;
-    const native = { useLargePages: no, largePagePhase: () => 0, mapFile: no, unmap: no };
+    const pages = { useLargePages: no, useSmallPages: no, largePagePhase: () => 0 };
+    const native = { ...pages, mapFile: no, unmap: no };
     const memory = new ShardedMemory({ shared: true, threads: 1, wide: false, native });
     memory.place([plain, packed]);
     const { places } = memory.leaf("packed");
@@ -151,7 +152,7 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
   test("large pages are given", async () => {
     const native = await nativeMemory();
     const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true });
-    expect(native?.useLargePages(memory.buffer, 0)).toBe(true);
+    expect(native?.useLargePages(memory.buffer, 0, memory.buffer.byteLength)).toBe(true);
     expect(bytesOf(new Uint8Array(memory.buffer)).every((byte) => byte === 0)).toBe(true);
   });
 });

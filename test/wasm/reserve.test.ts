@@ -21,18 +21,25 @@ const placesOf = (memory: ShardedMemory, ...names: string[]) =>
   names.map((name) => memory.leaf(name).places);
 const resident = (): number => process.memoryUsage.rss() / MiB;
 
-/** A memory whose large pages are only noted: [from, to] each. */
-function notingMemory(memoryLimit = 1e12): { memory: ShardedMemory; advised: [number, number][] } {
-  const advised: [number, number][] = [];
+type Range = [from: number, to: number];
+
+/** A memory that only notes for which bytes it asks for large pages, and for small ones. */
+function notingMemory(memoryLimit = 1e12): {
+  memory: ShardedMemory;
+  advised: Range[];
+  small: Range[];
+} {
+  const advised: Range[] = [];
+  const small: Range[] = [];
   const native = {
-    useLargePages: (buffer: ArrayBufferLike, from: number, to: number = buffer.byteLength) =>
-      advised.push([from, to]) > 0,
+    useLargePages: (_: ArrayBufferLike, from: number, to: number) => advised.push([from, to]) > 0,
+    useSmallPages: (_: ArrayBufferLike, from: number, to: number) => small.push([from, to]) > 0,
     largePagePhase: () => 0,
     mapFile: () => false,
     unmap: () => false,
   };
   const options = { shared: true, threads: 1, wide: false, memoryLimit, native };
-  return { memory: new ShardedMemory(options), advised };
+  return { memory: new ShardedMemory(options), advised, small };
 }
 
 test("growing a hundred times moves nothing and copies nothing; rows stay, new ones are zero", async () => {
@@ -122,7 +129,7 @@ test("room is left for scratch, and never more is reserved than memory could hol
 
 test("beyond its reserve a state moves, with what it holds", () => {
   const { memory } = notingMemory();
-  memory.place([state("K", 4, 8), state("V", 4, 8)]);
+  memory.place([state("K", 4, 8), state("V", 4, 100)]);
   const fill = ({ spec, places }: ReturnType<ShardedMemory["leaf"]>): Uint8Array =>
     memory.views(spec, places[0])[0];
   fill(memory.leaf("K")).fill(3);
@@ -168,12 +175,16 @@ test("scratch that finds no addresses gets what states have reserved; what they 
 });
 
 test("large pages are asked for where states can be used, never for what is only reserved", () => {
-  const { memory, advised } = notingMemory();
+  const { memory, advised, small } = notingMemory();
   memory.place([state("w", 600)]); // 37.5 MiB: as every leaf without a reserve
   expect(advised.length).toBe(1);
   advised.length = 0;
   memory.place([state("K", 20, 2000), state("V", 20, 2000)]);
   expect(advised).toEqual([]);
+  const reserves = placesOf(memory, "K", "V").map(([{ parts }]) => parts[0]);
+  expect(small.map(([from, to]) => [from >> 14, (to - from) >> 14])).toEqual(
+    reserves.map((offset) => [Math.ceil(offset / 16384), Math.floor((2000 * ROW) / 16384)]),
+  );
   for (let rows = 21; rows <= 200; rows++) memory.grow(["K"], rows);
   const { shape } = memory.leaf("K").spec;
   const [{ parts }] = memory.leaf("K").places;

@@ -6,6 +6,8 @@ import { MemoryError } from "../../errors.ts";
 export class Budget {
   readonly #limit: number | undefined;
   readonly #taken: () => number;
+  /** Bytes that the machine has, once they were asked for. */
+  #machine: number | undefined;
 
   /**
    * @param limit bytes; not given: what the system has available
@@ -28,7 +30,8 @@ export class Budget {
 
   /** Bytes that may ever be taken beside what is in use now. */
   get most(): number {
-    return this.#limit === undefined ? machine().memory.total : this.free;
+    if (this.#limit !== undefined) return this.free;
+    return (this.#machine ??= machine().memory.total);
   }
 
   /** @throws MemoryError less than `bytes` may still be taken; `need` says what for */

@@ -82,7 +82,7 @@ export class MappedFiles {
     const memory = this.#host.shard(shard);
     const begin = from - (from % MAP_UNIT);
     const length = Math.ceil((from + bytes - begin) / MAP_UNIT) * MAP_UNIT;
-    const block = memory.allocate(length + LARGE_PAGE);
+    const block = memory.allocate(length + LARGE_PAGE, { zero: false });
     if (block === undefined) return undefined;
     const { buffer } = memory.memory;
     const phase = begin - native.largePagePhase(buffer); // large pages of the file fall on large pages of the memory

@@ -42,11 +42,11 @@ export type MemoryOptions = {
 const SHARD_BYTES = 2 * 2 ** 30;
 
 /**
- * Addresses of a shard that states do not reserve, beside what the computed tensors of a usual step take and PACKED of it for
- * packed rows: programs and the threads' scratch. What needs more makes states give back what they do not use.
+ * States leave addresses of a shard to scratch: what the computed tensors of a usual step take, this much more for rows that are
+ * packed for a product, and these bytes for programs and threads. A step that needs more makes states give back what they do not use.
  */
-const HEADROOM = 64 * 2 ** 20;
-const PACKED = 0.25;
+const PACKED_ROWS = 0.25;
+const PROGRAMS = 64 * 2 ** 20;
 
 /** Of all memory, what states leave to the scratch of programs at most. */
 const SCRATCH_SHARE = 1 / 8;
@@ -128,11 +128,9 @@ export class ShardedMemory {
       more,
       `growing ${names.length} states to ${rows} rows needs ${showBytes(more)} more`,
     );
-    const [within, beyond] = [true, false].map((fits) =>
-      growing.filter(({ old }) => rows <= (old.reserve ?? old.shape[0]) === fits),
-    );
-    this.place(beyond.map(({ spec }) => ({ ...spec, reserve: rows })));
-    for (const { old, spec, places } of within) {
+    if (growing.some(({ old }) => rows > (old.reserve ?? 0)))
+      return this.place(growing.map(({ spec }) => ({ ...spec, reserve: rows })));
+    for (const { old, spec, places } of growing) {
       const [from, to] = [old, spec].map(({ dtype, shape }) => bytesOf(dtype, shape));
       for (const { shard, parts } of places) this.shards[shard].use(parts[0], from, to);
       this.directory.leaves[spec.name] = { spec, places: [...places] };
@@ -238,7 +236,7 @@ export class ShardedMemory {
 
   /** Rows for which each shard has addresses behind what it holds now; it keeps some for scratch, at most half of them. */
   #rowsThatFit(states: readonly LeafSpec[], scratch: number): number {
-    const kept = HEADROOM + scratch * (1 + PACKED);
+    const kept = scratch * (1 + PACKED_ROWS) + PROGRAMS;
     const regions = this.#assignRegions(states);
     const sizes: number[] = [];
     for (const spec of states) {

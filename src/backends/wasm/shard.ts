@@ -54,27 +54,30 @@ export class Shard {
       if (next - offset >= size) break;
       offset = next + length;
     }
-    const isWhole = usable === bytes;
-    if (!this.#reach(offset + size, isWhole)) return undefined;
+    if (!this.#reach(offset + size)) return undefined;
     const touched = Math.min(offset + size, this.#touched);
     this.#blocks.splice(at, 0, { offset, bytes: size, touched });
     this.#touched = Math.max(this.#touched, offset + size);
-    if (!isWhole) this.use(offset, 0, usable);
-    else if (zero) this.#clear(offset, touched);
+    if (usable < bytes) {
+      this.#native?.useSmallPages(this.memory.buffer, ...inward(offset, offset + size));
+      this.use(offset, 0, usable);
+      return offset;
+    }
+    const [from, to] = outward(offset, offset + size);
+    if (to >= LARGE) this.#native?.useLargePages(this.memory.buffer, from, to);
+    if (zero) this.#clear(offset, touched);
     return offset;
   }
 
   /**
-   * Makes bytes [from, to) of a block usable: they are zero. Large pages are asked for when another 2 MiB of the block can be
-   * used, and up to there only: in a block that has them, the first byte written takes 2 MiB at once.
+   * Makes bytes [from, to) of a block usable: they are zero. Where a block is only partly usable, large pages are asked for when
+   * another 2 MiB of it can be used, and up to there only: else the first byte written would take 2 MiB at once.
    */
   use(offset: number, from: number, to: number): void {
+    if (Math.floor(from / LARGE_PAGE) < Math.floor(to / LARGE_PAGE))
+      this.#native?.useLargePages(this.memory.buffer, ...inward(offset, offset + to));
     const block = this.#blocks.find((taken) => taken.offset === offset);
     this.#clear(offset + from, Math.min(offset + to, block?.touched ?? offset));
-    if (Math.floor(from / LARGE_PAGE) === Math.floor(to / LARGE_PAGE)) return;
-    const begin = Math.ceil(offset / MAP_UNIT) * MAP_UNIT;
-    const end = Math.floor((offset + to) / MAP_UNIT) * MAP_UNIT;
-    this.#native?.useLargePages(this.memory.buffer, begin, end);
   }
 
   /** Takes what is kept at `offset` since before this object was made. */
@@ -117,19 +120,29 @@ export class Shard {
     if (to > from) this.bytes(from, to - from).fill(0);
   }
 
-  #reach(end: number, large: boolean): boolean {
+  #reach(end: number): boolean {
     const { byteLength } = this.memory.buffer;
     const missing = end - byteLength;
     if (missing <= 0) return true;
     if (end > SHARD_LIMIT) return false;
     try {
       this.memory.grow(Math.ceil(missing / PAGE));
-      if (large && end >= LARGE) this.#native?.useLargePages(this.memory.buffer, byteLength);
       return true;
     } catch {
       return false; // the system gives no more; the caller says so with the arithmetic
     }
   }
+}
+
+/** [from, to) without what belongs to others in a first or last piece of MAP_UNIT bytes. */
+function inward(from: number, to: number): [from: number, to: number] {
+  const begin = Math.ceil(from / MAP_UNIT) * MAP_UNIT;
+  return [begin, Math.max(begin, Math.floor(to / MAP_UNIT) * MAP_UNIT)];
+}
+
+/** [from, to) with the whole of the first and last piece of MAP_UNIT bytes, so that neighbours leave no gap. */
+function outward(from: number, to: number): [from: number, to: number] {
+  return [Math.floor(from / MAP_UNIT) * MAP_UNIT, Math.ceil(to / MAP_UNIT) * MAP_UNIT];
 }
 
 /** @throws MemoryError the system does not reserve that many addresses (no memory is used yet) */
