@@ -1,8 +1,9 @@
 // What `mistral bench` measures: tokens/s of prompts and of generated text on a loaded model, and the arithmetic and memory
+import { CHUNK } from "../generate/runner.ts";
 // traffic that this is. Knows nothing of how it is shown.
 
 import { InputError } from "../errors.ts";
-import { CHUNK } from "../engine/steps.ts";
+
 import { expectedWeights } from "../models/config-weights.ts";
 import type { DynamicCache } from "./cache.ts";
 import type { MistralForCausalLM } from "./model.ts";

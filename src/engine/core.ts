@@ -4,7 +4,7 @@
 import type { Backend } from "../backends/backend.ts";
 import { InputError } from "../errors.ts";
 import { PagePool } from "../generate/page-pool.ts";
-import type { Runner } from "../generate/runner.ts";
+import { CHUNK, type Runner } from "../generate/runner.ts";
 import { BatchCache } from "./batch-cache.ts";
 import { forward, type ForwardEnvironment, type ForwardStep } from "./forward.ts";
 import type { CallFunctions } from "./generate-call.ts";
@@ -12,7 +12,7 @@ import { GenerationLoop } from "./generation.ts";
 import { type LoadedModel, loadModel } from "./load-model.ts";
 import type { LoadProgress } from "./load.ts";
 import { PageRoom } from "./page-room.ts";
-import { type Call, CHUNK, type StepHooks, Steps } from "./steps.ts";
+import { type Call, type StepHooks, Steps } from "./steps.ts";
 import type {
   CacheRequest,
   CacheState,

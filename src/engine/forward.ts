@@ -4,11 +4,11 @@
 import { InputError } from "../errors.ts";
 import { PAGE_COLUMNS, type PagePool } from "../generate/page-pool.ts";
 import { type SequencePages, pageTables } from "../generate/pages.ts";
-import type { Runner, StepResult, StepRows } from "../generate/runner.ts";
+import { CHUNK, type Runner, type StepResult, type StepRows } from "../generate/runner.ts";
 import { BatchCache } from "./batch-cache.ts";
 import type { ForwardRequest, ForwardResult } from "./messages.ts";
 import { Placement, type RowPlace } from "./placement.ts";
-import { CHUNK, type Step } from "./steps.ts";
+import { type Step } from "./steps.ts";
 
 export type ForwardEnvironment = {
   readonly runner: Runner;

@@ -4,7 +4,7 @@
 import { EngineError, MemoryError } from "../errors.ts";
 import type { PagePool } from "../generate/page-pool.ts";
 import { pagesToTake, pageTables } from "../generate/pages.ts";
-import type { Runner } from "../generate/runner.ts";
+import { CHUNK, type Runner } from "../generate/runner.ts";
 import { type RowBatch, Scheduler } from "../generate/scheduler.ts";
 import type { BatchCache } from "./batch-cache.ts";
 import { type CallFunctions, GenerateCall } from "./generate-call.ts";
@@ -12,7 +12,7 @@ import type { GenerateRequest, GenerateResult, TokensReport } from "./messages.t
 import type { PageRoom } from "./page-room.ts";
 import { PrefillShare } from "./prefill-share.ts";
 import type { Sequence } from "./sequence.ts";
-import { type Call, CHUNK, type Step, type Steps } from "./steps.ts";
+import { type Call, type Step, type Steps } from "./steps.ts";
 
 export type LoopEnvironment = {
   readonly runner: Runner;

@@ -4,8 +4,10 @@ import { MemoryError } from "../errors.ts";
 import { PAGE_COLUMNS, type PagePool } from "../generate/page-pool.ts";
 import type { Runner } from "../generate/runner.ts";
 
-/** Pools grow by this factor at least, so that growth is rare. */
-const GROWTH = 1.25;
+/** Pools grow by this factor at least: growth is rare then, and fills whole large pages of the system's. */
+const GROWTH = 1.5;
+/** Milliseconds for which the most pages that could be had are taken to stay what they were: asking costs up to a millisecond. */
+const MOST_KEPT = 1000;
 /** Pools grow rather than give up kept pages up to this share of what they could take. */
 const KEPT_SHARE = 1 / 8;
 
@@ -13,6 +15,7 @@ export class PageRoom {
   readonly #runner: Runner;
   readonly #pool: PagePool;
   readonly #grown: () => void;
+  #most = { pages: 0, at: -Infinity };
 
   /** @param grown called when the pools have grown */
   constructor(runner: Runner, pool: PagePool, grown: () => void) {
@@ -28,7 +31,8 @@ export class PageRoom {
   async make(count: number): Promise<void> {
     const { inUse, kept, pages } = this.#pool;
     if (inUse + kept + count <= pages) return;
-    const most = this.#runner.maxPages;
+    const mustGrow = inUse + count > pages;
+    const most = mustGrow ? this.#runner.maxPages : this.#recentMost();
     const keepingAll = Math.min(inUse + kept + count, Math.floor(most * KEPT_SHARE));
     const wanted = Math.min(most, Math.max(inUse + count, keepingAll));
     if (wanted <= pages) return;
@@ -47,6 +51,13 @@ export class PageRoom {
       `cache: a sequence of up to ${columns} columns needs ${show(pages)} (${pages} pages of ${PAGE_COLUMNS} columns), ` +
         `but ${show(most)} (${most} pages) is the most that fits; lower max_new_tokens or max_length, choose a smaller cacheDtype, or raise memoryLimit`,
     );
+  }
+
+  /** The most pages that could be had, as far as it was known a moment ago. */
+  #recentMost(): number {
+    const now = performance.now();
+    if (now - this.#most.at > MOST_KEPT) this.#most = { pages: this.#runner.maxPages, at: now };
+    return this.#most.pages;
   }
 
   async #growTo(wanted: number, generous: number): Promise<void> {

@@ -3,9 +3,6 @@
 
 import { Aborted } from "../backends/backend.ts";
 
-/** Rows of one step at most: enough to keep the kernels busy, few enough to bound scratch and the time between two looks at mail. */
-export const CHUNK = 512;
-
 /** A call in progress, as the engine sees it. */
 export type Call = {
   /** Positive, and no other call's. */

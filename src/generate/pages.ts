@@ -30,12 +30,15 @@ export function tableSize(pages: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(1, pages)));
 }
 
-/** The page tables [S, P, 2] of sequences, side by side, as narrow as the one with most pages allows. */
+/**
+ * The page tables [S, P, 2] of sequences, side by side, as narrow as the one with most pages allows. S and P are powers of two, so that
+ * few plans serve all steps; the tables behind those of the sequences are empty.
+ */
 export function pageTables(sequences: readonly SequencePages[]): {
   pages: Int32Array;
   tables: { S: number; P: number };
 } {
-  const S = sequences.length;
+  const S = tableSize(sequences.length);
   const P = tableSize(Math.max(...sequences.map((sequence) => sequence.pages)));
   const pages = new Int32Array(S * P * 2);
   sequences.forEach((sequence, s) => sequence.writeTable(pages, s * P * 2, P));

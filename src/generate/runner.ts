@@ -61,8 +61,11 @@ export type StepResult = {
 /** A plan made ready, and where its results are. */
 type Made = { readonly program: Program; readonly recorded: Recorded };
 
-/** Rows of the largest step that is usual: room for its computed tensors is kept beside the pools. */
-const STEP_ROWS = 512;
+/**
+ * Rows of one step at most: enough to keep the kernels busy, few enough to bound scratch and the time between two looks at mail. Room
+ * for the computed tensors of such a step is kept beside the pools.
+ */
+export const CHUNK = 512;
 
 /** Plans kept ready; each costs little but the first run of a new shape. */
 const PROGRAMS_KEPT = 24;
@@ -73,7 +76,7 @@ export class Runner {
   readonly cacheDType: CacheDType;
   readonly #backend: Backend;
   readonly #model: StepModel;
-  /** Bytes of computed tensors in a step of STEP_ROWS rows. */
+  /** Bytes of computed tensors in a step of CHUNK rows. */
   readonly #stepBytes: number;
   /** By their keys; the one that was not used for longest comes first. */
   readonly #programs = new Map<string, Promise<Made>>();
@@ -88,7 +91,7 @@ export class Runner {
     this.cacheDType = cacheDType;
     this.#backend = backend;
     this.#model = model;
-    this.#stepBytes = stepBytes(model, STEP_ROWS);
+    this.#stepBytes = stepBytes(model, CHUNK);
   }
 
   /** Pages of each layer's pool that can be used now. */

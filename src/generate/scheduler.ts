@@ -121,20 +121,16 @@ export class Scheduler {
    * The rows of the next step, their columns reserved; undefined when nothing can run now.
    * @throws MemoryError pages that others hold leave no room for the first job: it has been taken out; `cause` is its id
    */
-  next({
-    share,
-    rows = this.#capacity,
-    othersGivePages = false,
-  }: StepLimits): RowBatch | undefined {
+  next(limits: StepLimits): RowBatch | undefined {
     if (this.#inFlight) {
       throw new EngineError("scheduler: the step before has been neither advanced nor dropped");
     }
-    const most = Math.min(rows, this.#capacity);
-    const starved = [...this.#decode(most), ...this.#prefill(most, share)];
+    const most = Math.min(limits.rows ?? this.#capacity, this.#capacity);
+    const starved = [...this.#decode(most), ...this.#prefill(most, limits.share)];
     if (this.#batch.length === 0) {
       this.#underWay.clear();
       const [first] = starved.toSorted((a, b) => a.job.order - b.job.order);
-      if (first === undefined || othersGivePages) return undefined;
+      if (first === undefined || limits.othersGivePages) return undefined;
       this.remove(first.job.id);
       const needed = this.#toTake(first.job);
       first.job.restart();

@@ -53,7 +53,7 @@ describe("pages that other calls have computed", () => {
       const columns = ids.length - 5 - 1;
       expect(pages.at(-1)).toBeLessThanOrEqual(Math.ceil(columns / 16) + 1);
       expect(chat.core.pool.pages).toBeLessThanOrEqual(
-        Math.ceil(1.25 * Math.ceil(columns / 16)) + 2,
+        Math.ceil(1.5 * Math.ceil(columns / 16)) + 2,
       );
       if (cache !== undefined) await chat.core.cache({ op: "dispose", cache });
       expect(chat.core.memory().pagesInUse).toBe(0);
