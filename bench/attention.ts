@@ -131,7 +131,7 @@ async function withBackend(
   work: (backend: WasmBackend) => Promise<void>,
 ): Promise<void> {
   const backend = await WasmBackend.create({ threads, features: detectFeatures(wideVectors) });
-  const team = new HelperTeam(new URL("../src/engine/helper.ts", import.meta.url));
+  const team = new HelperTeam();
   try {
     const runner = new Runner(config, backend, dtypeOf, cache);
     const leaves = new Runner(oneLayer, backend, dtypeOf, cache).weightLeaves({ logits: true });
@@ -144,7 +144,7 @@ async function withBackend(
         for (const part of parts) part.fill(0x3c);
       });
     }
-    team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
+    team.update({ backend: backend.name, state: backend.adopted(), helpers: backend.helpers() });
     while (backend.ready < threads) await setTimeout(10);
     await work(backend);
   } finally {

@@ -1,7 +1,6 @@
 // The composition root: from a folder and options to a loaded model. The only file that picks a backend and its threads.
 
-import { physicalCores } from "#platform";
-import { enableRevectorize } from "../backends/wasm/features.ts";
+import { defaultThreads, enableRevectorize } from "../backends/wasm/features.ts";
 import { InputError } from "../errors.ts";
 import type { ModelSource } from "../engine/messages.ts";
 import { Engine } from "../engine/supervisor.ts";
@@ -78,7 +77,7 @@ function loader<Model>(
       },
       {
         name: backend,
-        threads: options.threads ?? env.wasm.threads ?? physicalCores(),
+        threads: options.threads ?? env.wasm.threads ?? defaultThreads(),
         memoryLimit,
         wideVectors: env.wasm.revectorize && enableRevectorize(),
       },

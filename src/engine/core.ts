@@ -29,8 +29,8 @@ export type EngineHooks = StepHooks & {
   placed(): void;
   /** The backend was adopted with all weights in it. */
   readonly weightsAreThere: boolean;
-  /** How many engines served these callers before. */
-  readonly life?: number;
+  /** How many engine workers these callers had before. */
+  readonly restarts?: number;
 };
 
 export class EngineCore {
@@ -51,7 +51,7 @@ export class EngineCore {
     this.#backend = backend;
     this.#hooks = hooks;
     this.#steps = new Steps(hooks);
-    this.#nextCache = (hooks.life ?? 0) * 2 ** 32 + 1;
+    this.#nextCache = (hooks.restarts ?? 0) * 2 ** 32 + 1;
     this.#env = {
       ...{ runner, pool: this.pool, eager },
       reservePages: (count, take) => this.reservePages(count, take),

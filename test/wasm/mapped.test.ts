@@ -103,7 +103,10 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
 
   test("where the system refuses, leaves are placed as others are", async () => {
     const native = { useLargePages: () => false, largePagePhase: () => 0, mapFile: () => false };
-    const memory = new ShardedMemory({ shared: true, threads: 1, wide: false, native });
+    const memory = new ShardedMemory({
+      ...{ shared: true, threads: 1, wide: false, native },
+      maxima: { perMemory: 2 ** 32, total: Infinity },
+    });
     memory.place([plain, packed]);
     const { places } = memory.leaf("packed");
     expect(memory.isMapped(places[0])).toBe(false);

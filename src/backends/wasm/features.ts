@@ -1,6 +1,6 @@
 // What this machine's WebAssembly offers to the kernels, by trying it, and which build of them that means.
 
-import { allowWideVectors, physicalCores } from "#platform";
+import { allowWideVectors, canShareMemory, physicalCores } from "#platform";
 import { EngineError } from "../../errors.ts";
 
 export type Features = {
@@ -32,8 +32,17 @@ export function enableRevectorize(): boolean {
 }
 
 /** Threads to use when the caller does not say: one a core, or one where memory cannot be shared. */
-export function defaultThreads(features: Features): number {
-  return features.threads ? physicalCores() : 1;
+export function defaultThreads(): number {
+  return hasSharedMemory() ? physicalCores() : 1;
+}
+
+/** @throws EngineError that many threads cannot work together here */
+export function requireThreads(features: Features, threads: number): void {
+  if (threads === 1 || features.threads) return;
+  throw new EngineError(
+    `the CPU backend was asked for ${threads} threads, but memory cannot be shared here; use 1, or in a page send the ` +
+      "headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+  );
 }
 
 /** @throws EngineError when the kernels cannot run here at all */
@@ -59,7 +68,7 @@ function validates(body: readonly number[]): boolean {
 }
 
 function hasSharedMemory(): boolean {
-  if (typeof SharedArrayBuffer === "undefined") return false;
+  if (!canShareMemory()) return false;
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   return memory.buffer instanceof SharedArrayBuffer;
 }

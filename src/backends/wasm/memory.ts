@@ -1,8 +1,14 @@
-// Where leaves lie: weights and states in shards (WASM memories of 4 GiB), whole regions of the model together; and the arena
+// Where leaves lie: weights and states in shards (WASM memories of 4 GiB or less), whole regions of the model together; and the arena
 // and the threads' scratch of each shard, which all programs share. Contract: a MemoryError leaves everything as it was.
 // Knows no ops and no threads.
 
-import { availableBytes, LARGE_PAGE, MAP_UNIT, type NativeMemory } from "#platform";
+import {
+  availableBytes,
+  LARGE_PAGE,
+  MAP_UNIT,
+  type MemoryMaxima,
+  type NativeMemory,
+} from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
 import { partBytes } from "../../formats/registry.ts";
 import { type DType, elements, type Shape } from "../../graph/graph.ts";
@@ -10,7 +16,9 @@ import type { LeafSpec } from "../backend.ts";
 import { fileSpans } from "./file-spans.ts";
 import { align } from "./header.ts";
 import { LINE_BYTES, LINES, SCRATCH, SUMS_32, WIDE } from "./kernels/header.ts";
-import { Shard, SHARD_LIMIT } from "./shard.ts";
+import { AddressSpace, show, type SizedMemory } from "./address-space.ts";
+import { assignRegions } from "./regions.ts";
+import { Shard } from "./shard.ts";
 
 /** Where a leaf lies: its shard, and the address of each of its parts. */
 export type Place = { readonly shard: number; readonly parts: readonly number[] };
@@ -20,6 +28,8 @@ export type Directory = {
   readonly leaves: Record<string, { spec: LeafSpec; places: Place[] }>;
   /** The shard of each region. */
   readonly regions: Record<string, number>;
+  /** Bytes that each shard's memory can grow to. */
+  readonly limits: number[];
   /** Where files are mapped, and what is kept beside; leaves may lie in these blocks. */
   readonly mapped: { readonly shard: number; readonly offset: number; readonly bytes: number }[];
 };
@@ -36,12 +46,12 @@ export type MemoryOptions = {
   readonly directory?: Directory;
   /** Bytes that leaves and scratch may take; not given: what the system has available. */
   readonly memoryLimit?: number;
-  /** Bytes of weights after which a new shard is begun; the rest of its 4 GiB is for states and scratch. */
+  /** Bytes of addresses that the memories may reserve. */
+  readonly maxima: MemoryMaxima;
+  /** Bytes of weights after which a new shard is begun, at most half of it: the rest is for states and scratch. */
   readonly shardBytes?: number;
   readonly native?: NativeMemory;
 };
-
-const SHARD_BYTES = 2 * 2 ** 30;
 
 type Wanted = {
   readonly spec: LeafSpec;
@@ -55,14 +65,22 @@ export class ShardedMemory {
   /** Counts the times that something moved: programs made before must be linked again. */
   epoch = 0;
   readonly #options: MemoryOptions;
+  readonly #addresses: AddressSpace;
   readonly #arenas: { offset: number; bytes: number }[] = [];
   readonly #scratch: { offset: number; bytes: number }[] = [];
   readonly #lines: number[] = [];
 
   constructor(options: MemoryOptions) {
     this.#options = options;
-    this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {}, mapped: [] });
-    for (const memory of options.memories ?? []) this.#addShard(memory);
+    this.#addresses = new AddressSpace(options.maxima);
+    this.directory = structuredClone(
+      options.directory ?? { leaves: {}, regions: {}, limits: [], mapped: [] },
+    );
+    for (const [i, memory] of (options.memories ?? []).entries()) {
+      const limit = this.directory.limits[i];
+      this.#addresses.count(limit);
+      this.#addShard({ memory, limit }, true);
+    }
     for (const { shard, offset, bytes } of this.directory.mapped)
       this.shards[shard].claim(offset, bytes);
     for (const { spec, places } of Object.values(this.directory.leaves)) {
@@ -159,11 +177,11 @@ export class ShardedMemory {
     this.#need(shard);
     const offset = this.shards[shard].allocate(bytes);
     if (offset !== undefined) return offset;
-    const { unused } = this.shards[shard];
+    const { unused, limit } = this.shards[shard];
     const why =
       unused < bytes
-        ? `it has ${show(unused)} of ${show(SHARD_LIMIT)} left`
-        : `the system gives no piece of that size, though ${show(unused)} of ${show(SHARD_LIMIT)} addresses are free`;
+        ? `it has ${show(unused)} of ${show(limit)} left`
+        : `the system gives no piece of that size, though ${show(unused)} of ${show(limit)} addresses are free`;
     throw new MemoryError(
       `${what} needs ${show(bytes)} in memory ${shard}, but ${why}; ` +
         "use a smaller batch, a shorter max_length or fewer pages, or close other programs",
@@ -192,31 +210,25 @@ export class ShardedMemory {
     );
   }
 
-  /** Regions in their order, each whole, a new shard when the weights of one are enough. */
   #assignRegions(specs: readonly LeafSpec[]): Map<string, number> {
-    const { shardBytes = SHARD_BYTES } = this.#options;
-    const regions = new Map(Object.entries(this.directory.regions));
     const sizes = new Map<string, number>();
-    for (const { kind, regions: names, dtype, shape } of specs) {
-      for (const name of names)
+    for (const { kind, regions, dtype, shape } of specs) {
+      for (const name of regions)
         sizes.set(name, (sizes.get(name) ?? 0) + (kind === "weight" ? bytesOf(dtype, shape) : 0));
     }
-    let last = Math.max(0, ...regions.values());
-    let filled = Object.values(this.directory.leaves)
-      .filter(
-        ({ spec, places }) => spec.kind === "weight" && places.some(({ shard }) => shard === last),
-      )
-      .reduce((n, { spec }) => n + bytesOf(spec.dtype, spec.shape), 0);
-    for (const [name, bytes] of sizes) {
-      if (regions.has(name)) continue;
-      if (filled > 0 && filled + bytes > shardBytes) {
-        last++;
-        filled = 0;
-      }
-      regions.set(name, last);
-      filled += bytes;
-    }
-    return regions;
+    this.#need(0);
+    return assignRegions(sizes, {
+      known: this.directory.regions,
+      shards: this.shards,
+      weightsIn: (shard) =>
+        Object.values(this.directory.leaves)
+          .filter(
+            ({ spec, places }) => spec.kind === "weight" && places.some((at) => at.shard === shard),
+          )
+          .reduce((sum, { spec }) => sum + bytesOf(spec.dtype, spec.shape), 0),
+      shardBytes: this.#options.shardBytes,
+      reach: (shard) => this.#reach(shard),
+    });
   }
 
   #checkLimit(wanted: readonly Wanted[]): void {
@@ -225,10 +237,9 @@ export class ShardedMemory {
         .filter(({ spec }) => spec.kind === kind)
         .reduce((n, w) => n + w.bytes * w.shards.length, 0);
     const [weights, states] = [sum("weight"), sum("state")];
-    this.#checkFree(
-      weights + states,
-      `placing ${wanted.length} tensors needs ${show(weights + states)} (weights ${show(weights)}, states ${show(states)})`,
-    );
+    const need = `placing ${wanted.length} tensors needs ${show(weights + states)} (weights ${show(weights)}, states ${show(states)})`;
+    this.#checkFree(weights + states, need);
+    this.#addresses.check(weights + states, need, this.shards);
   }
 
   /** @throws MemoryError less than `bytes` may still be taken; `need` says what for */
@@ -332,12 +343,24 @@ export class ShardedMemory {
     return { offset, bytes };
   }
 
+  /** @throws MemoryError there are no addresses for such a shard */
   #need(shard: number): void {
-    while (this.shards.length <= shard) this.#addShard();
+    if (!this.#reach(shard)) throw this.#addresses.refusal();
   }
 
-  #addShard(memory?: WebAssembly.Memory): void {
-    const shard = new Shard(this.#options.shared, memory, this.#options.native);
+  /** Makes shards up to that one. @returns whether it is there */
+  #reach(shard: number): boolean {
+    while (this.shards.length <= shard) {
+      const made = this.#addresses.another(this.#options.shared);
+      if (made === undefined) return false;
+      this.directory.limits.push(made.limit);
+      this.#addShard(made, false);
+    }
+    return true;
+  }
+
+  #addShard(memory: SizedMemory, inUse: boolean): void {
+    const shard = new Shard(memory, inUse, this.#options.native);
     shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
     shard.words(SUMS_32, 1)[0] = this.#options.sums32 ? 1 : 0;
     this.shards.push(shard);
@@ -363,8 +386,4 @@ function addressesOf({ dtype, shape }: LeafSpec, offset: number): number[] {
     end += align(bytes);
     return begin;
   });
-}
-
-function show(bytes: number): string {
-  return bytes >= 1e8 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(2)} MB`;
 }
