@@ -139,6 +139,23 @@ export const rules: readonly Rule[] = [
     sound: file("src/text/a.ts", "// process.env is the platform's\nconst x = this.document.text;"),
   },
   {
+    name: "only the platform knows where files lie",
+    applies: (path) =>
+      path.startsWith("src/") && CODE.test(path) && !path.startsWith("src/platform/"),
+    // What bundlers understand may stay: an asset beside the module, by its whole name.
+    violations: ({ text }) =>
+      found(
+        bare(text.replace(/\bnew URL\(\s*"\.\/[\w.-]+",\s*import\.meta\.url\s*,?\s*\)/g, "asset")),
+        /\bimport\.meta\b/,
+        "import.meta",
+      ),
+    broken: file("src/api/a.ts", "const here = import.meta.dirname;"),
+    sound: file(
+      "src/backends/wasm/a.ts",
+      '// not import.meta.dirname\nconst url = new URL("./a.wasm", import.meta.url);',
+    ),
+  },
+  {
     name: "at most 400 lines a file",
     applies: (path) => CODE.test(path),
     violations: ({ text }) => (lines(text) > 400 ? [`${lines(text)} lines`] : []),

@@ -7,7 +7,7 @@ import { Engine } from "../engine/supervisor.ts";
 import { checkConfig } from "../models/config-check.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import { AutoConfig, GenerationConfig } from "./auto-config.ts";
-import { env } from "./env.ts";
+import { addressSpace, env } from "./env.ts";
 import { ggufPath } from "./gguf-file.ts";
 import { checkLoadOptions, choose, type LoadOptions } from "./load-options.ts";
 import { type Loaded, MistralForCausalLM, MistralModel } from "./model.ts";
@@ -79,6 +79,7 @@ function loader<Model>(
         name: backend,
         threads: options.threads ?? env.wasm.threads ?? defaultThreads(),
         memoryLimit,
+        addressSpace: addressSpace(),
         wideVectors: env.wasm.revectorize && enableRevectorize(),
       },
       { signal, onProgress },

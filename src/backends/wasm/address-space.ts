@@ -72,12 +72,11 @@ export class AddressSpace {
   refusal(): MemoryError {
     const { perMemory, total } = this.#maxima;
     const why = this.#refused
-      ? `the system refused even ${show(LEAST)}`
-      : `${show(total)} may be taken together`;
+      ? `the system refused ${show(Math.min(perMemory, REACH))} and less, down to ${show(LEAST)}`
+      : `they may take ${show(total)} together, by env.wasm.addressSpace or by what a limit of the system leaves beside threads`;
     return new MemoryError(
-      `there are no addresses for another WebAssembly memory: ${show(this.#taken)} are taken (${show(perMemory)} a memory at ` +
-        `most), and ${why}; raise env.wasm.addressSpace or the system's limit (ulimit -v unlimited), use fewer threads, or close ` +
-        "other models",
+      `no addresses are left for another WebAssembly memory: the model's memories take ${show(this.#taken)}, and ${why}; ` +
+        "raise the limit (ulimit -v unlimited), use fewer threads, or close other models",
     );
   }
 }

@@ -53,6 +53,7 @@ export class WasmBackend implements Backend {
     module: WebAssembly.Module,
     features: Features,
     options: WasmOptions,
+    maxima: MemoryMaxima,
     native: NativeMemory | undefined,
     sums32: boolean,
   ) {
@@ -69,7 +70,7 @@ export class WasmBackend implements Backend {
       memories: adopted?.memories,
       directory: adopted?.directory,
       memoryLimit: options.memoryLimit,
-      maxima: { ...memoryMaxima(threads - 1), ...options.addressSpace },
+      maxima,
       shardBytes: options.shardBytes,
     });
     this.#control = adopted?.control ?? makeControl(threads);
@@ -87,9 +88,11 @@ export class WasmBackend implements Backend {
       );
     }
     requireThreads(features, threads);
-    const checked = await checkedKernels(features);
-    const sums32 = choosesSums32(checked);
-    return new WasmBackend(checked.module, checked.features, options, await nativeMemory(), sums32);
+    // Asked before the checks below, whose memories reserve addresses until they are collected.
+    const maxima = { ...memoryMaxima(threads - 1), ...options.addressSpace };
+    const { module, features: checked } = await checkedKernels(features);
+    const sums32 = choosesSums32({ module, features: checked });
+    return new WasmBackend(module, checked, options, maxima, await nativeMemory(), sums32);
   }
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {

@@ -17,7 +17,7 @@ export function detectFeatures(wideVectors = false): Features {
   return {
     simd: validates([0x41, 0, 0xfd, 0x0f]), //                          i8x16.splat
     relaxedSimd: validates([0x41, 0, 0xfd, 0x0f, 0x41, 0, 0xfd, 0x0f, 0xfd, 0x80, 0x02]), // i8x16.relaxed_swizzle
-    threads: hasSharedMemory(),
+    threads: hasThreads(),
     wideVectors,
   };
 }
@@ -33,7 +33,7 @@ export function enableRevectorize(): boolean {
 
 /** Threads to use when the caller does not say: one a core, or one where memory cannot be shared. */
 export function defaultThreads(): number {
-  return hasSharedMemory() ? physicalCores() : 1;
+  return hasThreads() ? physicalCores() : 1;
 }
 
 /** @throws EngineError that many threads cannot work together here */
@@ -57,18 +57,18 @@ export function requireSimd(features: Features): void {
 /** Whether a function () → v128 with that body is accepted. */
 function validates(body: readonly number[]): boolean {
   const code = [0, ...body, 0x0b];
-  return WebAssembly.validate(
-    Uint8Array.from([
-      ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-      ...[1, 5, 1, 0x60, 0, 1, 0x7b], // one type: () → v128
-      ...[3, 2, 1, 0], //                one function of it
-      ...[10, code.length + 2, 1, code.length, ...code],
-    ]),
-  );
+  return isModule([
+    ...[1, 5, 1, 0x60, 0, 1, 0x7b], // one type: () → v128
+    ...[3, 2, 1, 0], //                one function of it
+    ...[10, code.length + 2, 1, code.length, ...code],
+  ]);
 }
 
-function hasSharedMemory(): boolean {
-  if (!canShareMemory()) return false;
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  return memory.buffer instanceof SharedArrayBuffer;
+/** No memory is made to find out: each would reserve addresses until it is collected. */
+function hasThreads(): boolean {
+  return canShareMemory() && isModule([5, 4, 1, 3, 1, 1]); // one shared memory of one page
+}
+
+function isModule(sections: readonly number[]): boolean {
+  return WebAssembly.validate(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections));
 }
