@@ -1,4 +1,4 @@
-// A helper thread of a backend: a worker that takes part in the programs of another one, for as long as it lives.
+// A helper thread of a backend: a worker that takes part in the programs of another one, until it is ended.
 
 import { parent } from "#platform";
 import { type HelperStart, teamControl } from "./backends.ts";
