@@ -7,7 +7,7 @@ import { defineConfig } from "vitest/config";
 const everyPlatform = [
   "test/platform/*.test.ts",
   "test/engine/*.test.ts",
-  "test/api/{cache,forward,generate,streaming}.test.ts",
+  "test/api/{cache,forward,generate,machine-limits,streaming}.test.ts",
 ];
 
 const onPlatform = (condition: string, include: string[]): object => ({

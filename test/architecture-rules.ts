@@ -37,6 +37,8 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 };
 const SHARED_BY_ALL = ["errors.ts", "did-you-mean.ts"];
 const NODE_ALLOWED = /^src\/(platform\/|cli\/|cli\.ts$)/;
+/** The choice of a backend, and the measurement of a machine by one's kernels. */
+const KNOWS_BACKENDS = ["src/engine/backends.ts", "src/engine/probe-worker.ts"];
 const CODE = /\.ts$/;
 const KERNEL = /^src\/backends\/wasm\/kernels\//;
 
@@ -123,6 +125,17 @@ export const rules: readonly Rule[] = [
     },
     broken: file("src/backends/wasm/program.ts", 'import { x } from "../reference/backend.ts";'),
     sound: file("src/backends/wasm/program.ts", 'import { x } from "./kernels/index.ts";'),
+  },
+  {
+    name: "the engine knows one backend from another in one file",
+    applies: (path) => path.startsWith("src/engine/") && !KNOWS_BACKENDS.includes(path),
+    violations: ({ path, text }) =>
+      importsOf(text)
+        .filter((name) => name.startsWith("."))
+        .map((name) => resolve(path, name))
+        .filter((to) => /^src\/backends\/[^/]+\//.test(to)),
+    broken: file("src/engine/team.ts", 'import { a } from "../backends/wasm/threads.ts";'),
+    sound: file("src/engine/team.ts", 'import type { A } from "../backends/backend.ts";'),
   },
   {
     name: "only the platform and the command know Node and the DOM",

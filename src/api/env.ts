@@ -31,7 +31,9 @@ export const env: {
 
 /** What `env.wasm.addressSpace` sets. @throws InputError a value that is no number of bytes */
 export function addressSpace(): { perMemory?: number; total?: number } {
-  const given = Object.entries(env.wasm.addressSpace).filter(([, bytes]) => bytes !== undefined);
+  const given = Object.entries(env.wasm.addressSpace ?? {}).filter(
+    ([, bytes]) => bytes !== undefined,
+  );
   for (const [name, bytes] of given) {
     if (typeof bytes === "number" && bytes > 0) continue;
     throw new InputError(

@@ -55,10 +55,14 @@ export function enginesLimits(revectorize: boolean, threads: number): Promise<Ma
   return machineLimits(detectFeatures(revectorize && enableRevectorize()), threads);
 }
 
-function oneThread(data: ProbeData): Promise<ProbeRates> {
+async function oneThread(data: ProbeData): Promise<ProbeRates> {
   const worker = startWorker("probe-worker", data);
-  return new Promise<ProbeRates>((resolve, reject) => {
-    worker.onMessage((rates) => resolve(rates as ProbeRates));
-    worker.onEnd((why) => reject(new EngineError(`measuring this machine failed: ${why}`)));
-  });
+  try {
+    return await new Promise<ProbeRates>((resolve, reject) => {
+      worker.onMessage((rates) => resolve(rates as ProbeRates));
+      worker.onEnd((why) => reject(new EngineError(`measuring this machine failed: ${why}`)));
+    });
+  } finally {
+    await worker.terminate(); // where workers listen for their start data, none ends by itself
+  }
 }

@@ -1,5 +1,5 @@
 // One thread of a measurement of this machine: all threads do the same at the same time, each on memory of its own, since they
-// share the way to it. Answers with rates, and ends.
+// share the way to it. Answers with rates; then its starter ends it.
 
 import { parent } from "#platform";
 import { instantiate, type Kernels } from "../backends/wasm/kernel-module.ts";
