@@ -76,8 +76,8 @@ async function main(dir: string): Promise<void> {
   const prompt = Number(flags.prompt);
   const pages = Math.ceil(prompt / PAGE) + 1;
   await core.runner.growPool(pages);
-  const team = new HelperTeam(new URL("../src/engine/helper.ts", import.meta.url));
-  team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
+  const team = new HelperTeam();
+  team.update({ backend: backend.name, state: backend.adopted(), helpers: backend.helpers() });
   while (backend.ready < threads) await setTimeout(10);
 
   const time = (name: string, T: number, start: number): Promise<Phase> =>
