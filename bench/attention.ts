@@ -135,7 +135,7 @@ async function withBackend(
   work: (backend: WasmBackend) => Promise<void>,
 ): Promise<void> {
   const backend = await WasmBackend.create({ threads, features: detectFeatures(wideVectors) });
-  const team = new HelperTeam(new URL("../src/engine/helper.ts", import.meta.url));
+  const team = new HelperTeam();
   try {
     const runner = new Runner(modelOf(config), backend, cache);
     const leaves = new Runner(modelOf(oneLayer), backend, cache).weightLeaves({ logits: true });
@@ -148,7 +148,7 @@ async function withBackend(
         for (const part of parts) part.fill(0x3c);
       });
     }
-    team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
+    team.update({ backend: backend.name, state: backend.adopted(), helpers: backend.helpers() });
     while (backend.ready < threads) await setTimeout(10);
     await work(backend);
   } finally {

@@ -109,8 +109,8 @@ async function main(dir: string): Promise<void> {
 
 /** The helper threads of a backend, when all of them are there. */
 async function startHelpers(backend: WasmBackend, threads: number): Promise<HelperTeam> {
-  const team = new HelperTeam(new URL("../src/engine/helper.ts", import.meta.url));
-  team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
+  const team = new HelperTeam();
+  team.update({ backend: backend.name, state: backend.adopted(), helpers: backend.helpers() });
   while (backend.ready < threads) await setTimeout(10);
   return team;
 }

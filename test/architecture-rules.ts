@@ -37,6 +37,8 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 };
 const SHARED_BY_ALL = ["errors.ts", "did-you-mean.ts"];
 const NODE_ALLOWED = /^src\/(platform\/|cli\/|cli\.ts$)/;
+/** The choice of a backend, and the measurement of a machine by one's kernels. */
+const KNOWS_BACKENDS = ["src/engine/backends.ts", "src/engine/probe-worker.ts"];
 const CODE = /\.ts$/;
 const KERNEL = /^src\/backends\/wasm\/kernels\//;
 /** Reference data, whose words are those of texts and vocabularies. Its README and the scripts that made it are ours. */
@@ -171,6 +173,17 @@ export const rules: readonly Rule[] = [
     sound: file("src/backends/wasm/program.ts", 'import { x } from "./kernels/index.ts";'),
   },
   {
+    name: "the engine knows one backend from another in one file",
+    applies: (path) => path.startsWith("src/engine/") && !KNOWS_BACKENDS.includes(path),
+    violations: ({ path, text }) =>
+      importsOf(text)
+        .filter((name) => name.startsWith("."))
+        .map((name) => resolve(path, name))
+        .filter((to) => /^src\/backends\/[^/]+\//.test(to)),
+    broken: file("src/engine/team.ts", 'import { a } from "../backends/wasm/threads.ts";'),
+    sound: file("src/engine/team.ts", 'import type { A } from "../backends/backend.ts";'),
+  },
+  {
     name: "only the platform and the command know Node and the DOM",
     applies: (path) => path.startsWith("src/") && CODE.test(path) && !NODE_ALLOWED.test(path),
     violations({ text }) {
@@ -183,6 +196,23 @@ export const rules: readonly Rule[] = [
     },
     broken: file("src/text/a.ts", "export const cores = navigator.hardwareConcurrency;"),
     sound: file("src/text/a.ts", "// process.env is the platform's\nconst x = this.document.text;"),
+  },
+  {
+    name: "only the platform knows where files lie",
+    applies: (path) =>
+      path.startsWith("src/") && CODE.test(path) && !path.startsWith("src/platform/"),
+    // What bundlers understand may stay: an asset beside the module, by its whole name.
+    violations: ({ text }) =>
+      found(
+        bare(text.replace(/\bnew URL\(\s*"\.\/[\w.-]+",\s*import\.meta\.url\s*,?\s*\)/g, "asset")),
+        /\bimport\.meta\b/,
+        "import.meta",
+      ),
+    broken: file("src/api/a.ts", "const here = import.meta.dirname;"),
+    sound: file(
+      "src/backends/wasm/a.ts",
+      '// not import.meta.dirname\nconst url = new URL("./a.wasm", import.meta.url);',
+    ),
   },
   {
     name: "at most 400 lines a file",

@@ -1,14 +1,13 @@
 // The composition root: from a folder and options to a loaded model. The only file that picks a backend and its threads.
 
-import { physicalCores } from "#platform";
-import { enableRevectorize } from "../backends/wasm/features.ts";
+import { defaultThreads, enableRevectorize } from "../backends/wasm/features.ts";
 import { InputError } from "../errors.ts";
 import type { ModelSource } from "../engine/messages.ts";
 import { Engine } from "../engine/supervisor.ts";
 import { checkConfig } from "../models/config-check.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import { AutoConfig, GenerationConfig } from "./auto-config.ts";
-import { env } from "./env.ts";
+import { addressSpace, env } from "./env.ts";
 import { ggufPath } from "./gguf-file.ts";
 import { checkLoadOptions, choose, type LoadOptions } from "./load-options.ts";
 import { type Loaded, MistralForCausalLM, MistralModel } from "./model.ts";
@@ -78,8 +77,9 @@ function loader<Model>(
       },
       {
         name: backend,
-        threads: options.threads ?? env.wasm.threads ?? physicalCores(),
+        threads: options.threads ?? env.wasm.threads ?? defaultThreads(),
         memoryLimit,
+        addressSpace: addressSpace(),
         wideVectors: env.wasm.revectorize && enableRevectorize(),
       },
       { signal, onProgress },

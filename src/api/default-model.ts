@@ -1,7 +1,6 @@
-// Where the embedded model lies: in models/stories beside the sources or beside what was built from them.
-// Knows nothing of what is in it.
+// Where the embedded model lies. Knows nothing of what is in it.
 
-import { exists, joinPath } from "#platform";
+import { parentFolder, shippedFile } from "#platform";
 import { CheckpointError } from "../errors.ts";
 
 /**
@@ -9,12 +8,9 @@ import { CheckpointError } from "../errors.ts";
  * @throws CheckpointError the package was installed without it
  */
 export async function defaultModel(): Promise<string> {
-  const here = import.meta.dirname;
-  for (const root of ["..", "../.."]) {
-    const folder = joinPath(here, root, "models", "stories");
-    if (await exists(joinPath(folder, "config.json"))) return folder;
-  }
+  const config = await shippedFile("models/stories/config.json");
+  if (config !== undefined) return parentFolder(config);
   throw new CheckpointError(
-    `the embedded model is not beside ${here}: the package is incomplete; install it again`,
+    "the embedded model (models/stories) is not in the installed package: it is incomplete; install it again",
   );
 }

@@ -1,4 +1,6 @@
-// Settings of the library that belong to the process, not to one call.
+// Settings of the library that belong to the process, not to one call; and the check of what a user may have set.
+
+import { InputError } from "../errors.ts";
 
 /** Settings of the process. Set them before the first model is loaded. */
 export const env: {
@@ -11,5 +13,32 @@ export const env: {
     revectorize: boolean;
     /** Threads when a call to from_pretrained does not say; default: physical cores. */
     threads: number | undefined;
+    /**
+     * Bytes of addresses that the WebAssembly memories of a model may reserve: each of them (at most 4 GiB), and all together.
+     * What is reserved takes no memory before it is used, but a page of a browser, or a process with a limit, has few addresses.
+     * Where the system refuses a memory, a smaller one is tried. Default: what the platform says (on Node: 4 GiB each, all that
+     * `ulimit -v` leaves together).
+     */
+    addressSpace: { perMemory: number | undefined; total: number | undefined };
   };
-} = { wasm: { revectorize: false, threads: undefined } };
+} = {
+  wasm: {
+    revectorize: false,
+    threads: undefined,
+    addressSpace: { perMemory: undefined, total: undefined },
+  },
+};
+
+/** What `env.wasm.addressSpace` sets. @throws InputError a value that is no number of bytes */
+export function addressSpace(): { perMemory?: number; total?: number } {
+  const given = Object.entries(env.wasm.addressSpace ?? {}).filter(
+    ([, bytes]) => bytes !== undefined,
+  );
+  for (const [name, bytes] of given) {
+    if (typeof bytes === "number" && bytes > 0) continue;
+    throw new InputError(
+      `env.wasm.addressSpace.${name}: ${String(bytes)}: expected a number of bytes, such as 2 ** 30`,
+    );
+  }
+  return Object.fromEntries(given);
+}

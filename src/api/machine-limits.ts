@@ -2,7 +2,12 @@
 // Knows no model.
 
 import { startWorker } from "#platform";
-import { detectFeatures, enableRevectorize, type Features } from "../backends/wasm/features.ts";
+import {
+  detectFeatures,
+  enableRevectorize,
+  type Features,
+  requireThreads,
+} from "../backends/wasm/features.ts";
 import { checkedKernels } from "../backends/wasm/kernel-module.ts";
 import type { ProbeData, ProbeRates } from "../engine/probe-worker.ts";
 import { EngineError } from "../errors.ts";
@@ -19,14 +24,15 @@ export type MachineLimits = {
 
 /**
  * Measures memory and arithmetic with all threads at once; other programs disturb it.
- * @throws EngineError WebAssembly has no SIMD here, or a thread died
+ * @throws EngineError WebAssembly has no SIMD here, threads cannot share memory, or one died
  */
 export async function machineLimits(features: Features, threads: number): Promise<MachineLimits> {
+  requireThreads(features, threads);
   const checked = await checkedKernels(features);
   const data: ProbeData = {
     module: checked.module,
     sharedMemory: checked.features.threads,
-    meeting: new SharedArrayBuffer(4),
+    meeting: threads > 1 ? new SharedArrayBuffer(4) : new ArrayBuffer(4),
     threads,
   };
   const rates = await Promise.all(Array.from({ length: threads }, () => oneThread(data)));
@@ -49,11 +55,14 @@ export function enginesLimits(revectorize: boolean, threads: number): Promise<Ma
   return machineLimits(detectFeatures(revectorize && enableRevectorize()), threads);
 }
 
-function oneThread(data: ProbeData): Promise<ProbeRates> {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const worker = startWorker(new URL(`../engine/probe-worker.${extension}`, import.meta.url), data);
-  return new Promise<ProbeRates>((resolve, reject) => {
-    worker.onMessage((rates) => resolve(rates as ProbeRates));
-    worker.onEnd((why) => reject(new EngineError(`measuring this machine failed: ${why}`)));
-  });
+async function oneThread(data: ProbeData): Promise<ProbeRates> {
+  const worker = startWorker("probe-worker", data);
+  try {
+    return await new Promise<ProbeRates>((resolve, reject) => {
+      worker.onMessage((rates) => resolve(rates as ProbeRates));
+      worker.onEnd((why) => reject(new EngineError(`measuring this machine failed: ${why}`)));
+    });
+  } finally {
+    await worker.terminate(); // where workers listen for their start data, none ends by itself
+  }
 }

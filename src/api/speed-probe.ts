@@ -55,9 +55,7 @@ export async function expectedSpeeds(
   threads: number,
 ): Promise<ExpectedSpeed[]> {
   const backend = await WasmBackend.create({ threads, features });
-  const team = new HelperTeam(
-    new URL(`../engine/helper.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url),
-  );
+  const team = new HelperTeam();
   try {
     const leaves = ways.flatMap(({ dtype }) => [
       leafOf(dtype, rowsOf(dtype)),
@@ -65,7 +63,8 @@ export async function expectedSpeeds(
     ]);
     await backend.place(leaves);
     for (const leaf of leaves) await backend.load(leaf.name, (parts) => filled(parts, leaf));
-    team.update({ adopted: backend.adopted(), helpers: backend.helpers() });
+    const handover = backend.handover();
+    if (handover !== undefined) team.update(handover);
     await allReady(backend);
     const speeds = new Map<string, Speed>();
     for (const { dtype } of ways) speeds.set(dtype, await measure(backend, dtype));

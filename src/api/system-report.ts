@@ -69,7 +69,7 @@ export async function systemReport(revectorize: boolean, threads?: number): Prom
   const features = checked?.features ?? asked;
   const { runtime, system, cpu, instructions, load, threads: hardware, memory } = machine();
   const kernels = features.relaxedSimd ? "relaxed-simd" : features.simd ? "simd" : "none";
-  const chosenThreads = features.threads ? (threads ?? defaultThreads(features)) : 1;
+  const chosenThreads = features.threads ? (threads ?? defaultThreads()) : 1;
   return {
     runtime,
     system,

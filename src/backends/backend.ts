@@ -112,5 +112,30 @@ export interface Backend {
   compile(plan: Plan): Promise<Program> | Program;
   /** Bytes in use now, by kind, without what is only reserved: for MemoryErrors, `doctor` and tests. */
   memory(): { weights: number; states: number; scratch: number };
+  /**
+   * What other threads need of it; to be asked for again whenever leaves were placed. Undefined, or no such method: its leaves
+   * are lost with the worker that it runs in, and nobody helps it.
+   */
+  handover?(): Handover | undefined;
   dispose(): Promise<void>;
 }
+
+/** What a backend gives to other threads. Can be posted to them; what is in it is known to that backend alone. */
+export type Handover = {
+  /** The backend's name. */
+  readonly backend: string;
+  /** How a new worker goes on with the leaves, when this one has died; and how the supervisor stops a program. */
+  readonly state: unknown;
+  /** What each of its helper threads is started with. */
+  readonly helpers: readonly unknown[];
+};
+
+/** What other threads do with a handover. One a backend. */
+export type TeamControl = {
+  /** Stops the program that runs, or the next one, within one op; it then throws `Aborted`. From any thread, at any time. */
+  stop(state: unknown): void;
+  /** To be called when a helper's thread has ended, before another one takes its place. `helper` counts in `helpers`. */
+  helperGone(state: unknown, helper: number): void;
+  /** What a helper's thread does. */
+  help(data: unknown): void;
+};

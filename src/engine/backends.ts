@@ -1,34 +1,36 @@
-// The backends that an engine worker can be asked for, and how each is stopped and shared with the supervisor.
+// The backends that an engine can be asked for, by name. The only file of the engine that knows one from another: what a backend
+// hands over to other threads passes through the others unread.
 
-import type { Backend } from "../backends/backend.ts";
-import { ReferenceBackend } from "../backends/reference/backend.ts";
-import { type Adopted, WasmBackend } from "../backends/wasm/backend.ts";
-import { detectFeatures } from "../backends/wasm/features.ts";
-import type { HelperData } from "../backends/wasm/threads.ts";
-import type { Control } from "./control.ts";
+import { EngineError } from "../errors.ts";
+import type { Backend, TeamControl } from "../backends/backend.ts";
+import type { Adopted } from "../backends/wasm/backend.ts";
+import { wasmTeamControl } from "../backends/wasm/team-control.ts";
 import type { BackendChoice } from "./messages.ts";
 
-/** What the supervisor keeps of a backend: how to stop it, who helps it, and what a new worker goes on with. */
-export type TeamData = { readonly adopted: Adopted; readonly helpers: readonly HelperData[] };
+/** What a helper worker is started with: `data` is one of `Handover.helpers`. */
+export type HelperStart = { readonly backend: string; readonly data: unknown };
 
-export type MadeBackend = {
-  readonly backend: Backend;
-  /** What to tell the supervisor, now that leaves were placed; undefined when it has no part in this backend. */
-  team(): TeamData | undefined;
-};
-
-export async function makeBackend(choice: BackendChoice, control: Control): Promise<MadeBackend> {
+/** @param stop one word: not 0 asks the running step to stop, for backends that are not stopped through their TeamControl */
+export async function makeBackend(choice: BackendChoice, stop: Int32Array): Promise<Backend> {
+  const { threads, memoryLimit, wideVectors, addressSpace, adopted } = choice;
   if (choice.name === "reference") {
-    return {
-      backend: new ReferenceBackend(control.stop, choice.memoryLimit),
-      team: () => undefined,
-    };
+    const { ReferenceBackend } = await import("../backends/reference/backend.ts");
+    return new ReferenceBackend(stop, memoryLimit);
   }
-  const backend = await WasmBackend.create({
-    threads: choice.threads,
-    memoryLimit: choice.memoryLimit,
-    adopted: choice.adopted,
-    features: detectFeatures(choice.wideVectors),
+  const { WasmBackend } = await import("../backends/wasm/backend.ts");
+  const { detectFeatures } = await import("../backends/wasm/features.ts");
+  const features = detectFeatures(wideVectors);
+  return WasmBackend.create({
+    ...{ threads, memoryLimit, addressSpace, features },
+    adopted: adopted as Adopted | undefined,
   });
-  return { backend, team: () => ({ adopted: backend.adopted(), helpers: backend.helpers() }) };
+}
+
+const controls: Readonly<Record<string, TeamControl>> = { wasm: wasmTeamControl };
+
+/** What other threads do with what that backend hands over. */
+export function teamControl(backend: string): TeamControl {
+  const control = controls[backend];
+  if (control === undefined) throw new EngineError(`the backend ${backend} has no helper threads`);
+  return control;
 }

@@ -32,8 +32,8 @@ export type EngineHooks = StepHooks & {
   placed(): void;
   /** The backend was adopted with all weights in it. */
   readonly weightsAreThere: boolean;
-  /** How many engines served these callers before. */
-  readonly life?: number;
+  /** How many engine workers these callers had before. */
+  readonly restarts?: number;
 };
 
 export class EngineCore {
@@ -62,7 +62,7 @@ export class EngineCore {
     this.#rowsDependOnStep = rowsDependOnStep;
     this.#backend = backend;
     this.#steps = new Steps(hooks);
-    this.#nextCache = (hooks.life ?? 0) * 2 ** 32 + 1;
+    this.#nextCache = (hooks.restarts ?? 0) * 2 ** 32 + 1;
     this.#eager = eager;
     this.#room = new PageRoom(runner, this.pool, () => hooks.placed());
     this.#generation = new GenerationLoop({

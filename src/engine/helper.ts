@@ -1,6 +1,7 @@
-// A helper thread of the CPU backend: a worker that waits for programs to run, for as long as it lives.
+// A helper thread of a backend: a worker that takes part in the programs of another one, until it is ended.
 
 import { parent } from "#platform";
-import { helperMain, type HelperData } from "../backends/wasm/threads.ts";
+import { type HelperStart, teamControl } from "./backends.ts";
 
-helperMain(parent().data as HelperData);
+const { backend, data } = (await parent()).data as HelperStart;
+teamControl(backend).help(data);

@@ -1,22 +1,21 @@
 // What crosses between the API's thread and the engine worker: plain data and typed arrays, never functions.
 // B batch, S tokens given, H hidden, V vocabulary, K logits of a row, L layers, T columns so far.
 
-import type { Adopted } from "../backends/wasm/backend.ts";
+import type { Handover } from "../backends/backend.ts";
 import type { CacheDType } from "../models/attend.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import type { ModelClass } from "../models/heads.ts";
 import type { Labels } from "../models/losses.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
 import type { StopReason } from "../generate/stopping.ts";
-import type { TeamData } from "./backends.ts";
 import type { Compute } from "./kept-formats.ts";
 
 /** What the worker is started with. */
 export type EngineStart = {
-  /** Two shared words: see engine/control.ts */
-  readonly control: SharedArrayBuffer;
+  /** See engine/control.ts; undefined where memory cannot be shared. */
+  readonly control: SharedArrayBuffer | undefined;
   /** How many workers this engine had before. */
-  readonly life: number;
+  readonly restarts: number;
   readonly model: ModelSource;
   readonly backend: BackendChoice;
 };
@@ -58,8 +57,10 @@ export type BackendChoice = {
   readonly memoryLimit?: number;
   /** V8 was asked for 256-bit vectors. */
   readonly wideVectors?: boolean;
-  /** What an engine that died left behind: memories and the directory of leaves. */
-  readonly adopted?: Adopted;
+  /** Bytes of addresses that WebAssembly memories may reserve; what is not given: what the platform says. */
+  readonly addressSpace?: { readonly perMemory?: number; readonly total?: number };
+  /** What the backend of a worker that died handed over: `Handover.state`, with all weights. */
+  readonly adopted?: unknown;
 };
 
 export type ForwardRequest = {
@@ -214,7 +215,7 @@ export type FromEngine =
       readonly total: number;
       readonly tensor: string;
     }
-  | ({ readonly type: "team" } & TeamData)
+  | { readonly type: "handover"; readonly handover: Handover }
   | ({ readonly type: "ready" } & LoadReport)
   | { readonly type: "broken"; readonly error: ErrorData }
   | { readonly type: "tokens"; readonly id: number; readonly report: TokensReport }

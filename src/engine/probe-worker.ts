@@ -1,5 +1,5 @@
 // One thread of a measurement of this machine: all threads do the same at the same time, each on memory of its own, since they
-// share the way to it. Answers with rates, and ends.
+// share the way to it. Answers with rates; then its starter ends it.
 
 import { parent } from "#platform";
 import { instantiate, type Kernels } from "../backends/wasm/kernel-module.ts";
@@ -8,8 +8,8 @@ import { instantiate, type Kernels } from "../backends/wasm/kernel-module.ts";
 export type ProbeData = {
   readonly module: WebAssembly.Module;
   readonly sharedMemory: boolean;
-  /** One shared word where all threads meet. */
-  readonly meeting: SharedArrayBuffer;
+  /** One word where all threads meet; shared if there are several. */
+  readonly meeting: ArrayBufferLike;
   readonly threads: number;
 };
 
@@ -33,7 +33,7 @@ const TURNS = 4096;
 const [WARM, ROUND] = [30, 25];
 const ROUNDS = 3;
 
-const { data, post } = parent();
+const { data, post } = await parent();
 post(measure(data as ProbeData));
 
 function measure({ module, sharedMemory, meeting, threads }: ProbeData): ProbeRates {

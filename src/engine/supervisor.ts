@@ -1,11 +1,11 @@
-// The API's side of the engine: starts its workers, passes calls, sets the stop word, and rebuilds what died.
-// The thread that this runs on never computes. Weights survive a dead worker, since their memory is held here too.
+// The API's side of the engine: starts its workers, passes calls, stops steps, and starts anew what died.
+// The thread that this runs on never computes. Where memory can be shared, weights survive a dead worker, since they are held here
+// too; elsewhere the next worker reads them again.
 
 import { InputError, EngineError } from "../errors.ts";
 import { startWorker, type WorkerHandle } from "#platform";
-import type { Adopted } from "../backends/wasm/backend.ts";
-import type { TeamData } from "./backends.ts";
-import { Control } from "./control.ts";
+import type { Handover } from "../backends/backend.ts";
+import { callerControl } from "./control.ts";
 import { errorFrom } from "./errors.ts";
 import type { LoadProgress } from "./load.ts";
 import type {
@@ -22,17 +22,18 @@ import type {
 } from "./messages.ts";
 import { HelperTeam } from "./team.ts";
 
-/** How workers are started; tests put a wrapper here. */
-export type StartWorker = (url: URL, data: unknown) => WorkerHandle;
-
 export type StartOptions = {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;
-  readonly start?: StartWorker;
+  /** How workers are started; tests put a wrapper here. */
+  readonly start?: typeof startWorker;
 };
 
 export type CallOptions = {
-  /** Stops the call within one op; the promise then rejects with the signal's reason. */
+  /**
+   * Ends the call: the promise rejects at once, with the signal's reason. A step in progress stops within one op if it has this
+   * call's rows alone and memory can be shared; otherwise it runs to its end.
+   */
   readonly signal?: AbortSignal;
   /** Gets the tokens of a generate call while they come; to be told with `taken` how many its reader has used. */
   readonly onTokens?: (report: TokensReport, taken: (count: number) => void) => void;
@@ -49,26 +50,26 @@ type Pending = {
 export class Engine {
   readonly #model: ModelSource;
   readonly #backend: BackendChoice;
-  readonly #startWorker: StartWorker;
+  readonly #startWorker: typeof startWorker;
   readonly #pending = new Map<number, Pending>();
   readonly #team: HelperTeam;
-  /** One a worker: its mail is counted from the start. */
-  #control = new Control();
+  /** One a worker: its messages are counted from the start. */
+  #control = callerControl();
   #worker: WorkerHandle | undefined;
   /** Workers so far: caches of a dead one must not be taken for those of its successor. */
-  #lives = 0;
+  #workers = 0;
   #starting: Promise<LoadReport> | undefined;
   /** What a new worker goes on with; only once all weights are loaded. */
-  #adopted: Adopted | undefined;
+  #handover: Handover | undefined;
   #loaded = false;
   #nextId = 1;
   #disposed = false;
 
-  private constructor(model: ModelSource, backend: BackendChoice, start: StartWorker) {
+  private constructor(model: ModelSource, backend: BackendChoice, start: typeof startWorker) {
     this.#model = model;
     this.#backend = backend;
     this.#startWorker = start;
-    this.#team = new HelperTeam(workerUrl("./helper"), start);
+    this.#team = new HelperTeam(start);
   }
 
   /**
@@ -120,10 +121,7 @@ export class Engine {
       this.#pending.delete(id);
       // The message first, so that the engine finds it when the stopped step lets it look.
       this.#post({ type: "abort", id });
-      if (this.#control.owner === id) {
-        this.#control.askToStop();
-        this.#team.askToStop();
-      }
+      if (this.#control.stopStepOf(id)) this.#team.askToStop();
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abort, { once: true });
@@ -149,20 +147,20 @@ export class Engine {
     this.#failAll(new EngineError("the model was disposed of while the call ran"));
     await Promise.all([this.#worker?.terminate(), this.#team.dispose()]);
     this.#worker = undefined;
-    this.#adopted = undefined;
+    this.#handover = undefined;
   }
 
   #start(onProgress?: (progress: LoadProgress) => void): Promise<LoadReport> {
     const { promise, resolve, reject } = Promise.withResolvers<LoadReport>();
     this.#starting = promise;
-    this.#control = new Control();
+    this.#control = callerControl();
     const start: EngineStart = {
-      control: this.#control.buffer,
-      life: this.#lives++,
+      control: this.#control.words,
+      restarts: this.#workers++,
       model: this.#model,
-      backend: { ...this.#backend, adopted: this.#loaded ? this.#adopted : undefined },
+      backend: { ...this.#backend, adopted: this.#loaded ? this.#handover?.state : undefined },
     };
-    const worker = this.#startWorker(workerUrl("./worker"), start);
+    const worker = this.#startWorker("worker", start);
     this.#worker = worker;
     const giveUp = (error: unknown): void => {
       reject(error);
@@ -176,8 +174,10 @@ export class Engine {
         } catch (error) {
           giveUp(error);
         }
-      } else if (m.type === "team") this.#adopt(m);
-      else if (m.type === "ready") {
+      } else if (m.type === "handover") {
+        this.#handover = m.handover;
+        this.#team.update(m.handover);
+      } else if (m.type === "ready") {
         this.#loaded = true;
         if (this.#pending.size === 0) worker.keepAlive(false);
         resolve(m);
@@ -198,12 +198,7 @@ export class Engine {
     return promise;
   }
 
-  #adopt({ adopted, helpers }: TeamData): void {
-    this.#adopted = adopted;
-    this.#team.update({ adopted, helpers });
-  }
-
-  #receive(m: Exclude<FromEngine, { type: "progress" | "team" | "ready" | "broken" }>): void {
+  #receive(m: Exclude<FromEngine, { type: "progress" | "handover" | "ready" | "broken" }>): void {
     const call = this.#pending.get(m.id);
     if (call === undefined) {
       // Aborted when it was done already: nobody will ever ask for what it left.
@@ -224,7 +219,7 @@ export class Engine {
 
   #post(message: ToEngine, transfer?: readonly ArrayBuffer[]): void {
     this.#worker?.post(message, transfer);
-    this.#control.countMail();
+    this.#control.countPosted();
   }
 }
 
@@ -234,9 +229,4 @@ function disposed(): InputError {
 
 function isCache(result: unknown): result is { cache: CacheState } {
   return (result as { cache?: CacheState } | undefined)?.cache !== undefined;
-}
-
-/** A sibling module, as source or as built. */
-function workerUrl(path: string): URL {
-  return new URL(`${path}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 }

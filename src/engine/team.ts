@@ -1,59 +1,60 @@
-// The helper threads as their supervisor sees them: started when there are memories to share, replaced when one dies.
-// Runs nothing itself.
+// The helper threads as their supervisor sees them: started when a backend hands over what they need, replaced when one dies.
+// Runs nothing itself, and does not know what it hands on.
 
 import { startWorker, type WorkerHandle } from "#platform";
-import { helperGone, stopTeam } from "../backends/wasm/threads.ts";
-import type { TeamData } from "./backends.ts";
+import type { Handover } from "../backends/backend.ts";
+import { type HelperStart, teamControl } from "./backends.ts";
 
-/** A helper that lived shorter than this (ms) is not replaced at once for ever: see DEATHS. */
-const SHORT_LIFE = 2000;
-/** Short lives in a row after which the team goes on without that helper. */
-const DEATHS = 5;
+/** A helper that ends within this time (ms) counts as a crash. */
+const CRASH_MS = 2000;
+/** After so many crashes in a row no new helper is started in its place: the other threads do its work. */
+const CRASHES = 6;
 
 export class HelperTeam {
-  readonly #url: URL;
   readonly #startWorker: typeof startWorker;
   readonly #workers = new Map<number, WorkerHandle>();
-  #team: TeamData | undefined;
+  #handover: Handover | undefined;
   #disposed = false;
 
-  /** @param url the module that helpers run */
-  constructor(url: URL, start: typeof startWorker = startWorker) {
-    this.#url = url;
+  constructor(start: typeof startWorker = startWorker) {
     this.#startWorker = start;
   }
 
-  /** The memories may have grown in number; helpers that run already stay. */
-  update(team: TeamData): void {
-    this.#team = team;
-    for (const { index } of team.helpers) if (!this.#workers.has(index)) this.#start(index, 0);
+  /** Starts the helpers that do not run yet. Those that run stay: they do without memories that are newer than they. */
+  update(handover: Handover): void {
+    this.#handover = handover;
+    for (const helper of handover.helpers.keys())
+      if (!this.#workers.has(helper)) this.#start(helper);
   }
 
   /** Makes the step in progress, if there is one, leave its program within one op. */
   askToStop(): void {
-    if (this.#team !== undefined) stopTeam(this.#team.adopted.memories, this.#team.adopted.control);
+    if (this.#handover === undefined) return;
+    const { backend, state } = this.#handover;
+    teamControl(backend).stop(state);
   }
 
   async dispose(): Promise<void> {
     this.#disposed = true;
     await Promise.all([...this.#workers.values()].map((worker) => worker.terminate()));
     this.#workers.clear();
-    this.#team = undefined;
+    this.#handover = undefined;
   }
 
-  #start(index: number, deaths: number): void {
-    const data = this.#team?.helpers.find((helper) => helper.index === index);
-    if (data === undefined || this.#disposed) return;
-    const born = performance.now();
-    const worker = this.#startWorker(this.#url, data);
+  #start(helper: number, crashes = 0): void {
+    if (this.#handover === undefined || this.#disposed) return;
+    const { backend, helpers } = this.#handover;
+    const start: HelperStart = { backend, data: helpers[helper] };
+    const worker = this.#startWorker("helper", start);
+    const begin = performance.now();
     worker.keepAlive(false);
-    this.#workers.set(index, worker);
+    this.#workers.set(helper, worker);
     worker.onEnd(() => {
-      this.#workers.delete(index);
-      if (this.#disposed || this.#team === undefined) return;
-      helperGone(this.#team.adopted.memories, this.#team.adopted.control, index);
-      const short = performance.now() - born < SHORT_LIFE;
-      if (!short || deaths < DEATHS) this.#start(index, short ? deaths + 1 : 0);
+      this.#workers.delete(helper);
+      if (this.#disposed || this.#handover === undefined) return;
+      teamControl(backend).helperGone(this.#handover.state, helper);
+      const inRow = performance.now() - begin < CRASH_MS ? crashes + 1 : 0;
+      if (inRow < CRASHES) this.#start(helper, inRow);
     });
   }
 }

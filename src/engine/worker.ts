@@ -1,9 +1,9 @@
 // The engine worker: loads the model, takes calls, answers. The only file of the engine that knows messages.
 
 import { EngineError } from "../errors.ts";
-import { nextTurn, parent } from "#platform";
+import { parent } from "#platform";
 import { makeBackend } from "./backends.ts";
-import { Control } from "./control.ts";
+import { workerControl } from "./control.ts";
 import { EngineCore } from "./core.ts";
 import { errorData } from "./errors.ts";
 import type { CallName, Calls, EngineStart, FromEngine, LoadReport, ToEngine } from "./messages.ts";
@@ -14,38 +14,31 @@ class CallAborted extends Error {}
 
 type Request = Exclude<ToEngine, { type: "abort" | "taken" }>;
 
-const line = parent();
+const line = await parent();
 const start = line.data as EngineStart;
-const control = new Control(start.control);
+const control = workerControl(start.control);
 const aborted = new Set<number>();
 const running = new Set<number>();
-let received = 0;
 /** Resolves when the aborted calls have given back what they held. */
 let settled = Promise.withResolvers<void>();
 
 const send = (message: FromEngine, transfer?: readonly ArrayBuffer[]): void =>
   line.post(message, transfer);
 
-async function beforeStep(owner: number): Promise<void> {
-  control.owner = owner;
-  control.clearStop();
-  while (received < control.mail) await nextTurn();
-}
-
 async function load(): Promise<{ core: EngineCore; report: LoadReport }> {
-  const { backend, team } = await makeBackend(start.backend, control);
+  const backend = await makeBackend(start.backend, control.stop);
   const placed = (): void => {
-    const data = team();
-    if (data !== undefined) send({ type: "team", ...data });
+    const handover = backend.handover?.();
+    if (handover !== undefined) send({ type: "handover", handover });
   };
   return EngineCore.load(
     start.model,
     backend,
     {
-      beforeStep,
+      beforeStep: control.beforeStep,
       placed,
       weightsAreThere: start.backend.adopted !== undefined,
-      life: start.life,
+      restarts: start.restarts,
     },
     (progress) => send({ type: "progress", ...progress }),
   );
@@ -53,7 +46,7 @@ async function load(): Promise<{ core: EngineCore; report: LoadReport }> {
 
 const loading = load();
 line.onMessage((message) => {
-  received++;
+  control.countReceived();
   void take(message as ToEngine);
 });
 try {

@@ -55,6 +55,40 @@ export function peakMemory(): number {
   return 1024 * (kilobytes === undefined ? process.resourceUsage().maxRSS : Number(kilobytes));
 }
 
+/** Bytes of addresses that WebAssembly memories may reserve. Untouched ones take no memory. */
+export type MemoryMaxima = {
+  /** One memory at most. */
+  readonly perMemory: number;
+  /** All memories of a model together. */
+  readonly total: number;
+};
+
+const GIB = 2 ** 30;
+/** What 32-bit addresses reach. */
+const PER_MEMORY = 4 * GIB;
+/** Addresses that Node reserves for a worker (0.82 GiB seen with Node 26, x64), and what its heaps may still ask for. */
+const WORKER = 0.85 * GIB;
+const HEAPS = 0.375 * GIB;
+/**
+ * From this limit on V8 puts guard regions around each memory, which then reserves 8 GiB whatever its size; below it, Node 26
+ * switches them off.
+ */
+const GUARDED_FROM = 16 * GIB;
+const GUARDED = 8 * GIB;
+
+/**
+ * What memories may reserve in this process: as much as they want, unless the system limits it (Linux: ulimit -v).
+ * @param workers how many more workers will be started
+ */
+export function memoryMaxima(workers: number): MemoryMaxima {
+  const limit = Number(/^Max address space\s+(\d+)/m.exec(systemFile("/proc/self/limits"))?.[1]);
+  if (Number.isNaN(limit)) return { perMemory: PER_MEMORY, total: Infinity };
+  const kilobytes = Number(/^VmSize:\s*(\d+) kB/m.exec(systemFile("/proc/self/status"))?.[1]);
+  const left = Math.max(0, limit - kilobytes * 1024 - workers * WORKER - HEAPS);
+  const total = limit < GUARDED_FROM ? left : Math.floor(left / GUARDED) * PER_MEMORY;
+  return { perMemory: PER_MEMORY, total };
+}
+
 /** A file of Linux's own; "" on other systems. */
 function systemFile(path: string): string {
   try {

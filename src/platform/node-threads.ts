@@ -1,8 +1,7 @@
-// What the CPU backend asks of Node: processors, memory, its own WASM files, and V8's flag for 256-bit vectors.
+// What the CPU backend asks of Node: processors, memory, and V8's flag for 256-bit vectors.
 // A browser build offers the same functions.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 
@@ -30,14 +29,17 @@ function topology(folder: string, cpu: string, file: string): string {
   return readFileSync(`${folder}${cpu}/topology/${file}`, "utf8").trim();
 }
 
+/**
+ * Whether threads can share memory: more than one thread, and stopping a step in its middle, need it. A page can with
+ * cross-origin isolation only.
+ */
+export function canShareMemory(): boolean {
+  return typeof SharedArrayBuffer !== "undefined";
+}
+
 /** Bytes that this process can still take: of the machine, or of its container when that has a limit. */
 export function availableBytes(): number {
   return process.availableMemory();
-}
-
-/** A file that belongs to this package. */
-export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
-  return readFile(url);
 }
 
 /**

@@ -1,7 +1,11 @@
 // Workers on Node: starting one and talking to it, and the other end. A browser build offers the same functions.
+// Knows where this package's worker modules lie, and nothing of what they do.
 
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { EngineError } from "../errors.ts";
+
+/** The modules of src/engine/ that run as workers, by file name. */
+export type WorkerModule = "worker" | "helper" | "probe-worker";
 
 /** The starter's end of a worker. */
 export type WorkerHandle = {
@@ -14,9 +18,15 @@ export type WorkerHandle = {
   keepAlive(on: boolean): void;
 };
 
-/** Starts a module as a worker. Its output goes to the process's own. */
-export function startWorker(url: URL, data: unknown): WorkerHandle {
-  const worker = new Worker(url, { workerData: data });
+/**
+ * Starts a module as a worker. Its output goes to the process's own.
+ * @param module one of this package's, or the URL of another one (tests have their own)
+ * @param data what `parent()` gives there
+ */
+export function startWorker(module: WorkerModule | URL, data: unknown): WorkerHandle {
+  const worker = new Worker(typeof module === "string" ? urlOf(module) : module, {
+    workerData: data,
+  });
   let why: string | undefined;
   worker.on("error", (error: Error) => (why = error.stack ?? String(error)));
   return {
@@ -29,15 +39,25 @@ export function startWorker(url: URL, data: unknown): WorkerHandle {
   };
 }
 
+/** As source or as built: dist/ mirrors src/. */
+function urlOf(module: WorkerModule): URL {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return new URL(`../engine/${module}.${extension}`, import.meta.url);
+}
+
 /** The worker's end. */
 export type ParentHandle = {
   readonly data: unknown;
   post(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+  /** To be called once. Messages that came before are kept for the listener. */
   onMessage(listener: (message: unknown) => void): void;
 };
 
-/** Inside a worker: what it was started with, and its line to the starter. */
-export function parent(): ParentHandle {
+/**
+ * Inside a worker: what it was started with, and its line to the starter. A worker's module calls it once, before it awaits
+ * anything else: where the data comes as the first message, nothing is lost then.
+ */
+export async function parent(): Promise<ParentHandle> {
   const port = parentPort;
   if (port === null) throw new EngineError("this module runs as a worker only");
   return {

@@ -8,17 +8,26 @@ import { dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { makeAll } from "./node-folders.ts";
 
-export { allowWideVectors, availableBytes, physicalCores, readAsset } from "./node-threads.ts";
+export { allowWideVectors, availableBytes, canShareMemory, physicalCores } from "./node-threads.ts";
 export { LARGE_PAGE, MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
 export { copyFile, makeFolder, parentFolder, removeFolder, replaceFolder } from "./node-folders.ts";
 export { printText } from "./node-output.ts";
-export { machine, type Machine, peakMemory, processId } from "./node-system.ts";
+export { readAsset, shippedFile } from "./node-package.ts";
+export {
+  machine,
+  type Machine,
+  memoryMaxima,
+  type MemoryMaxima,
+  peakMemory,
+  processId,
+} from "./node-system.ts";
 export {
   nextTurn,
   parent,
   type ParentHandle,
   startWorker,
   type WorkerHandle,
+  type WorkerModule,
 } from "./node-workers.ts";
 
 /** A file opened for reading by range. */

@@ -1,8 +1,8 @@
 // A model whose worker threads a test can see and end: the engine takes its way to start workers as an argument.
 
+import { startWorker } from "#platform";
 import { AutoConfig, GenerationConfig, MistralForCausalLM } from "../../src/index.ts";
 import { Engine } from "../../src/engine/supervisor.ts";
-import { startWorker } from "../../src/platform/node.ts";
 
 export type SpiedWorker = {
   /** "worker" or "helper" */
@@ -42,12 +42,12 @@ export async function spiedModel(
     },
     { name: "wasm", threads, memoryLimit },
     {
-      start: (url, data) => {
-        const handle = startWorker(url, data);
+      start: (module, data) => {
+        const handle = startWorker(module, data);
         const messages: string[] = [];
         const { promise: ended, resolve } = Promise.withResolvers<void>();
         workers.push({
-          kind: url.pathname.includes("helper") ? "helper" : "worker",
+          kind: String(module),
           messages,
           kill: () => handle.terminate(),
           ended,

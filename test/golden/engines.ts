@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { onTestFinished } from "vitest";
-import { startWorker } from "../../src/platform/node.ts";
+import { startWorker } from "#platform";
 import type { Backend } from "../../src/backends/backend.ts";
 import { ReferenceBackend } from "../../src/backends/reference/backend.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
@@ -81,8 +81,9 @@ export async function wasmTeam(
 ): Promise<{ backend: WasmBackend; start(): Promise<void> }> {
   const backend = await WasmBackend.create({ threads, shardBytes });
   const start = async (): Promise<void> => {
-    const url = new URL("../../src/engine/helper.ts", import.meta.url);
-    const workers = backend.helpers().map((data) => startWorker(url, data));
+    const workers = backend
+      .helpers()
+      .map((data) => startWorker("helper", { backend: backend.name, data }));
     onTestFinished(async () => {
       await Promise.all(workers.map((worker) => worker.terminate()));
     });

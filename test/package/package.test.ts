@@ -85,7 +85,8 @@ describe("what is published", () => {
         .map((name) => `${file}: ${name}`),
     );
     expect(missing).toEqual([]);
-    for (const path of ["engine/worker.js", "engine/helper.js", "backends/wasm/kernels.wasm"]) {
+    const byName = ["engine/worker.js", "engine/helper.js", "engine/probe-worker.js"];
+    for (const path of [...byName, "backends/wasm/kernels.wasm"]) {
       expect(files).toContain(`dist/${path}`);
     }
   });
@@ -157,6 +158,25 @@ describe("installed in an empty project", () => {
     expect(text).toMatch(/^<s> ?Once upon a time/);
     expect(stderr).toBe("");
   });
+
+  test.runIf(process.platform === "linux")(
+    "under a limit of addresses it takes smaller memories, or says that there are too few",
+    async () => {
+      const limited = (kilobytes: number, threads: number): ReturnType<typeof run> => {
+        const program = PROGRAM.replace("defaultModel }", "defaultModel, env }");
+        const set = `\nenv.wasm.threads = ${threads};\nconst folder`;
+        writeFileSync(join(installed, "limited.js"), program.replace("\nconst folder", set));
+        const command = `ulimit -v ${kilobytes} && exec node limited.js`;
+        return run("bash", ["-c", command], { cwd: installed });
+      };
+      const small = await limited(6_000_000, 2);
+      expect(small).toMatchObject({ code: 0, stderr: "" });
+      expect(small.stdout).toMatch(/Once upon a time/);
+      const tooFew = await limited(3_500_000, 4);
+      expect(tooFew.code).toBe(1);
+      expect(tooFew.stderr).toMatch(/MemoryError: no addresses are left for another WebAssembly/);
+    },
+  );
 
   test("the command tells a story to standard output, the same for the same seed", async () => {
     const bin = join(installed, "node_modules/.bin/mistral");

@@ -5,7 +5,7 @@ import { helperGone, type HelperData, stopTeam } from "../../src/backends/wasm/t
 import { Graph, type Op, type Tensor } from "../../src/graph/graph.ts";
 import { f32 } from "../../src/ops/dtypes.ts";
 import { linear } from "../../src/ops/linear.ts";
-import { chain, loadSeeded, planned, startTeam } from "./team.ts";
+import { chain, loadSeeded, planned, startHelper, startTeam } from "./team.ts";
 
 const trapOp: Op<object> = {
   name: "trap",
@@ -89,7 +89,6 @@ async function runs(
   const leader = startWorker(new URL("./leader-worker.ts", import.meta.url), {
     ...{ threads: 3, T: 512, H: 256, layers: 120, runs: RUNS },
   });
-  const url = new URL("../../src/engine/helper.ts", import.meta.url);
   const ended: (Message & { ms: number })[] = [];
   const finished = Promise.withResolvers<void>();
   let helpers = new Map<number, ReturnType<typeof startWorker>>();
@@ -99,7 +98,7 @@ async function runs(
   const kill = async (): Promise<void> => {
     await helpers.get(1)?.terminate();
     if (adopted !== undefined) helperGone(adopted.memories, adopted.control, 1);
-    helpers.set(1, startWorker(url, data[0]));
+    helpers.set(1, startHelper(data[0]));
   };
   leader.onEnd((why) => finished.reject(new Error(why)));
   leader.onMessage((message) => {
@@ -107,7 +106,7 @@ async function runs(
     if (m.helpers !== undefined && m.adopted !== undefined) {
       data = m.helpers;
       adopted = m.adopted;
-      helpers = new Map(data.map((helper) => [helper.index, startWorker(url, helper)]));
+      helpers = new Map(data.map((helper) => [helper.index, startHelper(helper)]));
     } else if (m.begun !== undefined) {
       begun = performance.now();
       if (m.begun === 1 && adopted !== undefined) {

@@ -5,7 +5,7 @@ import { parent } from "#platform";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { chain, loadSeeded } from "./team.ts";
 
-const { data, post } = parent();
+const { data, post } = await parent();
 const { threads, T, H, layers, runs } = data as Record<string, number>;
 const { plan, leaves } = chain(T, H, layers);
 const backend = await WasmBackend.create({ threads });

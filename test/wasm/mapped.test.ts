@@ -123,7 +123,10 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
       /weight huge needs 4\.29 GB/,
     );
     expect(mappings()).toBe(0);
-    expect(backend.adopted().directory).toEqual({ leaves: {}, regions: {}, mapped: [] });
+    expect(backend.adopted().directory).toEqual({
+      ...{ leaves: {}, regions: {}, mapped: [] },
+      limits: [2 ** 32], // of a memory without a page in use
+    });
     // The addresses are free again, and hold nothing of the file.
     await backend.place([{ ...plain, file: undefined }]);
     const [[held0], alreadyMapped] = await held(backend, "plain");
@@ -138,7 +141,10 @@ describe.runIf(process.platform === "linux")("a file mapped into a memory", () =
     const no = (): boolean => false;
     const pages = { useLargePages: no, useSmallPages: no, largePagePhase: () => 0 };
     const native = { ...pages, mapFile: no, unmap: no };
-    const memory = new ShardedMemory({ shared: true, threads: 1, wide: false, native });
+    const memory = new ShardedMemory({
+      ...{ shared: true, threads: 1, wide: false, native },
+      maxima: { perMemory: 2 ** 32, total: Infinity },
+    });
     memory.place([plain, packed]);
     const { places } = memory.leaf("packed");
     expect(memory.isMapped(places[0])).toBe(false);

@@ -1,16 +1,18 @@
 // States that reserve addresses: growing them is accounting. What they reserve takes no memory, and scratch gets it when it must.
 
+import type { MemoryMaxima } from "#platform";
 import { expect, test } from "vitest";
 import type { LeafSpec } from "../../src/backends/backend.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { ShardedMemory } from "../../src/backends/wasm/memory.ts";
-import { SHARD_LIMIT } from "../../src/backends/wasm/shard.ts";
 import { EngineError, MemoryError } from "../../src/errors.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { add } from "../../src/ops/add.ts";
 import { planned } from "./team.ts";
 
 const MiB = 2 ** 20;
+/** Bytes that a memory can grow to where nothing limits it. */
+const REACH = 2 ** 32;
 /** Bytes of a row of the states here. */
 const ROW = 16 * 1024 * 4;
 
@@ -24,7 +26,10 @@ const resident = (): number => process.memoryUsage.rss() / MiB;
 type Range = [from: number, to: number];
 
 /** A memory that only notes for which bytes it asks for large pages, and for small ones. */
-function notingMemory(memoryLimit = 1e12): {
+function notingMemory(
+  memoryLimit = 1e12,
+  maxima: MemoryMaxima = { perMemory: REACH, total: Infinity },
+): {
   memory: ShardedMemory;
   advised: Range[];
   small: Range[];
@@ -38,7 +43,7 @@ function notingMemory(memoryLimit = 1e12): {
     mapFile: () => false,
     unmap: () => false,
   };
-  const options = { shared: true, threads: 1, wide: false, memoryLimit, native };
+  const options = { shared: true, threads: 1, wide: false, memoryLimit, maxima, native };
   return { memory: new ShardedMemory(options), advised, small };
 }
 
@@ -120,11 +125,29 @@ test("room is left for scratch, and never more is reserved than memory could hol
   const { memory } = notingMemory();
   const bytes = (scratch: number): number =>
     memory.room([state("K", 1), state("V", 1)], scratch).reserve * 2 * ROW;
-  expect(bytes(0)).toBeGreaterThan(SHARD_LIMIT * 0.95);
-  expect(SHARD_LIMIT - bytes(400 * MiB)).toBeGreaterThan(500 * MiB);
-  expect(bytes(8 * SHARD_LIMIT)).toBeGreaterThan(SHARD_LIMIT * 0.45);
+  expect(bytes(0)).toBeGreaterThan(REACH * 0.95);
+  expect(REACH - bytes(400 * MiB)).toBeGreaterThan(500 * MiB);
+  expect(bytes(8 * REACH)).toBeGreaterThan(REACH * 0.45);
   const small = notingMemory(1000 * ROW).memory;
   expect(small.room([state("K", 1), state("V", 1)], 0)).toEqual({ reserve: 500, now: 500 });
+});
+
+test("in a small memory states reserve half of what is left there, and weights get it when they must", () => {
+  const { memory } = notingMemory(1e12, { perMemory: 64 * MiB, total: 64 * MiB });
+  const weight = (name: string, bytes: number): LeafSpec => ({
+    ...{ name, kind: "weight", shape: [bytes / 4], dtype: "f32", regions: ["a"] },
+  });
+  memory.place([weight("w", 16 * MiB)]);
+  const { reserve } = memory.room([state("K", 1), state("V", 1)], 0);
+  expect(reserve * 2 * ROW).toBeGreaterThan(23 * MiB);
+  expect(reserve * 2 * ROW).toBeLessThanOrEqual(24 * MiB);
+  memory.place([state("K", 20, reserve), state("V", 20, reserve), weight("a", 20 * MiB)]);
+  expect(() => memory.place([weight("b", 26 * MiB)])).toThrow(
+    /needs 27\.26 MB .*memories have 26\.\d+ MB of addresses left \(memories of 67\.11 MB, /,
+  );
+  expect(memory.leaf("K").spec.reserve).toBe(reserve);
+  memory.place([weight("b", 20 * MiB)]);
+  expect(memory.leaf("K").spec.reserve).toBeUndefined();
 });
 
 test("beyond its reserve a state moves, with what it holds", () => {
@@ -144,7 +167,7 @@ test("beyond its reserve a state moves, with what it holds", () => {
 
 test("scratch that finds no addresses gets what states have reserved; what they hold stays, and they can grow on", async () => {
   const backend = await WasmBackend.create({ threads: 1, memoryLimit: 1e12 });
-  const reserve = Math.floor((SHARD_LIMIT * 0.45) / ROW);
+  const reserve = Math.floor((REACH * 0.45) / ROW);
   await backend.place([state("K", 3, reserve), state("V", 3, reserve)]);
   for (const name of ["K", "V"]) await backend.load(name, async ([bytes]) => void bytes.fill(1));
   const graph = new Graph();
@@ -169,7 +192,7 @@ test("scratch that finds no addresses gets what states have reserved; what they 
   const other = await WasmBackend.create({ threads: 1, memoryLimit: 1e12 });
   await other.place([state("K", 3, reserve), state("V", 3, reserve)]);
   const places = structuredClone(other.adopted().directory.leaves);
-  const weight: LeafSpec = { ...state("w", SHARD_LIMIT / ROW), kind: "weight" };
+  const weight: LeafSpec = { ...state("w", REACH / ROW), kind: "weight" };
   await expect(other.place([weight])).rejects.toThrow(/weight w needs 4\.29 GB in memory 0/);
   expect(other.adopted().directory.leaves).toEqual(places);
 });

@@ -2,6 +2,7 @@
 
 import { startWorker, type WorkerHandle } from "#platform";
 import { WasmBackend, type WasmOptions } from "../../src/backends/wasm/backend.ts";
+import type { HelperData } from "../../src/backends/wasm/threads.ts";
 import { elements, Graph, type Node, type Tensor } from "../../src/graph/graph.ts";
 import { makePlan, type Plan } from "../../src/graph/plan.ts";
 import { embed } from "../../src/ops/embed.ts";
@@ -12,9 +13,11 @@ import type { LeafSpec } from "../../src/backends/backend.ts";
 import { seeded } from "../random.ts";
 import { stepModel } from "../tiny-model.ts";
 
-const helperUrl: URL = new URL("../../src/engine/helper.ts", import.meta.url);
-
 export type TestTeam = { backend: WasmBackend; helpers: WorkerHandle[]; close(): Promise<void> };
+
+export function startHelper(data: HelperData): WorkerHandle {
+  return startWorker("helper", { backend: "wasm", data });
+}
 
 /** Places `leaves`, starts the helpers and waits until they are there. */
 export async function startTeam(
@@ -23,7 +26,7 @@ export async function startTeam(
 ): Promise<TestTeam> {
   const backend = await WasmBackend.create(options);
   await backend.place(leaves);
-  const helpers = backend.helpers().map((data) => startWorker(helperUrl, data));
+  const helpers = backend.helpers().map(startHelper);
   while (backend.ready < options.threads) await new Promise((resolve) => setTimeout(resolve, 5));
   return {
     backend,

@@ -2,12 +2,12 @@
 // Contract: a row's bits depend on its own numbers only, never on threads, neighbours, capacity or shards.
 // Weights and states live in the memories, not in this object: another worker can adopt them.
 
-import { nativeMemory, type NativeMemory } from "#platform";
+import { memoryMaxima, type MemoryMaxima, nativeMemory, type NativeMemory } from "#platform";
 import type { Plan } from "../../graph/plan.ts";
 import { EngineError } from "../../errors.ts";
-import type { Backend, ExponentBits, LeafSpec, Room } from "../backend.ts";
+import type { Backend, ExponentBits, Handover, LeafSpec, Room } from "../backend.ts";
 import { areFinite, FINITE_RUN } from "../../formats/finite.ts";
-import { detectFeatures, type Features } from "./features.ts";
+import { detectFeatures, type Features, requireThreads } from "./features.ts";
 import { MAX_THREADS } from "./header.ts";
 import { checkedKernels } from "./kernel-module.ts";
 import { type Directory, ShardedMemory } from "./memory.ts";
@@ -31,7 +31,9 @@ export type WasmOptions = {
   readonly features?: Features;
   /** Bytes that may be reserved; not given: what the system has available. */
   readonly memoryLimit?: number;
-  /** Bytes of weights after which another memory is begun (2 GiB): for tests. */
+  /** Bytes of addresses that its memories may reserve; what is not given: what the platform says. */
+  readonly addressSpace?: Partial<MemoryMaxima>;
+  /** Bytes of weights after which another memory is begun (half of what it can hold): for tests. */
   readonly shardBytes?: number;
 };
 
@@ -51,6 +53,7 @@ export class WasmBackend implements Backend {
     module: WebAssembly.Module,
     features: Features,
     options: WasmOptions,
+    maxima: MemoryMaxima,
     native: NativeMemory | undefined,
     sums32: boolean,
   ) {
@@ -67,6 +70,7 @@ export class WasmBackend implements Backend {
       memories: adopted?.memories,
       directory: adopted?.directory,
       memoryLimit: options.memoryLimit,
+      maxima,
       shardBytes: options.shardBytes,
     });
     this.#control = adopted?.control ?? makeControl(threads);
@@ -83,15 +87,12 @@ export class WasmBackend implements Backend {
         `the CPU backend was asked for ${threads} threads; expected 1 to ${MAX_THREADS}`,
       );
     }
-    if (threads > 1 && !features.threads) {
-      throw new EngineError(
-        `the CPU backend was asked for ${threads} threads, but memory cannot be shared here; use 1, or in a page send the ` +
-          "headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
-      );
-    }
-    const checked = await checkedKernels(features);
-    const sums32 = choosesSums32(checked);
-    return new WasmBackend(checked.module, checked.features, options, await nativeMemory(), sums32);
+    requireThreads(features, threads);
+    // Asked before the checks below, whose memories reserve addresses until they are collected.
+    const maxima = { ...memoryMaxima(threads - 1), ...options.addressSpace };
+    const { module, features: checked } = await checkedKernels(features);
+    const sums32 = choosesSums32({ module, features: checked });
+    return new WasmBackend(module, checked, options, maxima, await nativeMemory(), sums32);
   }
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {
@@ -169,6 +170,12 @@ export class WasmBackend implements Backend {
       memories: this.#memories,
       directory: structuredClone(this.#memory.directory),
     };
+  }
+
+  /** Memories that are not shared stay in this worker. */
+  handover(): Handover | undefined {
+    if (!this.features.threads) return undefined;
+    return { backend: this.name, state: this.adopted(), helpers: this.helpers() };
   }
 
   get #memories(): WebAssembly.Memory[] {

@@ -1,6 +1,6 @@
 // What this machine's WebAssembly offers to the kernels, by trying it, and which build of them that means.
 
-import { allowWideVectors, physicalCores } from "#platform";
+import { allowWideVectors, canShareMemory, physicalCores } from "#platform";
 import { EngineError } from "../../errors.ts";
 
 export type Features = {
@@ -17,7 +17,7 @@ export function detectFeatures(wideVectors = false): Features {
   return {
     simd: validates([0x41, 0, 0xfd, 0x0f]), //                          i8x16.splat
     relaxedSimd: validates([0x41, 0, 0xfd, 0x0f, 0x41, 0, 0xfd, 0x0f, 0xfd, 0x80, 0x02]), // i8x16.relaxed_swizzle
-    threads: hasSharedMemory(),
+    threads: hasThreads(),
     wideVectors,
   };
 }
@@ -32,8 +32,17 @@ export function enableRevectorize(): boolean {
 }
 
 /** Threads to use when the caller does not say: one a core, or one where memory cannot be shared. */
-export function defaultThreads(features: Features): number {
-  return features.threads ? physicalCores() : 1;
+export function defaultThreads(): number {
+  return hasThreads() ? physicalCores() : 1;
+}
+
+/** @throws EngineError that many threads cannot work together here */
+export function requireThreads(features: Features, threads: number): void {
+  if (threads === 1 || features.threads) return;
+  throw new EngineError(
+    `the CPU backend was asked for ${threads} threads, but memory cannot be shared here; use 1, or in a page send the ` +
+      "headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+  );
 }
 
 /** @throws EngineError when the kernels cannot run here at all */
@@ -48,18 +57,18 @@ export function requireSimd(features: Features): void {
 /** Whether a function () → v128 with that body is accepted. */
 function validates(body: readonly number[]): boolean {
   const code = [0, ...body, 0x0b];
-  return WebAssembly.validate(
-    Uint8Array.from([
-      ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-      ...[1, 5, 1, 0x60, 0, 1, 0x7b], // one type: () → v128
-      ...[3, 2, 1, 0], //                one function of it
-      ...[10, code.length + 2, 1, code.length, ...code],
-    ]),
-  );
+  return isModule([
+    ...[1, 5, 1, 0x60, 0, 1, 0x7b], // one type: () → v128
+    ...[3, 2, 1, 0], //                one function of it
+    ...[10, code.length + 2, 1, code.length, ...code],
+  ]);
 }
 
-function hasSharedMemory(): boolean {
-  if (typeof SharedArrayBuffer === "undefined") return false;
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  return memory.buffer instanceof SharedArrayBuffer;
+/** No memory is made to find out: each would reserve addresses until it is collected. */
+function hasThreads(): boolean {
+  return canShareMemory() && isModule([5, 4, 1, 3, 1, 1]); // one shared memory of one page
+}
+
+function isModule(sections: readonly number[]): boolean {
+  return WebAssembly.validate(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections));
 }

@@ -33,6 +33,11 @@ export function reservedBytes({ name, dtype, shape, reserve }: LeafSpec): number
   );
 }
 
+/** Bytes of addresses that a leaf has reserved and does not use. */
+export function spareBytes(spec: LeafSpec): number {
+  return reservedBytes(spec) - bytesOf(spec.dtype, spec.shape);
+}
+
 /** The leaf with so many rows in its first dimension. */
 export function withRows(spec: LeafSpec, rows: number): LeafSpec {
   return { ...spec, shape: [rows, ...spec.shape.slice(1)] };

@@ -1,23 +1,35 @@
-// Where leaves lie: weights and states in shards (WASM memories of 4 GiB), whole regions of the model together. A state that
+// Where leaves lie: weights and states in shards (WASM memories of at most 4 GiB), whole regions of the model together. A state that
 // will grow reserves addresses, not memory. Contract: a MemoryError leaves everything as it was.
 // Knows no ops and no threads.
 
-import type { NativeMemory } from "#platform";
+import type { MemoryMaxima, NativeMemory } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
 import type { LeafSpec, Room } from "../backend.ts";
+import { AddressSpace, type SizedMemory } from "./address-space.ts";
 import { Budget, showBytes } from "./budget.ts";
 import type { Wanted } from "./file-spans.ts";
-import { HEAP, SUMS_32, WIDE } from "./kernels/header.ts";
-import { addressesOf, bytesOf, partsOf, reservedBytes, rowBytes, withRows } from "./leaf-bytes.ts";
+import { SUMS_32, WIDE } from "./kernels/header.ts";
+import {
+  addressesOf,
+  bytesOf,
+  partsOf,
+  reservedBytes,
+  rowBytes,
+  spareBytes,
+  withRows,
+} from "./leaf-bytes.ts";
 import { type MappedBlock, MappedFiles, type Place } from "./mapped-files.ts";
+import { assignRegions } from "./regions.ts";
 import { Scratch } from "./scratch.ts";
-import { type Block, Shard, SHARD_LIMIT, type Use } from "./shard.ts";
+import { type Block, Shard, type Use } from "./shard.ts";
 
 /** What lies where, as plain data: with the memories it is all that a new worker needs to go on. */
 export type Directory = {
   readonly leaves: Record<string, { spec: LeafSpec; places: Place[] }>;
   /** The shard of each region. */
   readonly regions: Record<string, number>;
+  /** Bytes that the memory of each shard can grow to. */
+  readonly limits: number[];
   /** Where files are mapped, and what is kept beside. */
   readonly mapped: MappedBlock[];
 };
@@ -34,12 +46,12 @@ export type MemoryOptions = {
   readonly directory?: Directory;
   /** Bytes that leaves and scratch may take; not given: what the system has available. */
   readonly memoryLimit?: number;
-  /** Bytes of weights after which a new shard is begun; the rest of its 4 GiB is for states and scratch. */
+  /** Bytes of addresses that the memories may reserve. */
+  readonly maxima: MemoryMaxima;
+  /** Bytes of weights after which a new shard is begun, at most half of it: the rest is for states and scratch. */
   readonly shardBytes?: number;
   readonly native?: NativeMemory;
 };
-
-const SHARD_BYTES = 2 * 2 ** 30;
 
 /**
  * States leave addresses of a shard to scratch: what the computed tensors of a usual step take, this much more for rows that are
@@ -59,15 +71,19 @@ export class ShardedMemory {
   epoch = 0;
   readonly #options: MemoryOptions;
   readonly #budget: Budget;
+  readonly #addresses: AddressSpace;
   readonly #files: MappedFiles;
 
   constructor(options: MemoryOptions) {
     this.#options = options;
-    this.directory = structuredClone(options.directory ?? { leaves: {}, regions: {}, mapped: [] });
+    this.directory = structuredClone(
+      options.directory ?? { leaves: {}, regions: {}, limits: [], mapped: [] },
+    );
     this.#budget = new Budget(options.memoryLimit, () => {
       const { weights, states, scratch } = this.usage();
       return weights + states + scratch;
     });
+    this.#addresses = new AddressSpace(options.maxima, this.directory.limits);
     this.scratch = new Scratch(
       {
         shard: (index) => this.shard(index),
@@ -78,7 +94,8 @@ export class ShardedMemory {
       options.threads,
     );
     this.#files = new MappedFiles(this, options.native, this.directory.mapped);
-    for (const memory of options.memories ?? []) this.#addShard(memory);
+    for (const [i, memory] of (options.memories ?? []).entries())
+      this.#addShard({ memory, limit: this.directory.limits[i] }, true);
     for (const { shard, offset, bytes } of this.directory.mapped)
       this.shards[shard].claim(offset, bytes);
     for (const { spec, places } of Object.values(this.directory.leaves)) {
@@ -182,9 +199,9 @@ export class ShardedMemory {
     );
   }
 
-  /** The shard of that number, which is made when it is the next one. */
+  /** The shard of that number, which is made when it is the next one. @throws MemoryError there are no addresses for it */
   shard(index: number): Shard {
-    while (this.shards.length <= index) this.#addShard();
+    if (!this.#reach(index)) throw this.#addresses.refusal();
     return this.shards[index];
   }
 
@@ -204,11 +221,11 @@ export class ShardedMemory {
     };
     const offset = attempt() ?? (this.#giveBackReserves(shard, bytes) ? attempt() : undefined);
     if (offset !== undefined) return offset;
-    const { unused } = memory;
+    const { unused, limit } = memory;
     const why =
       unused < bytes
-        ? `it has ${showBytes(unused)} of ${showBytes(SHARD_LIMIT)} left`
-        : `the system gives no piece of that size, though ${showBytes(unused)} of ${showBytes(SHARD_LIMIT)} addresses are free`;
+        ? `it has ${showBytes(unused)} of ${showBytes(limit)} left`
+        : `the system gives no piece of that size, though ${showBytes(unused)} of ${showBytes(limit)} addresses are free`;
     throw new MemoryError(
       `${what} needs ${showBytes(bytes)} in memory ${shard}, but ${why}; ` +
         "use a smaller batch, a shorter max_length or fewer pages, or close other programs",
@@ -244,7 +261,8 @@ export class ShardedMemory {
         sizes[shard] = (sizes[shard] ?? 0) + rowBytes(spec);
     }
     const rows = sizes.map((bytes, shard) => {
-      const free = SHARD_LIMIT - (this.shards[shard]?.end ?? HEAP) - 64 * states.length;
+      const { limit, end } = this.shards[shard];
+      const free = limit - end - 64 * states.length;
       return Math.max(0, Math.floor(Math.max(free / 2, free - kept) / bytes));
     });
     return Math.min(...Object.values(rows));
@@ -255,12 +273,10 @@ export class ShardedMemory {
    * @returns whether that may make room for `bytes`; otherwise nothing moves
    */
   #giveBackReserves(shard: number, bytes: number): boolean {
-    const unused = ({ spec }: { spec: LeafSpec }): number =>
-      reservedBytes(spec) - bytesOf(spec.dtype, spec.shape);
     const reserving = Object.values(this.directory.leaves).filter(
-      (leaf) => leaf.places[0].shard === shard && unused(leaf) > 0,
+      ({ spec, places }) => places[0].shard === shard && spareBytes(spec) > 0,
     );
-    const spare = reserving.reduce((sum, leaf) => sum + unused(leaf), 0);
+    const spare = reserving.reduce((sum, { spec }) => sum + spareBytes(spec), 0);
     if (spare === 0 || this.shards[shard].unused + spare < bytes) return false;
     for (const { spec } of reserving) {
       const exact = { ...spec, reserve: undefined };
@@ -272,31 +288,25 @@ export class ShardedMemory {
     return true;
   }
 
-  /** Regions in their order, each whole, a new shard when the weights of one are enough. */
   #assignRegions(specs: readonly LeafSpec[]): Map<string, number> {
-    const { shardBytes = SHARD_BYTES } = this.#options;
-    const regions = new Map(Object.entries(this.directory.regions));
     const sizes = new Map<string, number>();
-    for (const { kind, regions: names, dtype, shape } of specs) {
-      for (const name of names)
+    for (const { kind, regions, dtype, shape } of specs) {
+      for (const name of regions)
         sizes.set(name, (sizes.get(name) ?? 0) + (kind === "weight" ? bytesOf(dtype, shape) : 0));
     }
-    let last = Math.max(0, ...regions.values());
-    let filled = Object.values(this.directory.leaves)
-      .filter(
-        ({ spec, places }) => spec.kind === "weight" && places.some(({ shard }) => shard === last),
-      )
-      .reduce((n, { spec }) => n + bytesOf(spec.dtype, spec.shape), 0);
-    for (const [name, bytes] of sizes) {
-      if (regions.has(name)) continue;
-      if (filled > 0 && filled + bytes > shardBytes) {
-        last++;
-        filled = 0;
-      }
-      regions.set(name, last);
-      filled += bytes;
-    }
-    return regions;
+    this.shard(0);
+    return assignRegions(sizes, {
+      known: this.directory.regions,
+      shards: this.shards,
+      weightsIn: (shard) =>
+        Object.values(this.directory.leaves)
+          .filter(
+            ({ spec, places }) => spec.kind === "weight" && places.some((at) => at.shard === shard),
+          )
+          .reduce((sum, { spec }) => sum + bytesOf(spec.dtype, spec.shape), 0),
+      shardBytes: this.#options.shardBytes,
+      reach: (shard) => this.#reach(shard),
+    });
   }
 
   #checkLimit(wanted: readonly Wanted[]): void {
@@ -306,10 +316,14 @@ export class ShardedMemory {
         .reduce((n, w) => n + w.bytes * w.shards.length, 0);
     const [weights, states] = [sum("weight"), sum("state")];
     const parts = `weights ${showBytes(weights)}, states ${showBytes(states)}`;
-    this.#budget.check(
-      weights + states,
-      `placing ${wanted.length} tensors needs ${showBytes(weights + states)} (${parts})`,
+    const need = `placing ${wanted.length} tensors needs ${showBytes(weights + states)} (${parts})`;
+    this.#budget.check(weights + states, need);
+    const spare = Object.values(this.directory.leaves).reduce(
+      (n, { spec, places }) => n + places.length * spareBytes(spec),
+      0,
     );
+    const unused = this.shards.reduce((n, shard) => n + shard.unused, spare);
+    this.#addresses.check(weights + states, need, unused);
   }
 
   /** All or nothing. */
@@ -348,8 +362,18 @@ export class ShardedMemory {
     this.directory.leaves[spec.name] = { spec, places };
   }
 
-  #addShard(memory?: WebAssembly.Memory): void {
-    const shard = new Shard(this.#options.shared, memory, this.#options.native);
+  /** Makes shards up to that one. @returns whether there are addresses for it */
+  #reach(shard: number): boolean {
+    while (this.shards.length <= shard) {
+      const memory = this.#addresses.another(this.#options.shared);
+      if (memory === undefined) return false;
+      this.#addShard(memory, false);
+    }
+    return true;
+  }
+
+  #addShard(memory: SizedMemory, inUse: boolean): void {
+    const shard = new Shard(memory, inUse, this.#options.native);
     shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
     shard.words(SUMS_32, 1)[0] = this.#options.sums32 ? 1 : 0;
     this.shards.push(shard);

@@ -1,13 +1,9 @@
-// One WASM memory of up to 4 GiB, and a first-fit allocator over it. Knows nothing of what is kept there.
+// One WASM memory of at most 4 GiB, and a first-fit allocator over it. Knows nothing of what is kept there.
 
 import { LARGE_PAGE, MAP_UNIT, type NativeMemory } from "#platform";
-import { MemoryError } from "../../errors.ts";
+import { PAGE, type SizedMemory } from "./address-space.ts";
 import { align } from "./header.ts";
 import { HEAP } from "./kernels/header.ts";
-
-const PAGE = 65536;
-/** What 32-bit addresses reach. */
-export const SHARD_LIMIT: number = 65536 * PAGE;
 
 /** From here on, large pages are asked for. */
 const LARGE = 32 * 2 ** 20;
@@ -30,6 +26,8 @@ type Taken = Block & {
 
 export class Shard {
   readonly memory: WebAssembly.Memory;
+  /** Bytes that the memory can grow to. */
+  readonly limit: number;
   /** By offset. */
   readonly #blocks: Taken[] = [];
   /** Beyond it, memory has never been used: it is zero. */
@@ -37,11 +35,12 @@ export class Shard {
 
   readonly #native: NativeMemory | undefined;
 
-  /** @param memory one that is in use already: what is kept there is then claimed by `claim` */
-  constructor(shared: boolean, memory?: WebAssembly.Memory, native?: NativeMemory) {
+  /** @param inUse the memory has been used already: what is kept there is then claimed by `claim` */
+  constructor({ memory, limit }: SizedMemory, inUse: boolean, native?: NativeMemory) {
     this.#native = native;
-    this.memory = memory ?? makeMemory(shared);
-    if (memory !== undefined) this.#touched = memory.buffer.byteLength;
+    this.memory = memory;
+    this.limit = limit;
+    if (inUse) this.#touched = memory.buffer.byteLength;
   }
 
   /** Offset of `bytes` at a multiple of 64, or undefined when they do not fit or the system gives no more memory. */
@@ -98,9 +97,9 @@ export class Shard {
     return last === undefined ? HEAP : last.offset + last.bytes;
   }
 
-  /** Bytes that are not taken, of the 4 GiB. */
+  /** Bytes that are not taken, of all that the memory can hold. */
   get unused(): number {
-    return SHARD_LIMIT - HEAP - this.#blocks.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.limit - HEAP - this.#blocks.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Views are made when they are needed: growing replaces the buffer. */
@@ -124,7 +123,7 @@ export class Shard {
     const { byteLength } = this.memory.buffer;
     const missing = end - byteLength;
     if (missing <= 0) return true;
-    if (end > SHARD_LIMIT) return false;
+    if (end > this.limit) return false;
     try {
       this.memory.grow(Math.ceil(missing / PAGE));
       return true;
@@ -143,17 +142,4 @@ function inward(from: number, to: number): [from: number, to: number] {
 /** [from, to) with the whole of the first and last piece of MAP_UNIT bytes, so that neighbours leave no gap. */
 function outward(from: number, to: number): [from: number, to: number] {
   return [Math.floor(from / MAP_UNIT) * MAP_UNIT, Math.ceil(to / MAP_UNIT) * MAP_UNIT];
-}
-
-/** @throws MemoryError the system does not reserve that many addresses (no memory is used yet) */
-function makeMemory(shared: boolean): WebAssembly.Memory {
-  try {
-    return new WebAssembly.Memory({ initial: 1, maximum: SHARD_LIMIT / PAGE, shared });
-  } catch (cause) {
-    throw new MemoryError(
-      `the system refused 4 GiB of addresses for a WebAssembly memory (${String(cause)}); ` +
-        "raise the limit of virtual memory (ulimit -v unlimited), or close other models",
-      { cause },
-    );
-  }
 }

@@ -1,6 +1,6 @@
-// The team that runs programs: a leader, which calls `Team.run`, and helpers, each a worker that runs `helperMain` and stays in
-// it. Whoever is there takes part; a late, missing or dead helper makes a run slower, not wrong. Any thread may stop the team;
-// a kernel that traps stops it too, and the next run works.
+// The threads that run programs: a leader, which calls `Team.run`, and helpers, each a worker that runs `helperMain` and never leaves
+// it. The helpers that are ready take part; a late, missing or dead one makes a run slower, not wrong. Any thread may stop a run;
+// a kernel that traps stops it too. The next run works.
 
 import { EngineError } from "../../errors.ts";
 import { Aborted } from "../backend.ts";
@@ -11,7 +11,12 @@ import { instantiate, type Kernels } from "./kernel-module.ts";
 export const StopCode = { aborted: 1, failed: 2 } as const;
 export type StopCode = (typeof StopCode)[keyof typeof StopCode];
 
-// The control buffer: 16 words for all, 16 words a helper, the helpers' error texts.
+// The control buffer. A line has 16 words of 4 bytes, so that two threads do not write to one cache line; helper i is counted from 1.
+//
+//   offset          size                content
+//   0               one line            for all: STOPPED, VERSION, SHARD, PROGRAM, REPLAY
+//   i lines         one line            of helper i: STATE, TEXT_BYTES
+//   threads lines   threads × 2048      error texts, the leader's unused one last, helper 1's before it, and so on
 const LINE = 16;
 const STOPPED = 0;
 /** Counts the changes of the words after it: odd while they are being written. */
@@ -26,7 +31,7 @@ const TEXT_LIMIT = 2048;
 const READY = 1;
 const GONE = 2;
 
-/** Tries before a helper sleeps: some 100 µs, longer than what lies between two steps. */
+/** How often a helper looks for a new program before it sleeps: for some 100 µs, longer than the time between two steps. */
 const SPINS = 50_000;
 
 type Memories = readonly WebAssembly.Memory[];
@@ -67,7 +72,7 @@ export function helperGone(memories: Memories, control: ArrayBufferLike, index: 
   if (inChunk) stopTeam(memories, control, StopCode.failed);
 }
 
-/** The life of a helper: never returns. */
+/** What a helper's thread does: waits for programs and takes part in them. Never returns. */
 export function helperMain({ module, memories, control, index }: HelperData): never {
   const words = new Int32Array(control);
   const instances: Kernels[] = [];
@@ -81,7 +86,7 @@ export function helperMain({ module, memories, control, index }: HelperData): ne
     const [shard, program, replay] = [SHARD, PROGRAM, REPLAY].map((word) =>
       Atomics.load(words, word),
     );
-    // Words that were being written, or a memory made after this helper: the others do without it.
+    // The words were being written, or the memory is newer than this helper: the others compute without it.
     if (
       version % 2 !== 0 ||
       Atomics.load(words, VERSION) !== version ||
@@ -124,7 +129,7 @@ export class Team {
   }
 
   /**
-   * Runs a program of a shard with whoever is there.
+   * Runs a program of a shard with the helpers that are ready.
    * @param nameOf what the op of that index is called, for errors
    * @throws Aborted, EngineError; no thread is in the program then
    */

@@ -19,7 +19,7 @@ const [SCRATCH, X, PRODUCTS, W, W16, Y, ROWS, Q] = [
 
 /** A memory for the check. */
 export function checkMemory(shared: boolean): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 8, maximum: 65536, shared });
+  return new WebAssembly.Memory({ initial: 8, maximum: 8, shared });
 }
 
 /** Whether products, glu and paged_attention of an instance over `memory` give the right bits. Takes some 80 ms. */

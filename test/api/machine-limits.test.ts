@@ -1,0 +1,23 @@
+// What the machine can do at most: measured by as many threads as the platform has; no thread is left behind.
+
+import { expect, test } from "vitest";
+import { machineLimits } from "../../src/api/machine-limits.ts";
+import { detectFeatures } from "../../src/backends/wasm/features.ts";
+import { threadsOr1 } from "../platform/has.ts";
+
+const workers = (): number =>
+  process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length;
+
+test("rates of all threads together, and the threads end", async () => {
+  const before = workers();
+  const limits = await machineLimits(detectFeatures(), threadsOr1(2));
+  const { threads, ...rates } = limits;
+  expect(threads).toBe(threadsOr1(2));
+  for (const rate of Object.values(rates)) expect(rate).toBeGreaterThan(1e6);
+  await expect.poll(workers).toBe(before);
+});
+
+test("threads that cannot share memory are refused", async () => {
+  const features = { ...detectFeatures(), threads: false };
+  await expect(machineLimits(features, 2)).rejects.toThrow(/memory cannot be shared here/);
+});
