@@ -12,11 +12,11 @@ import { readTemplate } from "./post-processor.ts";
 import { readPreTokenizer } from "./pre-tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 
-/** More tokens than any published vocabulary by a factor of four. */
+/** Four times as many tokens as the largest published vocabulary has. */
 export const MAX_TOKENS: number = 2 ** 20;
 const MAX_MERGES = 2 ** 21;
 const MAX_BYTES = 2 ** 27;
-// a comma a token, two a merge, and some for the rest
+// Commas of the largest file that is parsed: one for each token, two for each merge, and some for the rest.
 const MAX_COMMAS = MAX_TOKENS + 2 * MAX_MERGES + 2 ** 19;
 
 /**
@@ -162,7 +162,7 @@ function readAdded(fields: Fields): { id: number; token: AddedToken } {
   return { id: fields.integer("id"), token: readAddedToken(fields) };
 }
 
-/** The flags of an added token as both kinds of file write them. @throws CheckpointError */
+/** An added token as tokenizer.json and tokenizer_config.json write it. @throws CheckpointError */
 export function readAddedToken(fields: Fields): AddedToken {
   const special = fields.boolean("special", false);
   return {
