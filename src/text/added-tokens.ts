@@ -86,7 +86,11 @@ export class AddedTokens {
       const known = this.#vocab.get(token.content) ?? this.#ids.get(token.content);
       const owner = owners.get(id);
       if (token.content === "") throw new CheckpointError(`${where}: token ${id} is empty`);
-      if (id >= MAX_ID) throw new CheckpointError(`${where}: the id ${id} of ${name} is too large`);
+      if (id >= MAX_ID) {
+        throw new CheckpointError(
+          `${where}: the id ${id} of ${name} is too large; expected one below ${MAX_ID}`,
+        );
+      }
       if ((known !== undefined && known !== id) || (owner ?? token.content) !== token.content) {
         const other = known === undefined ? JSON.stringify(owner) : `id ${known}`;
         throw new CheckpointError(

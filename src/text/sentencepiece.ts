@@ -28,6 +28,8 @@ const MAX_BYTES = 2 ** 27;
 // Finding the merges of a piece takes about the square of its length; published models need 10^6 in all.
 export const MAX_WORK = 1e8;
 
+const REMEDY = "use a folder that has the model's tokenizer.json";
+
 /**
  * The parts of a tokenizer.
  *
@@ -47,14 +49,18 @@ export function readSentencePiece(
   if (type !== 2) {
     const names = ["", "unigram", "BPE", "word", "char"];
     const name = names[type] ?? String(type);
-    throw new CheckpointError(`${where}: a SentencePiece model of type ${name}; expected BPE`);
+    throw new CheckpointError(
+      `${where}: a SentencePiece model of type ${name}; expected BPE; is this the tokenizer of a Mistral model?`,
+    );
   }
   const table = lastField(normalizer, 2, where)?.bytes?.length ?? 0;
   if (table > 0) {
-    throw new CheckpointError(`${where}: normalizing by a table (${table} bytes) is not supported`);
+    throw new CheckpointError(
+      `${where}: normalizing by a table (${table} bytes) is not supported; ${REMEDY}`,
+    );
   }
   if (integer(normalizer, 4, 1) !== 0) {
-    throw new CheckpointError(`${where}: removing extra white space is not supported`);
+    throw new CheckpointError(`${where}: removing extra white space is not supported; ${REMEDY}`);
   }
   return pieceParts(pieces, where, {
     prefix: integer(normalizer, 3, 1) !== 0,
@@ -224,7 +230,7 @@ function mergesByScore(
     }
   }
   if (merges.length / 3 > 2 ** 21) {
-    throw new CheckpointError(`${where}: ${merges.length / 3} merges; at most ${2 ** 21}`);
+    throw new CheckpointError(`${where}: ${merges.length / 3} merges; at most ${2 ** 21} are read`);
   }
   return Int32Array.from(merges);
 }

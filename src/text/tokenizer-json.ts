@@ -106,7 +106,9 @@ function readModel(fields: Fields): BpeModel {
 function readVocab(fields: Fields): Map<string, number> {
   const tokens = fields.keys();
   if (tokens.length > MAX_TOKENS) {
-    throw new CheckpointError(`${fields.where} has ${tokens.length} tokens; at most ${MAX_TOKENS}`);
+    throw new CheckpointError(
+      `${fields.where} has ${tokens.length} tokens; at most ${MAX_TOKENS} are read`,
+    );
   }
   const vocab = new Map<string, number>();
   const owners = new Map<number, string>();
@@ -133,7 +135,7 @@ function readMerges(
   where: string,
 ): Int32Array {
   if (list.length > MAX_MERGES) {
-    throw new CheckpointError(`${where}: ${list.length} merges; at most ${MAX_MERGES}`);
+    throw new CheckpointError(`${where}: ${list.length} merges; at most ${MAX_MERGES} are read`);
   }
   const merges = new Int32Array(list.length * 3);
   list.forEach((merge, i) => {
