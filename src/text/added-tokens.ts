@@ -1,6 +1,6 @@
-// Tokens beside the model's vocabulary: special ones, and those a user adds. They are found in the text before anything
-// else, the leftmost and there the longest first. Rules as in Rust `tokenizers`: tokens that are not `normalized` are
-// looked for in the text as it came, the others in the normalized rest. Knows nothing of BPE.
+// Added tokens: special tokens, and tokens that a user adds to the model's vocabulary. A text is searched for them before anything
+// else is done with it; the leftmost match wins, and at one place the longest. As in Rust `tokenizers`, tokens that are not
+// `normalized` are searched for in the text as given, then the others in the normalized text between them. Knows nothing of BPE.
 
 import { CheckpointError } from "../errors.ts";
 import { AlignedText } from "./aligned-text.ts";
@@ -12,22 +12,24 @@ export type AddedToken = {
   content: string;
   /** Only where no letter, digit or underscore stands on either side. */
   single_word: boolean;
-  /** Takes the white space on its left (right) along. */
+  /** White space on its left belongs to it. */
   lstrip: boolean;
+  /** White space on its right belongs to it. */
   rstrip: boolean;
+  /** Searched for in the normalized text, not in the text as given. */
   normalized: boolean;
   /** Left out by `skip_special_tokens`. */
   special: boolean;
 };
 
-/** A stretch of text: an added token when `id` is there, else text to encode. */
+/** A piece of a text: an added token where `id` is defined, else text to encode. */
 export type Segment = { text: AlignedText; id: number | undefined };
 
 export class AddedTokens {
   readonly #vocab: ReadonlyMap<string, number>;
   readonly #tokens = new Map<number, AddedToken>();
   readonly #ids = new Map<string, number>();
-  // what a token reads as: its content, normalized where it is looked for in normalized text
+  // the text a token decodes to: its content, normalized if the token is `normalized`
   readonly #texts = new Map<number, string>();
   readonly #special = new Set<string>();
   readonly #normalizer: Normalizer | undefined;
@@ -48,7 +50,7 @@ export class AddedTokens {
     return this.#ids.get(content);
   }
 
-  /** What a token reads as when it is decoded. */
+  /** The text that a token decodes to. */
   text(id: number): string | undefined {
     return this.#texts.get(id);
   }
@@ -57,7 +59,7 @@ export class AddedTokens {
     return this.#special.has(content);
   }
 
-  /** Adds tokens and gives the number of those that were not there as added tokens before. */
+  /** Adds tokens. @returns how many of them were no added tokens before */
   add(tokens: readonly AddedToken[]): number {
     let count = 0;
     for (const token of tokens) {
@@ -84,7 +86,11 @@ export class AddedTokens {
       const known = this.#vocab.get(token.content) ?? this.#ids.get(token.content);
       const owner = owners.get(id);
       if (token.content === "") throw new CheckpointError(`${where}: token ${id} is empty`);
-      if (id >= MAX_ID) throw new CheckpointError(`${where}: the id ${id} of ${name} is too large`);
+      if (id >= MAX_ID) {
+        throw new CheckpointError(
+          `${where}: the id ${id} of ${name} is too large; expected one below ${MAX_ID}`,
+        );
+      }
       if ((known !== undefined && known !== id) || (owner ?? token.content) !== token.content) {
         const other = known === undefined ? JSON.stringify(owner) : `id ${known}`;
         throw new CheckpointError(
@@ -159,10 +165,10 @@ export class AddedTokens {
   }
 }
 
-// each character may cost a node of the tries; published files have some ten thousand
+// UTF-16 units of all added tokens of a file together: each may take a node of a trie. Published files have about ten thousand.
 const MAX_UNITS = 2 ** 20;
 
-/** @throws CheckpointError a file adds more text than anyone would look for */
+/** Refuses a file whose added tokens would take too much memory. @throws CheckpointError more than 2^20 UTF-16 units of them */
 export function checkAmount(tokens: readonly AddedToken[], where: string): void {
   const units = tokens.reduce((sum, { content }) => sum + content.length, 0);
   if (units <= MAX_UNITS) return;
@@ -197,7 +203,7 @@ type Match = { from: number; to: number; id: number };
 /** Finds the leftmost, then longest, of many strings. */
 class Trie {
   readonly #root: Node = { id: undefined, next: new Map() };
-  // whether a string begins with this unit: nearly every place of a text is passed over by one look
+  // 1 for UTF-16 units with which some string begins: most places of a text need no more than this look-up
   readonly #begins = new Uint8Array(0x10000);
   empty = true;
 

@@ -1,6 +1,6 @@
-// Text on its way through normalizers and pre-tokenizers, with, where asked for, the span of the original that each
-// UTF-16 unit stands for. Alignment follows Rust `tokenizers`: what replaces a match takes the span of the match's last
-// character, what is put in front takes the span of the first. Knows nothing of tokens.
+// A text while normalizers and pre-tokenizers change it. If offsets are wanted, each UTF-16 unit keeps the span of the original text
+// that it came from. Spans follow Rust `tokenizers`: a replacement has the span of the last character that it replaces, a prefix
+// that of the first character of the text. Knows nothing of tokens.
 
 import { literalPattern } from "./pattern.ts";
 
@@ -9,7 +9,7 @@ export class AlignedText {
   readonly text: string;
   /** Whether the text begins where the original begins: some pre-tokenizers treat that place differently. */
   readonly first: boolean;
-  /** Span of the original a unit stands for, [starts[i], ends[i]); undefined when nobody asked for offsets. */
+  /** Unit i came from [starts[i], ends[i]) of the original. Both are undefined when no offsets are wanted. */
   readonly starts: Int32Array | undefined;
   readonly ends: Int32Array | undefined;
 
@@ -20,7 +20,7 @@ export class AlignedText {
     this.ends = ends;
   }
 
-  /** The original itself; `aligned` asks for spans. A surrogate pair has one span. */
+  /** A text as given. `aligned`: with spans; both units of a surrogate pair have the same one. */
   static of(text: string, aligned: boolean): AlignedText {
     if (!aligned) return new AlignedText(text, true);
     const starts = new Int32Array(text.length);
@@ -77,8 +77,8 @@ export class AlignedText {
   }
 
   /**
-   * Each match of `split` (flag g) mapped on its own. The first character of what comes out stands for the first that
-   * went in, and so on; what is left over, for the last.
+   * Every match of `split` (a regular expression with flag g) replaced by what `map` makes of it. Character i of the
+   * result has the span of character i of the match; where the result is longer, the rest has that of the match's last.
    */
   mapPieces(split: RegExp, map: (piece: string) => string): AlignedText {
     if (this.starts === undefined) {

@@ -1,6 +1,6 @@
 // Byte-pair encoding (Gage 1994; Sennrich et al. 2016) with byte fallback: text → token ids by a table of ranked merges.
-// Exact to the BPE model of Rust `tokenizers`. Text is cut where no merge of this vocabulary can ever reach across,
-// and the chunks between cuts are remembered. Knows nothing of added tokens, normalizers or files.
+// Gives exactly the tokens of Rust `tokenizers`' BPE model. For speed, text is cut between characters that no merge can join,
+// and the tokens of the chunks between cuts are cached. Knows nothing of added tokens, normalizers or files.
 
 import { ChunkCache, LONGEST_CHUNK } from "./chunk-cache.ts";
 import { LinkedMerger } from "./linked-merger.ts";
@@ -12,20 +12,23 @@ export type BpeModel = {
   vocab: ReadonlyMap<string, number>;
   /** (left, right, merged) ids in order of rank, flattened. */
   merges: Int32Array;
+  /** Stands for characters that have no token; undefined: they are left out. */
   unk: number | undefined;
+  /** Neighbouring characters without a token become one `unk`. */
   fuseUnk: boolean;
+  /** A character without a token becomes the tokens of its UTF-8 bytes, <0x00> to <0xFF>. */
   byteFallback: boolean;
-  /** A whole word of the vocabulary is taken as it is, whatever the merges say. */
+  /** A word that is in the vocabulary becomes that one token, without merges. */
   ignoreMerges: boolean;
 };
 
-// beyond this many symbols the heap is faster than looking at all pairs for the best one
+// Up to this many symbols, searching all pairs for the best one again and again is faster than a heap.
 const SHORT = 40;
 
 export class Bpe {
   readonly #vocab: ReadonlyMap<string, number>;
   readonly #pairs: PairTable;
-  // id of a token that is one UTF-16 unit long, −1 for none; longer first characters are looked up in the vocabulary
+  // for each UTF-16 unit the id of the token that is this unit, −1 for none; characters of two units are looked up in the vocabulary
   readonly #unitIds = new Int32Array(0x10000).fill(-1);
   readonly #byteIds: Int32Array | undefined;
   readonly #unk: number | undefined;
@@ -146,7 +149,7 @@ export class Bpe {
     return true;
   }
 
-  /** Merges by looking at all pairs for the best one, again and again: fastest for a few symbols. */
+  /** Merges by searching all pairs for the best one, again and again: fastest for a few symbols. */
   #mergeShort(chunk: TokenBuffer): void {
     const pairs = this.#pairs;
     const { ids } = chunk;
@@ -177,8 +180,8 @@ export class Bpe {
     chunk.length = count;
   }
 
-  // A character without tokens vanishes, or grows together with unknown neighbours: then what stands on both sides of
-  // it would meet, and a chunk's tokens would depend on the next chunk.
+  // Chunks can be encoded one by one only if this holds. A character without tokens is left out or fused with its neighbours:
+  // then the tokens on both sides of it become neighbours, and those of one chunk depend on the next chunk.
   #everyCharacterHasTokens(): boolean {
     return this.#byteIds !== undefined && this.#byteIds.every((id) => id >= 0);
   }
@@ -192,7 +195,7 @@ export class Bpe {
     for (let i = 0; i < merges.length; i += 3) {
       const left = merges[i];
       const right = merges[i + 1];
-      // the name of a byte token is not the text it stands for
+      // The name of a byte token is not its text, so the characters where such a merge joins are not known: text is not cut.
       if (opaque.has(left) || opaque.has(right)) return undefined;
       const a = texts[left] as string;
       junctions.add(a.charCodeAt(a.length - 1), (texts[right] as string).charCodeAt(0));
@@ -211,12 +214,12 @@ function byteTable(vocab: ReadonlyMap<string, number>): Int32Array {
 }
 
 /**
- * The pairs of UTF-16 units that some merge joins. Between two units that are no such pair text can be cut: a merge over
- * the cut would have to join exactly these two, whatever was merged before.
+ * The pairs of UTF-16 units at which some merge joins: the last unit of its left token, the first of its right one. Between two
+ * units that are no such pair, text can be cut: a merge across the cut would have to join at exactly this pair.
  */
 class Junctions {
   readonly #ascii = new Uint8Array(128 * 128);
-  // left and right in one word; 0 is an empty slot: a pair of NULs is ASCII and never kept here
+  // a hash table of pairs: left in the upper 16 bits, right in the lower; 0 is an empty slot, since the pair (0, 0) is ASCII
   readonly #keys: Uint32Array;
 
   constructor(merges: number) {

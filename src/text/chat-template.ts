@@ -1,5 +1,6 @@
 // Chat templates: the part of Jinja2 that Transformers allows in them, interpreted within a budget.
-// A template is the model's code: it reaches only its variables, and every loop, text and recursion is limited.
+// A template is code that comes with a model and is not trusted: it can read its variables and nothing else, and every loop, text
+// and recursion is limited.
 // Follows Jinja2 3.1.6's ImmutableSandboxedEnvironment as Transformers 5.23 sets it up; knows nothing of tokens or messages.
 
 import { InputError, TemplateError } from "../errors.ts";
@@ -73,7 +74,10 @@ function namedValues(variables: Record<string, unknown>): Map<string, Value> {
   return values;
 }
 
-/** The JavaScript stack or string limit, met in spite of the budget (a caller deep in its own stack), as a TemplateError. */
+/**
+ * Runs, and turns a RangeError of JavaScript (stack or string length) into a TemplateError. The budget keeps templates below these
+ * limits, unless the caller has used up most of the stack.
+ */
 function guarded<T>(run: () => T): T {
   try {
     return run();

@@ -1,18 +1,23 @@
-// Remembers the tokens of short chunks of text: keys are UTF-16 units compared one by one, values ids with spans, all in
-// flat arrays of fixed size, emptied when full. Knows nothing of BPE.
+// A cache from short chunks of text to their tokens, ids with spans: a hash table in flat arrays of fixed size, which is emptied when
+// it is full. Knows nothing of BPE.
 
 import type { TokenBuffer } from "./token-buffer.ts";
 
 const SLOTS = 2 ** 16;
 const KEY_UNITS = 2 ** 19;
 const TOKENS = 2 ** 18;
-/** Longer chunks are not kept: they seldom come again, and spans are kept in bytes. */
+/** UTF-16 units of the longest chunk that is kept. Longer ones seldom come again, and each end of a span must fit in a byte. */
 export const LONGEST_CHUNK = 64;
-// a text made to collide costs this many looks, then counts as unknown
+// slots that are looked at before a chunk counts as not cached: texts made to collide cannot make this slow
 const LONGEST_PROBE = 8;
 
 export class ChunkCache {
-  // five words an entry: hash | key begin | key length (0: empty) | token begin | token count
+  // | word | an entry of five |
+  // |    0 | hash |
+  // |    1 | where its text begins in #keys |
+  // |    2 | UTF-16 units of its text; 0: the slot is empty |
+  // |    3 | where its tokens begin in #ids, #starts and #ends |
+  // |    4 | how many tokens |
   readonly #entries = new Int32Array(SLOTS * 5);
   readonly #keys = new Uint16Array(KEY_UNITS);
   readonly #ids = new Int32Array(TOKENS);
@@ -22,7 +27,7 @@ export class ChunkCache {
   #keyEnd = 0;
   #tokenEnd = 0;
 
-  /** Appends the tokens of text[from, to) to `out` when they are known; spans count from the text's begin. */
+  /** Appends the tokens of text[from, to) to `out` when they are cached, with spans in `text`. @returns whether they are */
   copy(text: string, from: number, to: number, hash: number, out: TokenBuffer): boolean {
     const entries = this.#entries;
     const keys = this.#keys;

@@ -12,8 +12,9 @@ export type Decoder = {
   /** The text of these tokens. */
   decode(tokens: readonly string[]): string;
   /**
-   * Set when the chain is Replace…, ByteFallback, Fuse, Strip of at most one leading character: then the text of a list
-   * is that of its parts in a row, and a stream can be decoded token by token.
+   * Defined when the steps are any number of Replace, then ByteFallback, Fuse, and perhaps Strip of one leading character. Then
+   * a text is the texts of its tokens one after the other (a run of byte tokens counts as one), and StreamDecoder need not
+   * decode earlier tokens again.
    */
   readonly streamable: Streamable | undefined;
 };
@@ -21,11 +22,11 @@ export type Decoder = {
 export type Streamable = {
   /** A token after the Replace steps. */
   replaced(token: string): string;
-  /** The one character that is dropped from the begin of the text; undefined for none. */
+  /** The character that is dropped once where the text begins with it; undefined: none. */
   readonly stripped: string | undefined;
 };
 
-/** The decoder a file describes; tokens joined by spaces when it says null. @throws CheckpointError */
+/** The decoder that a file describes; null: tokens joined by spaces. @throws CheckpointError a kind that is not supported */
 export function readDecoder(value: unknown, where: string): Decoder {
   if (value === null || value === undefined) {
     return { decode: (tokens) => tokens.join(" "), streamable: undefined };
@@ -40,7 +41,7 @@ export function readDecoder(value: unknown, where: string): Decoder {
 
 /** The byte that a token like `<0x0A>` stands for, or −1. */
 export function byteOfToken(token: string): number {
-  // most tokens are turned away by their length
+  // the length alone excludes most tokens
   return token.length === 6 && BYTE_TOKEN.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
 }
 
@@ -107,7 +108,7 @@ function readStreamable(fields: readonly Fields[], steps: readonly Step[]): Stre
   };
 }
 
-/** Runs of byte tokens become their text; a run that is not UTF-8 becomes one U+FFFD a byte, all of it. */
+/** Each run of byte tokens becomes its text; one that is not valid UTF-8 becomes a U+FFFD for each of its bytes. */
 function byteFallback(tokens: string[]): string[] {
   const out: string[] = [];
   let bytes: number[] = [];

@@ -1,5 +1,5 @@
-// One encoded sequence: ids and, where asked for, what each token stands for; what was cut off hangs below it as more
-// encodings. Merging, truncation and padding follow Rust `tokenizers`. Knows nothing of text.
+// One encoded sequence: token ids and, if details are wanted, the place of each token in its text. What truncation cuts off is kept
+// as more encodings, in `overflowing`. Joining, truncation and padding follow Rust `tokenizers`. Knows nothing of text.
 
 import { InputError } from "../errors.ts";
 
@@ -15,11 +15,11 @@ export type Run = {
   sequence: -1 | 0 | 1;
 };
 
-/** There when details were asked for. */
+/** Computed only if details are wanted. */
 export type Details = {
-  /** Which word of the text, −1 for none. */
+  /** [length] number of each token's word in its text, −1 for none */
   words: Int32Array;
-  /** (start, end) a token, in code points of its text. */
+  /** [length, 2] where each token begins and ends, in code points of its text */
   offsets: Int32Array;
 };
 
@@ -33,7 +33,7 @@ export class Encoding {
   readonly runs: readonly Run[];
   readonly details: Details | undefined;
   readonly overflowing: readonly Encoding[];
-  /** Tokens whose text in this place is not the vocabulary's: added ones that swallowed spaces beside them. */
+  /** For some tokens, by their index: the text, where it is not the vocabulary's, as `lstrip` and `rstrip` make added tokens longer. */
   readonly texts: ReadonlyMap<number, string>;
 
   constructor(
@@ -90,7 +90,7 @@ export class Encoding {
     return new Encoding(this.ids, runs, this.details, overflowing, this.texts);
   }
 
-  /** This and then `other`; what is cut off from either is combined with all of the other. */
+  /** This and then `other`. Each part that was cut off from one is joined with the other, and with each part cut off from it. */
   followedBy(other: Encoding): Encoding {
     const overflowing = [
       ...this.overflowing.flatMap((part) => [
@@ -116,7 +116,10 @@ export class Encoding {
     );
   }
 
-  /** The first (or last) `most` tokens; the others hang below, in parts of `most` that share `stride` tokens. */
+  /**
+   * The first `most` tokens, or the last ones with side "left". The others become `overflowing`, in parts of `most` tokens that
+   * repeat `stride` tokens of the part before. @throws InputError `stride` is not below `most`
+   */
   truncated(most: number, stride: number, side: Side): Encoding {
     if (most >= this.length) return this;
     if (most === 0) return this.#slice(0, 0).#over([this]);
@@ -153,7 +156,7 @@ export class Encoding {
     return (side === "left" ? pad.joined(this) : this.joined(pad)).#over(overflowing);
   }
 
-  /** The same with other parts below it. */
+  /** The same tokens with other overflow. */
   #over(overflowing: readonly Encoding[]): Encoding {
     return new Encoding(this.ids, this.runs, this.details, overflowing, this.texts);
   }
@@ -188,7 +191,7 @@ export class Encoding {
   }
 }
 
-/** Both cut so that together they have at most `most` tokens. @throws InputError */
+/** Both cut so that together they have at most `most` tokens. @throws InputError the strategy cannot reach that, or `stride` is too large */
 export function truncatePair(
   first: Encoding,
   second: Encoding | undefined,
@@ -218,6 +221,7 @@ export function truncatePair(
   return strategy === "only_first" ? [cut, second] : [first, cut];
 }
 
+/** The lengths to which two texts are cut: a longer one loses tokens first; when both are long, each keeps half of `most`. */
 function longestFirst(first: number, second: number, most: number): [number, number] {
   const short = Math.min(first, second);
   const long = short > most ? short : Math.max(short, most - short);

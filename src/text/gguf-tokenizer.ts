@@ -1,6 +1,6 @@
 // The tokenizer that a GGUF file's metadata describes: SentencePiece's pieces, scores and types ("llama"), or a whole
-// tokenizer.json. What the metadata cannot say is as in Mistral's published tokenizer.json: the space goes before the text
-// only, not before every stretch between special tokens. Takes metadata as plain values; knows no files.
+// tokenizer.json. What the metadata does not say is as in Mistral's published tokenizer.json: a space is put before the whole text
+// only, not after each special token too. Takes metadata as plain values; knows no files.
 
 import { CheckpointError } from "../errors.ts";
 import {

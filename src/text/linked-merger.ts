@@ -4,6 +4,7 @@
 import type { PairTable } from "./pair-table.ts";
 import type { TokenBuffer } from "./token-buffer.ts";
 
+/** An entry of the heap is rank · POSITION + position: the smallest has the lowest rank, and among these is leftmost. */
 const POSITION = 2 ** 31;
 
 export class LinkedMerger {
@@ -21,7 +22,7 @@ export class LinkedMerger {
     const ids = run.ids;
     const next = new Int32Array(count);
     const previous = new Int32Array(count);
-    // every merge takes one symbol away and pushes at most two pairs
+    // fewer than n pairs at first, and at most two more for each of fewer than n merges
     this.#heap = new Float64Array(3 * count);
     this.#size = 0;
     for (let i = 0; i < count; i++) {
@@ -35,7 +36,7 @@ export class LinkedMerger {
       const right = next[at];
       if (ids[at] < 0 || right >= count) continue;
       const handle = this.#pairs.find(ids[at], ids[right]);
-      // an entry of a pair that has changed since: ranks are unique to a pair
+      // This entry is of a pair that has been merged with a neighbour since. (No two pairs have the same rank.)
       if (handle < 0 || this.#pairs.rankAt(handle) !== (top - at) / POSITION) continue;
       ids[at] = this.#pairs.mergedAt(handle);
       ids[right] = -1;

@@ -1,11 +1,15 @@
 // (left id, right id) → (rank, merged id): the merges of a BPE model in one open-addressing table of integers.
 // Knows nothing of text.
 
-/** Ids and ranks stay below 2^22, so that rank · 2^31 + position is exact in a double. */
+/** Ids and ranks stay below 2^22, so that LinkedMerger can hold rank · 2^31 + position exactly in a double. */
 export const MAX_ID: number = 2 ** 22;
 
 export class PairTable {
-  // four words an entry, on one cache line: left + 1 (0: empty), right, rank, merged
+  // | word | an entry of four, which lies in one cache line |
+  // |    0 | left id + 1; 0: the slot is empty |
+  // |    1 | right id |
+  // |    2 | rank |
+  // |    3 | merged id |
   readonly #words: Int32Array;
   readonly #mask: number;
 

@@ -1,6 +1,6 @@
-// Patterns of tokenizer files, literal or regular expression. A file's expression is somebody else's code: only those are
-// taken whose cost at one place grows at most linearly with the text, and matching has a limit of time on top.
-// Expressions are written for Oniguruma; what JavaScript reads differently is translated or refused.
+// Patterns of tokenizer files, literal or regular expression. A file's expressions are not trusted: one that could take more than
+// linear time at one place of a text is refused, and matching is stopped when it takes too long.
+// They are written for Oniguruma; what JavaScript reads differently is translated or refused.
 
 import { CheckpointError } from "../errors.ts";
 import type { Fields } from "./json-fields.ts";
@@ -68,7 +68,7 @@ function compile(source: string, where: string): RegExp {
     return Object.hasOwn(classes, letter) ? (classes[letter] ?? escape) : escape;
   });
   try {
-    // sticky: one place a call, so that the time can be looked at between places
+    // sticky: each call tries one place only, and the clock can be read between calls
     return new RegExp(translated, "yu");
   } catch (cause) {
     throw new CheckpointError(`${where}: the expression ${quote(source)} is not supported`, {
@@ -79,7 +79,7 @@ function compile(source: string, where: string): RegExp {
 
 function matches(expression: RegExp, text: string, refusal: () => Error): [number, number][] {
   const found: [number, number][] = [];
-  const limit = performance.now() + 400 + text.length / 200;
+  const limit = performance.now() + 400 + text.length / 200; // 400 ms, and 5 µs a character
   for (let at = 0, looks = 0; at <= text.length; looks++) {
     if (looks % 8 === 7 && performance.now() > limit) throw refusal();
     expression.lastIndex = at;
@@ -101,18 +101,19 @@ function tooSlow(source: string, where: string): CheckpointError {
 const quote = (source: string): string =>
   JSON.stringify(source.length > 80 ? `${source.slice(0, 80)}…` : source);
 
-// One element of an expression, cut out from its left end: an escape, a class, a bracket or a character.
+// The first element of an expression: an escape, a class of characters, a parenthesis or another character.
 const ELEMENT = /^(?:\\[pPxu]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]|[\s\S])/u;
 const QUANTIFIER = /^(?:[*+?]|\{\d*(?:,\d*)?\})[?+]?/u;
 
-// A repetition up to this often, or an alternative, multiplies the ways to match at one place by a small number: as
-// much as an eighth of a repetition without limit, so that there are at most 15 of them.
+// Something optional, alternatives, and repetitions of at most FEW times multiply the ways to match at one place by a small number.
+// Each adds an eighth to the exponent, so an expression may have 15 of them, or 7 beside one unlimited repetition.
 const FEW = 16;
 const CHOICE = 1 / 8;
 
 /**
- * The exponent d of the O(n^d) steps that a backtracking matcher may need at one place: how many repetitions without
- * limit stand before something that can fail. Repeating a group, or what an earlier group matched, counts as endless.
+ * An upper bound of the exponent d of the O(n^d) steps that a backtracking matcher may need at one place of a text of length n: one
+ * for each unlimited repetition, and CHOICE for each smaller choice, that stands before something that can fail to match. A
+ * repeated group and a back-reference count as infinite.
  */
 function degree(source: string, where: string): number {
   let rest = source;

@@ -10,7 +10,7 @@ export type Piece = { typeId: number } & ({ ids: readonly number[] } | { sequenc
 
 export type Template = { single: readonly Piece[]; pair: readonly Piece[] };
 
-/** Texts as they are. */
+/** No special tokens. */
 export const BARE: Template = {
   single: [{ sequence: 0, typeId: 0 }],
   pair: [
@@ -34,7 +34,7 @@ export function addedTokens(template: readonly Piece[]): number {
   return template.reduce((sum, piece) => sum + ("ids" in piece ? piece.ids.length : 0), 0);
 }
 
-/** The texts put into the template; without `special`, only the texts. */
+/** The texts with the special tokens of the template; without these if `special` is false. */
 export function fillTemplate(
   template: readonly Piece[],
   texts: readonly Encoding[],

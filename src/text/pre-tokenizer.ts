@@ -70,6 +70,7 @@ function metaspace(fields: Fields): PreTokenizer {
 type Cut = (text: AlignedText, pattern: Pattern, invert: boolean) => AlignedText[];
 type Part = [from: number, to: number, match: boolean];
 
+// the `behavior` of a Split, by its name in Rust `tokenizers`: what becomes of the matches
 const BEHAVIORS = {
   Removed: cutBy((parts) => parts.filter(([, , match]) => !match)),
   Isolated: cutBy((parts) => parts),
@@ -80,7 +81,7 @@ const BEHAVIORS = {
   ),
 };
 
-/** The pieces of a text, cut at the matches of a pattern as one of `tokenizers`' behaviors says; none is empty. */
+/** Cuts a text at the matches of a pattern (`invert`: at what lies between them), and `arrange`s the parts. None is empty. */
 function cutBy(arrange: (parts: Part[]) => Part[]): Cut {
   return (text, pattern, invert) => {
     const parts: Part[] = [];
@@ -95,7 +96,7 @@ function cutBy(arrange: (parts: Part[]) => Part[]): Cut {
   };
 }
 
-/** Neighbours grown together where `joins` says so; what they are is then what the first of them was. */
+/** The parts, with neighbours joined where `joins` says so. Whether a joined part is a match is taken from its first part. */
 function joined(parts: readonly Part[], joins: (before: Part, part: Part) => boolean): Part[] {
   const out: Part[] = [];
   let before: Part | undefined;

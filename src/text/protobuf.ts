@@ -3,7 +3,7 @@
 
 import { CheckpointError } from "../errors.ts";
 
-/** A field of a message: `value` for varints and words (their bits), `bytes` for what has a length. */
+/** A field of a message. `value`: a varint, the bits of a 32-bit word, or a 64-bit word as a double; `bytes`: what has a length. */
 export type Field = {
   number: number;
   wire: 0 | 1 | 2 | 5;
@@ -53,7 +53,7 @@ export function* readFields(bytes: Uint8Array, where: string): Generator<Field> 
   }
 }
 
-/** The last field of this number in a message, as protobuf reads repeated settings. */
+/** The last field of this number in a message: where a setting occurs more than once, Protocol Buffers take the last. */
 export function lastField(bytes: Uint8Array, number: number, where: string): Field | undefined {
   let last: Field | undefined;
   for (const field of readFields(bytes, where)) if (field.number === number) last = field;

@@ -1,20 +1,20 @@
-// A run of byte tokens as text, byte by byte: valid UTF-8 gives its characters, anything else, also an unfinished
-// character, one U+FFFD a byte for the whole run. What was asked for once is not kept. Knows nothing of tokens.
+// Decodes a run of byte tokens, one byte at a time. The text of a run that is valid UTF-8 so far is its characters; of any other run,
+// also of one that ends within a character, a U+FFFD for each of its bytes. Text that was read is not kept. Knows nothing of tokens.
 
 const REPLACEMENT = "\u{fffd}";
 
 export class RunDecoder {
   #bytes = 0;
-  // characters of the valid part: their number, the place after the last space, the first and the last
+  // of the characters so far: their number, the place after the last space, the first and the last
   #points = 0;
   #space = 0;
   #first: string | undefined;
   #last: string | undefined;
-  // the characters from number #from on; earlier ones are printed and gone
+  // the characters from number #from on; earlier ones have been read and dropped
   #characters: string[] = [];
   #from = 0;
   #broken = false;
-  // the unfinished character: continuation bytes to come, its bits, and the limits of the next byte
+  // of an unfinished character: how many bytes are missing, its bits so far, and the range of the next byte
   #missing = 0;
   #bits = 0;
   #low = 0x80;
@@ -58,7 +58,7 @@ export class RunDecoder {
     else this.#broken = true;
   }
 
-  /** The characters from `from` to `to`; those before `to` are not asked for again unless the run breaks. */
+  /** The characters [from, to). Those before `to` are dropped and must not be read again, unless the run becomes invalid. */
   between(from: number, to: number): string {
     if (!this.#valid) return REPLACEMENT.repeat(Math.max(to - from, 0));
     const text = this.#characters.slice(from - this.#from, to - this.#from).join("");

@@ -1,6 +1,6 @@
 // Reads tokenizer.model, a SentencePiece (Kudo and Richardson 2018) model of type BPE, and gives the parts that the
-// published tokenizer.json of the same model has. Merges are ordered by the score of the piece they make, not by its
-// id: runs of spaces come last. Knows nothing of folders.
+// published tokenizer.json of the same model has. Merges are ordered by the score of the piece that they make, not by its id, so
+// that runs of spaces are merged last. Knows nothing of folders.
 
 import { CheckpointError } from "../errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
@@ -14,18 +14,21 @@ import type { SourceSpecs, TokenizerParts } from "./tokenizer.ts";
 
 /** Settings of tokenizer_config.json that change what a model file means. */
 export type SentencePieceOptions = {
-  /** The older form: a space before every stretch between added tokens, not only before the text. */
+  /** As older Transformers did: a space is put before every piece of text between added tokens, not only before the whole text. */
   legacy: boolean;
 };
 
+/** normal, unknown, control, user-defined, unused, byte */
 export type PieceType = 1 | 2 | 3 | 4 | 5 | 6;
 export type Piece = { text: string; score: number; type: PieceType };
 export const UNKNOWN = 2;
 export const CONTROL = 3;
 const USER_DEFINED = 4;
 const MAX_BYTES = 2 ** 27;
-// the squares of piece lengths are the work of finding merges; published models need 10^6
+// Finding the merges of a piece takes about the square of its length; published models need 10^6 in all.
 export const MAX_WORK = 1e8;
+
+const REMEDY = "use a folder that has the model's tokenizer.json";
 
 /**
  * The parts of a tokenizer.
@@ -46,14 +49,18 @@ export function readSentencePiece(
   if (type !== 2) {
     const names = ["", "unigram", "BPE", "word", "char"];
     const name = names[type] ?? String(type);
-    throw new CheckpointError(`${where}: a SentencePiece model of type ${name}; expected BPE`);
+    throw new CheckpointError(
+      `${where}: a SentencePiece model of type ${name}; expected BPE; is this the tokenizer of a Mistral model?`,
+    );
   }
   const table = lastField(normalizer, 2, where)?.bytes?.length ?? 0;
   if (table > 0) {
-    throw new CheckpointError(`${where}: normalizing by a table (${table} bytes) is not supported`);
+    throw new CheckpointError(
+      `${where}: normalizing by a table (${table} bytes) is not supported; ${REMEDY}`,
+    );
   }
   if (integer(normalizer, 4, 1) !== 0) {
-    throw new CheckpointError(`${where}: removing extra white space is not supported`);
+    throw new CheckpointError(`${where}: removing extra white space is not supported; ${REMEDY}`);
   }
   return pieceParts(pieces, where, {
     prefix: integer(normalizer, 3, 1) !== 0,
@@ -65,7 +72,7 @@ export function readSentencePiece(
 
 /** What a model file says besides its pieces. */
 export type PieceSettings = SentencePieceOptions & {
-  /** A space is put before the text, and dropped again. */
+  /** A space is put before a text that is encoded, and dropped from the beginning of one that is decoded. */
   readonly prefix: boolean;
   /** The ids that stand before and after every text, if any. */
   readonly bos: number | undefined;
@@ -110,7 +117,7 @@ export function pieceParts(
   };
 }
 
-/** What the published tokenizer.json says; `prefix`: a space is put before the text, and dropped again. */
+/** What the published tokenizer.json says. `prefix` and `legacy`: see PieceSettings. */
 function specs(prefix: boolean, legacy: boolean): SourceSpecs {
   const replace = { type: "Replace", pattern: { String: " " }, content: "▁" };
   const metaspace = { type: "Metaspace", replacement: "▁" };
@@ -223,12 +230,12 @@ function mergesByScore(
     }
   }
   if (merges.length / 3 > 2 ** 21) {
-    throw new CheckpointError(`${where}: ${merges.length / 3} merges; at most ${2 ** 21}`);
+    throw new CheckpointError(`${where}: ${merges.length / 3} merges; at most ${2 ** 21} are read`);
   }
   return Int32Array.from(merges);
 }
 
-// the published files give the named pieces at the begin the score 0, whatever the model says
+// In the published tokenizer.json the unknown piece, and control pieces among the first three, count as if their score were 0.
 function mergeScore(pieces: readonly Piece[], id: number): number {
   const { type, score } = pieces[id];
   return type === UNKNOWN || (type === CONTROL && id < 3) ? 0 : score;

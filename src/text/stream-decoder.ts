@@ -1,6 +1,6 @@
-// Tokens one at a time → text that will not change any more: exactly the pieces that Transformers' TextStreamer prints.
-// That prints a line at its end, Chinese characters as they come, else up to the last space, and so never cuts a UTF-8
-// character. Here the cost of a token does not grow with the text. Knows nothing of prompts and of where text goes.
+// Decodes a stream of tokens: gives text as soon as later tokens cannot change it, in exactly the pieces that Transformers'
+// TextStreamer prints. These are whole lines, all text up to a Chinese character, else text up to the last space; none ends within
+// a UTF-8 character. The cost of a token does not grow with the text before it. Knows nothing of prompts and of where text goes.
 
 import { byteOfToken } from "./decoder.ts";
 import { RunDecoder } from "./run-decoder.ts";
@@ -18,7 +18,7 @@ export class StreamDecoder {
     this.#text = this.#begin();
   }
 
-  /** Takes tokens and gives the text that is now certain; often "". */
+  /** Takes token ids. @returns the text that no later token can change, without what was returned before; often "" */
   put(ids: Iterable<number>): string {
     for (const id of ids) {
       const token = this.#tokenizer.idToToken(id);
@@ -30,7 +30,7 @@ export class StreamDecoder {
     return printed.text;
   }
 
-  /** The text that was still held back; after it the decoder begins anew. */
+  /** Ends the text. @returns what was still held back; the next `put` begins a new text */
   end(): string {
     const rest = this.#text.rest();
     this.#text = this.#begin();
@@ -45,7 +45,7 @@ export class StreamDecoder {
   }
 }
 
-/** The text of the tokens since the last line end, of which a part is printed. */
+/** The text of the tokens since the last line end. A part of it has been printed. */
 type GrowingText = {
   add(token: string | undefined): void;
   /** What can be printed now; `ends` when the line has ended and the next token begins a new text. */
@@ -54,7 +54,7 @@ type GrowingText = {
   rest(): string;
 };
 
-/** Decodes all tokens again each time: for decoders whose text is not that of its parts in a row. */
+/** Decodes all tokens since the last line end again, each time: for decoders that are not `streamable`. */
 class RedecodedText implements GrowingText {
   readonly #decode: (tokens: readonly string[]) => string;
   readonly #tokens: string[] = [];
@@ -83,15 +83,15 @@ class RedecodedText implements GrowingText {
 }
 
 /**
- * The text as a settled part and a run of byte tokens at its end. Only what is not printed is kept of either. A run that
- * turns out not to be UTF-8 becomes one U+FFFD a byte as a whole, also where it has been printed: so positions are
- * counted in code points, as Python does.
+ * The text in two parts: a settled one, and at its end a run of byte tokens that the next byte may change. Of both, only what has
+ * not been printed is kept. Positions count code points, as in Python: when a run turns out not to be UTF-8, each of its bytes
+ * becomes a U+FFFD, also of the part that has been printed, and printing goes on at the same position.
  */
 class IncrementalText implements GrowingText {
   readonly #replaced: (token: string) => string;
   readonly #stripped: string | undefined;
   readonly #run = new RunDecoder();
-  // settled text: its length, the place after its last space, its last character, and what is not printed of it
+  // of the settled text: its length, the place after its last space, its last character, and the part that has not been printed
   #length = 0;
   #space = 0;
   #last: string | undefined;
@@ -136,7 +136,7 @@ class IncrementalText implements GrowingText {
     return { length: length - skipped, space: Math.max(space - skipped, 0), last, skipped };
   }
 
-  // the first character of all is dropped once: `#began` says whether there was one
+  // whether the text has begun: only its very first character can be stripped
   #began = false;
 
   #strips(first: string | undefined): boolean {
@@ -166,14 +166,14 @@ class IncrementalText implements GrowingText {
     const points = [...text];
     const space = points.lastIndexOf(" ");
     if (space >= 0) this.#space = this.#length + space + 1;
-    // a run that shrank may have left more printed than there is text
+    // Where the run before became shorter after it was printed, as many characters of this token count as printed.
     const debt = Math.min(Math.max(this.#printed - this.#length, 0), points.length);
     this.#waiting += debt === 0 ? text : points.slice(debt).join("");
     this.#length += points.length;
     this.#last = points.at(-1);
   }
 
-  /** The unprinted text up to place `to`, which counts as printed then. */
+  /** The text up to position `to` that has not been printed; from now on it has. */
   #take(to: number, skipped: number): string {
     if (to <= this.#printed) return "";
     const fromRun = to - this.#length;

@@ -1,9 +1,9 @@
-// Token ids as they are found, with their spans when asked for: growing arrays of integers, no objects a token.
+// A growing list of token ids, with their spans if wanted, in arrays of integers: no object for each token.
 // Knows nothing of how they were found.
 
 export class TokenBuffer {
   ids: Int32Array = new Int32Array(64);
-  /** Spans in UTF-16 units of the text being encoded; undefined when nobody asked. */
+  /** Spans in UTF-16 units of the text being encoded; undefined when no spans are wanted. */
   starts: Int32Array | undefined;
   ends: Int32Array | undefined;
   length = 0;
@@ -47,7 +47,7 @@ export class TokenBuffer {
     this.length += other.length;
   }
 
-  /** Token `at` takes the span of its right neighbour in, whose place is closed; `count` tokens are there. */
+  /** Removes the right neighbour of token `at`, whose span then ends where the neighbour's did. There are `count` tokens. */
   closeGap(at: number, count: number): void {
     const { ids, starts, ends } = this;
     for (let i = at + 1; i + 1 < count; i++) ids[i] = ids[i + 1];

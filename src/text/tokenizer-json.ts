@@ -12,11 +12,11 @@ import { readTemplate } from "./post-processor.ts";
 import { readPreTokenizer } from "./pre-tokenizer.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 
-/** More tokens than any published vocabulary by a factor of four. */
+/** Four times as many tokens as the largest published vocabulary has. */
 export const MAX_TOKENS: number = 2 ** 20;
 const MAX_MERGES = 2 ** 21;
 const MAX_BYTES = 2 ** 27;
-// a comma a token, two a merge, and some for the rest
+// Commas of the largest file that is parsed: one for each token, two for each merge, and some for the rest.
 const MAX_COMMAS = MAX_TOKENS + 2 * MAX_MERGES + 2 ** 19;
 
 /**
@@ -106,7 +106,9 @@ function readModel(fields: Fields): BpeModel {
 function readVocab(fields: Fields): Map<string, number> {
   const tokens = fields.keys();
   if (tokens.length > MAX_TOKENS) {
-    throw new CheckpointError(`${fields.where} has ${tokens.length} tokens; at most ${MAX_TOKENS}`);
+    throw new CheckpointError(
+      `${fields.where} has ${tokens.length} tokens; at most ${MAX_TOKENS} are read`,
+    );
   }
   const vocab = new Map<string, number>();
   const owners = new Map<number, string>();
@@ -133,7 +135,7 @@ function readMerges(
   where: string,
 ): Int32Array {
   if (list.length > MAX_MERGES) {
-    throw new CheckpointError(`${where}: ${list.length} merges; at most ${MAX_MERGES}`);
+    throw new CheckpointError(`${where}: ${list.length} merges; at most ${MAX_MERGES} are read`);
   }
   const merges = new Int32Array(list.length * 3);
   list.forEach((merge, i) => {
@@ -162,7 +164,7 @@ function readAdded(fields: Fields): { id: number; token: AddedToken } {
   return { id: fields.integer("id"), token: readAddedToken(fields) };
 }
 
-/** The flags of an added token as both kinds of file write them. @throws CheckpointError */
+/** An added token as tokenizer.json and tokenizer_config.json write it. @throws CheckpointError */
 export function readAddedToken(fields: Fields): AddedToken {
   const special = fields.boolean("special", false);
   return {

@@ -65,12 +65,12 @@ export class TextTokenizer {
     this.decoder = parts.decoder;
   }
 
-  /** Tokens of the model, without added ones. */
+  /** How many tokens the model's vocabulary has, without added ones. */
   get vocabSize(): number {
     return this.#vocab.size;
   }
 
-  /** All tokens. */
+  /** How many tokens there are, added ones included. */
   get size(): number {
     let size = this.#vocab.size;
     for (const { content } of this.#added.tokens.values()) if (!this.#vocab.has(content)) size++;
@@ -100,7 +100,7 @@ export class TextTokenizer {
     return this.#added.isSpecial(token);
   }
 
-  /** Adds tokens; gives the number of those that were not added before. */
+  /** Adds tokens. @returns how many of them were no added tokens before */
   addTokens(tokens: readonly AddedToken[]): number {
     return this.#added.add(tokens);
   }
@@ -110,7 +110,7 @@ export class TextTokenizer {
     return addedTokens(pair ? this.template.pair : this.template.single);
   }
 
-  /** The tokens of a text, nothing around them. @throws InputError a lone surrogate */
+  /** The tokens of a text, without special tokens around it. @throws InputError a lone surrogate */
   encodeText(text: string, options: EncodeOptions): Encoding {
     return this.#encode([text], options, false);
   }
@@ -132,7 +132,7 @@ export class TextTokenizer {
     return out.ids.slice(0, out.length);
   }
 
-  /** Texts with the template's special tokens around them, or side by side without. */
+  /** One or two encoded texts as one sequence. `special`: with the special tokens of the template. */
   assemble(first: Encoding, second: Encoding | undefined, special: boolean): Encoding {
     return second === undefined
       ? fillTemplate(this.template.single, [first], special)
@@ -208,7 +208,7 @@ function checkSurrogates(text: string): void {
   );
 }
 
-/** Spans of tokens `first`… from units of a piece to units of the original. */
+/** Changes the spans of the tokens from `first` on: from UTF-16 units of `piece` to those of the original text. */
 function toOriginal(out: TokenBuffer, first: number, piece: AlignedText): void {
   const { starts, ends } = out;
   if (starts === undefined || ends === undefined) return;
@@ -219,7 +219,7 @@ function toOriginal(out: TokenBuffer, first: number, piece: AlignedText): void {
   }
 }
 
-/** Spans of tokens `first`… from UTF-16 units to code points. */
+/** Changes the spans of the tokens from `first` on: from UTF-16 units of `text` to code points. */
 function toCodePoints(out: TokenBuffer, first: number, text: string): void {
   const { starts, ends } = out;
   if (starts === undefined || ends === undefined || !/[\u{10000}-\u{10ffff}]/u.test(text)) return;

@@ -1,5 +1,5 @@
-// Writes a tokenizer as tokenizer.json, so that it and Rust `tokenizers` read the same tokenizer again. Knows nothing of
-// folders.
+// Writes a tokenizer as tokenizer.json, from which this library and Rust `tokenizers` read the same tokenizer again. Knows nothing
+// of folders.
 
 import type { Piece } from "./post-processor.ts";
 import type { TextTokenizer } from "./tokenizer.ts";

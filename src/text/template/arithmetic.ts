@@ -1,5 +1,5 @@
 // + - * / // % ** and the signs, with Python's types: ints never overflow, / gives a float, // rounds down, sequences repeat.
-// Contract: what may grow is paid for before it is made.
+// Contract: whatever may become large is charged to the budget before it is made.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
@@ -12,7 +12,7 @@ export type BinaryOperator = "+" | "-" | "*" | "/" | "//" | "%" | "**";
 
 type Int = number | bigint;
 
-const MAX_INT_BITS = 65_536;
+const MAX_INT_BITS = 65_536; // Python has no limit
 
 /** An int as it is stored: a number where that is exact, else a bigint. */
 export function int(value: Int): Int {
@@ -21,6 +21,7 @@ export function int(value: Int): Int {
   return big >= -9007199254740991n && big <= 9007199254740991n ? Number(big) : big;
 }
 
+/** The two values joined by the operator. @throws TemplateError where Python raises an error; an int of more than 65,536 bits */
 export function binary(operator: BinaryOperator, a: Value, b: Value, budget: Budget): Value {
   if (operator === "%" && typeof a === "string") return percentFormat(a, b, budget);
   const [left, right] = [defined(a), defined(b)];

@@ -1,4 +1,4 @@
-// `attribute="name.first"` of filters: how map, sort, groupby and others look into their elements.
+// `attribute="name.first"` of filters: how map, sort, groupby and others look into their elements. Knows no filter.
 
 import { itemOf } from "./attributes.ts";
 import type { Budget } from "./budget.ts";
@@ -12,7 +12,10 @@ const ignoreCase = (value: Value, budget: Budget): Value => {
   return value.toLowerCase();
 };
 
-/** Follows a dotted path (digits are indices); the item itself without one. `otherwise` stands in for undefined parts. */
+/**
+ * A function that follows a dotted path into an item (digits are indices), or gives the item itself where there is no path.
+ * `caseless`: texts in lower case. `otherwise`: replaces undefined parts, unless it is null.
+ */
 export function attributeGetter(
   path: Value | undefined,
   budget: Budget,
@@ -30,7 +33,7 @@ export function attributeGetter(
   };
 }
 
-/** Several paths with commas between give a list to sort by. */
+/** The same for several paths, separated by commas: gives a list to sort by. */
 export function attributesGetter(
   paths: Value | undefined,
   budget: Budget,

@@ -1,4 +1,5 @@
-// Attributes and items as the immutable sandbox gives them: methods of str, list, dict; no underscores, nothing that mutates.
+// Attributes and items as Jinja's immutable sandbox gives them: methods of str, list and dict that change nothing, and no names that
+// begin with an underscore.
 // Contract: only the tables here and the template's own data can be reached, never a JavaScript property.
 
 import { TemplateError } from "../../errors.ts";
@@ -29,7 +30,7 @@ const MUTATORS: Readonly<Record<string, ReadonlySet<string>>> = {
   list: new Set(["append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"]),
 };
 
-/** What every Python object has: reading one gives the sandbox's refusal. */
+/** Attributes of every Python object. Reading one gives an undefined value, whose use raises the sandbox's refusal. */
 const OBJECT_ATTRIBUTES: ReadonlySet<string> = new Set(
   (
     "class delattr dir doc eq format ge getattribute gt hash init init_subclass le lt ne new reduce reduce_ex repr setattr sizeof str " +

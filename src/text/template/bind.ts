@@ -7,7 +7,10 @@ import type { Arguments, Value } from "./values.ts";
 /** What a parameter got; undefined where nothing was given. */
 export type Given = (Value | undefined)[];
 
-/** One entry a parameter, in order. A name that ends in `?` may be left out. @throws TemplateError too many, too few, unknown */
+/**
+ * The values of the parameters, in order. A parameter whose name ends in `?` may be left out.
+ * @throws TemplateError too many arguments, a missing one, an unknown name
+ */
 export function bind(where: string, parameters: readonly string[], args: Arguments): Given {
   const names = parameters.map((parameter) => parameter.replace("?", ""));
   if (args.positional.length > names.length) {

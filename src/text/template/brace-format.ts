@@ -1,5 +1,5 @@
 // `'{} {name!r:>8}'.format(…)`: Python's str.format and its specifications of str, int and float.
-// Attributes and items of fields (`{0.name[key]}`) are looked up by functions that the caller passes; widths are paid for.
+// Attributes and items of fields (`{0.name[key]}`) are looked up by functions that the caller passes.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";

@@ -1,5 +1,5 @@
-// What one rendering may use: a template is the model's code, so every loop, string and recursion is paid from here.
-// Contract: whoever is about to do n units of work or to make n characters says so first.
+// The limits of one rendering. A template is not trusted: whatever is about to take n steps or to make n characters charges them here
+// first, and a TemplateError ends a rendering that goes over a limit.
 // Knows nothing of templates or values.
 
 import { checkOptions } from "../../did-you-mean.ts";
@@ -25,7 +25,7 @@ export const DEFAULT_BUDGET: Readonly<TemplateBudget> = {
 };
 
 const CLOCK_INTERVAL = 4096; // steps between two looks at the clock: well under a millisecond
-const BUILT_FACTOR = 16;
+const BUILT_FACTOR = 16; // all characters that are built, as a multiple of outputChars
 
 export class Budget {
   readonly #limits: TemplateBudget;
@@ -49,7 +49,7 @@ export class Budget {
     this.#deadline = performance.now() + this.#limits.milliseconds;
   }
 
-  /** Pays for so many steps. */
+  /** Charges so many steps. */
   spend(steps = 1): void {
     this.#steps += steps;
     if (!(this.#steps <= this.#limits.steps)) {
@@ -62,17 +62,17 @@ export class Budget {
     }
   }
 
-  /** Pays for reading through so many characters. */
+  /** Charges reading through so many characters. */
   scan(chars: number): void {
     this.spend(1 + (chars >>> 6));
   }
 
-  /** Pays for going through so many characters one by one, which costs about 64 times as much as a scan. */
+  /** Charges going through so many characters one by one, which takes about 64 times as long as a scan. */
   walk(chars: number): void {
     this.spend(1 + chars);
   }
 
-  /** Pays for a string of so many UTF-16 units; called before it is made. */
+  /** Charges a string of so many UTF-16 units; called before it is made. */
   build(chars: number): void {
     this.#built += chars;
     if (
@@ -89,7 +89,7 @@ export class Budget {
       throw new TemplateError(overBudget("outputChars", this.#limits.outputChars));
   }
 
-  /** Pays for a list of so many elements; called before it is made. An element costs memory as eight characters do. */
+  /** Charges a list of so many elements; called before it is made. An element takes as much memory as eight characters. */
   elements(count: number): void {
     this.#built += 8 * count;
     this.build(0);

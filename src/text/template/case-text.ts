@@ -1,4 +1,4 @@
-// Whitespace, case and classes of characters as Python's str methods see them.
+// Whitespace, case and classes of characters as Python's str methods see them. Knows nothing of templates.
 
 const SPACE =
   "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
@@ -111,6 +111,7 @@ export const swapCase = (text: string): string =>
     /\p{Lowercase}/u.test(char) ? char.toUpperCase() : char.toLowerCase(),
   ).join("");
 
+// decimal digits, and superscript, subscript and circled ones
 const WIDER_DIGITS = "[\\p{Nd}\\xb2\\xb3\\xb9\\u2070\\u2074-\\u2079\\u2080-\\u2089\\u2460-\\u2468]";
 
 /** The is…() methods of str: name → what the whole text must be. */

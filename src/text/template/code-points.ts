@@ -1,5 +1,5 @@
 // Length, slices and order of strings in Unicode code points, as Python counts them. JavaScript counts UTF-16 units.
-// Without surrogates both agree, and the native operations are used.
+// Without surrogates both agree, and the native operations are used. Knows nothing of templates.
 
 const SURROGATE = /[\ud800-\udfff]/;
 

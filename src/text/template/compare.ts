@@ -1,5 +1,5 @@
 // ==, <, in: Python's equality and order of values.
-// Contract: pays for each pair of elements compared, so that shared structure cannot make it explode.
+// Contract: each compared pair of elements is charged to the budget, since lists that hold the same list many times make very many.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
@@ -77,7 +77,7 @@ export function ordered(operator: Ordering, a: Value, b: Value, budget: Budget):
   return operator === ">" ? order > 0 : order >= 0;
 }
 
-/** Negative, 0, positive, NaN where nothing holds, undefined where there is no order. */
+/** Negative, 0 or positive; NaN where no comparison holds, as with nan; undefined where the types have no order. */
 function compare(a: Value, b: Value, budget: Budget): number | undefined {
   budget.spend();
   if (typeof a === "string" && typeof b === "string") {

@@ -1,4 +1,4 @@
-// Expressions → values: the tree is walked, each node paid for.
+// Expressions → values, by walking the syntax tree. Each node is charged to the budget.
 // Contract: evaluating changes nothing but namespaces, cyclers and iterators. Knows nothing of statements or output.
 
 import { TemplateError } from "../../errors.ts";
@@ -34,7 +34,7 @@ export class Evaluator implements Runtime {
     this.#builtins = builtins;
   }
 
-  /** `blockText` is what the filters of a block apply to. */
+  /** `blockText`: the text of a `{% filter %}` or `{% set %}` block, to which the block's filters apply. */
   evaluate(node: Expression, scope: Scope, blockText = ""): Value {
     this.budget.spend();
     if (node.kind === "constant") return node.value;
@@ -146,7 +146,7 @@ export class Evaluator implements Runtime {
     return ordered(operator, left, right, this.budget);
   }
 
-  /** Evaluates the arguments of a call. `caller` is what a call block passes besides. */
+  /** Evaluates the arguments of a call. `caller`: the body of a call block, which is passed under this name. */
   args(
     { positional, keywords, spread, spreadMapping }: CallArguments,
     scope: Scope,
@@ -209,7 +209,7 @@ export class Evaluator implements Runtime {
   }
 }
 
-/** Tests that ask for what is built in; they are answered here. */
+/** Tests for whether a filter or test is built in, such as `'upper' is filter`: the evaluator answers them itself. */
 export const REGISTRY_TESTS: ReadonlySet<string> = new Set(["filter", "test"]);
 
 const NO_ARGUMENTS = new Arguments();

@@ -1,4 +1,5 @@
-// Tokens → expressions, in Jinja's grammar and precedence: if-else, or, and, not, comparisons, + -, ~, * / // %, **, signs, postfix, filters.
+// Tokens → expressions, in Jinja's grammar. From the loosest binding to the tightest: if-else, or, and, not, comparisons, + -, ~,
+// * / // %, **, signs, postfix, filters. Knows no statements.
 // Contract: collects the filters and tests that do not exist; the statement parser decides whether that is an error.
 
 import { TemplateError } from "../../errors.ts";
@@ -23,7 +24,7 @@ export class ExpressionParser {
   readonly #known: KnownNames;
   /** Errors for unknown filters and tests; in conditions, Jinja leaves them to the evaluation. */
   readonly unknown: TemplateError[] = [];
-  /** The expressions to come stand in a condition. */
+  /** Whether the expressions that follow stand in a condition. */
   conditional = false;
   #reads: Set<string> = new Set();
 
@@ -32,7 +33,7 @@ export class ExpressionParser {
     this.#known = known;
   }
 
-  /** What `parse` gives, and the names that the expressions in it read. */
+  /** Runs `parse`; also gives the names that the expressions parsed meanwhile read. */
   withReads<T>(parse: () => T): [result: T, reads: ReadonlySet<string>] {
     const outer = this.#reads;
     this.#reads = new Set();

@@ -1,5 +1,6 @@
-// What the caller hands in, as template values: plain objects and Maps become dicts, arrays lists, whole numbers ints.
-// Contract: copies own data properties only; getters are not run, prototypes not read. Anything else becomes its name, `<Date>`, as in Transformers.
+// What a caller passes to a template, as template values: plain objects and Maps become dicts, arrays lists, whole numbers ints;
+// functions and instances of classes become their name, such as `<Date>`, as in Transformers.
+// Contract: copies own data properties only; getters are not run, prototypes not read.
 
 import { TemplateError } from "../../errors.ts";
 import { int } from "./arithmetic.ts";

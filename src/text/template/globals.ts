@@ -1,5 +1,5 @@
 // The global functions of a chat template: range, dict, namespace, cycler, joiner, raise_exception, strftime_now.
-// Contract: a namespace is the only thing that a template can change.
+// Contract: a namespace is the only value whose attributes a template can set.
 
 import { TemplateError } from "../../errors.ts";
 import { bind } from "./bind.ts";

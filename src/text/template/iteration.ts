@@ -1,5 +1,5 @@
 // Iterating, measuring, indexing and slicing of values, as Python does it.
-// Contract: every element that goes by is paid for.
+// Contract: every element that is read is charged to the budget.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";

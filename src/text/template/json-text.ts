@@ -1,5 +1,5 @@
 // json.dumps of Python, as Transformers' `tojson` calls it: no HTML escapes, Python's spacing and floats.
-// Contract: pays for what it writes.
+// Contract: every piece is charged to the budget when it is written.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";

@@ -1,5 +1,5 @@
-// Template text → tokens, with trim_blocks and lstrip_blocks as chat templates are read: a line break after a block or
-// comment goes, blanks before one at the start of a line go, `-` strips all whitespace on its side, `+` keeps it.
+// Template text → tokens, with trim_blocks and lstrip_blocks, as chat templates are read: a line break right after a block or comment
+// is dropped, and so are blanks from the start of the line to one. `-` drops all white space on its side of a tag, `+` keeps it.
 // Knows no grammar beyond brackets.
 
 import { TemplateError } from "../../errors.ts";
@@ -32,7 +32,7 @@ export function syntaxError(source: string, at: number, message: string): Templa
   );
 }
 
-/** Line ends as \n; one at the very end goes. */
+/** The template with \n as its line ends, and without one at the very end. Offsets of tokens count in this text. */
 export function normalizedSource(template: string): string {
   const source = template.replace(/\r\n?/g, "\n");
   return source.endsWith("\n") ? source.slice(0, -1) : source;
@@ -106,7 +106,7 @@ class Lexer {
     return pattern.exec(this.#source) ?? undefined;
   }
 
-  /** The text before a tag at `tag`, as its sign and lstrip_blocks leave it; the sign is read past. */
+  /** Adds the text before the tag at `tag`, stripped as the tag's sign and lstrip_blocks say. @returns where the tag's content begins */
   #textBefore(tag: number, isVariable: boolean): number {
     const sign = this.#source[tag + 2];
     const text = this.#source.slice(this.#at, tag);

@@ -1,4 +1,4 @@
-// The `loop` of a `for`: position, neighbours, length; reads ahead only when asked, as Jinja does.
+// The `loop` of a `for`: position, neighbours, length. Reads ahead only when asked, as Jinja does. Does not know the loop's body.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";

@@ -1,4 +1,5 @@
-// A macro, or the body of a call block: a function from arguments to text, that sees the names around its definition.
+// A macro, or the body of a call block: a function from arguments to text that sees the names around its definition.
+// Does not know how its body is rendered.
 
 import { TemplateError } from "../../errors.ts";
 import { Scope } from "./scope.ts";
@@ -46,7 +47,7 @@ export class Macro extends PyObject {
       if (index >= positional.length) left.delete(name);
     }
     if (reads.has("caller") && !names.includes("caller")) {
-      scope.set("caller", left.get("caller") ?? new Undefined("No caller defined")); // None counts as none, as in Jinja
+      scope.set("caller", left.get("caller") ?? new Undefined("No caller defined")); // None counts as no caller, as in Jinja
       left.delete("caller");
     }
     if (reads.has("kwargs")) scope.set("kwargs", new Dict(left));

@@ -18,7 +18,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export const escapedHtml = (text: string): string =>
   text.replace(/[&<>'"]/g, (char) => ENTITIES[char]);
 
-/** Without comments and tags, whitespace joined, the five entities of `escapedHtml` and &quot; read. */
+/** The text without comments and tags. A run of white space becomes a space; the entities of `escapedHtml`, and &quot;, characters. */
 export function stripTags(text: string): string {
   const bare = without(without(text, "<!--", "-->"), "<", ">");
   const joined = bare

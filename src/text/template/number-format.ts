@@ -1,5 +1,5 @@
 // Numbers under a printf or format() specification: sign, width, zero padding, precision, base.
-// Contract: pays for the width before padding.
+// Contract: the width is charged to the budget before a number is padded.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";

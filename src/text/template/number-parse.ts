@@ -1,4 +1,5 @@
 // int('…') and float('…') of Python: signs, underscores between digits, prefixes of a base, inf and nan.
+// Knows nothing of templates.
 
 import { strip } from "./case-text.ts";
 

@@ -1,5 +1,6 @@
 // Tokens → statements: the tags of Jinja2, `break` and `continue`, and Transformers' `generation`.
 // Contract: a template is one file, so include, import and extends are refused; every error names line and column.
+// Knows nothing of rendering.
 
 import { type KnownNames, ExpressionParser } from "./expression-parser.ts";
 import type { Expression, MacroBody, Signature, Statement } from "./syntax.ts";
@@ -93,7 +94,7 @@ class Parser {
     return statement;
   }
 
-  /** `%}` statements `{% end`: the name of the tag that ended them has been read. */
+  /** Reads the end of the current tag and the statements up to a tag of `endTags`, whose name is read too. */
   #body(endTags: readonly string[], conditional = false): [body: Statement[], endTag: string] {
     this.#stream.skipOperator(":");
     this.#stream.expect("block end");

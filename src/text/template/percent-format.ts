@@ -1,5 +1,5 @@
 // `'%s: %d' % values`: Python's printf-style formatting of str.
-// Contract: widths are paid for before padding.
+// Contract: a width is charged to the budget before its value is padded.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";

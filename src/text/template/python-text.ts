@@ -1,5 +1,5 @@
 // str() and repr() of Python: quotes and escapes of strings, shortest digits of floats, lists, dicts.
-// Contract: pays the budget for what it prints, before printing.
+// Contract: what may be long is charged to the budget before it is printed.
 
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";

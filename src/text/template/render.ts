@@ -1,5 +1,5 @@
 // Statements → text, with the ranges of `generation` blocks.
-// Contract: one renderer renders once. All state of a rendering is here; errors leave nothing behind.
+// Contract: a renderer renders once and holds all state of that rendering.
 
 import { TemplateError } from "../../errors.ts";
 import { type Builtins, Evaluator } from "./evaluate.ts";
@@ -16,6 +16,7 @@ import { isTrue, typeName, type Value } from "./values.ts";
 export type Rendered = { text: string; generation: [start: number, end: number][] };
 
 type For = Extract<Statement, { kind: "for" }>;
+/** How a statement ended: `break` and `continue` leave the statements around it, up to their loop. */
 type Flow = "next" | "break" | "continue";
 
 class Output {
@@ -160,7 +161,7 @@ export class Renderer {
     return captured;
   }
 
-  /** Renders aside, in a scope of its own, and hands the text on unless a `break` or `continue` leaves the block. */
+  /** Renders a body in a scope of its own and passes the text to `use`, unless a `break` or `continue` leaves the body. */
   #block(body: Statement[], scope: Scope, use: (text: string) => void): Flow {
     const outer = this.#output;
     this.#output = new Output(this.#budget);

@@ -1,4 +1,4 @@
-// What filters, tests and global functions may ask of the rendering that calls them.
+// What filters, tests and global functions may ask of the rendering that calls them. Knows none of them.
 
 import type { Budget } from "./budget.ts";
 import type { Arguments, Value } from "./values.ts";

@@ -1,4 +1,4 @@
-// Names in reach: each scope sees those around it; assignments stay in their own.
+// The names that a statement can read: each scope sees the scopes around it, and an assignment changes its own only. Knows no syntax.
 
 import type { Value } from "./values.ts";
 

@@ -1,4 +1,4 @@
-// `strftime_now(format)`: the local time of now, in the C locale, by Python's directives.
+// `strftime_now(format)`: the local time of now, in the C locale, by Python's directives. Knows nothing of templates.
 
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS = [

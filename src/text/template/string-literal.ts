@@ -1,4 +1,4 @@
-// The escapes of string literals: \n, \x41, \u00e9, octal; unknown ones stay as they are written.
+// The escapes of string literals: \n, \x41, \u00e9, octal; unknown ones stay as they are written. Knows nothing of tokens.
 
 import type { TemplateError } from "../../errors.ts";
 

@@ -1,5 +1,5 @@
 // The methods of str that a template may call, except format and format_map, which attributes.ts adds: they look up attributes.
-// Contract: the caller has paid for reading the arguments; a method pays for what may be longer than them before making it.
+// Contract: the caller has charged the budget for reading the arguments; a method charges what may be longer, before it is made.
 
 import { TemplateError } from "../../errors.ts";
 import { bind, type Given } from "./bind.ts";
@@ -19,7 +19,7 @@ import { padded } from "./number-format.ts";
 import { isPrintable } from "./python-text.ts";
 import { type Arguments, isTrue, Tuple, typeName, type Value } from "./values.ts";
 
-/** Runs on a text; `bind`s its arguments itself. */
+/** Runs on a text, with arguments that it binds to its parameters itself. */
 export type StringMethod = (text: string, args: Arguments, budget: Budget) => Value;
 
 const method =
@@ -77,7 +77,7 @@ function splitOn(text: string, separator: string, limit: number, fromRight: bool
     : [...parts.slice(0, cut), parts.slice(cut).join(separator)];
 }
 
-/** str.replace, paid for; count -1 means all. */
+/** str.replace; count −1 replaces all. */
 export function replaceText(
   text: string,
   old: string,
@@ -100,7 +100,7 @@ export function replaceText(
   );
 }
 
-/** str.join, paid for. */
+/** str.join */
 export function joinTexts(separator: string, texts: string[], budget: Budget): string {
   let length = separator.length * Math.max(0, texts.length - 1);
   for (const text of texts) length += text.length;

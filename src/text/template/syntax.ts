@@ -1,4 +1,4 @@
-// The syntax tree of a template. `at` is an offset into the source with normalised line ends.
+// The syntax tree of a template. `at` is an offset into the source with normalised line ends. Does not know how it is evaluated.
 
 import type { BinaryOperator } from "./arithmetic.ts";
 import type { Ordering } from "./compare.ts";
@@ -41,9 +41,10 @@ export type Target = { at: number } & (
   | { kind: "namespace"; name: string; attribute: string }
 );
 
+/** The parameters of a macro; `defaults` are those of the last parameters. */
 export type Signature = { names: string[]; defaults: Expression[] };
 
-/** The special names that a macro's body reads decide what its call takes. */
+/** `reads`: the names that the body reads. With `caller`, `kwargs` or `varargs` among them, a call may pass such arguments. */
 export type MacroBody = { signature: Signature; body: Statement[]; reads: ReadonlySet<string> };
 
 export type Statement = { at: number } & (

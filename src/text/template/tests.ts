@@ -34,7 +34,7 @@ const isInt = (value: Value): boolean => typeof value === "number" || typeof val
 const isSequence = (value: Value): boolean =>
   lengthOf(value) !== undefined && (!(value instanceof PyObject) || value.item !== undefined);
 
-/** `known` answers `'name' is filter` and `'name' is test`. */
+/** All tests but REGISTRY_TESTS, which the evaluator answers. */
 export const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   [
     "odd",

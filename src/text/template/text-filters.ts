@@ -1,5 +1,6 @@
 // The built-in filters of Jinja2 3.1 on text and numbers, and Transformers' `tojson`.
-// Contract: results may be long only after they are paid for. `safe` gives plain text, since chat templates do not escape.
+// Contract: a result that may be long is charged to the budget before it is made. `safe` gives plain text, since chat templates do
+// not escape.
 
 import { TemplateError } from "../../errors.ts";
 import { absolute, int, toFloat } from "./arithmetic.ts";

@@ -1,4 +1,4 @@
-// The tokens in order, with one token of look-ahead, and the words in which Jinja describes them.
+// The tokens in order, with one token of look-ahead, and the words in which Jinja describes them. Knows no grammar.
 
 import { TemplateError } from "../../errors.ts";
 import { syntaxError, type Token, tokenize } from "./lexer.ts";

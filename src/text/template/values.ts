@@ -1,4 +1,5 @@
-// The values of a template, as Python has them: None, bool, int (number or, beyond 2^53, bigint), float, str, list, tuple, dict, Undefined, objects.
+// The values of a template, as Python has them: None, bool, int (a number or, beyond 2^53, a bigint), float, str, list, tuple, dict,
+// Undefined and objects, and the arguments of a call.
 // Contract: templates cannot change a list or dict, so they may be shared. Nothing here comes from a JavaScript prototype.
 // Knows nothing of syntax or rendering.
 
@@ -46,7 +47,7 @@ export class Tuple {
   }
 }
 
-/** What a name, attribute or item is that does not exist. Printing and iterating it is allowed, other uses raise `message`. */
+/** The value of a name, attribute or item that does not exist. It prints as nothing and iterates as empty; other uses raise `message`. */
 export class Undefined {
   readonly message: string;
 
@@ -200,7 +201,7 @@ export class Dict {
   }
 }
 
-/** Whether the value can be a key, as far as that shows without looking into a tuple. */
+/** Whether the value can be a key; the items of a tuple are not looked at. */
 export const isHashable = (value: Value): boolean =>
   !Array.isArray(value) && !(value instanceof Dict);
 
