@@ -1,6 +1,6 @@
-// What packed 4-bit checkpoints share: the tensors of a layer found by their last names and checked, and a StoredWeight of format
-// int4 from a description of how codes, scales and zero points are read. In files eight codes share a word of 32 bits.
-// Contract: memory besides the weight's parts is one band of codes and one layer's scales. Does not know whose files these are.
+// What packed 4-bit checkpoints share: finds and checks the tensors of a layer by their last names, and makes a StoredWeight of format
+// int4 from a description of how to read codes, scales and zero points. In files a 32-bit word holds eight codes.
+// Memory besides the weight's parts: one band of codes and the scales of one layer. Does not know whose files these are.
 
 import { CheckpointError } from "../../errors.ts";
 import { groupsOf, int4Format, rowBytes } from "../../formats/int4.ts";
@@ -11,28 +11,31 @@ import type { QuantizedWeights } from "../weight-source.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 import { regroupedAsQ4 } from "./packed-as-q4.ts";
 
-/** How one matrix [rows, columns] is read. */
+/** How to read one matrix [rows, columns]. */
 export type PackedMatrix = {
-  /** What its method is called. */
+  /** The name of its method. */
   readonly encoding: string;
   readonly rows: number;
   readonly columns: number;
   /** Columns that share a scale. */
   readonly group: number;
-  /** The group of each column, where they are not in order. */
+  /** The group of each column, if columns are not in the order of their groups. */
   readonly table: Int32Array | undefined;
-  /** Every zero point is 8, and f16 holds every scale: as in Q4_0. */
+  /** Whether every zero point is 8 and f16 holds every scale, as in Q4_0. */
   readonly plain: boolean;
-  /** Codes of rows [from, to) in the format's order. @param onBytes how many bytes of the file were read since the last call */
+  /**
+   * Reads the codes of rows [from, to), in the order of format int4.
+   * @param onBytes called with the number of bytes read from the file since its last call
+   */
   readCodes(
     from: number,
     to: number,
     target: Uint8Array,
     onBytes: (bytes: number) => void,
   ): Promise<void>;
-  /** All scales [rows, groups]. */
+  /** Reads all scales [rows, groups]. */
   readScales(target: Float32Array): Promise<void>;
-  /** All zero points [rows, groups], on the scale of the codes 0 … 15. */
+  /** Reads all zero points [rows, groups], each on the scale of the codes, 0 … 15. */
   readZeros(target: Int16Array): Promise<void>;
 };
 
@@ -67,7 +70,7 @@ export class PackedLayer {
     );
   }
 
-  /** A part that must be there. @throws CheckpointError it is missing, or has another dtype */
+  /** A part that must exist. @throws CheckpointError it is missing, or has another dtype */
   need(part: string, dtypes: readonly string[]): TensorEntry {
     const entry = this.find(part, dtypes);
     if (entry !== undefined) return entry;
@@ -76,7 +79,7 @@ export class PackedLayer {
     );
   }
 
-  /** Refuses another shape. @throws CheckpointError `why` tells where the expected one comes from */
+  /** Refuses another shape than the expected one; `why` says in the message where that comes from. @throws CheckpointError */
   checkShape(part: string, { shape }: TensorEntry, expected: readonly number[], why: string): void {
     if (shape.length === expected.length && shape.every((size, i) => size === expected[i])) return;
     throw this.error(
@@ -85,7 +88,7 @@ export class PackedLayer {
     );
   }
 
-  /** Both sizes of a matrix. @throws CheckpointError it is none, or empty */
+  /** Both sizes of a matrix. @throws CheckpointError the tensor is no matrix, or empty */
   matrix(part: string, { shape }: TensorEntry): readonly [rows: number, columns: number] {
     if (shape.length === 2 && shape[0] > 0 && shape[1] > 0) return [shape[0], shape[1]];
     throw this.error(
@@ -100,7 +103,7 @@ export class PackedLayer {
     return target;
   }
 
-  /** A whole tensor of scales, widened. */
+  /** A whole tensor of scales as f32. */
   readScales({ name }: TensorEntry): Promise<Float32Array<ArrayBuffer>> {
     return this.#checkpoint.readValues(name);
   }
@@ -114,8 +117,8 @@ export class PackedLayer {
   }
 
   /**
-   * Calls `take` with bands of a matrix of words, from row `from` on.
-   * @param multiple rows of a band, but for the last, are a multiple of this
+   * Reads rows [from, to) of a matrix of words band by band, and calls `take` with each.
+   * @param multiple each band but the last has a multiple of so many rows
    */
   async readBands(
     { name, shape }: TensorEntry,
@@ -141,16 +144,16 @@ export class PackedLayer {
   }
 }
 
-/** The most bytes of codes that are read at once. */
+/** About how many bytes of codes are read at once: 2 MiB. */
 const BAND_BYTES = 1 << 21;
 
-/** Dtypes of scales. */
+/** The dtypes that scales may have. */
 export const SCALE_DTYPES: readonly string[] = ["F16", "BF16", "F32"];
 
 /**
  * Every packed layer of a checkpoint as a weight.
- * @param lastNames the last names of a packed layer's tensors
- * @param read checks a layer and tells how it is read
+ * @param lastNames what the names of a packed layer's tensors end in, such as "qweight"
+ * @param read checks a layer and says how to read it
  * @throws CheckpointError besides those of `read`: no layer is packed; one has a plain weight too, or a bias that is not zero
  */
 export async function packedWeights(
@@ -189,12 +192,12 @@ export function groupTable(
   return table.every((g, k) => g === Math.floor(k / group)) ? undefined : Int32Array.from(table);
 }
 
-/** Bytes as words of 32 bits: a view. */
+/** The bytes as 32-bit words: a view. */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
 }
 
-// A bias of zeros, which GPTQ's tools write for layers that have none, is taken along.
+// Finds the packed layers. A bias of zeros belongs to its layer and is dropped: GPTQ's tools write one for layers without a bias.
 async function packedLayers(
   checkpoint: Checkpoint,
   method: string,
@@ -234,7 +237,7 @@ async function packedLayers(
   return found;
 }
 
-/** The weight of a layer, read as `matrix` says. */
+/** The weight of a layer, which is read as `matrix` says. */
 function storedInt4(layer: PackedLayer, matrix: PackedMatrix): StoredWeight {
   const { rows, columns, group, table } = matrix;
   const format = int4Format(group, table !== undefined);
