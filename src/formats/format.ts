@@ -1,6 +1,6 @@
-// A weight format: how numbers lie in bytes. The registry finds one by any of its names.
-// Contract: unpack is exact widening to f32; pack rounds to nearest even once and keeps NaN, ±Inf and -0.
-// Bytes are little-endian, as in every file format read here and on every host that runs WebAssembly.
+// The plain number formats f32, f16 and bf16: how single numbers lie in bytes, little endian, as in every file read here and on
+// every host that runs WebAssembly. `unpack` widens to f32 exactly; `pack` rounds once, to nearest even, and keeps NaN, ±Inf and -0.
+// Knows nothing of matrices: weight-format.ts.
 
 import { bf16 } from "./bf16.ts";
 import { f16 } from "./f16.ts";
@@ -9,7 +9,7 @@ import { f32 } from "./f32.ts";
 /** The names by which plans and kernels know a format. */
 export type FormatName = "f32" | "f16" | "bf16";
 
-/** One weight format; see the file of that name. */
+/** One number format; see the file of its name. */
 export type Format = {
   readonly name: FormatName;
   /** Its dtype in a safetensors header. */
