@@ -1,4 +1,4 @@
-// Several texts at once: padded on the left, so that every row ends where its continuation begins.
+// Continues several texts at once. They are padded on the left, so that every row ends where its continuation begins.
 //
 //   npx node examples/batch.ts [folder of a checkpoint]
 import { AutoModelForCausalLM, AutoTokenizer, defaultModel } from "../src/index.ts";
@@ -12,7 +12,7 @@ const prompts = ["One day, a boy named Tim found", "It was raining. Anna", "Once
 const inputs = tokenizer(prompts, { padding: true, return_tensors: "pt" });
 const ids = await model.generate({ ...inputs, max_new_tokens: 40, do_sample: false });
 
-// The same texts, token for token, as if each had been generated alone.
+// Each text has the same tokens as if it had been generated alone.
 for (const text of tokenizer.batch_decode(ids, { skip_special_tokens: true })) {
   console.log(`${text}\n`);
 }

@@ -1,4 +1,4 @@
-// A conversation in code: requests go through the model's chat template, answers arrive word by word.
+// Holds a conversation: requests go through the model's chat template, and answers arrive word by word.
 //
 //   npx node examples/chat.ts [folder of an instruct checkpoint]
 import {

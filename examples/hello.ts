@@ -1,4 +1,4 @@
-// The first program: load a model and continue a text.
+// The first program: loads a model and continues a text.
 //
 //   npx node examples/hello.ts [folder of a checkpoint]
 //

@@ -1,5 +1,6 @@
 // Compiles the kernels (AssemblyScript) into src/backends/wasm/: kernels.wasm with relaxed SIMD, kernels-plain.wasm without.
-// Does nothing when both are newer than every source; generate-tiles.ts writes some of them first. `-O1`: the higher levels make V8's code up to two times slower.
+// generate-tiles.ts writes some of the sources first. Does nothing if both files are newer than every source.
+// Optimises with -O1: with the higher levels of the compiler, V8's machine code is up to two times slower. Knows no kernel.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -43,7 +44,7 @@ for (const [name, features] of Object.entries(builds)) {
   }
 }
 
-/** Writes the generated kernels, unless they are there already. */
+/** Writes the generated kernels, unless the file has this text already. */
 function writeTiles(to: string): void {
   const path = join(to, "tiles.ts");
   const text = tiles();

@@ -1,4 +1,4 @@
-// Before `npm run test:full`: one line, and no run, when the whole reference data is not there.
+// Runs before `npm run test:full`: if the whole reference data is missing, prints one line and stops the run. Knows no test.
 
 import { wholeShared } from "../test/shared.ts";
 

@@ -1,5 +1,5 @@
-// Prints "N passed, N failed" from vitest's JSON report. Ends with 1 when something failed or nothing ran.
-// A test file that could not even be read counts as one failure, and its message is shown.
+// Prints "N passed, N failed" from vitest's JSON report; the exit code is 1 if a test failed or none ran.
+// A test file that could not be loaded counts as one failure, and its message is printed. Knows no test.
 
 import { existsSync, readFileSync } from "node:fs";
 import { argv, exit, stdout } from "node:process";
@@ -11,7 +11,7 @@ export type Report = {
   testResults: { name: string; status: string; message: string; assertionResults: unknown[] }[];
 };
 
-/** What the report says, in lines, and whether all is well. */
+/** The lines to print, and whether tests ran and all passed. */
 export function summary(report: Report | undefined): { lines: string[]; ok: boolean } {
   if (report === undefined) return { lines: ["no test ran", "0 passed, 0 failed"], ok: false };
   const unread = report.testResults.filter(

@@ -1,54 +1,67 @@
-// What generate-tiles.ts must know of each format: where its codes lie in a block of 8 rows × 32 k, how they become operands
-// of at most 7 bits, and what the sums of those are multiplied by. Expressions are AssemblyScript. Layouts: src/formats/.
+// What generate-tiles.ts needs to know of each format: where codes lie in a block of 8 rows × 32 k, how they become operands of at most
+// 7 bits (all that the 8-bit dot product takes), and the factors of the sums. Strings are AssemblyScript expressions. A code of more
+// bits is split into a high and a low operand; each has its own *plane* of sums, and the planes are added at the end of a block.
+// Layouts: src/formats/. Does not know tiles.
 
-/** One quad of k (4 of each of 8 rows) out of a run of 32 bytes: to which plane of sums it is added, and how it is taken. */
-export type Operand = { readonly plane: number; readonly quad: number; of(bytes: string): string };
+/** One quad of k (4 codes of each of 8 rows) in a run of 32 bytes. */
+export type Operand = {
+  /** The plane of sums to which its products are added. */
+  readonly plane: number;
+  readonly quad: number;
+  /** The expression that extracts it from the run. */
+  of(bytes: string): string;
+};
 
-/** Vectors for four rows: the scale (see `scaleIs`); the minimum / 8; factors of the two i16 sums of each row. */
+/** Expressions of vectors for four rows of a block. */
 export type Vectors = {
+  /** The scales; `scaleIs` says in which form. */
   readonly scale: string;
+  /** The minima / 8. */
   readonly minimum?: string;
+  /** Factors of the two i16 sums that each row has. */
   readonly factor?: string;
 };
 
 export type Format = {
   readonly name: string;
-  /** The type that stands for it where a function is written once for all formats. */
+  /** The type that stands for the format in functions that are generic over formats. */
   readonly type: string;
-  /** Whether each row has a scale of its own, an f32 by which its sum is multiplied in the end. */
+  /** Whether each row has an f32 by which its whole sum is multiplied in the end. */
   readonly ofRows: boolean;
   readonly blockBytes: number;
-  /** Bytes of a block before its codes. */
+  /** The offset of the codes in a block, in bytes. */
   readonly codesAt: number;
-  /** A scale that was shifted out of an f16 is itself · 2⁻¹¹²; others are whole. */
+  /** "shifted": the bits of an f16 shifted into place in an f32, which gives scale · 2⁻¹¹². "whole": the scale. */
   readonly scaleIs: "shifted" | "whole";
-  /** Bytes before each eight blocks, and the locals of each four rows that are made of them. */
+  /** Bytes of the head, which comes before each eight blocks (a super-block of q4k and q6k); 0: there is none. */
   readonly headBytes: number;
+  /** Names of the local vectors that are read from it, for each four rows. */
   readonly headLocals: readonly string[];
-  /** Assigns them: `w` is where the group is read, `at` 0 or 1 for rows 0 to 3 or 4 to 7, `rows` the suffix of their names. */
+  /** Statements that assign them. `w`: the group's address; `at`: 0 or 1 for rows 0 to 3 or 4 to 7; `rows`: suffix of the names. */
   head(w: string, at: number, rows: string): readonly string[];
-  /** Vectors that functions hold in locals, because V8 builds a constant anew wherever it stands. */
+  /** Constant vectors that functions keep in locals, because V8 would build a constant anew at every use. */
   readonly constants: readonly (readonly [name: string, value: string])[];
-  /** For each plane whether its sums start with the zero point, -8 · Σx, or at nothing. */
+  /** What the sums of each plane start with: the zero point, -8 · Σ x, or nothing. */
   readonly planes: readonly ("zero point" | "nothing")[];
+  /** The operands in each run of 32 bytes. */
   readonly runs: readonly (readonly Operand[])[];
-  /** Those that it has, in the order of a panel. */
+  /** The vectors that the format has, in the order of a panel. */
   readonly vectors: readonly (keyof Vectors)[];
-  /** `before`: statements that the expressions need; they may use the local v. */
+  /** Their expressions. `before`: statements that these need; they may use the local v. */
   vectorsOf(w: string, at: number, rows: string): Vectors & { readonly before?: readonly string[] };
   /**
-   * By how many bits sums of 32 bits are shifted between the first plane and the second, which then needs no sums of its own.
-   * Undefined: pairs of 16-bit sums have factors of their own.
+   * With 32-bit sums: by how many bits the sums are shifted left after the first plane; the second plane is then added to the same sums.
+   * Undefined: the format has no version with 32-bit sums, because its pairs of 16-bit sums have factors of their own.
    */
   readonly shift?: number;
-  /** By what the i16 sums of a plane are multiplied while two and two are added. */
+  /** With 16-bit sums: the vector by which a plane's sums are multiplied while each two are added to an i32. */
   weight(plane: number, factor: string): string;
 };
 
 const low = (r: string): string => `v128.and(${r}, mask)`;
 const high = (r: string): string => `v128.and(i16x8.shr_u(${r}, 4), mask)`;
 
-/** Four runs: quad j in the low halves of bytes, j + 4 in the high ones. */
+/** Four runs: run j holds quad j in the low halves of its bytes and quad j + 4 in the high halves. */
 const nibbles = (plane: number): Operand[][] =>
   [0, 1, 2, 3].map((quad) => [
     { plane, quad, of: low },
@@ -59,8 +72,8 @@ const constants: Format["constants"] = [
   ["ones", "i16x8.splat(1)"],
   ["mask", "i8x16.splat(15)"],
   ["bits", "scaleMask()"],
-  // What shifting takes from an f16, and gives to the scales of activations. Where it is done once for many products, a scale is
-  // made whole first: small ones are subnormal numbers until then, which are slow.
+  // An f16 shifted into an f32 is too small by 2¹¹² (`up` restores it); the packed scales of activations are too large by that. A
+  // panel, which is made once for many products, restores weights' scales: small ones are subnormal until then, and those are slow.
   ["up", "f32x4.splat(F16_BIAS)"],
   ["down", "f32x4.splat(1 / F16_BIAS)"],
 ];
@@ -68,7 +81,7 @@ const constants: Format["constants"] = [
 const noHead = { headBytes: 0, headLocals: [], head: () => [] } as const;
 const halves = { ofRows: false, codesAt: 16, scaleIs: "shifted" } as const;
 
-/** A block begins with an i8 for each row. Both vectors of four are made of one of 16 bits, which is how V8 joins them. */
+/** A block begins with an i8 factor for each row. Both vectors of four come from one of eight i16, a shape that V8 joins to 256 bits. */
 const ofRows = {
   ...({ ofRows: true, codesAt: 8, scaleIs: "whole", ...noHead } as const),
   vectors: ["scale"] as const,
@@ -94,7 +107,7 @@ const q4r: Format = {
   weight: () => "ones",
 };
 
-/** A code is 16 · its high half, which takes the zero point with it, + its low half. */
+/** code − 128 = 16 · (high half − 8) + low half. */
 const q8: Format = {
   ...{ name: "q8", type: "i8", blockBytes: 272, ...halves, ...noHead, shift: 4 },
   constants: [...constants, ["sixteen", "i16x8.splat(16)"]],
@@ -108,7 +121,7 @@ const q8: Format = {
   weight: (plane) => (plane === 0 ? "sixteen" : "ones"),
 };
 
-/** Before eight blocks d and dmin; a block begins with 16 bits a row: its scale, and its minimum · 256. */
+/** The head has d and dmin of each row; a block begins with 16 bits for each row, scale + 256 · minimum. */
 const q4k: Format = {
   ...{ name: "q4k", type: "u16", blockBytes: 144, headBytes: 32, headLocals: ["d", "e"], shift: 0 },
   ...{ ofRows: false, codesAt: 16, scaleIs: "whole" },
@@ -134,8 +147,8 @@ const q4k: Format = {
 };
 
 /**
- * Six codes' bits: four low ones in nibbles, then two high ones, four quads a byte, which are taken · 4. A code less 32 is 4 · (those,
- * with the zero point) + its low bits.
+ * Codes of six bits: low four bits, two quads in a byte; then high two bits, four quads in a byte, extracted as 4 · (high bits).
+ * code − 32 = 4 · (4 · (high bits) − 8) + low bits.
  */
 const sixBits: Format["runs"] = [
   ...nibbles(1),
@@ -157,8 +170,8 @@ const q6r: Format = {
 };
 
 /**
- * Before eight blocks d; a block begins with two i8 scales a row, one for each 16 k, which are the two i16 sums of a row: k lie
- * in another order, see q6k.ts.
+ * The head has d of each row; a block begins with two i8 scales for each row, one for each 16 k. They are the factors of the row's two i16
+ * sums, each of which adds one half of the k because of their order (q6k.ts).
  */
 const q6k: Format = {
   ...{ name: "q6k", type: "i16", blockBytes: 208, headBytes: 16, headLocals: ["d"] },

@@ -1,26 +1,34 @@
-// Writes the inner loops of the int8 road as AssemblyScript, which has neither arrays of locals nor loops that are unrolled
-// when it is compiled: panels of unpacked codes, tiles of sums that stay in registers, and the four streams of decode.
-// Formats: generate-formats.ts; activations: src/formats/int8-road.ts. Called by build-wasm.ts.
+// Writes the inner loops of the int8 compute path as AssemblyScript, which can neither keep an array of locals in registers nor unroll
+// a loop at compile time: panels of unpacked codes, tiles whose sums stay in registers, and the four streams of decode.
+// Formats: generate-formats.ts; activations: src/formats/int8-road.ts. build-wasm.ts calls it. Does not know which tile is used when.
 
 import { type Format, formats, type Operand, type Vectors } from "./generate-formats.ts";
 
-/** Bytes of a packed block of 32 activations: its scale, where sums start, then 8 quads of 4 k. */
+/**
+ * A packed block of 32 activations:
+ *
+ * | offset | size  | content                                                                                      |
+ * | ------ | ----- | -------------------------------------------------------------------------------------------- |
+ * | 0      | 4     | scale · 2¹¹², f32                                                                            |
+ * | 4      | 2 × 2 | -8 · Σ codes, over k with k % 4 < 2 and over the others, i16: what sums start with for a zero point of 8 |
+ * | 8      | 8 × 4 | quads of codes, i8                                                                           |
+ */
 const X_BYTES = 40;
 const START_AT = 4;
 const QUADS_AT = 8;
-/** Row groups, of 8 rows each, that are computed together. */
+/** How many groups of 8 weight rows a function computes at a time. */
 const GROUPS = 4;
-/** A group's 8 rows are two vectors of four lanes. Low before high is how V8 finds that they make one of 256 bits. */
+/** A group's 8 rows are two vectors of four lanes. V8 joins them to one of 256 bits if the low one comes first. */
 const HALVES = [0, 1];
-/** Groups × rows of x of the tiles: for 256 bits, for 128, and for a last row. */
+/** The sizes of tiles, weight groups × rows of x: for 256-bit vectors, for 128-bit vectors, and for a last single row. */
 const TILES = [
   [4, 2],
   [2, 2],
   [4, 1],
 ];
-/** Those that also come with sums of 32 bits. */
+/** The tiles that also have a version with 32-bit sums. */
 const TILES_32 = TILES.filter(([, rows]) => rows === 2);
-/** Blocks that share a head, in formats that have one. */
+/** How many blocks share a head, in formats that have heads. */
 const BLOCKS_OF_HEAD = 8;
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
@@ -31,7 +39,7 @@ const declare = (type: string, names: readonly string[]): string =>
 
 const cellsOf = range(GROUPS).flatMap((g) => HALVES.map((h) => ({ g, h, rows: `${g}${h}` })));
 
-/** The file. */
+/** The text of the generated file. */
 export function tiles(): string {
   return [
     "// Written by scripts/generate-tiles.ts.\n",
@@ -60,17 +68,17 @@ const STREAM =
 const PANEL = "panel: usize, w0: usize, w1: usize, w2: usize, w3: usize, blocks: i32";
 const TILE = "c: usize, panel: usize, x: usize, blocks: i32, xStride: usize";
 
-/** Bytes of so many blocks, with the heads before each eight. */
+/** An expression: the bytes of `blocks` blocks, heads included. */
 const blocksBytes = ({ headBytes, blockBytes }: Format): string =>
   headBytes === 0
     ? `<usize>blocks * ${blockBytes}`
     : `<usize>(blocks / ${BLOCKS_OF_HEAD}) * ${headBytes + BLOCKS_OF_HEAD * blockBytes}`;
 
-/** The condition under which a type parameter stands for that format. */
+/** A condition: the type parameter F stands for that format. */
 const is = ({ type }: Format): string =>
   `sizeof<F>() == sizeof<${type}>() && ${type.startsWith("i") ? "" : "!"}isSigned<F>()`;
 
-/** One function of all formats that have it, chosen when it is compiled by the type that stands for the format. */
+/** A generic function that calls the format's own; the compiler chooses by the type that stands for the format. */
 function choice(suffix: string, parameters: string): string {
   const names = parameters.replaceAll(/: \w+/g, "");
   const having = formats.filter(({ shift }) => shift !== undefined || !suffix.endsWith("_32"));
@@ -83,7 +91,7 @@ export function any_${suffix}<F>(${parameters}): void {
 `;
 }
 
-/** A size, by the type that stands for the format. */
+/** A generic function that returns a number of the format, which the compiler chooses likewise. */
 function sizes(
   name: string,
   type: string,
@@ -102,7 +110,7 @@ export function ${name}<F>(${parameters}): ${type} {
 const constants = (format: Format): string => `const zero = i32x4.splat(0);
     ${each(format.constants, ([name, value]) => `const ${name} = ${value};`)}`;
 
-/** A loop over blocks of four groups as they lie; a head is read before each eight of them. */
+/** A loop over the blocks of four groups in memory; it reads a head before each eight blocks. */
 function overBlocks(format: Format, body: string): string {
   const inner = `
     ${body}
@@ -122,11 +130,11 @@ const headLocals = (format: Format): string =>
     cellsOf.flatMap(({ rows }) => format.headLocals.map((name) => `${name}${rows}`)),
   );
 
-/** Lets the sums of a plane start. */
+/** Sets the sums of a plane to what they start with. */
 const start = (format: Format, plane: number, sum: string, z: string): string =>
   `${sum} = ${format.planes[plane] === "zero point" ? z : "zero"};`;
 
-/** c += integers · scale; and, with minima, -8 · Σx · minimum / 8. */
+/** c += integers · scale; with minima also c += (−8 · Σ x) · (minimum / 8). */
 function add(c: string, integers: string, d: string, m: string, vectors: Vectors): string {
   const sum = `${c} = addBlock(${c}, ${integers}, ${d}, ${vectors.scale});`;
   return vectors.minimum === undefined
@@ -135,12 +143,15 @@ function add(c: string, integers: string, d: string, m: string, vectors: Vectors
 }
 
 const dot = (sum: string, weight: string): string => `i32x4.dot_i16x8_s(${sum}, ${weight})`;
-/** A row's scale · 2¹¹², or itself. */
+/** The scale of row `t` of x, · 2¹¹² as it is packed; below as it is. */
 const scaleOfX = (t: number): string => `v128.load_splat<f32>(x, ${t * X_BYTES})`;
 const wholeScaleOfX = (t: number): string => `f32x4.mul(${scaleOfX(t)}, down)`;
 const hasMinima = (format: Format): boolean => format.vectors.includes("minimum");
 
-/** One row of x or two times four groups as they lie, four streams from memory: what decode is limited by. c: sums [rows][32]. */
+/**
+ * One row of x, or two, times four groups, which are read from memory as four streams; memory's speed limits decode. c: where the sums
+ * [rows][32] go.
+ */
 function stream(format: Format, rowsOfX: number): string {
   const cells = range(rowsOfX).flatMap((t) =>
     cellsOf.map((cell) => ({ ...cell, t, name: `${t}${cell.rows}` })),
@@ -198,14 +209,14 @@ ${overBlocks(
 `;
 }
 
-// A panel: for each block the vectors of all groups, then for each plane 8 quads of codes of all groups.
+// A panel has for each block: the vectors of all groups, then for each plane 8 quads of codes, each quad of all groups.
 const vectorAt = (vector: number, group: number, half: number): number =>
   (vector * GROUPS + group) * 32 + half * 16;
 const codesAt = (format: Format, plane: number, quad: number, group: number): number =>
   (format.vectors.length * GROUPS + (plane * 8 + quad) * GROUPS + group) * 32;
 const panelBytes = (format: Format): number => codesAt(format, format.planes.length, 0, 0);
 
-/** Unpacks some blocks of four groups, once for all rows of x. */
+/** Unpacks blocks of four groups into a panel, once for all rows of x. */
 function panel(format: Format): string {
   const storePair = (name: string, at: number): string =>
     `v128.store(panel, ${name}1, ${at + 16}); v128.store(panel, ${name}0, ${at});`;
@@ -246,10 +257,10 @@ ${overBlocks(
 `;
 }
 
-/** Rows of x times groups of a tile: a register or two of sums each. */
+/** One cell of a tile: row `t` of x times half `h` of group `g`. It has a register or two of sums. */
 type Cell = { readonly t: number; readonly g: number; readonly h: number; readonly name: string };
 
-/** Adds one quad of a plane to the sums of all cells. */
+/** Adds the products of one quad of a plane to the sums of all cells. */
 function multiply(
   format: Format,
   cells: readonly Cell[],
@@ -272,7 +283,7 @@ function multiply(
     )}`;
 }
 
-/** The integers of a block, in 16-bit sums plane after plane, so that only one's are in registers: s of each cell. */
+/** Sums a block's integer products into `s` of each cell, with 16-bit sums, plane after plane: registers hold one plane's sums. */
 function integers16(
   format: Format,
   cells: readonly Cell[],
@@ -290,7 +301,7 @@ function integers16(
   });
 }
 
-/** The same in sums of 32 bits, for processors that have an instruction for it. */
+/** The same with 32-bit sums, for processors that have an instruction for it. */
 function integers32(format: Format, cells: readonly Cell[]): string {
   const rows = range(Math.max(...cells.map(({ t }) => t)) + 1);
   return `${each(rows, (t) => `m${t} = ${dot(`z${t}`, "ones")};`)}
@@ -305,7 +316,7 @@ function integers32(format: Format, cells: readonly Cell[]): string {
     })}`;
 }
 
-/** Some blocks of a panel's first `groups` groups × `rows` rows of x, added to the sums at c, [rows][32]. */
+/** A tile: blocks of a panel's first `groups` groups times `rows` rows of x, added to the sums at c, [rows][32]. */
 function tile(format: Format, groups: number, rows: number, bits: 16 | 32 = 16): string {
   const cells = range(rows).flatMap((t) =>
     cellsOf.filter(({ g }) => g < groups).map(({ g, h }) => ({ t, g, h, name: `${t}${g}${h}` })),

@@ -1,6 +1,6 @@
-// Makes test/goldens, but for its README and generate/, out of the whole reference data in ../shared or $MISTRAL_SHARED:
+// Makes test/goldens (except its README and generate/) from the whole reference data in ../shared or $MISTRAL_SHARED:
 //   node scripts/make-goldens.ts
-// What no test reads is left out. No number is changed: each file has the bytes of the original, or some of its tensors.
+// Leaves out what no test reads. Changes no number: a file has the bytes of the original, or some of its tensors. Knows no test.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -11,16 +11,17 @@ import { wholeShared } from "../test/shared.ts";
 const target = join(import.meta.dirname, "../test/goldens");
 const BY_HAND = ["README.md", "generate"];
 
-/** Files of the whole data that no test reads. */
+/** Files of the whole reference data that no test reads. */
 const LEFT_OUT = [
   /^(README\.md|MANIFEST\.json)$/,
   /^generate\//,
   /^chat\/mistral-common\.json$/,
   /^training\/adapter\//,
 ];
+/** Of the training data: what tests of the classification heads read. */
 const TRAINING_FILES =
   /^(gradients|models)\/(a-)?(token-classification|regression|(single|multi)_label_classification)/;
-/** What tests read as a whole is compressed. What the code under test opens itself (models, tokenizers) lies as it is. */
+/** Files that tests read as a whole: they are compressed. Those that the code under test opens (models, tokenizers) are not. */
 const COMPRESSED = /^tokenization\/.*\.json$|^(?!(goldens-training\/)?models\/).*\.safetensors$/;
 
 type Training = {
@@ -28,7 +29,7 @@ type Training = {
   adamw?: unknown;
   dpo?: unknown;
 };
-/** Of training.safetensors: gradients of all weights, and two kinds of low-rank adapters before their first step. */
+/** The tensors of training.safetensors to keep: gradients of all weights, and two kinds of low-rank adapters before their first step. */
 const TRAINING_TENSORS = /^(grad|(lora|rslora)\.(weights|grad|logits))(\.|$)/;
 
 /** All files of test/goldens with their contents before compression, in the order of their paths. */
@@ -69,7 +70,7 @@ function reduced(path: string, bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** Without optimiser steps, preferences and quantised adapters, and without the names of tensors that are left out. */
+/** Leaves out optimiser steps, preferences and quantised adapters, and the names of tensors that are left out. */
 function reducedTraining(bytes: Buffer): Buffer {
   const { adamw: _adamw, dpo: _dpo, ...rest } = JSON.parse(bytes.toString("utf8")) as Training;
   const lora = rest.lora
@@ -101,7 +102,7 @@ function someTensors(file: Buffer, wanted: RegExp): Buffer {
   return Buffer.concat([length, padded, ...data]);
 }
 
-/** With a window of 16 MB, in which rows that repeat across a whole file are found. */
+/** Brotli with its largest window, 16 MB: rows that repeat far apart in a file are found. */
 function compressed(bytes: Buffer): Buffer {
   return brotliCompressSync(bytes, {
     params: {

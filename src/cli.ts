@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `mistral`: checks the version of Node in words that old versions can parse, then hands over to cli/main.ts.
+// The command `mistral`: checks the version of Node, in syntax that old versions can parse too, then calls cli/main.ts.
 // Knows nothing of commands.
 
 const required = 24;

@@ -1,8 +1,8 @@
-// "Did you mean": the nearest known name, for unknown options, flags, commands and tensor names.
+// "Did you mean": finds the nearest known name for an unknown option, flag, command or tensor name. Knows no names itself.
 
 import { InputError } from "./errors.ts";
 
-/** The known name nearest to `name` by edit distance, or undefined when none is near enough to be meant. */
+/** The known name nearest to `name` by edit distance; undefined if that would take more than 2 edits, or a third of its characters. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
@@ -13,7 +13,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** `unknown option "max_new_token"; did you mean "max_new_tokens"?`: the tail of such a message, with its question when there is one. */
+/** The end of a message: `unknown option "max_new_token"; did you mean "max_new_tokens"?`. The question needs a name that is near. */
 export function unknownName(kind: string, name: unknown, known: Iterable<string>): string {
   const meant = typeof name === "string" ? nearest(name, known) : undefined;
   return `unknown ${kind} ${JSON.stringify(name)}${meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`}`;
@@ -26,6 +26,7 @@ export function checkOptions(where: string, options: object, known: ReadonlySet<
   }
 }
 
+/** Insertions, deletions and changes of a character that lead from `a` to `b`; `limit` or more if the lengths differ by that much. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,12 +1,12 @@
 // The five error classes. Every message says what was being done, what came, what was expected and the remedy.
-// Imported from everywhere; knows nothing. An aborted call rejects with its signal's own `reason`, as in the platform.
+// Imported from everywhere; knows nothing. An aborted call rejects with the `reason` of its signal, as platform functions do.
 
 /** An argument of the caller is wrong: unknown option, shape, range, type. Nothing has been changed. */
 export class InputError extends Error {
   override readonly name = "InputError";
 }
 
-/** A file of a model (weights, config, tokenizer) is missing, malformed or contradicts another. Nothing has been allocated. */
+/** A file of a model (weights, config, tokenizer) is missing, malformed or contradicts another one. Nothing has been allocated. */
 export class CheckpointError extends Error {
   override readonly name = "CheckpointError";
 }

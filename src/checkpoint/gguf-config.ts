@@ -1,13 +1,13 @@
-// The config of a Mistral model out of a GGUF file's metadata, as config.json would have it. The architectures "llama" (as
-// llama.cpp writes every Mistral) and "mistral" are known. Contract: what the metadata says that this model cannot be
-// (experts, other widths in each layer, a rotation of part of a head) is refused, not left out.
+// Makes the fields of config.json from a GGUF file's metadata. Two architectures are known: "llama" (under which llama.cpp writes
+// every Mistral) and "mistral". Metadata that a Mistral model cannot follow (experts, widths that differ between layers, rotary
+// angles for a part of a head) is an error: nothing is ignored. Does not know the tensors' bytes.
 
 import { CheckpointError } from "../errors.ts";
 import type { GgufHeader } from "./gguf-header.ts";
 import type { GgufValue } from "./gguf-value.ts";
 import { shown } from "./json-reader.ts";
 
-/** config.json's fields. @throws CheckpointError another architecture; a value missing, or one that no model can have */
+/** The fields of config.json. @throws CheckpointError another architecture; a value that is missing or impossible */
 export function ggufConfig(header: GgufHeader): Record<string, unknown> {
   const { path, tensors } = header;
   const of = new Keys(header, ggufArchitecture(header));
@@ -42,14 +42,14 @@ export function ggufConfig(header: GgufHeader): Record<string, unknown> {
     max_position_embeddings: of.integer("context_length"),
     rms_norm_eps: of.number("attention.layer_norm_rms_epsilon"),
     rope_parameters: ropeParameters(of),
-    // 0 is llama.cpp's way to say that there is none
+    // llama.cpp writes 0 for a model without a window
     sliding_window: of.integer("attention.sliding_window", 0) || null,
     tie_word_embeddings: tensors.size > 0 && !tensors.has("output.weight"),
     ...ggufTokenIds(header),
   };
 }
 
-/** generation_config.json's fields: the ids of bos, eos and padding, where the metadata has them. */
+/** Fields of generation_config.json: the ids of bos, eos and padding; null where the metadata has none. */
 export function ggufTokenIds({ path, metadata }: GgufHeader): Record<string, number | null> {
   const ids: Record<string, number | null> = {};
   for (const [key, field] of [
@@ -74,7 +74,7 @@ export function ggufArchitecture({ path, metadata }: GgufHeader): "llama" | "mis
   );
 }
 
-/** The keys of the architecture, such as "llama.block_count". */
+/** Reads the metadata keys that begin with the architecture's name, such as "llama.block_count". */
 class Keys {
   readonly #header: GgufHeader;
   readonly #prefix: string;
@@ -88,7 +88,7 @@ class Keys {
     return this.#header.metadata.get(this.#prefix + key);
   }
 
-  /** A whole number of 0 or more; a list, one a layer, when all are equal. */
+  /** A whole number, 0 or more. A list (one value a layer) counts as one number if all its values are equal. */
   integer(key: string, otherwise?: number): number {
     const value = this.get(key) ?? otherwise;
     const list = typeof value === "object" ? Array.from<GgufValue>(value) : [value];
@@ -157,7 +157,7 @@ function headDim(of: Keys, quotient: number): number {
 
 function ropeParameters(of: Keys): Record<string, unknown> {
   const rope_theta = of.number("rope.freq_base", 10000);
-  // Files from before the keys of rope.scaling have the factor alone.
+  // Older files have no keys rope.scaling.*, only a factor of linear scaling.
   const linear = of.number("rope.scale_linear", 1);
   const type = of.get("rope.scaling.type") ?? (linear === 1 ? "none" : "linear");
   if (type === "none") return { rope_type: "default", rope_theta };

@@ -1,6 +1,6 @@
-// The header of a GGUF file: metadata, and names, types, shapes and places of its tensors, after every check that needs no
-// model; nothing is allocated that the file's own size does not pay for. Versions 2 and 3, little endian.
-// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Knows nothing of models.
+// Reads the header of a GGUF file, versions 2 and 3, little endian: the metadata, and the name, type, shape and place of each tensor.
+// Makes every check that needs no model. However large the counts in the file are, no more memory is taken than the file's own
+// size can account for. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Knows nothing of models.
 
 import { CheckpointError } from "../errors.ts";
 import { ggmlTypes, readableTypes } from "../formats/gguf-types.ts";
@@ -17,7 +17,7 @@ export type GgufTensor = {
   /** ggml's name of its type: "F32", "Q4_K". */
   readonly type: string;
   readonly format: WeightFormat;
-  /** As in the rest of this project, the last dimension is that of neighbours; the file has it first. */
+  /** Row-major, as everywhere in this project: the last dimension is contiguous. The file lists dimensions the other way round. */
   readonly shape: readonly number[];
   readonly bytes: number;
   /** Where its bytes begin, counted from the beginning of the file. */
@@ -28,7 +28,7 @@ export type GgufHeader = {
   readonly path: string;
   readonly version: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;
-  /** In the order of the header. */
+  /** In the header's order. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 };
 
@@ -38,7 +38,20 @@ const FIXED_BYTES = 24;
 const DEFAULT_ALIGNMENT = 32;
 const MAX_DIMENSIONS = 4;
 
-/** Reads and checks the header of the file at `path`. @throws CheckpointError */
+/**
+ * Reads and checks the header of the file at `path`.
+ *
+ * | content                           | bytes                                                                      |
+ * | --------------------------------- | -------------------------------------------------------------------------- |
+ * | "GGUF", version                   | 4, u32                                                                     |
+ * | number of tensors, number of keys | u64, u64                                                                   |
+ * | each key                          | a string (u64 length, UTF-8), u32 type, the value (gguf-value.ts)          |
+ * | each tensor                       | a string, u32 number of dimensions, u64 each dimension, u32 type, u64 place |
+ * | padding                           | up to a multiple of general.alignment (default 32); places count from here |
+ * | the tensors' data                 |                                                                            |
+ *
+ * @throws CheckpointError a header that contradicts itself or the file's size, a type that is not read
+ */
 export async function readGgufHeader(path: string, source: ByteSource): Promise<GgufHeader> {
   const reader = new GgufReader(path, source);
   const version = await readVersion(reader, source.size);
@@ -138,7 +151,7 @@ async function readTensor(reader: GgufReader, index: number): Promise<Unplaced> 
   for (let i = 0; i < count; i++) {
     const size = await reader.scalar(u64, "a dimension");
     elements *= BigInt(size);
-    // Zero hides the others in the product, so that each is held against the bound as well.
+    // A dimension of 0 makes the product 0 whatever the others are. So each is checked by itself too: above 2^53 it is a bigint.
     if (typeof size === "bigint" || elements > MAX_ELEMENTS) {
       throw new CheckpointError(
         `${where}: its dimensions (${[...shape.toReversed(), size].join(", ")}, …) overflow: more than 2^50 numbers; ${DAMAGED}`,

@@ -1,10 +1,10 @@
-// Numbers and strings of a GGUF header, front to back through a window of the file: every length is held against the bytes
-// that are left before anything is made of it. Does not know what the values mean.
+// Reads numbers and strings of a GGUF header front to back, through a window of the file. Each length is compared with the bytes that
+// are left in the file before memory is taken for it. Does not know what the values mean.
 
 import { CheckpointError } from "../errors.ts";
 import { MAX_HEADER_BYTES, type ByteSource } from "./safetensors.ts";
 
-/** Bytes that are read at once. */
+/** Bytes that are read at once: 1 MiB. */
 const WINDOW = 1 << 20;
 
 export class GgufReader {
@@ -27,7 +27,7 @@ export class GgufReader {
     return this.#begin + this.#at;
   }
 
-  /** Bytes of the file after them. */
+  /** Bytes of the file that are left to read. */
   get left(): number {
     return this.#source.size - this.at;
   }
@@ -58,7 +58,7 @@ export class GgufReader {
     this.#at = 0;
   }
 
-  /** One value of a fixed size; the window must hold it. */
+  /** The next value of a fixed size; the window must hold it. */
   take<T>(type: Scalar<T>): T {
     const value = type.get(this.#view, this.#at);
     this.#at += type.bytes;
@@ -93,7 +93,7 @@ export class GgufReader {
     return this.#text(length, what);
   }
 
-  /** The next string if the window holds it; vocabularies are read some 10⁵ strings at a time. */
+  /** The next string, or undefined if the window does not hold all of it. Without a promise: a vocabulary has some 10⁵ strings. */
   heldString(what: string): string | undefined {
     if (!this.holds(8)) return undefined;
     const length = u64.get(this.#view, this.#at);
@@ -116,11 +116,11 @@ export const DAMAGED = "the download is incomplete or the file is damaged: downl
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A type of one size. */
+/** A type whose values all have the same size. */
 export type Scalar<T> = { readonly bytes: number; get(view: DataView, at: number): T };
 
 export const u32: Scalar<number> = { bytes: 4, get: (view, at) => view.getUint32(at, true) };
-/** A number where it is exact, else a bigint. */
+/** A number if it is exact (below 2^53), else a bigint. */
 export const u64: Scalar<number | bigint> = {
   bytes: 8,
   get: (view, at) => exact(view.getBigUint64(at, true)),

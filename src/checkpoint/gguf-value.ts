@@ -1,10 +1,10 @@
-// The typed values of GGUF metadata: numbers, strings, and lists of them, lists in lists included. Lists of numbers come as
-// typed arrays, so that they take no more memory than they do in the file.
+// Reads the typed values of GGUF metadata: numbers, strings, and lists of them, lists of lists included. A list of numbers becomes a
+// typed array, so that it takes no more memory than in the file. Does not know what a key means.
 
 import { CheckpointError } from "../errors.ts";
 import { DAMAGED, type GgufReader, i64, type Scalar, u32, u64 } from "./gguf-reader.ts";
 
-/** Numbers of 64 bits come as bigint where a number would round them; lists of true and false as 1 and 0. */
+/** A 64-bit integer is a bigint if a number would round it; a list of booleans is an array of 1 and 0. */
 export type GgufValue = number | bigint | boolean | string | GgufNumbers | readonly GgufValue[];
 
 export type GgufNumbers =
@@ -19,7 +19,7 @@ export type GgufNumbers =
   | BigInt64Array
   | Float64Array;
 
-/** Strings, keys and lists that all metadata may have together; vocabularies with merges have some 10^6. */
+/** The most values that a file's metadata may have, the items of lists of strings included. A vocabulary with merges has about 10^6. */
 export const MAX_VALUES: number = 2 ** 22;
 const MAX_DEPTH = 4;
 
@@ -42,10 +42,10 @@ const BOOL = 7;
 const STRING = 8;
 const ARRAY = 9;
 
-/** What may still be read; shared by all values of a file. */
+/** How many more values may be read. All values of a file share it. */
 export type Budget = { values: number };
 
-/** A type and a value of it. @throws CheckpointError */
+/** Reads a type number, then a value of that type. @throws CheckpointError */
 export async function readValue(
   reader: GgufReader,
   key: string,

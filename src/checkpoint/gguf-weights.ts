@@ -1,6 +1,7 @@
-// The weights of a GGUF file under the names that Mistral's checkpoints give them, each in the file's own type, blocks as they
-// are. The architecture "llama" rotates neighbours where Transformers rotates halves: its query and key rows lie interleaved,
-// and are put back while they are read. https://github.com/ggml-org/llama.cpp (permute in convert_hf_to_gguf.py)
+// The weights of a GGUF file under the names of Mistral's checkpoints, each in the file's own type, block by block as it is there.
+// Architecture "llama" rotates rows 2j and 2j + 1 of a head, Transformers rows j and j + D/2. Therefore the converter interleaves the
+// rows of q_proj and k_proj (permute in llama.cpp's convert_hf_to_gguf.py), and reading puts them back in order.
+// Does not know what the model does with a weight.
 
 import { openFile } from "#platform";
 import { CheckpointError } from "../errors.ts";
@@ -17,15 +18,17 @@ import { shown } from "./json-reader.ts";
 import type { ByteSource } from "./safetensors.ts";
 import type { StoredWeight, WeightSource } from "./stored-weight.ts";
 
-/** Bytes that are read at once: a bound for buffers. */
+/** About how many bytes are read at once: 4 MiB, which bounds the buffers. */
 const PIECE = 1 << 22;
 
+/** GGUF's names of the tensors outside the layers → the checkpoint's. */
 const OUTSIDE: ReadonlyMap<string, string> = new Map([
   ["token_embd.weight", "model.embed_tokens.weight"],
   ["output_norm.weight", "model.norm.weight"],
   ["output.weight", "lm_head.weight"],
 ]);
 
+/** The same within a layer: "blk.0.attn_q.weight" → "model.layers.0.self_attn.q_proj.weight". */
 const IN_LAYER: ReadonlyMap<string, string> = new Map([
   ["attn_norm", "input_layernorm"],
   ["attn_q", "self_attn.q_proj"],
@@ -40,7 +43,7 @@ const IN_LAYER: ReadonlyMap<string, string> = new Map([
 
 /**
  * Opens the weights of a GGUF file; close() closes it.
- * @throws CheckpointError the file is malformed, of another architecture, or has tensors that a Mistral layer has not
+ * @throws CheckpointError the file is malformed, of another architecture, or has tensors that a Mistral layer does not have
  */
 export async function openGgufWeights(path: string): Promise<WeightSource> {
   const file = await openFile(path);
@@ -88,7 +91,7 @@ function nameOf(path: string, name: string): string {
   const outside = OUTSIDE.get(name);
   if (outside !== undefined) return outside;
   const [, layer, part] = /^blk\.(0|[1-9]\d*)\.(.*)$/.exec(name) ?? [];
-  if (layer === undefined) return name; // reported as unexpected
+  if (layer === undefined) return name; // whoever loads the model reports it as unexpected
   const inLayer = part.endsWith(".weight")
     ? IN_LAYER.get(part.slice(0, -".weight".length))
     : undefined;
@@ -99,7 +102,7 @@ function nameOf(path: string, name: string): string {
   );
 }
 
-/** @param headDim rows of a head whose halves lie interleaved; 0: rows are in order */
+/** @param headDim rows of a head, if the file has the head's two halves interleaved; 0: rows are in order */
 function stored(
   name: string,
   { type, format, shape, bytes, offset }: GgufTensor,
@@ -111,7 +114,7 @@ function stored(
   const read = (from: number, to: number, target: Uint8Array<ArrayBufferLike>): Promise<void> =>
     source.readInto(target.subarray(0, (to - from) * rowBytes), offset + from * rowBytes);
 
-  // Whole heads are read, and of each the rows that lie in [from, to).
+  // Reads the whole heads in which [from, to) lies, and keeps those rows, in order.
   const readHeads = async (from: number, to: number, target: Uint8Array): Promise<void> => {
     const head = new Uint8Array(headDim * rowBytes);
     for (let begin = from - (from % headDim); begin < to; begin += headDim) {
@@ -123,7 +126,7 @@ function stored(
       }
     }
   };
-  // Heads that do not divide the rows are a shape that the config does not have: nothing of it is ever read.
+  // Rows that are no whole number of heads contradict the config: the model refuses such a weight before it reads a row.
   const inHeads = headDim > 0 && headDim % 2 === 0 && rows % headDim === 0;
   const readRows = inHeads ? readHeads : read;
   /** Row ranges of about PIECE bytes, each a whole number of heads and of groups of `group` rows. */
@@ -168,7 +171,7 @@ function stored(
   };
 }
 
-/** Types whose blocks can be moved into groups of 8 rows, the same numbers, for the road of int8 activations. */
+/** Types that can also be laid out in groups of 8 rows, with the same numbers, for products with int8 activations. */
 const REGROUPED: ReadonlyMap<
   string,
   {
@@ -182,7 +185,7 @@ const REGROUPED: ReadonlyMap<
   ["Q6_K", { format: q6k, rows: regroupQ6K }],
 ]);
 
-/** Where row `row` of a head lies in the file: pairs (j, j + D/2) are neighbours there. */
+/** The row of the file's head at which row `row` lies: the file has rows j and j + D/2 side by side. */
 function interleavedRow(row: number, headDim: number): number {
   const half = headDim / 2;
   return row < half ? 2 * row : 2 * (row - half) + 1;

@@ -1,4 +1,4 @@
-// A settings file of a model folder (config.json, generation_config.json, …) as a plain object, Python's JSON included:
+// Reads a settings file of a model folder (config.json, generation_config.json, …) into a plain object. Python's JSON is understood:
 // NaN and Infinity as bare words, or as Transformers writes them, { "__float__": "NaN" }. Does not know what the keys mean.
 
 import { readText } from "#platform";
@@ -27,7 +27,8 @@ function parse(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    // Only now, since the replacement costs a second pass: strings are stepped over, bare words become tagged objects.
+    // JSON.parse knows neither NaN nor Infinity. Make tagged objects of them (not within strings) and parse again. Most files have
+    // none, and do not pay for this second pass.
     const tagged = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g, (token) =>
       token.startsWith('"') ? token : `{"__float__":"${token}"}`,
     );

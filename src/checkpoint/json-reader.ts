@@ -1,6 +1,6 @@
-// A strict JSON reader for headers of untrusted files: what JSON.parse hides (a key that comes twice, the digits of a
-// number) stays visible, and nothing is built that the caller does not ask for. RFC 8259, nothing else.
-// The text is walked once, front to back; the caller pulls values. Does not know what a header means.
+// A strict JSON reader (RFC 8259) for headers of untrusted files. It shows what JSON.parse hides, a key that comes twice and the
+// digits of a number, and builds nothing that the caller does not ask for: the caller pulls values, and the text is walked once,
+// front to back. Does not know what a header means.
 
 const MAX_DEPTH = 128;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;

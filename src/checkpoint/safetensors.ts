@@ -1,6 +1,5 @@
-// The header of a safetensors file: names, dtypes, shapes and places of its tensors, after every check that the format's
-// own reader makes, before anything is allocated for a tensor. Layout: u64 header length, JSON header, data.
-// https://github.com/huggingface/safetensors. Knows nothing of models.
+// Reads the header of a safetensors file: the name, dtype, shape and place of each tensor. Makes every check that the format's own
+// reader makes, before memory is taken for a tensor. https://github.com/huggingface/safetensors. Knows nothing of models.
 
 import { CheckpointError } from "../errors.ts";
 import { JsonReader, shown } from "./json-reader.ts";
@@ -20,7 +19,7 @@ export type TensorEntry = {
 };
 
 export type SafetensorsHeader = {
-  /** In the order of their bytes. */
+  /** In the order of their places in the file. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly metadata: ReadonlyMap<string, string>;
 };
@@ -33,7 +32,7 @@ export type ByteSource = {
 
 /** The longest header that is read; the format's own limit. */
 export const MAX_HEADER_BYTES = 100_000_000;
-/** The most tensors a file may have. The largest published checkpoints have some tens of thousands. */
+/** The most tensors that a file may have. The largest published checkpoints have tens of thousands. */
 export const MAX_TENSORS = 200_000;
 
 const BITS: ReadonlyMap<string, number> = new Map([
@@ -55,7 +54,17 @@ export function dtypeBits(dtype: string): number | undefined {
 
 const DOWNLOAD = "the download is incomplete or the file is damaged: download it again";
 
-/** Reads and checks the header of the file at `path`. @throws CheckpointError */
+/**
+ * Reads and checks the header of the file at `path`.
+ *
+ * | offset | size | content                                                                          |
+ * | ------ | ---- | -------------------------------------------------------------------------------- |
+ * | 0      | 8    | n, the header's length: u64, little endian                                       |
+ * | 8      | n    | JSON: name → dtype, shape and data_offsets [begin, end), which count from 8 + n  |
+ * | 8 + n  |      | the tensors' data, without a hole, up to the end of the file                     |
+ *
+ * @throws CheckpointError
+ */
 export async function readSafetensorsHeader(
   path: string,
   source: ByteSource,
@@ -89,7 +98,7 @@ async function readHeaderLength(path: string, source: ByteSource): Promise<numbe
   return Number(length);
 }
 
-/** Checks a header that has been read; `fileSize` counts the 8 bytes before it too. @throws CheckpointError */
+/** Checks a header, the JSON's bytes. `fileSize` is the size of the whole file. @throws CheckpointError */
 export function parseSafetensorsHeader(
   path: string,
   header: Uint8Array<ArrayBuffer>,
@@ -207,7 +216,7 @@ function tensorBytes(where: string, dtype: string, bits: number, shape: readonly
   return Number(total / 8n);
 }
 
-// In the order of their bytes the tensors must touch: no overlap, no hole, and the last one ends where the file ends.
+// Sorted by place, each tensor must begin where the one before it ends, and the last must end where the file ends.
 function checkCoverage(
   path: string,
   found: readonly TensorEntry[],

@@ -1,6 +1,6 @@
-// Writes a safetensors file tensor by tensor: the header from names, dtypes and shapes, then the bytes as they come, so
-// that memory holds one piece at a time. The file appears under its name when it is complete. Header order is data order;
-// the data begins at a multiple of 8. Does not know where the bytes come from.
+// Writes a safetensors file: first the header, from names, dtypes and shapes, then the bytes piece by piece, so that memory holds one
+// piece at a time. The file gets its name only when it is complete. Tensors lie in the order of the list, and their data begins at
+// a multiple of 8 bytes. Does not know where the bytes come from.
 
 import { createFile, freeBytes, joinPath } from "#platform";
 import { CheckpointError, InputError } from "../errors.ts";
@@ -14,22 +14,22 @@ export type TensorToSave = {
   /** As safetensors names it: "F32", "F16", "BF16", … */
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Its bytes, in pieces of any size; asked for once, when its turn comes. */
+  /** Its bytes, in pieces of any size. Called once, when all tensors before it have been written. */
   data(): Iterable<Uint8Array<ArrayBufferLike>> | AsyncIterable<Uint8Array<ArrayBufferLike>>;
 };
 
-/** A tensor of a weight that is still to be quantised: known by name, dtype and shape, so that the header can be written. */
+/** A tensor of a weight that has not been quantised yet. Its name, dtype and shape are known, so the header can be written. */
 export type PlannedTensor = Omit<TensorToSave, "data"> & {
   /** Its bytes, from the parts of the weight's format. */
   bytes(parts: Parts): Uint8Array<ArrayBufferLike>;
 };
 
 export type SaveOptions = {
-  /** Written into the header; Transformers wants `format: "pt"`, which is the default. */
+  /** Goes into the header. Default: `{ format: "pt" }`, which Transformers asks for. */
   metadata?: Readonly<Record<string, string>>;
-  /** The data begins at a multiple of it, itself one of 8, which is the default. 64 suits readers that map the file. */
+  /** Bytes: the data begins at a multiple of it; itself a multiple of 8. Default 8; 64 suits readers that map the file. */
   alignment?: number;
-  /** Called after each piece with the bytes of tensors written so far, of all. */
+  /** Called after each piece. `done`: bytes of tensors written so far; `total`: bytes of all tensors. */
   onProgress?: (done: number, total: number) => void;
 };
 
@@ -51,7 +51,7 @@ export function tensorBytes({
  * Writes one file.
  *
  * @throws InputError two tensors of one name, or data of another length than dtype and shape say
- * @throws CheckpointError the disk has too little room (looked at first), or cannot be written
+ * @throws CheckpointError the disk has too little room (checked before writing), or cannot be written
  */
 export async function saveSafetensors(
   path: string,

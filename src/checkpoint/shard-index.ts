@@ -1,5 +1,5 @@
-// model.safetensors.index.json: which shard holds which tensor. The file comes from strangers, so a shard is a plain file
-// name of this folder and nothing else, no key comes twice, and the sizes are bounded before anything is built.
+// model.safetensors.index.json: which shard holds which tensor. The file is not trusted: a shard must be a plain file
+// name in this folder, a key may not come twice, and sizes are bounded before anything is built. Does not open the shards.
 
 import { openFile } from "#platform";
 import { CheckpointError } from "../errors.ts";
@@ -8,7 +8,7 @@ import { MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensors.ts";
 
 const MAX_SHARDS = 10_000;
 
-/** The tensors' shards, by tensor name, in the order of the file. @throws CheckpointError */
+/** Reads the index: tensor name → file name of its shard, in the file's order. @throws CheckpointError */
 export async function readShardIndex(path: string): Promise<ReadonlyMap<string, string>> {
   const file = await openFile(path);
   try {

@@ -1,26 +1,29 @@
-// A weight as a checkpoint holds it, whatever tensors of the file it is made of: its shape in the model, the format that
-// keeps it without loss, and two ways to read it. Knows no model, no backend.
+// A weight as a checkpoint holds it, whatever tensors of the file it consists of: its shape in the model, the format that keeps it
+// without loss, and ways to read it. Knows no model and no backend.
 
 import type { WeightFormat } from "../formats/weight-format.ts";
 
 export type StoredWeight = {
   /** Its name in the checkpoint, such as "model.layers.0.mlp.up_proj.weight". */
   readonly name: string;
-  /** Its shape in the model: [out, in], [n]. */
+  /** Its shape in the model: [out, in] of a matrix, [n] of a vector. */
   readonly shape: readonly number[];
-  /** What files call its encoding: "F32", "nf4", "Q4_K", "gptq". */
+  /** The file's word for its encoding: "F32", "nf4", "Q4_K", "gptq". */
   readonly encoding: string;
-  /** Holds it exactly, in the least memory. */
+  /** The format that keeps its numbers exactly, in the least memory. */
   readonly format: WeightFormat;
-  /** Bytes that it takes in the file. */
+  /** How many bytes it takes in the file. */
   readonly bytes: number;
   /**
-   * Fills the parts of `format`, which may be views on shared memory; peak memory besides them is one small buffer.
-   * @param onBytes how many bytes of the file were read since the last call
+   * Reads the weight into the parts of `format`, which may be views on shared memory. Takes no more memory besides than a small buffer.
+   * @param onBytes called with the number of bytes read from the file since its last call
    * @throws CheckpointError values that the format does not allow, such as a scale that is NaN
    */
   fill(parts: readonly Uint8Array[], onBytes: (bytes: number) => void): Promise<void>;
-  /** Where the parts of `format` lie in the file, when they lie there as they are: they can then be mapped. The first does. */
+  /**
+   * Where the parts of `format` lie in the file, if the file has them byte for byte: they can then be mapped instead of read.
+   * The first part is always in the file; `known` holds the bytes of a part that is not.
+   */
   readonly file?: {
     readonly path: string;
     readonly parts: readonly (
@@ -29,8 +32,7 @@ export type StoredWeight = {
     )[];
   };
   /**
-   * The same numbers regrouped for the road of int8 activations, when there is such a format.
-   * GGUF's Q4_0 blocks, for example, become those of q4.
+   * The same numbers in a layout for products with int8 activations, if there is one: GGUF's Q4_0, for example, becomes q4.
    */
   readonly regrouped?: {
     readonly format: WeightFormat;
@@ -40,10 +42,10 @@ export type StoredWeight = {
   readRows(from: number, to: number, out: Float32Array): Promise<void>;
 };
 
-/** A row of the table of a checkpoint. */
+/** One line of a checkpoint's table of tensors. */
 export type TableEntry = {
   readonly name: string;
-  /** The file's dtype; of a quantised weight, the method's name for it. */
+  /** The file's dtype; for a quantised weight the word of its method, such as "nf4". */
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly quantised?: boolean;
@@ -51,10 +53,10 @@ export type TableEntry = {
 
 /** The weights of an opened checkpoint. */
 export type WeightSource = {
-  /** Folder or file, for messages. */
+  /** The folder or file, as messages name it. */
   readonly dir: string;
   readonly weights: ReadonlyMap<string, StoredWeight>;
-  /** The weights, and what else is in the file, as a table: packed tensors appear as the weights that they make. */
+  /** All that the file holds, as a table. The tensors that make up one packed weight are one line, the weight's. */
   readonly tensors: ReadonlyMap<string, TableEntry>;
   close(): Promise<void>;
 };

@@ -1,5 +1,5 @@
-// The weights of a folder, whatever method packed them: plain tensors as they are, quantised ones put together by the reader of
-// their method. Knows no model: which weights are wanted, and of which shape, is asked elsewhere.
+// The weights of a folder, whichever method packed them: plain tensors as they are, quantised weights through the reader of their
+// method. Knows no model: which weights it needs, and in which shapes, is checked elsewhere.
 
 import { CheckpointError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
@@ -25,7 +25,7 @@ type Reader = (
   settings: Record<string, unknown>,
 ) => QuantizedWeights | Promise<QuantizedWeights>;
 
-/** quant_method of config.json → its reader. */
+/** `quant_method` in config.json → the reader of that method. */
 const readers: Readonly<Record<string, Reader>> = {
   gptq: gptqWeights,
   awq: awqWeights,
@@ -34,12 +34,12 @@ const readers: Readonly<Record<string, Reader>> = {
   ...Object.fromEntries(ownMethods.map((method) => [method, ownWeights])),
 };
 
-/** Numbers that are read at once: a bound for buffers. */
+/** How many numbers are read at once: 4 Mi, which bounds the buffers. */
 const PIECE = 1 << 22;
 
 /**
  * Opens the weights of a folder.
- * @param config what config.json says, `quantization_config` included
+ * @param config the object in config.json; its `quantization_config` names the method
  * @throws CheckpointError
  */
 export async function openWeights(
@@ -73,14 +73,14 @@ async function weightsOf(
     tensors.set(name, entry);
     const weight = plainWeight(checkpoint, entry);
     if (weight === undefined) continue;
-    // Beside quantised weights it may be mapped with them; a model of plain ones is read.
+    // In a quantised checkpoint plain weights may be mapped, as the quantised ones are; an unquantised checkpoint is read.
     const file = { path: entry.file, parts: [{ offset: entry.offset, bytes: entry.bytes }] };
     all.set(name, settings === undefined ? weight : { ...weight, file });
   }
   return { dir: checkpoint.dir, weights: all, tensors, close: () => checkpoint.close() };
 }
 
-/** @throws CheckpointError a method that has no reader */
+/** The reader of the method that the settings name. @throws CheckpointError it has none */
 function readerOf(dir: string, settings: Record<string, unknown>): Reader {
   // Older files of bitsandbytes do not name their method.
   const unnamed = settings.load_in_4bit === true || settings.load_in_8bit === true;
@@ -92,7 +92,7 @@ function readerOf(dir: string, settings: Record<string, unknown>): Reader {
   );
 }
 
-/** A tensor of plain numbers, or undefined when its dtype is none of them. */
+/** A tensor of F32, F16 or BF16 as a weight; undefined for another dtype. */
 export function plainWeight(checkpoint: Checkpoint, entry: TensorEntry): StoredWeight | undefined {
   const plain = findFormat(entry.dtype);
   if (plain === undefined) return undefined;

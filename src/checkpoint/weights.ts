@@ -1,6 +1,6 @@
-// A folder of weights as one table of tensors, read by range: one safetensors file, or shards with an index.
-// Everything is checked against the headers before a byte of a tensor is read; nothing outside the folder is opened,
-// no pickle is ever loaded and no code of the folder is run. Does not know which tensors a model needs.
+// A folder of weights as one table of tensors, read by byte range: one safetensors file, or shards with an index. Everything is
+// checked against the headers before a byte of a tensor is read. Nothing outside the folder is opened, no pickle is ever loaded,
+// and no code of the folder runs. Does not know which tensors a model needs.
 
 import {
   exists,
@@ -22,7 +22,7 @@ import { readShardIndex } from "./shard-index.ts";
 export type { TensorEntry } from "./safetensors.ts";
 
 export type CheckpointOptions = {
-  /** A folder within the folder. */
+  /** A folder within the folder: the weights are read from there. */
   subfolder?: string;
   /** The middle of the file names: "fp16" means model.fp16.safetensors. */
   variant?: string;
@@ -31,12 +31,12 @@ export type CheckpointOptions = {
 /** An open checkpoint. Its files stay open until close(). */
 export type Checkpoint = {
   readonly dir: string;
-  /** Every tensor by the name that it has in the file. */
+  /** Every tensor, by its name in the file. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** The bytes of all tensors together. */
+  /** The sum of the sizes of all tensors. */
   readonly bytes: number;
   /**
-   * Fills `target` with bytes [from, to) of a tensor (all of it when not given); `target` may be a view on shared memory.
+   * Fills `target` with bytes [from, to) of a tensor (default: all of it). `target` may be a view on shared memory.
    * @throws InputError unknown name, a range outside the tensor, a target of another length
    */
   read(
@@ -103,7 +103,8 @@ async function openFolder(
   return checkpointOf(folder, tensors, files, open);
 }
 
-// A snapshot of the hub's cache links to blobs beside it: models--a--b/snapshots/<commit>/x -> ../../blobs/<sha>.
+// The folder that links may not leave: `dir`. For a snapshot in the hub's cache it is two folders up, because a snapshot's files are
+// links to the blobs beside it: models--a--b/snapshots/<commit>/x -> ../../blobs/<sha>.
 async function repositoryRoot(dir: string): Promise<string> {
   const real = await realPath(dir);
   return /[\\/]snapshots[\\/][^\\/]+$/.test(real) ? joinPath(real, "..", "..") : real;

@@ -1,4 +1,4 @@
-// bfloat16: the upper half of a binary32, 2 bytes a number.
+// bfloat16: the upper half of an f32, 2 bytes a number. Knows nothing of matrices.
 
 import type { NumberFormat } from "./number-format.ts";
 import { words16 } from "./words.ts";
@@ -21,7 +21,7 @@ export const bf16: NumberFormat = {
     for (let i = 0; i < bits.length; i++) {
       const b = bits[i];
       const isNaN = (b & 0x7fffffff) > 0x7f800000;
-      // Adding half a unit less one, plus the last kept bit, carries into the kept half exactly when it must round up.
+      // Rounds to nearest, ties to even: adding 0x7fff plus the last kept bit carries into the upper half exactly when it must.
       target[i] = isNaN ? (b >>> 16) | 0x40 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
     }
     if (target.buffer !== bytes.buffer) bytes.set(new Uint8Array(target.buffer));

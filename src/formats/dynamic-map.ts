@@ -1,18 +1,20 @@
-// The dynamic 8-bit type and blocks of it: Dettmers 2015 (arXiv:1511.04561), Dettmers et al. 2021, "8-bit Optimizers via
-// Block-wise Quantization" (arXiv:2110.02861). Bits as bitsandbytes computes them on the CPU: it looks numbers up on a
-// lattice of 65,536, so that between two values the border is that lattice's.
+// The dynamic 8-bit type, and quantising blocks of numbers to it: Dettmers 2015 (arXiv:1511.04561); Dettmers et al. 2021, "8-bit
+// Optimizers via Block-wise Quantization" (arXiv:2110.02861). Gives the bits that bitsandbytes gives on the CPU. It rounds a number
+// to one of 65,536 points in [-1, 1] and looks up that point's code, so the border between two codes lies at such a point.
+// Knows numbers, not what they are the scales of.
 
 /** The 256 values, ascending; map[127] is 0 and map[255] is 1. */
 export const dynamicMap: Float32Array = makeMap();
 
-// For each decade the numbers from 0.1 to 1 in 1, 2, 4 … 64 equal parts: their middles, in both signs.
+// Beside 0 and 1: for each factor 10⁻⁶, 10⁻⁵ … 1, the middles of 1, 2, 4 … 64 equal parts of [0.1, 1] times that factor, with both
+// signs.
 function makeMap(): Float32Array {
   const values = [0, 1];
   for (let bits = 0; bits < 7; bits++) {
     const parts = 2 ** bits;
     const [first, last] = [Math.fround(0.1), 1];
     const step = Math.fround((last - first) / parts);
-    // From both ends inwards, each number rounded once, as torch.linspace does it.
+    // From both ends inwards, each number rounded once, as torch.linspace computes it.
     const border = (i: number): number =>
       Math.fround(2 * i < parts ? first + step * i : last - step * (parts - i));
     const scale = Math.fround(10 ** (bits - 6));
@@ -27,7 +29,7 @@ function makeMap(): Float32Array {
 const LATTICE = 65535;
 let lattice: Uint8Array | undefined;
 
-/** The code of each point of the lattice over [-1, 1]; built when first wanted. */
+/** The code of each of the 65,536 points in [-1, 1]. Computed at the first call. */
 function latticeCodes(): Uint8Array {
   if (lattice !== undefined) return lattice;
   lattice = new Uint8Array(LATTICE + 1);
@@ -40,7 +42,7 @@ function latticeCodes(): Uint8Array {
   return lattice;
 }
 
-/** Quantises blocks of `block` numbers (the last may be short) into a code for each number and one scale for each block. */
+/** Quantises blocks of `block` numbers (the last may be shorter): a code for each number, the largest magnitude of each block. */
 export function quantizeDynamic8(
   values: Float32Array,
   block: number,
@@ -55,7 +57,7 @@ export function quantizeDynamic8(
     scales[i] = largest;
     const inverse = Math.fround(1 / largest);
     for (let j = from; j < to; j++) {
-      // A block of zeros gets code 0, whatever that means: its scale is 0.
+      // In a block of zeros any code will do, since its scale is 0.
       if (largest === 0) codes[j] = 0;
       else {
         const scaled = Math.min(1, Math.max(-1, Math.fround(values[j] * inverse)));
@@ -65,7 +67,7 @@ export function quantizeDynamic8(
   }
 }
 
-/** map[code] · scale of the code's block. */
+/** Into out[i]: map[code i] · the scale of its block. */
 export function dequantizeDynamic8(
   codes: Uint8Array,
   block: number,

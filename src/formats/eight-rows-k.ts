@@ -1,4 +1,5 @@
-// What the layouts of q4k and q6k share: groups of 8 rows, and in them runs of 256 k with f16 scales in front.
+// What formats q4k and q6k share: rows in groups of 8, cut into super-blocks of 256 k (columns). A super-block begins with f16 scales
+// of the 8 rows, by which the small integer scales within it are multiplied. Does not know what follows them.
 
 import { InputError } from "../errors.ts";
 import { GROUP } from "./eight-rows-scales.ts";
@@ -6,18 +7,21 @@ import { f16 } from "./f16.ts";
 import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
-/** Numbers of a row that share an f16 scale. */
+/** How many numbers of a row share an f16 scale. */
 const SUPER_BLOCK = 256;
 
 export type KLayout = {
   readonly name: string;
-  /** Numbers of a row that share a small scale. */
+  /** How many numbers of a row share a small integer scale. */
   readonly param: number;
-  /** Bytes of 8 rows × 256 k. */
+  /** Bytes of a super-block of 8 rows. */
   readonly bytes: number;
-  /** f16 numbers at their beginning. */
+  /** How many f16 numbers it begins with. */
   readonly scales: number;
-  /** 256 numbers of row `row` of the group's bytes at `at` into out[to …]; `halves`: the f16 numbers. */
+  /**
+   * Unpacks 256 numbers, row `row` of the super-block at bytes[at …], into out[to …].
+   * @param halves the f16 numbers at its beginning
+   */
   widen(
     bytes: Uint8Array,
     at: number,
@@ -28,10 +32,12 @@ export type KLayout = {
   ): void;
 };
 
+/** How many super-blocks a row has. */
 export function superBlocksOf(columns: number): number {
   return columns / SUPER_BLOCK;
 }
 
+/** The weight format with that layout. It is read only: nothing is quantised to it. */
 export function kFormat({ name, param, bytes: size, scales, widen }: KLayout): WeightFormat {
   return {
     ...{ name, family: name, param },

@@ -1,39 +1,42 @@
-// The two ways in which groups of 8 rows (eight-rows.ts) hold their scales. Knows no codes.
-// halves: each block begins with 8 f16, one a row, as GGUF's Q4_0 and Q8_0 have them.
-// ofRows: each block begins with 8 i8, one a row, and a second part holds an f32 for each row: a scale is their product. A quarter
-// of a bit less a weight; a scale is off by at most 1/254 of its row's largest, and codes are rounded by what it then is.
+// The two ways in which groups of 8 rows (eight-rows.ts) store the scales of their blocks. Does not know codes.
 
 import { f16 } from "./f16.ts";
 import { type AreFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { Parts } from "./weight-format.ts";
 
-/** Rows of a group. */
+/** How many rows a group has. */
 export const GROUP = 8;
 
-/** Where the scales of a group of rows lie. */
+/** Where the scales of one group of rows lie. */
 export type ScalePlaces = {
   readonly parts: Parts;
-  /** Its number, and where its blocks begin. */
+  /** The group's number. */
   readonly group: number;
+  /** Where its blocks begin in the first part, in bytes. */
   readonly begin: number;
-  /** Bytes of a block. */
+  /** How many bytes a block takes, scales and codes. */
   readonly blockBytes: number;
 };
 
 export type Scales = {
-  /** Bytes of a block before its codes, and of the second part for each group of rows (0: there is none). */
+  /** How many bytes of scales a block begins with. */
   readonly bytes: number;
+  /** How many bytes the second part has for each group of rows; 0: there is no second part. */
   readonly groupBytes: number;
-  /** From here on a scale is too large. */
+  /** The least magnitude of a scale that cannot be stored. */
   readonly overflow: number;
-  /** Writes the scales of row `row`, one for each block, and makes them those by which codes are rounded. */
+  /**
+   * Writes the scales of row `row` of the group, one for each block. Afterwards `scales` holds those for which codes are to be rounded:
+   * `halves` leaves them as they were, as ggml's reference does; `ofRows` replaces them by what it stored.
+   */
   write(scales: Float32Array, places: ScalePlaces, row: number): void;
-  /** The scales of the 8 rows of the block at `at`. */
+  /** Reads the scales of the 8 rows of the block that begins at byte `at`. */
   read(places: ScalePlaces, at: number, out: Float32Array): void;
   /** Whether all of them are finite. */
   areFinite(parts: Parts, blockBytes: number, look: AreFinite): boolean;
 };
 
+/** A block begins with 8 f16, the scales of its 8 rows, as GGUF's Q4_0 and Q8_0 have them: half a bit a weight. */
 export const halves: Scales = {
   bytes: 2 * GROUP,
   groupBytes: 0,
@@ -53,10 +56,15 @@ export const halves: Scales = {
   areFinite: ([bytes], blockBytes, look) => look(bytes, exponents.f16, blockBytes),
 };
 
-/** Rows whose scales are all smaller are zeros: their quotients would not be finite. */
+/** A row whose scales are all smaller becomes zeros, because 1 / scale would not be finite. */
 const LEAST = 2 ** -100;
 const MOST = 127;
 
+/**
+ * A block begins with 8 i8, factors of its 8 rows; a second part holds an f32 for each row. A scale is their product.
+ * This takes a quarter of a bit a weight, half of what f16 scales take. The largest scale of a row has factor 127, so a scale is
+ * off by at most 1/254 of the largest; codes are rounded for the scale that was stored, which makes up for most of that.
+ */
 export const ofRows: Scales = {
   bytes: GROUP,
   groupBytes: 4 * GROUP,

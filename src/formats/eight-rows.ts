@@ -1,6 +1,6 @@
-// How weights lie in groups of 8 rows, for kernels that multiply 8 rows at once (formats q4, q4r, q6r and q8): [group][block of
-// 32 k], a block being scales (eight-rows-scales.ts), then runs of [row][4 k]. Rows that fill up the last group, and k that fill
-// up the last block, are zeros. A quad is 4 neighbouring k; 8 quads make a block. How codes lie in runs: the formats' files.
+// How weights lie in groups of 8 rows (formats q4, q4r, q6r, q8), so that kernels can multiply 8 rows at once. k is a column; a quad is
+// 4 neighbouring k; a block is 32 k (8 quads) of the 8 rows. Order of bytes: [group of rows][block]. Rows that pad the last group
+// and k that pad the last block are zeros. Does not know how a format's codes lie within their runs: see the formats' files.
 
 import { CheckpointError, InputError } from "../errors.ts";
 import { GROUP, type ScalePlaces, type Scales } from "./eight-rows-scales.ts";
@@ -8,19 +8,26 @@ import { areFinite } from "./finite.ts";
 import type { MatrixShape, Packer, Parts, WeightFormat } from "./weight-format.ts";
 import { bytesOf, words16 } from "./words.ts";
 
-/** Numbers of a row that share a scale. */
+/** How many numbers of a row share a scale. */
 export const BLOCK = 32;
 
-/** One of the formats: how many bytes the codes of 8 rows × 32 k take, and how one row's part of them is written and read. */
+/**
+ * One of the formats. A block of 8 rows × 32 k:
+ *
+ * | offset       | size         | content                                                                        |
+ * | ------------ | ------------ | ------------------------------------------------------------------------------ |
+ * | 0            | scales.bytes | the scales of the 8 rows (eight-rows-scales.ts)                                |
+ * | scales.bytes | codeBytes    | codes, in runs of 32 bytes; a run has 4 bytes for each row, one for each k of a quad |
+ */
 export type EightRows = {
   readonly name: string;
   readonly scales: Scales;
   readonly codeBytes: number;
-  /** What rows and k that are only there to fill up consist of. */
+  /** The byte of which the codes of padding rows consist; their scales are 0. */
   readonly fill: number;
-  /** The scale that 32 numbers values[from …] ask for; NaN when one of them is. */
+  /** Chooses the scale for the 32 numbers values[from …]; NaN if one of them is NaN. */
   scaleOf(values: Float32Array, from: number): number;
-  /** Rounds them, times `inverse`, into row `row` of the codes at `at`. */
+  /** Rounds these numbers · `inverse` (1 / scale), and writes them as row `row` of the codes at bytes[at …]. */
   round(
     values: Float32Array,
     from: number,
@@ -29,7 +36,7 @@ export type EightRows = {
     at: number,
     row: number,
   ): void;
-  /** Numbers of row `row` of the codes at `at` into out[to …], `count` of them. */
+  /** Unpacks the first `count` numbers of row `row` of the codes at bytes[at …] into out[to …]. */
   widen(
     bytes: Uint8Array,
     at: number,
@@ -41,7 +48,7 @@ export type EightRows = {
   ): void;
 };
 
-/** The first of 32 numbers whose size is the largest; NaN when one of them is. */
+/** Of the 32 numbers values[from …] the first with the largest magnitude, sign included; NaN if one of them is NaN. */
 export function largestOf(values: Float32Array, from: number): number {
   let largest = 0;
   let size = 0;
@@ -58,15 +65,16 @@ export function largestOf(values: Float32Array, from: number): number {
 }
 
 /**
- * The scale for 32 numbers in codes from -`zero` to `zero` − 1: what takes the largest to -`zero` says which codes; of those the
- * scale is the one with the least squares of errors, 2 % less than with the first.
+ * The scale for 32 numbers that become integers from -`zero` to `zero` − 1. A first scale takes the number of largest magnitude to
+ * -`zero`, and so decides the integers. For these the result is the scale with the least sum of squared errors,
+ * Σ integer · number / Σ integer²; the sum is 2 % less than with the first scale.
  */
 export function fittedScale(values: Float32Array, from: number, zero: number): number {
   const first = Math.fround(largestOf(values, from) / -zero);
   const inverse = 1 / first;
   const half = zero + 0.5;
   const most = 2 * zero - 1;
-  // Two chains of sums, as a processor adds two at a time; code − zero is what is multiplied.
+  // Two independent chains of sums, because a processor can add two numbers at a time.
   let [products, squares, products2, squares2] = [0, 0, 0, 0];
   for (let i = from; i < from + BLOCK; i += 2) {
     const code = (values[i] * inverse + half) | 0;
@@ -82,8 +90,9 @@ export function fittedScale(values: Float32Array, from: number, zero: number): n
 }
 
 /**
- * The code of x, a number over its scale, in codes of 0 to 2 · `zero` − 1: half up, then cut off. Above all others may be the
- * largest number with the other sign, which has no code of its own; below them, where a scale was rounded, the largest itself.
+ * The code of x = number / scale: x + `zero`, rounded half up and clamped to 0 … 2 · `zero` − 1. The scale takes the largest number to
+ * -`zero`, so a number of the same magnitude and the other sign is too large by one; and if the scale was rounded to a smaller one
+ * when it was stored, the largest number itself is too small.
  */
 export function cutOff(x: number, zero: number): number {
   const rounded = Math.fround(x + (zero + 0.5)) | 0;
@@ -94,7 +103,7 @@ export function cutOff(x: number, zero: number): number {
 const groupsOf = (rows: number): number => Math.ceil(rows / GROUP);
 const blocksOf = (columns: number): number => Math.ceil(columns / BLOCK);
 
-/** Bytes of a block, and of the blocks of a group of rows of so many columns. */
+/** Bytes of a block, and of all blocks of a group of rows. */
 function sizesOf(
   { scales, codeBytes }: EightRows,
   columns: number,
@@ -103,6 +112,7 @@ function sizesOf(
   return { blockBytes, groupBytes: blocksOf(columns) * blockBytes };
 }
 
+/** The weight format of that kind. Its packer throws CheckpointError for NaN and for numbers that no scale can hold. */
 export function eightRowsFormat(kind: EightRows): WeightFormat {
   const { name, scales } = kind;
   return {
@@ -149,7 +159,7 @@ function packer(kind: EightRows, parts: Parts, rows: number, columns: number): P
   const placesOf = (group: number): ScalePlaces => ({
     ...{ parts, group, begin: group * groupBytes, blockBytes },
   });
-  /** A row that does not fill its last block is filled up with zeros. */
+  /** A row whose columns do not fill the last block, padded with zeros. */
   const filled = new Float32Array(found.length * BLOCK);
   return {
     rows(values, from, to) {
@@ -184,7 +194,7 @@ function packer(kind: EightRows, parts: Parts, rows: number, columns: number): P
     }
   }
 
-  /** The rows of the last group that do not exist. */
+  /** Writes the padding rows of the last group. */
   function fillUp(from: number): void {
     const places = placesOf(Math.floor(from / GROUP));
     const none = new Float32Array(found.length);
@@ -208,12 +218,19 @@ function refuse(kind: EightRows, row: number, k: number, scale: number): never {
   );
 }
 
-/** What differs when blocks of row-major formats are grouped: 16-bit words of codes, and which of their bits are turned. */
-export type Regrouping = { readonly words: number; readonly flip: number; readonly fill: number };
+/** How one format's blocks are moved from GGUF's row-major order into groups. */
+export type Regrouping = {
+  /** How many 16-bit words of codes a block of one row has. */
+  readonly words: number;
+  /** Bits of each word that are inverted: q8 stores code + 128 where GGUF stores signed bytes. */
+  readonly flip: number;
+  /** The word of which padding rows consist. */
+  readonly fill: number;
+};
 
 /**
- * Rows of GGUF blocks [rows][⌈columns / 32⌉] (f16 scale, then 16-bit words) into groups of 8: bits are moved, nothing is
- * rounded. Word i of row r's codes becomes word i & 1 of run i >> 1. For a slice of a matrix give the slices of both.
+ * Moves GGUF blocks [rows][⌈columns / 32⌉], each an f16 scale and 16-bit words of codes, into groups of 8 rows; nothing is rounded.
+ * Word i of a row's codes becomes word i & 1 of the row's two in run i >> 1. For some whole groups only, pass their rows in both arrays.
  */
 export function groupRows(
   rowMajor: Uint8Array,
@@ -230,18 +247,18 @@ export function groupRows(
     let from = row * blocks * (1 + words);
     let at = ((row - r) / GROUP) * blocks * size;
     for (let block = 0; block < blocks; block++, at += size) {
-      const there = row < rows;
-      target[at + r] = there ? source[from++] : 0;
+      const exists = row < rows;
+      target[at + r] = exists ? source[from++] : 0;
       for (let i = 0, to = at + GROUP + 2 * r; i < words; i += 2, to += 2 * GROUP) {
-        target[to] = there ? source[from++] ^ flip : fill;
-        target[to + 1] = there ? source[from++] ^ flip : fill;
+        target[to] = exists ? source[from++] ^ flip : fill;
+        target[to + 1] = exists ? source[from++] ^ flip : fill;
       }
     }
   }
   if (target.buffer !== grouped.buffer) grouped.set(bytesOf(target));
 }
 
-/** The way back: groups of 8 rows to GGUF blocks. */
+/** The inverse of groupRows: from groups of 8 rows to GGUF blocks. */
 export function ungroupRows(
   grouped: Uint8Array,
   rowMajor: Uint8Array,

@@ -1,4 +1,4 @@
-// IEEE 754 binary16: 5 exponent bits, 10 fraction bits, 2 bytes a number; subnormals included.
+// IEEE 754 binary16: 5 exponent bits, 10 fraction bits, 2 bytes a number; subnormals included. Knows nothing of matrices.
 
 import type { NumberFormat } from "./number-format.ts";
 import { words16 } from "./words.ts";

@@ -1,4 +1,4 @@
-// IEEE 754 binary32: 4 bytes a number, copied as they are (NaN payloads too).
+// IEEE 754 binary32: 4 bytes a number, copied bit by bit (NaN payloads too). Knows nothing of matrices.
 
 import type { NumberFormat } from "./number-format.ts";
 import { bytesOf } from "./words.ts";

@@ -1,9 +1,10 @@
-// Whether numbers are finite, found on their words: NaN and infinity have all bits of the exponent set, so that one more carries
-// into the bit above. Specification of what a backend may do faster in its own memory (Backend.areFinite).
+// Whether numbers are finite, from their bits. NaN and infinity have all exponent bits set, so that adding 1 at the lowest exponent
+// bit carries into the bit above the exponent. This is the specification; a backend may do it faster on memory of its own
+// (Backend.areFinite). Does not know what the numbers are.
 
 import { words32 } from "./words.ts";
 
-/** Bits of exponents in a word, the lowest of them, and the bits above them: of one number, or of two halves. */
+/** Masks of a 32-bit word, which is one f32 or two 16-bit numbers: the exponent bits, the lowest of them, the bits above them. */
 export type Exponents = { readonly mask: number; readonly one: number; readonly above: number };
 
 const F32: Exponents = { mask: 0x7f800000, one: 0x00800000, above: 0x80000000 | 0 };
@@ -13,10 +14,10 @@ export const exponents: Readonly<Record<"f32" | "f16" | "bf16", Exponents>> = {
   bf16: { mask: 0x7f807f80, one: 0x00800080, above: 0x80008000 | 0 },
 };
 
-/** Bytes that are looked at together. */
+/** How many bytes are looked at at a time. */
 export const FINITE_RUN = 16;
 
-/** Looks at 16 bytes of each `every` (16: at all, and at what is left at the end). */
+/** Whether all numbers are finite in the first 16 bytes of each `every` bytes. With `every` 16 a rest at the end counts too. */
 export type AreFinite = (bytes: Uint8Array, of: Exponents, every: number) => boolean;
 
 export const areFinite: AreFinite = (bytes, { mask, one, above }, every) => {

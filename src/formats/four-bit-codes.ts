@@ -1,6 +1,7 @@
-// The 16 values of nf4 and of fp4, and which of them is nearest to a number.
-// NF4: Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314), appendix E. FP4: a sign, two bits of exponent, one of fraction,
-// divided by the largest; it has two zeros. On a midpoint the lower value is taken, as bitsandbytes does it on the CPU.
+// The 16 values of nf4 and of fp4, and tables that find the nearest one to a number.
+// NF4: Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314), appendix E. FP4: one sign bit, two exponent bits, one fraction bit, divided
+// by the largest value; it has two zeros. Halfway between two values the lower one is taken, as bitsandbytes does on the CPU.
+// Does not know blocks and scales.
 
 export type FourBitType = "nf4" | "fp4";
 
@@ -19,17 +20,20 @@ export const fourBitValues: Readonly<Record<FourBitType, Float32Array>> = {
   fp4: Float32Array.from(fp4),
 };
 
-/** How a number in [-1, 1] becomes a code: its cell gives a rank that is right or one too low, and a bound decides. */
+/**
+ * Tables that take a number in [-1, 1] to its code. A value's rank is its place among the 16 values in ascending order. The cell in
+ * which the number lies gives a rank that is right or one too low; comparing with the bound of that rank decides.
+ */
 export type Ranks = {
-  /** Rank at the low end of each cell; a cell is 1 / CELLS wide, and cell 0 begins at -1. */
+  /** The rank at the low end of each cell. A cell is 1 / CELLS wide; cell 0 begins at -1. */
   readonly cells: Uint8Array;
-  /** What numbers of a rank may be at most. */
+  /** The largest number of each rank. */
   readonly bounds: Float32Array;
-  /** The code of each rank; ranks go up with the value. */
+  /** The code of each rank. */
   readonly codes: Uint8Array;
 };
 
-/** No cell holds two bounds: the nearest are fp4's, 0.0026 apart. */
+/** Cells between 0 and 1. So many that no cell holds two bounds: the closest two, in fp4, are 0.0026 apart. */
 export const CELLS = 512;
 
 function ranksOf(values: Float32Array, order: readonly number[]): Ranks {
@@ -37,7 +41,7 @@ function ranksOf(values: Float32Array, order: readonly number[]): Ranks {
   for (let i = 0; i < 15; i++) {
     bounds[i] = Math.fround(values[order[i]] + values[order[i + 1]]) / 2;
   }
-  // Rounding may give numbers a little beyond 1.
+  // Two cells more than [-1, 1] has: rounding may give numbers slightly above 1.
   const cells = new Uint8Array(2 * CELLS + 2).map((_, cell) =>
     bounds.findIndex((bound) => cell / CELLS - 1 <= bound),
   );

@@ -1,5 +1,6 @@
-// Quantises a matrix to nf4 or fp4, block by block as its rows come. Bits as bitsandbytes computes them on the CPU: each block
-// is scaled by 1 / its largest number, except a short last block, which is divided by it.
+// Quantises a matrix to nf4 or fp4, block by block as its rows come. Gives the bits that bitsandbytes gives on the CPU: the numbers of a
+// block are multiplied by 1 / its largest magnitude; those of a shorter last block are divided by it instead.
+// Does not know where rows come from.
 
 import { CheckpointError } from "../errors.ts";
 import { CELLS, type Ranks } from "./four-bit-codes.ts";
@@ -8,7 +9,7 @@ import { bitsOf, largestMagnitude } from "./magnitude.ts";
 import type { MatrixShape, Packer, Parts } from "./weight-format.ts";
 import { bytesOf } from "./words.ts";
 
-/** Smaller largest numbers count as this one. */
+/** The least divisor: it stands in for a block's largest magnitude if that is smaller, 0 for example. */
 const SMALLEST = Math.fround(1e-38);
 
 export type FourBitPacking = {
@@ -18,13 +19,13 @@ export type FourBitPacking = {
   readonly ranks: Ranks;
 };
 
-/** @throws CheckpointError from rows(): a number is NaN or infinite */
+/** Quantises the rows of a matrix into `parts`. @throws CheckpointError from rows() and finish(): a number is NaN or infinite */
 export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixShape): Packer {
   const { name, block, nested, ranks } = how;
   const [codes] = parts;
   const blocks = Math.ceil((shape.rows * shape.columns) / block);
   const scales = new Float32Array(blocks);
-  // What has come of a block whose end comes with later rows.
+  // The beginning of a block whose end comes with later rows.
   const held = new Float32Array(block);
   const heldBits = bitsOf(held);
   let holding = 0;
@@ -63,7 +64,7 @@ export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixSh
         const scale = Math.max(largest, SMALLEST);
         scales[done] = scale;
         for (let i = 0; i < holding; i++) held[i] /= scale;
-        // An odd number of codes is filled up with that of 0.
+        // An odd number of codes is padded with the code of 0.
         held.fill(0, holding);
         encode(held, 0, holding + (holding % 2), 1, ranks, codes, (done * block) / 2);
       }
@@ -73,7 +74,7 @@ export function fourBitPacker(how: FourBitPacking, parts: Parts, shape: MatrixSh
   };
 }
 
-/** The codes of an even number of values, each times `inverse`, two to a byte from byte `at` on. */
+/** Writes the codes of values[from … to) · inverse, an even number of them, two in a byte, from target[at] on. */
 function encode(
   values: Float32Array,
   from: number,

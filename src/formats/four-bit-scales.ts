@@ -1,17 +1,17 @@
-// The scales of 4-bit blocks: f32, or quantised once more (double quantisation: Dettmers et al. 2023, "QLoRA", section 3):
-// the mean is taken off, and what is left is kept in blocks of 256 of the dynamic 8-bit type.
-// Bits as bitsandbytes computes them on a CPU with AVX2 and one thread, the order of PyTorch's sum included.
+// Double quantisation of the scales of 4-bit blocks (Dettmers et al. 2023, "QLoRA", section 3): their mean is subtracted, and the
+// rest becomes the dynamic 8-bit type in blocks of 256. Gives the bits that bitsandbytes gives on a CPU with AVX2 and one thread,
+// where PyTorch's order of summation decides the mean. Does not know the 4-bit codes.
 
 import { dynamicMap, quantizeDynamic8 } from "./dynamic-map.ts";
 import type { Parts } from "./weight-format.ts";
 import { bytesOf, floats32 } from "./words.ts";
 
-/** Scales that share a scale of their own. */
+/** How many scales share a scale of their own. */
 export const NESTED_BLOCK = 256;
-/** Numbers in the last part: the map, then the mean. */
+/** How many numbers the last part has: the values of 256 codes, then the mean. */
 export const NESTED_VALUES = 257;
 
-/** Scales [from, to) of a doubly quantised matrix. */
+/** The scales of blocks [from, to) of a matrix with double quantisation. */
 export function nestedScales(parts: Parts, from: number, to: number): Float32Array {
   const [, codes, nested, tail] = parts;
   const scales = floats32(nested);
@@ -24,7 +24,7 @@ export function nestedScales(parts: Parts, from: number, to: number): Float32Arr
   return out;
 }
 
-/** Quantises all scales of a matrix into parts 1, 2 and 3; `scales` is overwritten. */
+/** Quantises all scales of a matrix into its parts 1, 2 and 3 (the table in four-bit.ts). Overwrites `scales`. */
 export function packNestedScales(scales: Float32Array, parts: Parts): void {
   const [, codes, nested, tail] = parts;
   const mean = Math.fround(sum(scales) / scales.length);
@@ -40,8 +40,8 @@ const STREAMS = 4;
 const LEVELS = 4;
 
 /**
- * The f32 sum in PyTorch's order: four streams of vectors of eight lanes, partial sums that cascade over four levels. Where there
- * are less than eight numbers, a vector is one.
+ * The sum in f32, added in PyTorch's order: vectors of eight numbers go to four streams in turn, and partial sums move up a cascade of
+ * four levels. Fewer than eight numbers are added as vectors of one.
  */
 function sum(values: Float32Array): number {
   const lanes = values.length < VECTOR ? 1 : VECTOR;

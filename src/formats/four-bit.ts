@@ -1,6 +1,6 @@
-// nf4 and fp4 in bitsandbytes' own bytes: blocks of 32 to 4096 numbers along the flattened matrix, so that a block may begin
-// in one row and end in the next. Names: "nf4-64", "fp4-128-dq" (scales quantised once more).
-// Parts: codes, two a byte, the first in the high half · scales · with -dq also the scales' scales, and their map and mean.
+// nf4 and fp4 with the bytes of bitsandbytes. A block is 32 to 4096 neighbouring numbers of the flattened matrix: it may begin in one
+// row and end in the next. Names: "nf4-64" is nf4 in blocks of 64; "fp4-128-dq" has double quantisation, scales quantised themselves.
+// Does not know files.
 
 import { fourBitRanks, fourBitValues, type FourBitType } from "./four-bit-codes.ts";
 import { fourBitPacker } from "./four-bit-pack.ts";
@@ -9,10 +9,10 @@ import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { Parts, WeightFormat } from "./weight-format.ts";
 import { floats32 } from "./words.ts";
 
-/** The sizes of block that bitsandbytes has. */
+/** The block sizes of bitsandbytes. */
 export const FOUR_BIT_BLOCKS: readonly number[] = [32, 64, 128, 256, 512, 1024, 2048, 4096];
 
-/** What a 4-bit format is made of. */
+/** The parameters of a 4-bit format. `nested`: with double quantisation. */
 export type FourBitSettings = { type: FourBitType; block: number; nested: boolean };
 
 /** The name of a 4-bit format. */
@@ -20,7 +20,7 @@ export function fourBitName({ type, block, nested }: FourBitSettings): string {
   return `${type}-${block}${nested ? "-dq" : ""}`;
 }
 
-/** What the name of a 4-bit format says, or undefined for another name. */
+/** The parameters in the name of a 4-bit format; undefined for another name. */
 export function fourBitSettings(name: string): FourBitSettings | undefined {
   const [, type, size, nested] = /^(nf4|fp4)-(\d+)(-dq)?$/.exec(name) ?? [];
   const block = Number(size);
@@ -28,7 +28,17 @@ export function fourBitSettings(name: string): FourBitSettings | undefined {
   return { type: type as FourBitType, block, nested: nested !== undefined };
 }
 
-/** The family of nf4 and fp4; its formats' families are "nf4", "nf4-dq", "fp4", "fp4-dq", their number is the block. */
+/**
+ * The 4-bit format of that name, or undefined. Its family is "nf4", "nf4-dq", "fp4" or "fp4-dq", its parameter the block's size. The parts
+ * of a matrix of n numbers, in N = ⌈n / block⌉ blocks:
+ *
+ * | part | bytes        | content                                                                                    |
+ * | ---- | ------------ | ------------------------------------------------------------------------------------------ |
+ * | 0    | ⌈n / 2⌉      | codes, two in a byte, the first one in the high half                                       |
+ * | 1    | 4N           | the scale of each block, its largest magnitude: f32. With -dq: N bytes, a code for each   |
+ * | 2    | 4 · ⌈N / 256⌉ | with -dq: f32 scales of 256 scales each                                                    |
+ * | 3    | 4 · 257      | with -dq: f32 values of the 256 codes of scales, then the mean that was subtracted        |
+ */
 export function fourBitFormat(name: string): WeightFormat | undefined {
   const settings = fourBitSettings(name);
   if (settings === undefined || fourBitName(settings) !== name) return undefined;
@@ -74,7 +84,7 @@ function blockScales(parts: Parts, nested: boolean, from: number, to: number): F
   return nested ? nestedScales(parts, from, to) : floats32(parts[1]).subarray(from, to);
 }
 
-/** Numbers [from, to) of the flattened matrix, all of one block. */
+/** Unpacks numbers [from, to) of the flattened matrix, all of one block, into out[at …]. `scaled`: value · scale of each code. */
 function unpackRun(
   codes: Uint8Array,
   from: number,

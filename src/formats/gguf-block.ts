@@ -1,5 +1,5 @@
-// A GGUF type as a format of matrices: rows of whole blocks, each with its scales inside, one part, bytes as in the file.
-// Contract: a matrix's columns are a multiple of the block. The blocks themselves are in gguf-plain, gguf-k and gguf-iq.
+// A GGUF type as a weight format: rows of whole blocks, which hold their own scales, in one part, with the file's bytes. The columns of
+// a matrix are a multiple of the block. Does not know the blocks themselves: gguf-plain.ts, gguf-k.ts, gguf-iq.ts.
 
 import { InputError } from "../errors.ts";
 import { f16 } from "./f16.ts";
@@ -11,20 +11,21 @@ export type Bytes = Uint8Array<ArrayBufferLike>;
 export type Block = {
   /** As GGUF's tools write it: "Q4_K". */
   readonly name: string;
-  /** Numbers of a block. */
+  /** How many numbers a block holds. */
   readonly numbers: number;
   readonly bytes: number;
-  /** Where its f16 scales lie, in bytes. */
+  /** The offsets of its f16 scales in bytes. */
   readonly scales: readonly number[];
-  /** The block at bytes[at…] as f32, to out[to…]. */
+  /** Unpacks the block at bytes[at …] into out[to …]. */
   unpack(bytes: Bytes, at: number, out: Float32Array, to: number): void;
-  /** The other way, as ggml's reference quantiser rounds; only where test files and benchmarks need it. */
+  /** Quantises values[from …] as ggml's reference quantiser does. Only types that test files and benchmarks are made of have it. */
   pack?(values: Float32Array, from: number, bytes: Bytes, at: number): void;
 };
 
-/** A format whose matrices are rows of blocks. */
+/** A weight format whose matrices are rows of blocks. */
 export type BlockFormat = WeightFormat & { readonly block: Block };
 
+/** The weight format of these blocks. */
 export function blockFormat(block: Block): BlockFormat {
   const { name, numbers, bytes: size, pack } = block;
   const rowBytes = (columns: number): number => (columns / numbers) * size;
@@ -69,10 +70,10 @@ export function blockFormat(block: Block): BlockFormat {
   };
 }
 
-// When no scale is NaN or Inf, no number is.
+// If no scale is NaN or infinite, no number is.
 function finiteBlocks({ bytes: size, scales }: Block, bytes: Bytes): boolean {
   for (let at = 0; at < bytes.length; at += size) {
-    // All exponent bits of a half are in its second byte.
+    // The second byte of an f16 has all its exponent bits.
     for (const scale of scales) if ((bytes[at + scale + 1] & 0x7c) === 0x7c) return false;
   }
   return true;
@@ -81,7 +82,7 @@ function finiteBlocks({ bytes: size, scales }: Block, bytes: Bytes): boolean {
 const halfBits = new Uint8Array(2);
 const halfValue = new Float32Array(1);
 
-/** The f16 at bytes[at]. */
+/** Reads the f16 at bytes[at]. */
 export function half(bytes: Bytes, at: number): number {
   halfBits[0] = bytes[at];
   halfBits[1] = bytes[at + 1];
@@ -89,7 +90,7 @@ export function half(bytes: Bytes, at: number): number {
   return halfValue[0];
 }
 
-/** Rounds to f16, to nearest even, at bytes[at]. */
+/** Rounds to f16, ties to even, and writes it at bytes[at]. */
 export function storeHalf(value: number, bytes: Bytes, at: number): void {
   halfValue[0] = value;
   f16.pack(halfValue, halfBits);

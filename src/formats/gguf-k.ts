@@ -1,10 +1,19 @@
-// GGUF's K types: blocks of 256 numbers in runs of 16 or 32, each run with a small integer scale (and minimum) that the
-// block's f16 scale d (and dmin) multiplies. As ggml reads them (https://github.com/ggml-org/ggml). All products are exact
-// in f32 and sums in f64 lose nothing, so that storing to f32 rounds once, as ggml's own arithmetic does.
+// GGUF's K types, as ggml reads them (https://github.com/ggml-org/ggml): blocks of 256 numbers in runs of 16 or 32. Each run has a small
+// integer scale, which the block's f16 scale d multiplies; in some types also a minimum, which the f16 dmin multiplies. Products are
+// exact in f32 and sums lose nothing in f64, so storing as f32 rounds once, as ggml's arithmetic does. Knows no matrices.
 
 import { type Block, type Bytes, half } from "./gguf-block.ts";
 
-/** [16 × (scale, minimum): 4 bits each][64 × 4 codes of 2 bits][f16 d][f16 dmin]; runs of 16 */
+/**
+ * 16 runs of 16 numbers, each d · scale · code − dmin · minimum.
+ *
+ * | offset | size | content                                                                      |
+ * | ------ | ---- | ---------------------------------------------------------------------------- |
+ * | 0      | 16   | for each run: scale (low four bits), minimum (high four bits)                |
+ * | 16     | 64   | 2-bit codes; a half block takes 32 bytes, runs r, r + 2, r + 4 and r + 6 share bytes |
+ * | 80     | 2    | d                                                                            |
+ * | 82     | 2    | dmin                                                                         |
+ */
 const q2k: Block = {
   ...{ name: "Q2_K", numbers: 256, bytes: 84, scales: [80, 82] },
   unpack(bytes, at, out, to) {
@@ -23,7 +32,16 @@ const q2k: Block = {
   },
 };
 
-/** [32 × 8 third bits][64 × 4 codes of 2 bits][16 scales of 6 bits in 12 bytes][f16 d]; runs of 16 */
+/**
+ * 16 runs of 16 numbers, each d · (scale − 32) · (code − 4).
+ *
+ * | offset | size | content                                                                  |
+ * | ------ | ---- | ------------------------------------------------------------------------ |
+ * | 0      | 32   | the third bit of each code: bit i of byte l is number 32 i + l's         |
+ * | 32     | 64   | the low two bits of codes, as in Q2_K                                    |
+ * | 96     | 12   | 16 scales of 6 bits                                                      |
+ * | 108    | 2    | d                                                                        |
+ */
 const q3k: Block = {
   ...{ name: "Q3_K", numbers: 256, bytes: 110, scales: [108] },
   unpack(bytes, at, out, to) {
@@ -41,13 +59,22 @@ const q3k: Block = {
   },
 };
 
-// Scale i: its low four bits are a nibble of the first 8 bytes, its high two are bits of the last 4.
+// Scale i: its low four bits are half of one of the first 8 bytes, its high two bits are in one of the last 4 bytes.
 function q3kScale(bytes: Bytes, at: number, i: number): number {
   const low = i < 8 ? bytes[at + i] & 15 : bytes[at + i - 8] >> 4;
   return low | (((bytes[at + 8 + (i & 3)] >> (2 * (i >> 2))) & 3) << 4);
 }
 
-/** [f16 d][f16 dmin][8 × (scale, minimum) of 6 bits in 12 bytes][4 × 32 bytes: codes of two runs]; runs of 32 */
+/**
+ * 8 runs of 32 numbers, each d · scale · code − dmin · minimum.
+ *
+ * | offset | size   | content                                                                       |
+ * | ------ | ------ | ----------------------------------------------------------------------------- |
+ * | 0      | 2      | d                                                                             |
+ * | 2      | 2      | dmin                                                                          |
+ * | 4      | 12     | a scale and a minimum of 6 bits for each run                                  |
+ * | 16     | 4 × 32 | 4-bit codes: two runs share bytes, the first in the low halves                |
+ */
 const q4k: Block = {
   ...{ name: "Q4_K", numbers: 256, bytes: 144, scales: [0, 2] },
   unpack(bytes, at, out, to) {
@@ -65,7 +92,15 @@ const q4k: Block = {
   },
 };
 
-/** As Q4_K, with [32 × 8 fifth bits] before the codes. */
+/**
+ * As Q4_K with 5-bit codes.
+ *
+ * | offset | size   | content                                                         |
+ * | ------ | ------ | --------------------------------------------------------------- |
+ * | 0      | 16     | d, dmin, scales and minima, as in Q4_K                          |
+ * | 16     | 32     | the fifth bit of each code: bit i of byte l is number 32 i + l's |
+ * | 48     | 4 × 32 | the low four bits, as in Q4_K                                   |
+ */
 const q5k: Block = {
   ...{ name: "Q5_K", numbers: 256, bytes: 176, scales: [0, 2] },
   unpack(bytes, at, out, to) {
@@ -84,7 +119,8 @@ const q5k: Block = {
   },
 };
 
-// The first four pairs have a byte for each; of the last four the low bits share a byte, the high ones top the first bytes.
+// Q4_K's scales and minima of runs 0 to 3 are the low 6 bits of bytes 0 to 3 and 4 to 7. Those of runs 4 to 7: the low four bits are
+// the halves of bytes 8 to 11, the high two bits the top bits of bytes 0 to 3 (scales) and 4 to 7 (minima).
 function scaleOf(bytes: Bytes, at: number, run: number): number {
   if (run < 4) return bytes[at + run] & 63;
   return (bytes[at + run + 4] & 15) | ((bytes[at + run - 4] >> 6) << 4);
@@ -95,7 +131,16 @@ function minimumOf(bytes: Bytes, at: number, run: number): number {
   return (bytes[at + run + 4] >> 4) | ((bytes[at + run] >> 6) << 4);
 }
 
-/** [128 bytes: low four bits][64 bytes: high two bits][16 × i8 scale][f16 d]; runs of 16 */
+/**
+ * 16 runs of 16 numbers, each d · scale · (code − 32).
+ *
+ * | offset | size | content                                                                                 |
+ * | ------ | ---- | --------------------------------------------------------------------------------------- |
+ * | 0      | 128  | the low four bits of codes; a half block takes 64 bytes, runs r and r + 4 share bytes   |
+ * | 128    | 64   | the high two bits; a half block takes 32 bytes, runs r, r + 2, r + 4 and r + 6 share bytes |
+ * | 192    | 16   | the scale of each run, i8                                                               |
+ * | 208    | 2    | d                                                                                       |
+ */
 const q6k: Block = {
   ...{ name: "Q6_K", numbers: 256, bytes: 210, scales: [208] },
   unpack(bytes, at, out, to) {

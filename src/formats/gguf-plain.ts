@@ -1,9 +1,17 @@
-// GGUF's plain types: blocks of 32 numbers with one f16 scale, and for the _1 types one f16 minimum. As ggml reads them
-// (https://github.com/ggml-org/ggml). Codes of four bits: byte j holds number j (low nibble) and number j + 16 (high).
+// GGUF's plain types, as ggml reads them (https://github.com/ggml-org/ggml): blocks of 32 numbers with one f16 scale d, and for the _1
+// types an f16 minimum m. "4-bit codes": byte j holds the codes of number j (low half) and number j + 16 (high half).
+// Does not know matrices: gguf-block.ts.
 
 import { type Block, half, storeHalf } from "./gguf-block.ts";
 
-/** [f16 d][16 × 2 codes]: d · (code − 8) */
+/**
+ * d · (code − 8)
+ *
+ * | offset | size | content     |
+ * | ------ | ---- | ----------- |
+ * | 0      | 2    | d           |
+ * | 2      | 16   | 4-bit codes |
+ */
 const q4_0: Block = {
   ...{ name: "Q4_0", numbers: 32, bytes: 18, scales: [0] },
   unpack(bytes, at, out, to) {
@@ -22,7 +30,7 @@ const q4_0: Block = {
     const d = Math.fround(largest / -8);
     const inverse = d === 0 ? 0 : Math.fround(1 / d);
     storeHalf(d, bytes, at);
-    // The reference's sum is a fused multiply-add: one rounding to f32, then cut off.
+    // The reference uses a fused multiply-add: one rounding to f32, then truncation.
     const code = (value: number): number =>
       Math.max(0, Math.min(15, Math.trunc(Math.fround(value * inverse + 8.5))));
     for (let j = 0; j < 16; j++) {
@@ -31,7 +39,15 @@ const q4_0: Block = {
   },
 };
 
-/** [f16 d][f16 m][16 × 2 codes]: d · code + m */
+/**
+ * d · code + m
+ *
+ * | offset | size | content     |
+ * | ------ | ---- | ----------- |
+ * | 0      | 2    | d           |
+ * | 2      | 2    | m           |
+ * | 4      | 16   | 4-bit codes |
+ */
 const q4_1: Block = {
   ...{ name: "Q4_1", numbers: 32, bytes: 20, scales: [0, 2] },
   unpack(bytes, at, out, to) {
@@ -45,7 +61,15 @@ const q4_1: Block = {
   },
 };
 
-/** [f16 d][u32 fifth bits: bit j of number j][16 × 2 codes]: d · (code − 16) */
+/**
+ * d · (code − 16)
+ *
+ * | offset | size | content                                         |
+ * | ------ | ---- | ----------------------------------------------- |
+ * | 0      | 2    | d                                               |
+ * | 2      | 4    | the fifth bits of codes: bit j is number j's    |
+ * | 6      | 16   | the low four bits, as 4-bit codes               |
+ */
 const q5_0: Block = {
   ...{ name: "Q5_0", numbers: 32, bytes: 22, scales: [0] },
   unpack(bytes, at, out, to) {
@@ -58,7 +82,16 @@ const q5_0: Block = {
   },
 };
 
-/** [f16 d][f16 m][u32 fifth bits][16 × 2 codes]: d · code + m */
+/**
+ * d · code + m
+ *
+ * | offset | size | content                                         |
+ * | ------ | ---- | ----------------------------------------------- |
+ * | 0      | 2    | d                                               |
+ * | 2      | 2    | m                                               |
+ * | 4      | 4    | the fifth bits of codes: bit j is number j's    |
+ * | 8      | 16   | the low four bits, as 4-bit codes               |
+ */
 const q5_1: Block = {
   ...{ name: "Q5_1", numbers: 32, bytes: 24, scales: [0, 2] },
   unpack(bytes, at, out, to) {
@@ -76,7 +109,14 @@ function fifth(bytes: Uint8Array<ArrayBufferLike>, at: number, number: number): 
   return ((bytes[at + (number >> 3)] >> (number & 7)) & 1) << 4;
 }
 
-/** [f16 d][32 × i8]: d · i8 */
+/**
+ * d · code
+ *
+ * | offset | size | content   |
+ * | ------ | ---- | --------- |
+ * | 0      | 2    | d         |
+ * | 2      | 32   | codes, i8 |
+ */
 const q8_0: Block = {
   ...{ name: "Q8_0", numbers: 32, bytes: 34, scales: [0] },
   unpack(bytes, at, out, to) {
@@ -91,7 +131,7 @@ const q8_0: Block = {
     storeHalf(d, bytes, at);
     for (let j = 0; j < 32; j++) {
       const value = Math.fround(values[from + j] * inverse);
-      // To nearest, halves away from zero.
+      // Rounds to nearest, halves away from zero.
       bytes[at + 2 + j] = Math.sign(value) * Math.floor(Math.abs(value) + 0.5);
     }
   },

@@ -1,11 +1,11 @@
-// The types of GGUF tensors: ggml's numbers and names of all of them, and the formats of those that are read.
+// The types of GGUF tensors: ggml's number and name of each, and the weight formats of those that are read. Knows no files.
 
 import { type BlockFormat, blockFormat } from "./gguf-block.ts";
 import { iqBlocks } from "./gguf-iq.ts";
 import { kBlocks } from "./gguf-k.ts";
 import { plainBlocks } from "./gguf-plain.ts";
 
-/** ggml's number of each type → its name; the types that are not read are here so that messages can name them. */
+/** ggml's number of each type → its name. Types that are not read are listed so that messages can name them. */
 export const ggmlTypes: ReadonlyMap<number, string> = new Map(
   [
     "F32 F16 Q4_0 Q4_1 - - Q5_0 Q5_1 Q8_0 Q8_1",
@@ -19,7 +19,7 @@ export const ggmlTypes: ReadonlyMap<number, string> = new Map(
     .filter(([, name]) => name !== "-"),
 );
 
-/** The block formats, by GGUF's names of them: "Q4_0" … "IQ4_XS". */
+/** The weight formats of block types, by GGUF's names: "Q4_0" … "IQ4_XS". */
 export const ggufFormats: ReadonlyMap<string, BlockFormat> = new Map(
   [...plainBlocks, ...kBlocks, ...iqBlocks].map((block) => [block.name, blockFormat(block)]),
 );

@@ -1,4 +1,4 @@
-// Whole numbers from −128 to 127, one byte each: the codes of an int8 cache, whose scales lie beside them.
+// Whole numbers from −128 to 127, one byte each: the codes of an int8 cache. Knows nothing of their scales, which are a leaf of their own.
 
 import type { WeightFormat } from "./weight-format.ts";
 

@@ -1,28 +1,29 @@
-// Rows of int4 as blocks of Q4_0: the same numbers where every zero point is 8, groups are whole blocks, and scales are f16.
-// int4: eight neighbouring codes a word. Q4_0: an f16 scale, then 16 bytes; byte j holds code j low and code j + 16 high.
+// Converts rows of int4 (eight neighbouring codes in a 32-bit word) to blocks of Q4_0 with the same numbers. The caller sees to it that
+// every zero point is 8, groups are whole blocks, and f16 holds the scales.
 
 import { f16 } from "./f16.ts";
 import { groupsOf } from "./int4.ts";
 import type { MatrixShape } from "./weight-format.ts";
 
-/** Numbers of a block, and its 16-bit words. */
+/** How many numbers a block of Q4_0 has, and how many 16-bit words: an f16 scale, then codes j (low half) and j + 16 in byte j. */
 const BLOCK = 32;
 const BLOCK_WORDS = 9;
 
-/** Whether that many columns are whole blocks. */
+/** Whether that many columns make up whole blocks. */
 export function isWholeBlocks(columns: number): boolean {
   return columns % BLOCK === 0;
 }
 
-/** Bytes of a row of blocks. */
+/** How many bytes a row of blocks takes. */
 export function blockRowBytes(columns: number): number {
   return (columns / BLOCK) * BLOCK_WORDS * 2;
 }
 
 /**
- * @param words  rows of int4 codes, eight a word
- * @param scales their scales, `group` columns each
- * @param blocks the rows as blocks
+ * Converts rows.
+ * @param words  rows of int4 codes, eight in a word
+ * @param scales one for each `group` columns of a row
+ * @param blocks where the rows go, as blocks
  */
 export function int4ToBlocks(
   words: Uint32Array<ArrayBufferLike>,
@@ -50,7 +51,7 @@ export function int4ToBlocks(
   }
 }
 
-/** Two codes of a byte into the low halves of two bytes. */
+/** Spreads the two codes of a byte over the low halves of two bytes. */
 function spread(byte: number): number {
   return (byte & 0x0f) | ((byte & 0xf0) << 4);
 }

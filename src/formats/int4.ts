@@ -1,13 +1,12 @@
-// Packed 4-bit matrices as GPTQ, AWQ and compressed-tensors publish them, in one order: weight = scale · (code − zero).
-// "int4-<group>" has G = ⌈K / group⌉ scales a row (one scale a row: group = K); "int4-<group>-act" a table of each column's group.
-// Parts, each at a multiple of four bytes: codes [O, ⌈K/2⌉], low nibble = even column · scales f32 [O, G] · zeros i16 [O, G] ·
-// (act) groups of the columns i32 [K]. Knows no files: how each kind of them lies is told in src/checkpoint/quantized/.
+// Packed 4-bit matrices [O, K], the contents of GPTQ, AWQ and compressed-tensors files in one layout: weight = scale · (code − zero).
+// "int4-<group>": each `group` columns of a row share a scale (group = K: one scale a row). "int4-<group>-act": a table says which
+// columns do. Knows no files: src/checkpoint/quantized/ reads them.
 
 import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import { floats32 } from "./words.ts";
 import type { MatrixShape, Parts, WeightFormat } from "./weight-format.ts";
 
-/** The most columns that a name may put into a group. */
+/** The largest group that a name may have. */
 const MAX_GROUP = 2 ** 31 - 1;
 
 /** The format of that name, or undefined: "int4-128", "int4-32-act". */
@@ -17,7 +16,19 @@ export function int4Family(name: string): WeightFormat | undefined {
   return int4Format(Number(match[1]), match[2] !== undefined);
 }
 
-/** @param group columns that share a scale; `act`: which ones, a table says */
+/**
+ * The format with that group. The parts of a matrix [O, K] with G = ⌈K / group⌉ groups, each part at a multiple of four bytes:
+ *
+ * | part | shape        | content                                            |
+ * | ---- | ------------ | -------------------------------------------------- |
+ * | 0    | u8 [O, ⌈K/2⌉] | codes, two in a byte, the even column in the low half |
+ * | 1    | f32 [O, G]   | scales                                             |
+ * | 2    | i16 [O, G]   | zero points                                        |
+ * | 3    | i32 [K]      | with `act`: the group of each column               |
+ *
+ * @param group how many columns share a scale
+ * @param act   whether a table says which columns those are; else they are neighbours
+ */
 export function int4Format(group: number, act: boolean): WeightFormat {
   return {
     name: int4Name(group, act),
@@ -41,12 +52,12 @@ export function int4Name(group: number, act: boolean): string {
   return act ? `int4-${group}-act` : `int4-${group}`;
 }
 
-/** Bytes of one row of codes. */
+/** How many bytes the codes of one row take. */
 export function rowBytes(columns: number): number {
   return Math.ceil(columns / 2);
 }
 
-/** Groups of one row. */
+/** How many groups a row has. */
 export function groupsOf(columns: number, group: number): number {
   return Math.ceil(columns / group);
 }

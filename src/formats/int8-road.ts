@@ -1,18 +1,18 @@
-// The int8 road: what a product of rows with packed weights is when activations are rounded to int8. Plain loops, the
-// specification of the kernels pack_rows_int8 and linear_q4, _q4r, _q6r, _q8, _q4k, _q6k. Less exact than the weights alone:
-// each activation is off by up to half of its block's largest size / 127.
+// The int8 compute path: the product of a row of activations with a row of packed weights when activations are rounded to int8. Plain
+// loops, the specification of the kernels pack_rows_int8 and linear_q4, _q4r, _q6r, _q8, _q4k, _q6k. It is less exact than the
+// weights are: rounding changes an activation by up to 1/254 of the largest magnitude in its block. Does not know layouts.
 
-/** Numbers of a row that share a scale: of activations, and of the weights they meet. */
+/** How many activations share a scale. */
 export const INT8_BLOCK = 32;
-/** Blocks with no number of this size are zeros. */
+/** A block whose magnitudes are all smaller becomes zeros. */
 const LEAST = 2 ** -100;
 
-/** A row of activations: code · scale, a scale for each block of 32. */
+/** A row of activations as codes; each block of 32 has a scale. A number is code · scale. */
 export type Int8Row = { readonly codes: Int8Array; readonly scales: Float32Array };
 
 /**
- * Rounds one row, in f32: scale = largest size / 127, code = x · (127 / largest size) to nearest, ties to even. A block with NaN
- * or an infinity gets a scale that is not finite. Kernels hold scale · 2¹¹², so sizes must stay below 127 · 2¹⁶.
+ * Rounds one row, in f32: scale = largest magnitude / 127, code = x · (127 / largest magnitude), rounded to nearest, ties to even. A block
+ * with NaN or an infinity gets a scale that is not finite. Kernels keep scale · 2¹¹², so magnitudes must stay below 127 · 2¹⁶.
  */
 export function roundToInt8(x: Float32Array): Int8Row {
   const blocks = Math.ceil(x.length / INT8_BLOCK);
@@ -33,22 +33,23 @@ export function roundToInt8(x: Float32Array): Int8Row {
 }
 
 /**
- * One row of weights: integers, each with the scale of its run of 16 or 32; and, where a format has them, a minimum for each 32
- * that is taken off, or a scale of the whole row by which the sum is multiplied in the end. q4, q4r: code − 8; q6r, q6k: code −
- * 32; q8: code − 128; q4k: code.
+ * One row of weights: integers, and a scale for each run of 16 or 32 of them. The integers are code − 8 (q4, q4r), code − 32 (q6r, q6k),
+ * code − 128 (q8) or code (q4k).
  */
 export type IntegerRow = {
   readonly integers: Int8Array;
   readonly run: 16 | 32;
   readonly scales: Float32Array;
+  /** q4k: for each 32 numbers, what is subtracted from each of them. */
   readonly minima?: Float32Array;
+  /** q4r, q6r: the scale of the row, by which the whole sum is multiplied. */
   readonly ofRow?: number;
 };
 
 /**
- * Their product: block after block of 32, the integer sum of each run · (scale · scale), less the sum of activations · (scale ·
- * minimum). Integer sums are exact, those of two runs of 16 too; kernels round the products of scales and each addition to f32,
- * in this order, with one rounding (fused) or two for a block's product and addition.
+ * Their product, run after run: (sum of integer products) · (scale · scale), minus (sum of codes) · (scale · minimum). The integer sums
+ * are exact. Kernels round the products of scales, and each addition, to f32, in this order; a block's product and its addition
+ * are rounded once (fused) or separately.
  */
 export function int8Product(x: Int8Row, w: IntegerRow): number {
   let sum = 0;

@@ -1,23 +1,23 @@
-// The product of LLM.int8 (Dettmers et al. 2022, arXiv:2208.07339), as bitsandbytes computes it on the CPU in evaluation:
-// the specification of the kernels, in plain loops. Columns with an outlier are multiplied in f32 by widened weights; the rest
-// of each row becomes int8 and is multiplied in integers. Which rows are looked at together decides what an outlier column is.
+// The product of LLM.int8 (Dettmers et al. 2022, arXiv:2208.07339), as bitsandbytes computes it on the CPU in evaluation: the
+// specification of the kernels, in plain loops. A column of activations with an outlier is multiplied in f32 by widened weights; the
+// rest of each row becomes int8 and is multiplied in integers. The caller decides which rows share their outlier columns.
 
 import { quantizeRow, roundToF16, widened } from "./llm-int8.ts";
 import { bitsOf, largestMagnitude } from "./magnitude.ts";
 
-/** Rows of activations as the product takes them. */
+/** T rows of K activations, as the product takes them. */
 export type Int8Rows = {
   /** [T, K]; 0 in outlier columns. */
   readonly codes: Int8Array;
-  /** [T]: the largest magnitude of each row, outliers left out. */
+  /** [T]: the largest magnitude of each row without its outlier columns. */
   readonly scales: Float32Array;
-  /** Ascending. */
+  /** The outlier columns of all rows, ascending. */
   readonly outliers: readonly number[];
 };
 
 /**
- * Quantises T rows x [T, K] whose outlier columns are chosen together: those with a magnitude of `threshold` or more in any
- * row. Everything is rounded to float16 first. `threshold` 0: no outliers.
+ * Quantises x [T, K]. The rows share their outlier columns: those where any row has a magnitude of `threshold` or more. Numbers are
+ * rounded to float16 first. `threshold` 0: there are no outliers.
  */
 export function quantizeActivations(
   x: Float32Array,
@@ -49,10 +49,10 @@ export function quantizeActivations(
   return { codes, scales, outliers };
 }
 
-// 1 / 127² as bitsandbytes has it: 2 · 10⁻⁵ larger.
+// bitsandbytes' constant for 1 / 127²; it is larger than that by 2 · 10⁻⁵ of it.
 const INVERSE_127_SQUARED = Math.fround(6.200124e-5);
 
-/** y [T, O] = x [T, K] · w [O, K]ᵀ with w as integers and SCB [O]; the rows' outlier columns are chosen together. */
+/** y [T, O] = x [T, K] · w [O, K]ᵀ. `w`: integers, and SCB [O] as scales. The T rows share their outlier columns. */
 export function int8Product(
   x: Float32Array,
   w: { readonly codes: Int8Array; readonly scales: Float32Array },

@@ -1,6 +1,6 @@
-// LLM.int8: rows of 8-bit integers with one scale a row (Dettmers et al. 2022, arXiv:2208.07339), in bitsandbytes' bytes.
-// Names: "int8-6", "int8-0"; the number is the magnitude from which a column of activations is an outlier, 0: none is.
-// Parts: integers [rows, columns] · SCB, the largest magnitude of each row, f32. Bits as on the CPU; weights pass through f16.
+// LLM.int8: rows of 8-bit integers with one scale a row (Dettmers et al. 2022, arXiv:2208.07339), with the bytes that bitsandbytes gives
+// on the CPU, where weights are rounded to f16 first. Names: "int8-6"; the number is the magnitude from which an activation makes its
+// column an outlier, 0: there are no outliers. Does not know activations: llm-int8-product.ts.
 
 import { CheckpointError } from "../errors.ts";
 import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
@@ -11,7 +11,14 @@ import { bytesOf, floats32 } from "./words.ts";
 /** The name of the format for an outlier threshold. */
 export const int8Name = (threshold: number): string => `int8-${threshold}`;
 
-/** The family of LLM.int8; a format's number is its threshold. */
+/**
+ * The format of that name, or undefined. Its parameter is the threshold. The parts of a matrix [O, K]:
+ *
+ * | part | shape     | content                              |
+ * | ---- | --------- | ------------------------------------ |
+ * | 0    | i8 [O, K] | integers                             |
+ * | 1    | f32 [O]   | SCB, the largest magnitude of a row  |
+ */
 export function int8Format(name: string): WeightFormat | undefined {
   const threshold = Number(/^int8-(\d+(?:\.\d+)?)$/.exec(name)?.[1]);
   if (!(threshold >= 0) || int8Name(threshold) !== name) return undefined;
@@ -54,21 +61,22 @@ export function int8Format(name: string): WeightFormat | undefined {
   };
 }
 
-// The constants are bitsandbytes' own, in f32.
+// bitsandbytes' constant for 1 / 127, in f32.
 const INVERSE_127 = Math.fround(7.874015718698502e-3);
 
-/** What an integer means: i8 · SCB / 127, each step rounded to f32. */
+/** The weight that an integer means: code · SCB / 127, each step rounded to f32. */
 export function widened(code: number, scale: number): number {
   return Math.fround(Math.fround(code * scale) * INVERSE_127);
 }
 
+/** The least normal number of f16. */
 const NORMAL = 2 ** -14;
-/** From here on numbers round to infinity. */
+/** The least number that f16 rounds to infinity. */
 const BEYOND = 65520;
-/** Adding it in f64 and taking it away again leaves multiples of 2⁻²⁴, the unit of f16's subnormals, ties to even. */
+/** Adding this in f64 and subtracting it again rounds to a multiple of 2⁻²⁴, the unit of f16's subnormals, ties to even. */
 const SUBNORMALS = 1.5 * 2 ** 28;
 
-/** Rounds numbers to those of float16, and gives the largest magnitude among them, NaN and Infinity included. */
+/** Rounds numbers to f16, and returns their largest magnitude: NaN or Infinity if one of them is. */
 export function roundToF16(values: Float32Array, out: Float32Array): number {
   out.set(values);
   const bits = bitsOf(out);
@@ -82,10 +90,10 @@ export function roundToF16(values: Float32Array, out: Float32Array): number {
   return largestMagnitude(bits, 0, bits.length);
 }
 
-/** Adding it in f64 and taking it away again leaves whole numbers, ties to even. */
+/** Adding this in f64 and subtracting it again rounds to a whole number, ties to even. */
 const WHOLE = 1.5 * 2 ** 52;
 
-/** Rounds numbers of one row to integers of at most 127 in size, ties to even; a row of zeros stays one. */
+/** Rounds one row to integers from −127 to 127, ties to even. `scale`: its largest magnitude; a row of zeros becomes zeros. */
 export function quantizeRow(values: Float32Array, scale: number, codes: Int8Array): void {
   const inverse = Math.fround(Math.fround(1 / scale) * 127);
   if (inverse === Infinity) return void codes.fill(0);
@@ -100,7 +108,7 @@ function asSigned(bytes: Uint8Array): Int8Array {
 
 function notFinite(name: string, row: number): CheckpointError {
   return new CheckpointError(
-    `quantising to ${name}: row ${row} holds NaN or a number beyond 65,504, the largest of float16, through which LLM.int8 takes every weight; ` +
+    `quantising to ${name}: row ${row} holds NaN or a number beyond 65,504, the largest of float16, to which LLM.int8 rounds every weight; ` +
       'use another method (load_in_4bit, or { method: "q8" }), or the checkpoint is damaged',
   );
 }

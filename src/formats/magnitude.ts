@@ -1,14 +1,16 @@
-// The largest magnitude among many f32, found on their bits: NaN and infinity are not lost, and nothing branches.
+// The largest magnitude among many f32, found from their bits: NaN and infinity count, and no branch depends on the numbers.
+// Does not know what the numbers are.
 
 const one = new Float32Array(1);
 const word = new Int32Array(one.buffer);
 
-/** The largest |value| of numbers [from, to), given as their bits: NaN when one is NaN, Infinity when one is infinite. */
+/** The largest |x| of numbers [from, to), which are given as their bits; NaN if one is NaN, Infinity if one is infinite. */
 export function largestMagnitude(bits: Int32Array, from: number, to: number): number {
   let first = 0;
   let second = 0;
   let i = from;
-  // Bits of magnitudes are in the order of the magnitudes. Which is the largest so far cannot be foretold by a branch.
+  // Without the sign bit, the bits of floats compare as the floats do. The maximum is computed without a branch: a processor could
+  // not predict it.
   for (; i + 1 < to; i += 2) {
     const a = (bits[i] & 0x7fffffff) - first;
     const b = (bits[i + 1] & 0x7fffffff) - second;

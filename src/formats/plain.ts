@@ -1,9 +1,10 @@
-// Plain numbers as a format of matrices: row-major, one part.
+// Matrices of plain numbers (f32, f16, bf16) as a weight format: row by row, in one part. Does not know how a number lies in bytes.
 
 import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { NumberFormat } from "./number-format.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
+/** The weight format of matrices of these numbers. */
 export function plainFormat(format: NumberFormat): WeightFormat {
   return {
     name: format.name,

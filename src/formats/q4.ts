@@ -1,6 +1,6 @@
-// q4: 4 bits a weight and an f16 scale for 32 of a row; the numbers of GGUF's Q4_0, which ggml's reference rounds the same way.
-// A number is scale · (code − 8). The scale takes the largest number to -8, so it may be negative. Layout: eight-rows.ts; run j
-// of 4 holds quad j in the low halves of its bytes and quad j + 4 in the high ones.
+// q4: 4 bits a weight, and an f16 scale for each 32 weights of a row (4.5 bits in all): the numbers of GGUF's Q4_0, rounded as ggml's
+// reference does. A number is scale · (code − 8); the scale takes the number of largest magnitude to -8, so it may be negative.
+// Does not know how blocks and rows lie: eight-rows.ts.
 
 import { halves } from "./eight-rows-scales.ts";
 import {
@@ -16,7 +16,13 @@ import type { MatrixShape, WeightFormat } from "./weight-format.ts";
 
 const code = (x: number): number => cutOff(x, 8);
 
-/** Codes of q4 and q4r. */
+/**
+ * The codes of q4 and q4r, for a block of 8 rows × 32 k:
+ *
+ * | offset | size   | content                                                                                               |
+ * | ------ | ------ | ----------------------------------------------------------------------------------------------------- |
+ * | 0      | 4 × 32 | run j, for j = 0 … 3: for each row the codes of quad j in the low halves of 4 bytes, quad j + 4 in the high |
+ */
 export const nibbles: Omit<EightRows, "name" | "scales"> = {
   codeBytes: 128,
   fill: 0x88,
@@ -46,12 +52,12 @@ export const q4: WeightFormat = eightRowsFormat({ ...nibbles, name: "q4", scales
 
 const regrouping: Regrouping = { words: 8, flip: 0, fill: 0x8888 };
 
-/** GGUF's Q4_0 blocks, row-major, into the layout of q4: the same numbers. */
+/** Moves GGUF's Q4_0 blocks, row by row, into the layout of q4. The numbers stay the same. */
 export function regroupQ4(rowMajor: Uint8Array, grouped: Uint8Array, shape: MatrixShape): void {
   groupRows(rowMajor, grouped, shape, regrouping);
 }
 
-/** q4 to Q4_0. */
+/** The inverse of regroupQ4: from q4 to Q4_0. */
 export function ungroupQ4(grouped: Uint8Array, rowMajor: Uint8Array, shape: MatrixShape): void {
   ungroupRows(grouped, rowMajor, shape, regrouping);
 }

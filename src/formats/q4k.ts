@@ -1,17 +1,34 @@
-// q4k: GGUF's Q4_K in groups of 8 rows, the same numbers: scale · code − minimum, where d and dmin (f16) of 256 numbers multiply
-// a 6-bit scale and minimum of each 32. For each group and 256 k: 8 f16 d, 8 f16 dmin, then 8 blocks of 32 k: for each row a
-// 16-bit word, scale + 256 · minimum, and the codes as in q4 (eight-rows.ts). Read only: nothing is quantised to it.
+// q4k: GGUF's Q4_K in groups of 8 rows, with the same numbers: d · scale · code − dmin · minimum. d and dmin are f16, for 256 numbers of a
+// row; scale and minimum have 6 bits, for 32. Read only: nothing is quantised to it. Does not know files.
 
 import { kFormat, superBlocksOf } from "./eight-rows-k.ts";
 import { GROUP } from "./eight-rows-scales.ts";
 import type { MatrixShape, WeightFormat } from "./weight-format.ts";
 import { bytesOf, words16 } from "./words.ts";
 
+/** Bytes of d and dmin at the beginning of a super-block (table below). */
 const HEAD_BYTES = 4 * GROUP;
+/** Bytes of a block of 32 k. */
 const BLOCK_BYTES = 2 * GROUP + 16 * GROUP;
-/** 16-bit words: of a group's 256 k, of its head, of a block, of a Q4_K block. */
+/** 16-bit words: of a super-block of 8 rows, of its d and dmin, of a block of 32 k, and of GGUF's Q4_K block. */
 const [WORDS, HEAD, BLOCK, SOURCE] = [(HEAD_BYTES + 8 * BLOCK_BYTES) / 2, 16, 72, 72];
 
+/**
+ * A super-block of 8 rows × 256 k:
+ *
+ * | offset | size    | content                                  |
+ * | ------ | ------- | ---------------------------------------- |
+ * | 0      | 8 × 2   | d of each row                            |
+ * | 16     | 8 × 2   | dmin of each row                         |
+ * | 32     | 8 × 144 | blocks of 32 k                           |
+ *
+ * A block:
+ *
+ * | offset | size    | content                                  |
+ * | ------ | ------- | ---------------------------------------- |
+ * | 0      | 8 × 2   | for each row: a byte scale, a byte minimum |
+ * | 16     | 4 × 32  | 4-bit codes, as in q4                    |
+ */
 export const q4k: WeightFormat = kFormat({
   name: "q4k",
   param: 32,
@@ -32,7 +49,7 @@ export const q4k: WeightFormat = kFormat({
   },
 });
 
-/** GGUF's Q4_K blocks, row-major, into the layout of q4k. For a slice of a matrix give the slices of both. */
+/** Moves GGUF's Q4_K blocks, row by row, into the layout of q4k; for some whole groups, pass their rows in both arrays. */
 export function regroupQ4K(rowMajor: Uint8Array, grouped: Uint8Array, shape: MatrixShape): void {
   const [source, target] = [words16(rowMajor), words16(grouped)];
   target.fill(0);
@@ -59,12 +76,12 @@ export function regroupQ4K(rowMajor: Uint8Array, grouped: Uint8Array, shape: Mat
   if (target.buffer !== grouped.buffer) grouped.set(bytesOf(target));
 }
 
-/** Two codes of each word, at bits `shift` and `shift` + 8, those of `high` above those of `low`. */
+/** Takes two codes of each word, at bits `shift` and `shift` + 8: those of `low` become low halves, those of `high` high halves. */
 function nibbles(low: number, high: number, shift: number): number {
   return ((low >> shift) & 0x0f0f) | (((high >> shift) & 0x0f0f) << 4);
 }
 
-/** Of the 12 bytes at word `at`: the first four pairs have a byte for each, whose top bits complete the last four. */
+/** scale + 256 · minimum of block `block`, from Q4_K's 12 bytes at word `at` (gguf-k.ts tells how they lie). */
 function scaleAndMinimum(words: ArrayLike<number>, at: number, block: number): number {
   const byte = (i: number): number => (words[at + (i >> 1)] >> ((i & 1) * 8)) & 255;
   if (block < 4) return (byte(block) & 63) | ((byte(block + 4) & 63) << 8);

@@ -1,5 +1,6 @@
-// q4r: what `{ method: "q4" }` makes of layers: 4 bits a weight, for 32 of a row a scale of 8 bits under one of the row; 4.25 bits.
-// A number is scale · (code − 8), as in q4, whose codes it has. Layout: eight-rows.ts, eight-rows-scales.ts.
+// q4r: the format that `{ method: "q4" }` quantises layers to. 4 bits a weight, an 8-bit factor for each 32 weights of a row and an f32
+// for each row: 4.25 bits in all. A number is scale · (code − 8), with the codes of q4 and the scales `ofRows`.
+// Does not know how blocks and rows lie: eight-rows.ts, eight-rows-scales.ts.
 
 import { ofRows } from "./eight-rows-scales.ts";
 import { eightRowsFormat, fittedScale } from "./eight-rows.ts";

@@ -1,20 +1,37 @@
-// q6k: GGUF's Q6_K in groups of 8 rows, the same numbers: d (f16, for 256 numbers) · scale (i8, for 16) · (code − 32). For each
-// group and 256 k: 8 f16 d, then 8 blocks of 32 k: for each row the scales of its two halves, then the codes' low four bits in
-// four runs as in q4 (eight-rows.ts), then their high two in two runs, quads i, i + 2, i + 4 and i + 6 of run i in a byte.
-// Quad j of these is k 2j, 2j + 1, 16 + 2j, 16 + 2j + 1, so that sums over pairs of bytes belong to one scale. Read only.
+// q6k: GGUF's Q6_K in groups of 8 rows, with the same numbers: d · scale · (code − 32). d is f16, for 256 numbers of a row; the scale is
+// i8, for 16. Here quad j of a block is k 2j, 2j + 1, 16 + 2j and 16 + 2j + 1: then the first two bytes of a quad belong to the first
+// scale, the last two to the second, and kernels can sum pairs. Read only: nothing is quantised to it. Does not know files.
 
 import { kFormat, superBlocksOf } from "./eight-rows-k.ts";
 import { GROUP } from "./eight-rows-scales.ts";
 import type { MatrixShape, WeightFormat } from "./weight-format.ts";
 import { bytesOf, words16 } from "./words.ts";
 
+/** Bytes of d at the beginning of a super-block (table below). */
 const HEAD_BYTES = 2 * GROUP;
+/** Bytes of a block of 32 k. */
 const BLOCK_BYTES = 2 * GROUP + 24 * GROUP;
-/** 16-bit words: of a group's 256 k, of its head, of a block, of a Q6_K block. */
+/** 16-bit words: of a super-block of 8 rows, of its d, of a block of 32 k, and of GGUF's Q6_K block. */
 const [WORDS, HEAD, BLOCK, SOURCE] = [(HEAD_BYTES + 8 * BLOCK_BYTES) / 2, 8, 104, 105];
-/** Where in a block of bytes the low bits and the high ones begin. */
+/** Where the low bits of codes and the high ones begin in a block, in bytes. */
 const [LOW, HIGH] = [2 * GROUP, 2 * GROUP + 16 * GROUP];
 
+/**
+ * A super-block of 8 rows × 256 k:
+ *
+ * | offset | size    | content                                                                               |
+ * | ------ | ------- | ------------------------------------------------------------------------------------- |
+ * | 0      | 8 × 2   | d of each row                                                                         |
+ * | 16     | 8 × 208 | blocks of 32 k                                                                        |
+ *
+ * A block:
+ *
+ * | offset | size    | content                                                                               |
+ * | ------ | ------- | ------------------------------------------------------------------------------------- |
+ * | 0      | 8 × 2   | for each row: the scales of its first and its last 16 k                               |
+ * | 16     | 4 × 32  | the low four bits of codes, as q4 has its codes                                       |
+ * | 144    | 2 × 32  | the high two bits: run i has, for each row, quads i, i + 2, i + 4, i + 6 in 4 bytes, from the low bits on |
+ */
 export const q6k: WeightFormat = kFormat({
   name: "q6k",
   param: 16,
@@ -36,7 +53,7 @@ export const q6k: WeightFormat = kFormat({
   },
 });
 
-/** GGUF's Q6_K blocks, row-major, into the layout of q6k. For a slice of a matrix give the slices of both. */
+/** Moves GGUF's Q6_K blocks, row by row, into the layout of q6k; for some whole groups, pass their rows in both arrays. */
 export function regroupQ6K(rowMajor: Uint8Array, grouped: Uint8Array, shape: MatrixShape): void {
   const [source, target] = [words16(rowMajor), words16(grouped)];
   target.fill(0);
@@ -50,7 +67,7 @@ export function regroupQ6K(rowMajor: Uint8Array, grouped: Uint8Array, shape: Mat
       for (let block = 0; block < 8; block++) {
         const start = at + HEAD + block * BLOCK;
         target[start + r] = source[from + 96 + block];
-        // A run of 32 k is half of what shares the bits of its bytes.
+        // In Q6_K a block of 32 k shares its bytes with other blocks of 32: the shifts choose its bits.
         const low = from + (block >> 2) * 32 + (block & 1) * 16;
         const lowShift = (block & 2) * 2;
         const high = from + 64 + (block >> 2) * 16;

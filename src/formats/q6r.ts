@@ -1,16 +1,23 @@
-// q6r: what `{ method: "q4" }` makes of the head: 6 bits a weight, scales as in q4r; 6.25 bits. A number is scale · (code − 32).
-// Codes: their low four bits in four runs as q4 has them, then their high two in two runs, quads i, i + 2, i + 4 and i + 6 of run i
-// in a byte. Layout: eight-rows.ts, eight-rows-scales.ts.
+// q6r: the format that `{ method: "q4" }` quantises the head to. 6 bits a weight and the scales of q4r: 6.25 bits in all. A number is
+// scale · (code − 32). Does not know how blocks and rows lie: eight-rows.ts, eight-rows-scales.ts.
 
 import { ofRows } from "./eight-rows-scales.ts";
 import { cutOff, eightRowsFormat, fittedScale } from "./eight-rows.ts";
 import type { WeightFormat } from "./weight-format.ts";
 
-/** Where the runs of high bits begin. */
+/** Where the runs of high bits begin, in bytes. */
 const HIGH = 128;
 
 const code = (x: number): number => cutOff(x, 32);
 
+/**
+ * The codes of a block of 8 rows × 32 k:
+ *
+ * | offset | size   | content                                                                                                  |
+ * | ------ | ------ | -------------------------------------------------------------------------------------------------------- |
+ * | 0      | 4 × 32 | the low four bits of codes, as q4 has its codes                                                          |
+ * | 128    | 2 × 32 | the high two bits: run i has, for each row, quads i, i + 2, i + 4, i + 6 in 4 bytes, from the low bits on |
+ */
 export const q6r: WeightFormat = eightRowsFormat({
   name: "q6r",
   scales: ofRows,
@@ -23,7 +30,7 @@ export const q6r: WeightFormat = eightRowsFormat({
     const low = at + 4 * row;
     for (let k = 0; k < 8; k++) {
       const place = low + 8 * (k & 4) + (k & 3);
-      // Quads 0 or 1, 2 or 3, 4 or 5, 6 or 7.
+      // k < 4: quads 0, 2, 4 and 6; else quads 1, 3, 5 and 7.
       const a = code(values[from + k] * inverse);
       const b = code(values[from + k + 8] * inverse);
       const c = code(values[from + k + 16] * inverse);

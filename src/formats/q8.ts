@@ -1,5 +1,6 @@
-// q8: 8 bits a weight and an f16 scale for 32 of a row; the numbers of GGUF's Q8_0, which ggml's reference rounds the same way.
-// A number is scale · (code − 128); the scale takes the largest size to 127. Layout: eight-rows.ts; run j of 8 holds quad j.
+// q8: 8 bits a weight, and an f16 scale for each 32 weights of a row (8.5 bits in all): the numbers of GGUF's Q8_0, rounded as ggml's
+// reference does. A number is scale · (code − 128); the scale takes the largest magnitude to 127.
+// Does not know how blocks and rows lie: eight-rows.ts.
 
 import { halves } from "./eight-rows-scales.ts";
 import {
@@ -11,13 +12,23 @@ import {
 } from "./eight-rows.ts";
 import type { MatrixShape, WeightFormat } from "./weight-format.ts";
 
-/** More than 1 by less than takes any f32 below 128 to the next half: a half is rounded away from zero, without a branch. */
+/**
+ * Slightly more than 1. Multiplying by it moves halves away from zero, so that they round away from zero without a branch; no other
+ * f32 below 128 gets as far as the next half.
+ */
 const AWAY = 1 + 2 ** -30;
 
 function code(x: number): number {
   return (x * AWAY + 128.5) | 0;
 }
 
+/**
+ * The codes of a block of 8 rows × 32 k:
+ *
+ * | offset | size   | content                                                    |
+ * | ------ | ------ | ---------------------------------------------------------- |
+ * | 0      | 8 × 32 | run j, for j = 0 … 7: for each row the 4 codes of quad j   |
+ */
 export const q8: WeightFormat = eightRowsFormat({
   name: "q8",
   scales: halves,
@@ -45,12 +56,12 @@ export const q8: WeightFormat = eightRowsFormat({
 
 const regrouping: Regrouping = { words: 16, flip: 0x8080, fill: 0x8080 };
 
-/** GGUF's Q8_0 blocks, row-major, into the layout of q8: the same numbers. */
+/** Moves GGUF's Q8_0 blocks, row by row, into the layout of q8. The numbers stay the same. */
 export function regroupQ8(rowMajor: Uint8Array, grouped: Uint8Array, shape: MatrixShape): void {
   groupRows(rowMajor, grouped, shape, regrouping);
 }
 
-/** q8 to Q8_0. */
+/** The inverse of regroupQ8: from q8 to Q8_0. */
 export function ungroupQ8(grouped: Uint8Array, rowMajor: Uint8Array, shape: MatrixShape): void {
   ungroupRows(grouped, rowMajor, shape, regrouping);
 }

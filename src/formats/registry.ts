@@ -1,4 +1,5 @@
-// Every format of weights by its name, parameters included: plain numbers, and the families of quantised ones.
+// Finds every weight format by its name, which includes its parameters: plain numbers, and the families of quantised formats.
+// Does not know which format a model should use.
 
 import { EngineError } from "../errors.ts";
 import { formats } from "./format.ts";
@@ -16,7 +17,7 @@ import { q6r } from "./q6r.ts";
 import { q8 } from "./q8.ts";
 import { matrixShape, type Parts, type WeightFormat } from "./weight-format.ts";
 
-/** A family finds the formats of its kind in a name: "nf4-64" → nf4 with blocks of 64. */
+/** A family makes the formats of its kind from their names: "nf4-64" → nf4 with blocks of 64. */
 type Family = (name: string) => WeightFormat | undefined;
 
 const families: readonly Family[] = [ggufFamily, fourBitFormat, int8Format, int4Family];
@@ -28,10 +29,10 @@ const known = new Map<string, WeightFormat>(
   ]),
 );
 
-/** A weight's dtype: the format in which it lies, and the road on which products are computed ("": exact, in f32). */
+/** A weight's dtype: the format in which it lies, and the compute path of products with it ("": exact, in f32). */
 export type WeightDType = { readonly format: WeightFormat; readonly road: string };
 
-/** Takes "nf4-64:fixed16" apart. @throws EngineError no format has that name */
+/** The parts of a dtype such as "nf4-64:fixed16". @throws EngineError no format has that name */
 export function weightDType(dtype: string): WeightDType {
   const [name, road = ""] = dtype.split(":");
   const format = findWeightFormat(name);
@@ -39,13 +40,13 @@ export function weightDType(dtype: string): WeightDType {
   return { format, road };
 }
 
-/** Bytes of each part of a weight of that dtype and shape. */
+/** How many bytes each part of a weight takes. */
 export function partBytes(dtype: string, shape: readonly number[]): readonly number[] {
   const { rows, columns } = matrixShape(shape);
   return weightDType(dtype).format.parts(rows, columns);
 }
 
-/** All numbers of a weight as f32, from the bytes of its parts. */
+/** Unpacks all numbers of a weight to f32. */
 export function unpackAll(dtype: string, shape: readonly number[], parts: Parts): Float32Array {
   const matrix = matrixShape(shape);
   const numbers = new Float32Array(matrix.rows * matrix.columns);

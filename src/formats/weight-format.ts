@@ -1,39 +1,39 @@
-// How a matrix of weights lies in memory: one or more parts of bytes, which kernels read as they are. A vector is one row.
-// A format is known by a name that holds its parameters ("nf4-64-dq"), so that a name is enough to find it anywhere.
-// Contract: unpack is the specification of every kernel. Knows no files and no kernels.
+// How a matrix of weights lies in memory: as one or more parts of bytes, which kernels read directly. A vector is a matrix of one row.
+// A format's name holds its parameters ("nf4-64-dq"), so that the name is enough to find it (registry.ts). `unpack` is the
+// specification of every kernel that reads the format. Knows no files and no kernels.
 
 import type { AreFinite } from "./finite.ts";
 
-/** One format of matrices; see the file of its family. */
+/** One weight format; see the file of its family. */
 export type WeightFormat = {
   readonly name: string;
-  /** What picks kernels: "nf4", "q4", "Q4_K" … */
+  /** Chooses the kernels: "nf4", "q4", "Q4_K" … */
   readonly family: string;
-  /** The family's one number: numbers that share a scale, or what its file says. */
+  /** The format's one parameter. For most families: how many numbers share a scale. */
   readonly param: number;
-  /** Bytes of each part of a matrix [rows, columns]. @throws InputError a shape that it cannot hold */
+  /** How many bytes each part of a matrix [rows, columns] takes. @throws InputError a shape that the format cannot hold */
   parts(rows: number, columns: number): readonly number[];
-  /** Rows are packed by multiples of this many, except the last ones. */
+  /** Rows are packed in multiples of this many; only the last call may end elsewhere. */
   step(columns: number): number;
-  /** Rows [from, to) of a matrix [rows, columns] as f32, exactly what the bytes mean. `out` has (to − from) · columns numbers. */
+  /** Unpacks rows [from, to) to f32, exactly as the bytes mean. `out` has (to − from) · columns numbers. */
   unpack(parts: Parts, shape: MatrixShape, from: number, to: number, out: Float32Array): void;
   /**
-   * Whether no number of a loaded matrix is NaN or Inf, or no scale where it was quantised.
-   * @param look how words are looked at: a backend may do it faster
+   * Whether all numbers of a loaded matrix are finite; for a quantised one, whether its scales are.
+   * @param look looks at the bytes; a backend may have a faster way
    */
   isFinite?(parts: Parts, look?: AreFinite): boolean;
-  /** Quantises into `parts`; formats that are only read have none. */
+  /** Starts quantising a matrix into `parts`. Formats that are only read do not have it. */
   packer?(parts: Parts, shape: MatrixShape): Packer;
 };
 
 export type Parts = readonly Uint8Array<ArrayBufferLike>[];
 export type MatrixShape = { readonly rows: number; readonly columns: number };
 
-/** Fills the parts of one matrix, rows in order. */
+/** Quantises one matrix, its rows in order. */
 export type Packer = {
-  /** Rows [from, to), each once and in order; `from` is a multiple of the format's step. */
+  /** Quantises rows [from, to). Each row comes once, in order; `from` is a multiple of the format's step. */
   rows(values: Float32Array, from: number, to: number): void;
-  /** What is known only when all rows have come. */
+  /** Called after the last row: writes what depends on all of them. */
   finish(): void;
 };
 

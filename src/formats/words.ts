@@ -1,4 +1,5 @@
-// Words of bytes that may start at any address: a view where the address allows one, else a copy.
+// Bytes as arrays of wider numbers: a view if the address is a multiple of the number's size, else a copy.
+// Does not know what the numbers mean.
 
 /** The bytes as 16-bit words: a view when they are aligned, else a copy of them. */
 export function words16(bytes: Uint8Array<ArrayBufferLike>): Uint16Array<ArrayBufferLike> {

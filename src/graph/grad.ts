@@ -1,5 +1,5 @@
-// Reverse mode on the recorded graph: appends each node's vjp, last node first, only on paths towards the wanted tensors. What a
-// node's vjp emits gets the node's region, so that a layer's gradient lies where the layer does.
+// Reverse-mode differentiation of the recorded graph: emits each node's vector-Jacobian product (`vjp`), last node first, only on paths
+// to the tensors whose gradients are wanted. It goes into the node's region, so that a layer's gradient is placed with the layer.
 // Knows no op; how two gradients are added is passed in.
 
 import { InputError } from "../errors.ts";
@@ -8,10 +8,10 @@ import { describe, type Tensor } from "./graph.ts";
 /**
  * Emits the gradients of Σ ⟨output, seed⟩ with respect to `wrt`.
  *
- * @param seeds pairs of an output and the gradient that enters there (same shape)
- * @param add   emits the sum of two tensors: for tensors that are used more than once
- * @returns per tensor of `wrt` its gradient, or undefined when no output depends on it
- * @throws InputError when a path goes through an op without a gradient
+ * @param seeds pairs of an output and its seed, the gradient of the loss with respect to that output (same shape)
+ * @param add   emits the sum of two tensors: a tensor that is used twice has two gradients to add
+ * @returns for each tensor of `wrt` its gradient, or undefined if no output depends on it
+ * @throws InputError a path goes through an op without a gradient
  */
 export function grad(
   seeds: readonly (readonly [output: Tensor, seed: Tensor])[],
@@ -19,7 +19,7 @@ export function grad(
   add: (a: Tensor, b: Tensor) => Tensor,
 ): (Tensor | undefined)[] {
   const { graph } = seeds[0][0];
-  const nodes = graph.nodes.slice(); // what is emitted below does not count
+  const nodes = graph.nodes.slice(); // without the nodes that are emitted below
   const towards = new Set(wrt.map((t) => t.id));
   for (const node of nodes) {
     if (!node.ins.some((t) => towards.has(t.id))) continue;

@@ -1,4 +1,4 @@
-// The seam: models record coarse ops into a Graph, a plan orders them, backends replay the plan.
+// The interface between models and backends: a model records coarse ops into a Graph, a plan orders them, a backend replays the plan.
 // Knows nothing of models, kernels, threads or numbers.
 
 import { InputError } from "../errors.ts";
@@ -6,15 +6,18 @@ import { InputError } from "../errors.ts";
 export type Shape = readonly number[];
 
 /**
- * How a tensor is stored. Computed tensors are "f32" or "i32"; weights may have any format of `formats/` by its name, which
- * may be followed by the road on which products with it are computed: "nf4-64", "nf4-64:fixed16".
+ * How a tensor is stored. Computed tensors are "f32" or "i32". A weight has the name of a format of `formats/`, which may be followed by
+ * the compute path of products with it: "nf4-64", "nf4-64:fixed16".
  */
 export type DType = string;
 
-/** weight: never changes · state: changed by ops (cache, optimiser) · input: written before each replay */
+/** weight: never changes. state: ops change it (a cache, an optimiser's numbers). input: written before each replay. */
 export type LeafKind = "weight" | "state" | "input";
 
-/** A plan has a capacity; of a tensor's first dimension only the live part is computed: `rows` live rows, or `wanted` ones. */
+/**
+ * A plan is recorded for a capacity; a replay may have fewer rows. Of a tensor's first dimension it computes only the live part: as many
+ * as the replay has rows, or has wanted rows.
+ */
 export type Live = "rows" | "wanted";
 
 /** How many rows, and how many wanted rows, are live in one replay. */
@@ -43,7 +46,7 @@ export type Takes = {
   readonly optional?: boolean;
 };
 
-/** The reference works on float64, which holds every id and index exactly. */
+/** Numbers of the reference backend: float64, which also holds ids and indices exactly. */
 export type Values = Float64Array;
 
 export type Op<A = unknown> = {
@@ -52,13 +55,16 @@ export type Op<A = unknown> = {
   readonly takes: readonly Takes[];
   /** The dtype of each output. */
   readonly gives: readonly ("f32" | "i32")[];
-  /** One entry per output. Checks the inputs' shapes. @throws InputError */
+  /** Checks the inputs' shapes; gives one entry for each output. @throws InputError */
   shapes(ins: readonly Tensor[], attrs: A): readonly Output[];
-  /** Plain loops: the specification and the oracle. `shapes` are the inputs' live shapes. */
+  /** Computes the op in plain loops: the specification of every kernel. `shapes`: the inputs' live shapes. */
   run(outs: readonly Values[], ins: readonly Values[], shapes: readonly Shape[], attrs: A): void;
-  /** Inputs changed in place: `state` leaves only. */
+  /** Indices of the inputs that the op changes in place; they must be `state` leaves. */
   readonly writes?: readonly number[];
-  /** Per input a thunk that emits its gradient into the same graph, so that only wanted gradients are emitted. */
+  /**
+   * The vector-Jacobian product: given the outputs' gradients, a function for each input that emits the input's gradient into the same
+   * graph. Only those of wanted gradients are called.
+   */
   vjp?(
     dys: readonly (Tensor | undefined)[],
     ins: readonly Tensor[],
@@ -81,7 +87,7 @@ export class Graph {
   #tensors = 0;
   #region: string | undefined;
 
-  /** The leaf of that name, made at its first use; every later use must agree in all of this. */
+  /** The leaf of that name. The first use makes it; later uses must agree with the first one. @throws InputError they do not */
   leaf(name: string, kind: LeafKind, shape: Shape, dtype: DType = "f32", live?: Live): Leaf {
     const known = this.leaves.get(name);
     if (known === undefined) {
@@ -100,7 +106,7 @@ export class Graph {
     throw new InputError(`leaf ${name}: ${came} does not agree with its first use, ${first}`);
   }
 
-  /** Records one op and returns its outputs. @throws InputError when dtypes or shapes do not fit */
+  /** Records one op and returns its outputs. @throws InputError dtypes or shapes of the inputs do not fit the op */
   emit<A extends object>(op: Op<A>, ins: readonly Tensor[], attrs: A): Tensor[] {
     checkDTypes(op as Op, ins);
     for (const i of op.writes ?? []) {
@@ -123,7 +129,7 @@ export class Graph {
     return outs;
   }
 
-  /** Marks all that `record` emits as one region (a layer; undefined: none), so that it can be placed, or re-emitted, as a whole. */
+  /** All nodes that `record` emits belong to the region `name`, such as a layer, whose leaves are placed together. Undefined: to none. */
   region<T>(name: string | undefined, record: () => T): T {
     const outer = this.#region;
     this.#region = name;
@@ -157,12 +163,12 @@ function checkDTypes({ name, takes }: Op, ins: readonly Tensor[]): void {
   }
 }
 
-/** An output with the rows of `x` (capacity and live count) and the given further dimensions. */
+/** An output that has the rows of `x` (capacity and live count), and these further dimensions. */
 export function rowsOf(x: Tensor, ...dims: number[]): Output {
   return { shape: [x.shape[0], ...dims], live: x.live };
 }
 
-/** The part of a dtype that says how the bytes lie: plans with other roads share them. */
+/** The part of a dtype that says how the bytes lie. Plans with different compute paths share these bytes. */
 export function layoutOf(dtype: DType): DType {
   return dtype.split(":")[0];
 }
@@ -175,17 +181,17 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i]);
 }
 
-/** The tensor's shape with its first dimension cut to the live count. */
+/** The tensor's shape, its first dimension being the live count. */
 export function liveShape(t: Tensor, counts: LiveCounts): Shape {
   return t.live === undefined ? t.shape : [counts[t.live], ...t.shape.slice(1)];
 }
 
-/** The name of a leaf, or `%id`, with its shape: for error texts and printed plans. */
+/** A leaf's name, or `%id`, and the shape: for errors and printed plans. */
 export function describe(t: Tensor): string {
   return `${"name" in t ? (t as Leaf).name : `%${t.id}`} ${show(t.shape)}`;
 }
 
-/** The shape, with what is live of its first dimension: [rows ≤ 8, 64]. */
+/** The shape, with the kind of live count that its first dimension has: [rows ≤ 8, 64]. */
 export function showLive({ shape, live }: { shape: Shape; live: Live | undefined }): string {
   return live === undefined ? show(shape) : `[${live} ≤ ${shape.join(", ")}]`;
 }

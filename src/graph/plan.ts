@@ -1,28 +1,28 @@
-// From a graph to a plan: which nodes are needed, and which slot each computed tensor lives in (liveness).
-// A backend makes memory of slots: offsets in an arena, or buffers. Knows no backend.
+// From a graph to a plan: the nodes that are needed, and a slot of memory for each computed tensor. Tensors that are not alive at the
+// same time share a slot. A backend turns slots into memory: offsets in an arena, or buffers. Knows no backend.
 
 import { elements, type Graph, type Leaf, type Node, type Tensor } from "./graph.ts";
 
-/** A piece of scratch memory that several tensors use one after the other; 4 bytes an element. */
+/** A piece of memory that several tensors use one after the other. An element has 4 bytes. */
 export type Slot = { elements: number };
 
 export type Plan = {
   readonly nodes: readonly Node[];
   readonly outputs: readonly Tensor[];
-  /** Leaves that the nodes use, by name. */
+  /** The leaves that the nodes use, by name. */
   readonly leaves: ReadonlyMap<string, Leaf>;
   readonly slots: readonly Slot[];
-  /** Slot of each computed tensor. Absent: nobody reads it, and a kernel need not write it. */
+  /** Tensor id → its slot. A computed tensor without a slot is read by nobody, so a kernel need not write it. */
   readonly slotOf: ReadonlyMap<number, number>;
 };
 
 /**
- * How many nodes a slot rests before it is used again: threads may then run independent neighbours (q, k and v; gate and up)
- * without waiting for each other, since none writes what another still reads.
+ * A slot may be written again this many nodes after its last reader. So threads may run three neighbours that do not depend on each other
+ * (q, k and v; gate and up) without waiting in between: none of them writes into a slot from which another still reads.
  */
 const REST = 3;
 
-/** Orders what `outputs` and the written states need, and assigns slots. Outputs keep their slot to the end. */
+/** The plan of the nodes that `outputs` and written states need. The slot of an output is not used again. */
 export function makePlan(graph: Graph, outputs: readonly Tensor[]): Plan {
   const nodes = neededNodes(graph, outputs);
   const used = new Set([...nodes.flatMap((n) => n.ins), ...outputs].map((t) => t.id));
@@ -30,7 +30,7 @@ export function makePlan(graph: Graph, outputs: readonly Tensor[]): Plan {
   return { nodes, outputs, leaves, ...assignSlots(nodes, outputs) };
 }
 
-/** A slot for every tensor that is read, for nodes in that order. */
+/** Gives a slot to every tensor that is read when the nodes run in that order. */
 export function assignSlots(
   nodes: readonly Node[],
   outputs: readonly Tensor[],

@@ -1,4 +1,4 @@
-// A plan as text, one line a node: for snapshots, `--print-plan` and reports that name the first op that differs.
+// A plan as text, one line a node: tests compare it, and people read it. Knows no op.
 
 import { describe, type Leaf, type Node, showLive } from "./graph.ts";
 import type { Plan } from "./plan.ts";

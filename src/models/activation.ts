@@ -1,4 +1,4 @@
-// The names that config.json gives to activations, and the ones that the ops know.
+// The names that config.json has for activations → the activations of the op glu. Does not know how they are computed.
 
 import { unknownName } from "../did-you-mean.ts";
 import { CheckpointError } from "../errors.ts";

@@ -1,5 +1,5 @@
-// The three ways in which rows see each other: flash over cache pages, eager over cache pages, or packed without a cache.
-// Chosen once per plan; the model only calls `attend`.
+// The three ways in which rows attend to each other: flash over cache pages, eager over cache pages, and packed without a cache. A plan
+// has one of them; the model only calls `attend`. Does not know the model's layers.
 
 import type { DType, Graph, Tensor } from "../graph/graph.ts";
 import { attention } from "../ops/attention.ts";
@@ -9,26 +9,26 @@ import { kvAppend, PAGE } from "../ops/kv-append.ts";
 import { type AttentionAttrs, pagedAttention } from "../ops/paged-attention.ts";
 import type { MistralConfig } from "./config.ts";
 
-/** Mixes q [T, Hq·D], k and v [T, Hkv·D] of layer `layer` into [T, Hq·D]. */
+/** Records attention in a layer: q [T, Hq·D], k and v [T, Hkv·D] → [T, Hq·D]. */
 export type Attend = (q: Tensor, k: Tensor, v: Tensor, layer: number) => Tensor;
 
 /** Where the rows of a step lie: seq, at and slots [T] i32, pages [S, P, 2] i32; see ops/paged-attention.ts and ops/kv-append.ts */
 export type RowPlaces = { seq: Tensor; at: Tensor; slots: Tensor; pages: Tensor };
 
-/** How the cache keeps keys and values; int8: codes, with an f32 scale a column and head. */
+/** How the cache keeps keys and values. int8: as codes, with an f32 scale for each column and head. */
 export type CacheDType = "f32" | "f16" | "bf16" | "int8";
 
-/** What is to be placed of a layer's cache: pools of K and V [pages, 16, Hkv·D], then their scales [pages, 16, Hkv] if they have some. */
+/** A leaf of a layer's cache, which a backend places: a pool of K or V [pages, 16, Hkv·D], or its scales [pages, 16, Hkv]. */
 export type CacheLeaf = {
   readonly name: string;
   readonly shape: readonly [number, number, number];
   readonly dtype: DType;
 };
 
-/** Pools of a plan have one page: what is placed may have more, so that a plan stays as it is when pools grow. */
+/** A plan says one page; the pool that a backend places may have more. So a plan stays valid when pools grow. */
 const PLAN_PAGES = 1;
 
-/** The leaves of a layer's cache; in a plan without `pages`. */
+/** The leaves of a layer's cache: K, V, and with int8 their scales. For a plan leave `pages` out. */
 export function cacheLeaves(
   c: MistralConfig,
   layer: number,
@@ -50,7 +50,7 @@ export function cacheLeaves(
 
 const BYTES: Readonly<Record<CacheDType, number>> = { f32: 4, f16: 2, bf16: 2, int8: 1 };
 
-/** Bytes that one page takes in all layers. */
+/** How many bytes a page of 16 columns takes in all layers, keys and values. */
 export function cachePageBytes(c: MistralConfig, dtype: CacheDType): number {
   const scale = dtype === "int8" ? 4 : 0;
   const column = 2 * c.num_key_value_heads * (c.head_dim * BYTES[dtype] + scale);
@@ -58,13 +58,13 @@ export function cachePageBytes(c: MistralConfig, dtype: CacheDType): number {
 }
 
 export type CachedOptions = {
-  /** How the pool keeps its numbers. Default f32. */
+  /** How the cache keeps its numbers. Default f32. */
   readonly dtype?: CacheDType;
-  /** Eager attention in place of flash; each layer's probabilities [T, Hq, columns] are pushed to `probabilities`. */
+  /** Eager attention instead of flash: each layer pushes its probabilities [T, Hq, columns] to `probabilities`. */
   readonly eager?: Pick<EagerAttrs, "columns" | "unmasked"> & { readonly probabilities: Tensor[] };
 };
 
-/** Attention over the pages of the cache, into which the rows' own keys and values go first. */
+/** Attention over the pages of the cache. The rows' own keys and values are written into the cache first. */
 export function cachedAttention(
   graph: Graph,
   c: MistralConfig,
@@ -88,7 +88,7 @@ export function cachedAttention(
   };
 }
 
-/** Rows see the rows of their own sequence in the same step: training, and the oracle of the cached ways. */
+/** Attention without a cache: a row sees rows of its own sequence in the same step. For training, and as the reference in tests. */
 export function packedAttention(c: MistralConfig, rows: { seq: Tensor; at: Tensor }): Attend {
   return (q, k, v) => attention(q, k, v, rows, attentionAttrs(c));
 }

@@ -1,5 +1,5 @@
-// Judges a config before anything is allocated: types, ranges, what must divide what, and the size that it asks for.
-// Contract: after checkConfig, every count is a whole number that fits into an i32 and every product into a double.
+// Checks a config before anything is allocated: types, ranges, divisibility, and the size of the model that it asks for. After
+// checkConfig every count is a whole number that fits into an i32, and every product into a double. Does not know the weights' file.
 
 import { CheckpointError, InputError, MemoryError } from "../errors.ts";
 import { activation } from "./activation.ts";
@@ -9,16 +9,16 @@ import type { ModelClass } from "./heads.ts";
 import { checkRope } from "./rope.ts";
 
 const MAX_COUNT = 2 ** 31 - 1;
-/** No published Mistral has more than some hundreds. */
+/** Published Mistral models have at most a few hundred. */
 const MAX_LAYERS = 10_000;
 const MAX_HEAD_DIM = 65_536;
-/** 2^40 numbers: 2 TiB even in 16 bits. */
+/** 2^40 numbers: 2 TiB in 16 bits. */
 const MAX_PARAMETERS = 2 ** 40;
 
 /**
  * Refuses a config that no model can be built from.
  *
- * @throws CheckpointError the config was read from a file; InputError it was made in code (name_or_path is "")
+ * @throws CheckpointError if it was read from a file; InputError if it was made in code (name_or_path is "")
  * @throws MemoryError its weights would take more than 2^40 numbers, with the arithmetic
  */
 export function checkConfig(config: MistralConfig): void {
@@ -55,7 +55,7 @@ export function checkConfig(config: MistralConfig): void {
   if (typeof rope !== "object" || rope === null || Array.isArray(rope)) {
     throw fail("rope_parameters", "an object with rope_type and rope_theta");
   }
-  checkSize(config); // before the frequencies, whose number is head_dim / 2
+  checkSize(config); // before checkRope, which allocates head_dim / 2 frequencies
   checkRope(config);
 }
 
@@ -89,7 +89,7 @@ function checkHeads(c: MistralConfig, fail: Fail): void {
       `a multiple of num_key_value_heads, which is ${c.num_key_value_heads}`,
     );
   }
-  // A head_dim of its own may differ from hidden_size / heads; one that is only their quotient rounded down may not.
+  // head_dim may be any number of its own. But if it is hidden_size / heads rounded down, the config most likely gave none.
   const quotient = c.hidden_size / c.num_attention_heads;
   if (!Number.isInteger(quotient) && c.head_dim === Math.floor(quotient)) {
     throw fail(
@@ -148,7 +148,7 @@ function checkSize(config: MistralConfig): void {
   );
 }
 
-/** How many numbers a model's weights are. */
+/** How many numbers the weights of a model are. */
 export function countParameters(
   config: MistralConfig,
   kind: ModelClass = "MistralForCausalLM",

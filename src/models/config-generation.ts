@@ -1,7 +1,7 @@
-// The generation settings that Transformers 5.23 gives a value when nothing else does. Older config.json files carry some
-// of them; MistralConfig leaves them out, as Transformers does, and generate/generation-config.ts takes them from there.
+// The default generation settings of Transformers 5.23. Older config.json files carry some of these fields; MistralConfig leaves them
+// out, as Transformers does, and generate/generation-config.ts reads them from the file. Does not know what a setting does.
 
-/** Name → value in force when neither the call, nor generation_config.json, nor config.json says otherwise. */
+/** Name → the value that holds if neither the call, nor generation_config.json, nor config.json gives one. */
 export const generationDefaults = {
   max_length: 20,
   min_length: 0,

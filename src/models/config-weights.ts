@@ -1,6 +1,6 @@
-// Which tensors a config asks for, and how those of a checkpoint meet them: names, shapes, dtypes, from headers alone.
-// The names inside are those of MistralForCausalLM ("model.layers.0…", "lm_head.weight"). A checkpoint saved from the bare
-// MistralModel has them without "model."; it is read by that rule. Tied models may lack either of the two tied tensors.
+// Lists the weights that a config asks for, and matches them with a checkpoint's tensors: names, shapes and dtypes, from headers alone.
+// Names are those of MistralForCausalLM ("model.layers.0…", "lm_head.weight"); a checkpoint saved from the bare MistralModel has
+// them without "model.", and is matched too. With tied weights either of the two tied tensors may be missing.
 // Knows no files: a table of names, shapes and dtypes comes in.
 
 import { nearest } from "../did-you-mean.ts";
@@ -8,7 +8,7 @@ import { CheckpointError } from "../errors.ts";
 import type { MistralConfig } from "./config.ts";
 import { headOf, type ModelClass } from "./heads.ts";
 
-/** A checkpoint as far as this file looks at it; `WeightSource` is one. */
+/** What this file needs of a checkpoint; `WeightSource` has it. */
 export type WeightTable = {
   readonly dir: string;
   readonly tensors: ReadonlyMap<
@@ -17,7 +17,7 @@ export type WeightTable = {
       readonly name: string;
       readonly dtype: string;
       readonly shape: readonly number[];
-      /** Put together from packed tensors: its dtype is the method's word. */
+      /** Whether it consists of packed tensors; its dtype is then the word of its method. */
       readonly quantised?: boolean;
     }
   >;
@@ -25,7 +25,7 @@ export type WeightTable = {
 
 const READABLE: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
 
-/** What `output_loading_info` shows, under the names of the model class. */
+/** What `output_loading_info` returns; weights have the names of the model class. */
 export type LoadingInfo = {
   missing_keys: string[];
   unexpected_keys: string[];
@@ -34,10 +34,10 @@ export type LoadingInfo = {
 };
 
 export type WeightMatch = {
-  /** The name in the checkpoint of each weight of the model. */
+  /** Weight of the model → its name in the checkpoint. */
   names: Map<string, string>;
   info: LoadingInfo;
-  /** Both tied tensors are stored: when their bytes differ, Transformers does not tie them. */
+  /** Whether both tied tensors are stored. Transformers does not tie them if their bytes differ. */
   bothTiedStored: boolean;
 };
 
@@ -78,12 +78,12 @@ export function expectedWeights(c: Sizes, kind: ModelClass): Map<string, number[
   }
   out.set("model.norm.weight", [H]);
   const head = headOf(kind, c);
-  if (head !== undefined) out.set(`${head.module}.weight`, [head.width, H]); // tied: the embedding again
+  if (head !== undefined) out.set(`${head.module}.weight`, [head.width, H]); // if tied, the embedding again
   if (head?.bias) out.set(`${head.module}.bias`, [head.width]);
   return out;
 }
 
-/** Finds each weight of the model in the checkpoint. Refuses nothing but what no reader could use. */
+/** Finds each weight of the model in the checkpoint. Only reports what is missing or differs. */
 export function matchWeights(
   config: MistralConfig,
   checkpoint: WeightTable,
@@ -130,8 +130,8 @@ export function matchWeights(
 }
 
 /**
- * matchWeights, refusing a checkpoint that does not give the whole model: a missing weight, another shape than the config
- * says, a dtype that cannot be read. Unexpected tensors are only reported, as in Transformers.
+ * Matches, and refuses a checkpoint that does not hold the whole model: a weight is missing, has another shape than the config says, or
+ * a dtype that is not read. Unexpected tensors are only reported, as in Transformers.
  *
  * @throws CheckpointError naming the tensor, both shapes, and the field of config.json that disagrees
  */
@@ -173,7 +173,7 @@ function more(count: number, what: string): string {
   return count === 1 ? "" : ` (${count} ${what} in all)`;
 }
 
-/** The field of config.json that a shape speaks about. */
+/** The fields of config.json from which a weight's shape follows. */
 function disagreement(key: string, c: MistralConfig): string {
   const heads = (count: number): string =>
     `${count} heads × head_dim ${c.head_dim}, hidden_size ${c.hidden_size}`;

@@ -1,14 +1,14 @@
-// config.json as an object: every field of Transformers' MistralConfig (5.23) with its default, older spellings brought
-// into the new ones, unknown keys kept. Contract: what a file says is what to_dict() says again. Nothing is judged here;
-// config-check.ts does that before anything is allocated. Knows no files and no weights.
+// config.json as an object: every field of Transformers' MistralConfig (5.23) with its default. Older names of fields are understood,
+// and unknown keys are kept: to_dict() gives back what a file said. Nothing is checked here; config-check.ts does it before anything
+// is allocated. Knows no files and no weights.
 
 import { CheckpointError, InputError } from "../errors.ts";
 import { generationDefaults } from "./config-generation.ts";
 
-/** RoPE settings; which further keys count depends on `rope_type`, see rope.ts. */
+/** RoPE settings. `rope_type` decides which further keys count: rope.ts. */
 export type RopeParameters = {
   rope_type: string;
-  /** The base of the wavelengths. */
+  /** The base of the frequencies. */
   rope_theta: number;
   [key: string]: unknown;
 };
@@ -18,16 +18,16 @@ export type ProblemType =
   | "single_label_classification"
   | "multi_label_classification";
 
-/** What `new MistralConfig({ … })` takes: any field, the older spellings, and anything else, which is kept. */
+/** What `new MistralConfig({ … })` takes: any field, also under its older name; unknown ones are kept. */
 export type MistralConfigOptions = {
   -readonly [K in ConfigField]?: MistralConfig[K] | null;
 } & {
-  /** Older spelling of rope_parameters.rope_theta. */
+  /** Older name of rope_parameters.rope_theta. */
   rope_theta?: number;
-  /** Older spelling of rope_parameters. */
+  /** Older name of rope_parameters. */
   rope_scaling?: Partial<RopeParameters> | null;
   rope_parameters?: Partial<RopeParameters> | null;
-  /** Older spelling of dtype. */
+  /** Older name of dtype. */
   torch_dtype?: string | null;
   num_labels?: number;
   name_or_path?: string;
@@ -44,10 +44,10 @@ type ConfigField = Exclude<
 
 const MAX_LABELS = 100_000;
 
-/** The version of Transformers that this config follows; written to files that name none. */
+/** The version of Transformers that this config follows. Written into the file of a config that names none. */
 const TRANSFORMERS_VERSION = "5.23.0";
 
-/** Settings of a Mistral model. Fields can be assigned; `checkConfig` is called again before a model is built. */
+/** Settings of a Mistral model. Fields can be assigned; they are checked when a model is built. */
 export class MistralConfig {
   /** V, rows of the embedding. */
   vocab_size = 32000;
@@ -58,29 +58,29 @@ export class MistralConfig {
   num_hidden_layers = 32;
   /** Hq, query heads. */
   num_attention_heads = 32;
-  /** Hkv, key and value heads; given as null: as many as query heads. */
+  /** Hkv, heads of keys and values. Null: as many as query heads. */
   num_key_value_heads = 8;
-  /** D; when not given hidden_size / num_attention_heads. */
+  /** D, the size of a head. Default: hidden_size / num_attention_heads. */
   head_dim: number;
   hidden_act = "silu";
   max_position_embeddings = 131072;
-  /** Standard deviation of fresh weights. */
+  /** Standard deviation of new random weights. */
   initializer_range = 0.02;
   rms_norm_eps = 1e-6;
   use_cache = true;
   pad_token_id: number | null = null;
   bos_token_id: number | null = 1;
   eos_token_id: number | number[] | null = 2;
-  /** Whether the output head is the embedding. */
+  /** Whether the output head shares the embedding's weights. */
   tie_word_embeddings = false;
   rope_parameters: RopeParameters;
-  /** W: a token sees W keys, its own included; null: all before it. */
+  /** W: a token sees the last W tokens, itself included. Null: all before it. */
   sliding_window: number | null = 4096;
   attention_dropout = 0;
 
-  /** Classes that the weights were saved from. */
+  /** The model classes from which the weights were saved. */
   architectures: string[] | null = null;
-  /** Type of the stored weights: "float32", "bfloat16", "float16". */
+  /** The dtype of the stored weights: "float32", "bfloat16", "float16". */
   dtype: string | null = null;
   output_hidden_states = false;
   output_attentions = false;
@@ -91,12 +91,12 @@ export class MistralConfig {
   label2id: Record<string, number> = { LABEL_0: 0, LABEL_1: 1 };
   problem_type: ProblemType | null = null;
   transformers_version: string = TRANSFORMERS_VERSION;
-  /** Where the config was read from; "" when it was made in code. */
+  /** Where the config was read from; "" if it was made in code. */
   name_or_path = "";
-  /** Which attention is used when the caller does not say: "eager", "sdpa", "flash_attention_2"; null: the engine's choice. */
+  /** The attention unless the caller chooses: "eager", "sdpa", "flash_attention_2". Null: the engine chooses. */
   attn_implementation: string | null = null;
 
-  // Keys of a file that would hide a method or reach a prototype, such as "to_dict" or "__proto__".
+  // Keys of a file that must not become fields, because they would hide a method or set a prototype: "to_dict", "__proto__".
   readonly #shadowed = new Map<string, unknown>();
 
   /** @param options any field of config.json; unknown ones are kept as they are and written back */
@@ -135,8 +135,8 @@ export class MistralConfig {
   }
 
   /**
-   * N, outputs of a classification head: the number of labels. Assigning another number names them LABEL_0 …
-   * @throws InputError (CheckpointError when it comes from a file) above 100,000: the names are made at once
+   * N, the number of labels, which is the number of a classification head's outputs. Assigning another number names them LABEL_0 …
+   * @throws InputError (CheckpointError if the config is from a file) above 100,000, because the names are made at once
    */
   get num_labels(): number {
     return Object.keys(this.id2label).length;
@@ -165,7 +165,7 @@ export class MistralConfig {
     return Object.assign(out, { _name_or_path, model_type: this.model_type });
   }
 
-  /** What to_dict() gives, less the general settings that have their default: what belongs into a file. */
+  /** to_dict() without the general settings that have their default: what belongs into a file. */
   to_diff_dict(): Record<string, unknown> {
     const { _name_or_path: _, ...out } = this.to_dict();
     const defaults = new MistralConfig().to_dict();
@@ -175,7 +175,7 @@ export class MistralConfig {
     return out;
   }
 
-  /** config.json's text: keys sorted, two spaces. @param use_diff leave out general settings that have their default */
+  /** The text of config.json: keys sorted, two spaces. @param use_diff whether to leave out general settings that have their default */
   to_json_string(use_diff = true): string {
     const text = JSON.stringify(
       sorted(use_diff ? this.to_diff_dict() : this.to_dict()),
@@ -198,7 +198,8 @@ export class MistralConfig {
   }
 }
 
-// model_type is the class's own; settings of generation belong into generation_config.json; the others are Transformers' own notes.
+// Keys that do not become fields: model_type, which the class says; notes of Transformers; generation settings, which belong into
+// generation_config.json.
 const DROPPED: ReadonlySet<string> = new Set(
   ["model_type", "_name_or_path", "_commit_hash", ...Object.keys(generationDefaults)].filter(
     (key) => key !== "use_cache",
@@ -212,7 +213,7 @@ const NEVER_NULL: ReadonlySet<string> = new Set(
   ),
 );
 
-// Settings of every model class, in Transformers' PreTrainedConfig: files name them only when they differ.
+// Settings of every model class (Transformers' PreTrainedConfig). A file has them only if they differ from the default.
 const GENERAL: readonly string[] =
   "architectures dtype output_hidden_states output_attentions return_dict chunk_size_feed_forward is_encoder_decoder id2label label2id problem_type".split(
     " ",
@@ -223,7 +224,7 @@ function ropeParameters(
   config: { max_position_embeddings: number },
 ): RopeParameters {
   const from = (given.scaling || given.parameters || {}) as Partial<RopeParameters>;
-  if (typeof from !== "object" || Array.isArray(from)) return from as RopeParameters; // judged later
+  if (typeof from !== "object" || Array.isArray(from)) return from as RopeParameters; // checkConfig refuses it
   const parameters: RopeParameters = {
     ...from,
     rope_type: from.rope_type ?? (from.type as string | undefined) ?? "default",
@@ -243,7 +244,7 @@ const FLOATS =
   "rope_theta rms_norm_eps initializer_range attention_dropout llm_int8_threshold".split(" ");
 const INTEGER_FLOATS = new RegExp(`^( *"(?:${FLOATS.join("|")})": -?[0-9]+)(,?)$`, "gm");
 
-/** config.json's text with "1.0" for 1 in fields that are floats: Python reads "1" as an int, and Transformers refuses one there. */
+/** Writes 1 as 1.0 in fields that are floats: Python would read an int, which Transformers refuses there. */
 export function pythonFloats(text: string): string {
   return text.replace(INTEGER_FLOATS, "$1.0$2");
 }

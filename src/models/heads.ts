@@ -1,5 +1,5 @@
-// What stands on the decoder: the model classes of Transformers, and the logits that each makes of the last hidden states.
-// N rows, H hidden, V vocabulary, K labels. Knows no batch and no labels: losses.ts judges.
+// The heads on the decoder: the model classes of Transformers, and the logits that each computes from the last hidden states.
+// N rows, H hidden, V vocabulary, K labels. Knows no batch and no labels: losses.ts does.
 
 import { InputError } from "../errors.ts";
 import type { Tensor } from "../graph/graph.ts";
@@ -18,12 +18,12 @@ export type ModelClass =
 export type Head = {
   /** Its module in the checkpoint. */
   readonly module: string;
-  /** Logits of a row. */
+  /** How many logits a row gets. */
   readonly width: number;
   readonly bias: boolean;
 };
 
-/** The head of a class; the bare decoder has none. */
+/** The head of a model class; undefined for the bare decoder. */
 export function headOf(
   modelClass: ModelClass,
   c: Pick<MistralConfig, "vocab_size" | "num_labels" | "tie_word_embeddings">,
@@ -62,8 +62,8 @@ export function recordHead(
 }
 
 /**
- * The column of a sequence whose logits classify it: the last token that is not the pad token, on whichever side padding is.
- * @param ids the tokens of its S columns; undefined when embeddings came instead: then it is the last column
+ * The column of a sequence whose logits classify the sequence: its last token that is not the pad token. Padding may be on either side.
+ * @param ids the tokens of its S columns. Undefined if embeddings were passed instead: the last column is taken then
  */
 export function pooledColumn(
   ids: ArrayLike<number> | undefined,

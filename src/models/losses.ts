@@ -1,5 +1,5 @@
-// How logits are judged, as Transformers 5.23 judges them: which loss a model class takes, and what its labels must be.
-// Ops give a loss for each row; who calls averages them. N rows, K logits of a row, B sequences of S columns.
+// The losses of Transformers 5.23: which one a model class uses, and what its labels must be. Ops give one loss for each row; the caller
+// averages them. N rows, K logits of a row, B sequences of S columns. Does not know how rows are run.
 
 import { InputError } from "../errors.ts";
 import type { Tensor } from "../graph/graph.ts";
@@ -11,9 +11,14 @@ import type { MistralConfig, ProblemType } from "./config.ts";
 import { headOf, type ModelClass } from "./heads.ts";
 
 /**
- * What is recorded to judge logits, and the shape of the input `labels`; part of a plan's key.
- * cross_entropy: labels [N] i32, −100 ignored · mse, bce: labels [N, K] f32 · spans: each of the K columns of logits chooses
- * one of the S rows of a sequence, so that all B · S rows must be in one step; labels [B, K] i32, −100 ignored
+ * The loss that a plan records after the logits [N, K]; part of the plan's key. It decides the shape of the input `labels`:
+ * With spans all B · S rows of the batch must be in one step.
+ *
+ * | kind          | labels     | meaning                                                                                         |
+ * | ------------- | ---------- | ----------------------------------------------------------------------------------------------- |
+ * | cross_entropy | [N] i32    | the class of each row; −100: ignored                                                            |
+ * | mse, bce      | [N, K] f32 | targets                                                                                         |
+ * | spans         | [B, K] i32 | which of the S rows each column of logits should choose; −100: ignored |
  */
 export type Loss =
   | { readonly kind: "cross_entropy" | "mse" | "bce" }
@@ -22,7 +27,7 @@ export type Loss =
 /** Labels as a caller gives them: whole numbers, or f32 numbers. */
 export type Labels = Int32Array | Float32Array;
 
-/** Losses [N] (of spans [B · K]) of logits [N, K] against the input `labels`. */
+/** Records the losses [N] (spans: [B · K]) of logits [N, K] against the input `labels`. */
 export function recordLosses(logits: Tensor, loss: Loss): Tensor {
   const { graph, shape, live } = logits;
   const targets = (): Tensor => graph.leaf("labels", "input", shape, "f32", live);
@@ -41,9 +46,9 @@ export function recordLosses(logits: Tensor, loss: Loss): Tensor {
 }
 
 /**
- * The loss of a model class against labels: causal and token classification [B, S], sequence classification [B] or [B, K] by
- * the problem type, question answering [B, 2] (start and end).
- * @throws InputError labels that do not fit; nothing has been computed
+ * The loss of a model class. Labels: [B, S] for causal models and token classification; [B] or [B, K] for sequence classification,
+ * according to the problem type; [B, 2], start and end, for question answering.
+ * @throws InputError labels of another shape, dtype or range. Nothing has been computed
  */
 export function lossOf(
   modelClass: ModelClass,
@@ -75,7 +80,7 @@ export function lossOf(
   }
 }
 
-/** What a sequence classifier is asked: the config says it, or the labels and their number do. */
+/** The problem type of a sequence classifier: the config's own, or what the number of labels and their dtype imply. */
 export function problemType(
   c: Pick<MistralConfig, "problem_type" | "num_labels">,
   labels: Labels,
@@ -87,11 +92,11 @@ export function problemType(
     : "multi_label_classification";
 }
 
-/** Positions as labels of S columns: what lies before the first column means the first one, what lies behind the last is ignored. */
+/** Positions as labels among S columns: a position before the first column becomes the first, one behind the last is ignored. */
 export const spanLabels = (positions: ArrayLike<number>, S: number): Int32Array =>
   Int32Array.from(positions, (at) => (at >= S ? IGNORED_LABEL : Math.max(0, at)));
 
-/** Labels that name one of `count` classes. */
+/** Checks labels that name one of `count` classes. @throws InputError */
 function checkClasses(labels: Labels, shape: readonly number[], count: number, hint = ""): void {
   checkLabels(labels, shape, "int32", hint);
   const bad = labels.find((x) => x !== IGNORED_LABEL && !(x >= 0 && x < count));

@@ -13,7 +13,7 @@ import type { Attend } from "./attend.ts";
 import type { MistralConfig } from "./config.ts";
 import { type Weights, weightsOf } from "./weights.ts";
 
-/** Angles [T, D/2] of every row, and the rows [N] whose result is wanted. */
+/** cos and sin [T, D/2] of each row's angles, and the rows [N] whose results are wanted. */
 export type Rows = { cos: Tensor; sin: Tensor; want: Tensor };
 
 export type Out = { hidden: Tensor[]; last: Tensor };
@@ -22,7 +22,7 @@ export type Out = { hidden: Tensor[]; last: Tensor };
 export const embedTokens = (ids: Tensor, c: MistralConfig, { weight }: Weights): Tensor =>
   embed(ids, weight("model.embed_tokens.weight", c.vocab_size, c.hidden_size), c.pad_token_id);
 
-/** x [T, H], what enters layer `i` → what leaves it */
+/** Layer `i`: x [T, H] → [T, H] */
 function layer(x: Tensor, c: MistralConfig, w: Weights, rows: Rows, attend: Attend, i: number) {
   const { hidden_size: H, intermediate_size: F, head_dim: D } = c;
   const { num_attention_heads: Hq, num_key_value_heads: Hkv, rms_norm_eps: eps } = c;
@@ -42,7 +42,7 @@ function layer(x: Tensor, c: MistralConfig, w: Weights, rows: Rows, attend: Atte
   return add(seen, project(glu(gate, up, activation(c.hidden_act)), "mlp.down_proj", H, F));
 }
 
-/** x [T, H] → what enters each layer [T, H], and the last hidden state of the wanted rows [N, H] */
+/** x [T, H] → the input [T, H] of each layer, and the last hidden state of the wanted rows [N, H] */
 export function mistral(x: Tensor, c: MistralConfig, w: Weights, rows: Rows, attend: Attend): Out {
   const states = [x];
   for (let i = 0; i < c.num_hidden_layers; i++) {

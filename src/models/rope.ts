@@ -1,6 +1,6 @@
-// The angles of rotary position embeddings (Su et al. 2021, arXiv:2104.09864) for every rope type that a config may name,
-// computed in the order and in the f32 rounding of Transformers 5.23: f64 angles would be 1.7e-3 away at position 32,767.
-// The types: default, linear, dynamic (NTK), yarn (arXiv:2309.00071), longrope (arXiv:2402.13753), llama3, proportional.
+// The angles of rotary position embeddings (Su et al. 2021, arXiv:2104.09864) for every rope type that a config may name, computed in
+// the order and with the f32 rounding of Transformers 5.23; in f64, angles would differ by 1.7e-3 at position 32,767.
+// Types: default, linear, dynamic (NTK), yarn (arXiv:2309.00071), longrope (arXiv:2402.13753), llama3, proportional.
 // D head size, T rows. Knows no model and no cache: positions come in, cos and sin [T, D/2] go out.
 
 import { unknownName } from "../did-you-mean.ts";
@@ -13,10 +13,10 @@ export type RopeConfig = {
   readonly rope_parameters: { readonly [key: string]: unknown };
 };
 
-/** cos and sin of the first half of a head's dimensions, row by row; the second half has the same ones. */
+/** cos and sin for the first half of a head's dimensions, row by row. The second half has the same. */
 export type RopeAngles = { cos: Float32Array<ArrayBuffer>; sin: Float32Array<ArrayBuffer> };
 
-/** Inverse frequencies [D/2], and what cos and sin are multiplied with. */
+/** Inverse frequencies [D/2], and the factor of cos and sin. */
 export type RopeFrequencies = {
   readonly inverse: Float32Array<ArrayBuffer>;
   readonly scaling: number;
@@ -25,9 +25,9 @@ export type RopeFrequencies = {
 /**
  * cos and sin [T, D/2] at `positions` [T].
  *
- * @param lengths [T] the length of each row's sequence that its angles are made for; only `dynamic` and `longrope` look at it.
- *   Not given: the rows are one sequence, as long as its largest position says. Transformers remembers the longest
- *   sequence that a `dynamic` model has met; here the same input gives the same angles
+ * @param lengths [T] the sequence length for which each row's angles are computed; only `dynamic` and `longrope` depend on it.
+ *   Default: all rows are one sequence, whose length is the largest position + 1. Transformers remembers the longest sequence that
+ *   a `dynamic` model has met; here the same input always gives the same angles
  * @throws CheckpointError `rope_parameters` are incomplete or out of range
  */
 export function ropeAngles(
@@ -56,8 +56,8 @@ export function ropeAngles(
 }
 
 /**
- * A number that two lengths share if and only if rows at one position have the same angles in sequences of both lengths.
- * 0 for every length that changes nothing, and so for all lengths of most types.
+ * A number that is the same for two lengths if and only if a position has the same angles in sequences of both lengths. 0 where the
+ * length changes nothing; for most rope types always.
  */
 export function ropeKey(config: RopeConfig, length: number): number {
   const { type, maxLength, originalLength } = readParameters(config);
@@ -65,13 +65,13 @@ export function ropeKey(config: RopeConfig, length: number): number {
   return type === "longrope" && length > originalLength ? 1 : 0;
 }
 
-/** The frequencies for a sequence of that length. They are kept per `rope_parameters` object: assign a new one to change it. */
+/** The frequencies for a sequence of that length. They are remembered for each `rope_parameters` object: to change it, assign a new one. */
 export function ropeFrequencies(config: RopeConfig, length = 0): RopeFrequencies {
   const parameters = readParameters(config);
   const key = ropeKey(config, length);
   let frequencies = parameters.known.get(key);
   if (frequencies === undefined) {
-    // A dynamic model has a set for every length: keep the newest ones only.
+    // A dynamic model has other frequencies for every length: keep at most 64.
     if (parameters.known.size >= 64) parameters.known.clear();
     frequencies = types[parameters.type](parameters, key);
     if (!(frequencies.inverse.every(Number.isFinite) && Number.isFinite(frequencies.scaling))) {
@@ -91,6 +91,7 @@ export function checkRope(config: RopeConfig): void {
 
 const fround = Math.fround;
 
+/** The checked settings, and functions that read the settings of one type. */
 type Parameters = {
   readonly type: keyof typeof types;
   readonly headDim: number;
@@ -98,11 +99,14 @@ type Parameters = {
   readonly theta: number;
   /** original_max_position_embeddings, or the config's own maximum. */
   readonly originalLength: number;
+  /** A number of at least `from`. `otherwise`: the default; without one the setting must be given. */
   readonly number: (name: string, from: number, otherwise?: number) => number;
   readonly positive: (name: string, otherwise?: number) => number;
+  /** D/2 numbers above 0. */
   readonly list: (name: string) => Float32Array<ArrayBuffer>;
   readonly flag: (name: string, otherwise: boolean) => boolean;
   readonly has: (name: string) => boolean;
+  /** Frequencies that have been computed, by ropeKey. */
   readonly known: Map<number, RopeFrequencies>;
 };
 
@@ -178,7 +182,7 @@ function largest(positions: ArrayLike<number>): number {
   return max;
 }
 
-/** base^(2i/dim) for i < count, each step rounded to f32. */
+/** base^(2i / dim) for i < count, each step rounded to f32. */
 function powers(base: number, dim: number, count: number): Float32Array<ArrayBuffer> {
   const rounded = fround(base);
   return Float32Array.from({ length: count }, (_, i) => Math.pow(rounded, fround((2 * i) / dim)));
@@ -199,7 +203,7 @@ const types = {
     return { inverse: inverses(theta, headDim).map((f) => f / factor), scaling: 1 };
   },
 
-  /** NTK: a longer sequence gets a larger base. Up to the maximum length (`length` 0) it is the default type. */
+  /** NTK: a longer sequence gets a larger base. Up to the maximum length (`length` is 0 then) as the default type. */
   dynamic({ theta, headDim: dim, maxLength, number }: Parameters, length: number): RopeFrequencies {
     const factor = number("factor", 1);
     if (dim < 4)
@@ -207,7 +211,7 @@ const types = {
         `config.json: head_dim is ${dim}, the rope type "dynamic" needs at least 4`,
       );
     if (length === 0) return { inverse: inverses(theta, dim), scaling: 1 };
-    // Here torch holds the length, and with it every step but the exponent, in f32.
+    // torch computes all of this but the exponent in f32.
     const stretch = fround(
       fround(fround(fround(factor) * fround(length)) / fround(maxLength)) - fround(factor - 1),
     );
@@ -215,12 +219,12 @@ const types = {
     return { inverse: inverses(base, dim), scaling: 1 };
   },
 
-  /** High frequencies stay, low ones are interpolated, a ramp between the two. */
+  /** High frequencies stay, low ones are divided by `factor`, and a linear ramp leads from one to the other. */
   yarn(p: Parameters): RopeFrequencies {
     const { theta, headDim: dim, originalLength } = p;
     const factor = p.number("factor", 1);
     const [fast, slow] = [p.number("beta_fast", 0, 32) || 32, p.number("beta_slow", 0, 1) || 1];
-    // The dimension whose wavelength turns that often within the original length.
+    // The dimension that makes that many turns within the original length.
     const dimension = (turns: number): number =>
       (dim * Math.log(originalLength / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
     let [low, high] = [dimension(fast), dimension(slow)];
@@ -261,7 +265,7 @@ const types = {
       );
     }
     const inverse = inverses(p.theta, p.headDim).map((f) => {
-      // torch divides a number by a tensor as reciprocal times number.
+      // torch computes number / tensor as 1 / tensor · number.
       const wavelength = fround(fround(1 / f) * fround(2 * Math.PI));
       if (wavelength > fround(length / low)) return f / factor;
       if (wavelength < fround(length / high)) return f;
@@ -272,7 +276,7 @@ const types = {
     return { inverse, scaling: 1 };
   },
 
-  /** Only the first part of a head turns; the other frequencies are 0. */
+  /** Only the first part of a head is rotated: the other frequencies are 0. */
   proportional({ theta, headDim, number, positive }: Parameters): RopeFrequencies {
     const factor = fround(positive("factor", 1));
     const turning = Math.floor((number("partial_rotary_factor", 0, 1) * headDim) / 2);

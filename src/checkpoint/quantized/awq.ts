@@ -1,6 +1,5 @@
-// 4-bit AWQ checkpoints (Lin et al. 2023, arXiv:2306.00978) of version "gemm", as AutoAWQ writes them. K inputs, O outputs, G groups:
-// qweight [K, O/8] and qzeros [G, O/8], a word = eight outputs, the even ones first · scales [G, O]. The file says neither how the
-// scales were searched for nor needs it. Settings come with the keys of Transformers, or with AutoAWQ's own (w_bit, q_group_size).
+// Reads 4-bit AWQ checkpoints (Lin et al. 2023, arXiv:2306.00978) of version "gemm", as AutoAWQ writes them. The settings have the
+// names of Transformers, or AutoAWQ's own (w_bit, q_group_size). Does not know how the scales were searched for: it does not matter.
 
 import type { Checkpoint } from "../weights.ts";
 import { inputMajorMatrix } from "./input-major.ts";
@@ -10,7 +9,7 @@ import type { PackedMatrix } from "./packed-matrix.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
 import type { QuantizedWeights } from "./quantized-weights.ts";
 
-/** Which of its eight outputs each nibble of a word belongs to, lowest first. */
+/** For each nibble of a word, from the lowest on, which of the word's eight outputs its code belongs to. */
 const OUTPUTS: readonly number[] = [0, 2, 4, 6, 1, 3, 5, 7];
 
 /**
@@ -36,6 +35,15 @@ export async function awqWeights(
   );
 }
 
+/**
+ * Checks the tensors of a layer with K inputs, O outputs and G groups of inputs.
+ *
+ * | tensor  | dtype          | shape    | content                                                                             |
+ * | ------- | -------------- | -------- | ----------------------------------------------------------------------------------- |
+ * | qweight | I32            | [K, O/8] | 4-bit codes: a word holds one input's codes of eight outputs, the even outputs first |
+ * | qzeros  | I32            | [G, O/8] | 4-bit zero points, in words likewise                                                |
+ * | scales  | F16, BF16, F32 | [G, O]   | weight = scale · (code − zero point)                                                |
+ */
 function awqMatrix(layer: PackedLayer, groupSize: number): PackedMatrix {
   const qweight = layer.need("qweight", ["I32"]);
   const scales = layer.need("scales", SCALE_DTYPES);

@@ -1,7 +1,5 @@
-// Checkpoints that bitsandbytes quantised, as Transformers writes them. 4 bits: X.weight (codes, any dtype of their bytes),
-// X.weight.absmax, X.weight.quant_map [16], X.weight.quant_state.bitsandbytes__nf4 (JSON as bytes), and where absmax is quantised
-// itself X.weight.nested_absmax and X.weight.nested_quant_map [256]. LLM.int8: X.weight i8 [O, K], X.SCB [O], X.weight_format.
-// Everything but the scales themselves is checked before a weight is read.
+// Reads checkpoints that bitsandbytes quantised, as Transformers writes them: 4 bits (nf4, fp4), and 8 bits (LLM.int8). Checks all
+// but the scales themselves before a weight is read. Does not know which weights a model needs.
 
 import { CheckpointError } from "../../errors.ts";
 import { type FourBitType, fourBitValues } from "../../formats/four-bit-codes.ts";
@@ -21,7 +19,7 @@ import type { QuantizedWeights } from "./quantized-weights.ts";
  * The quantised weights of a bitsandbytes checkpoint.
  * @param settings `quantization_config` of config.json
  * @throws CheckpointError settings that are not read; a part that is missing, or has another dtype or shape than quant_state says;
- *   a quant_state that is malformed; a table of values that is not the type's own
+ *   a quant_state that is malformed; a table of values that differs from the type's own
  */
 export async function bitsandbytesWeights(
   checkpoint: Checkpoint,
@@ -41,7 +39,8 @@ export async function bitsandbytesWeights(
   const used = new Set<string>();
   const names = four ? fourBitLayers(checkpoint) : int8Layers(checkpoint);
   const layers = [...names].map((name) => new Layer(checkpoint, name));
-  // Their small tensors are read at the same time: waiting for one after the other takes longer than all that is done with them.
+  // All layers are opened concurrently: each reads a few small tensors, and waiting for one read after the other would take longer
+  // than everything that is done with them.
   const read = four ? fourBitWeight : (layer: Layer) => int8Weight(layer, threshold);
   for (const weight of await Promise.all(layers.map(read))) weights.set(weight.name, weight);
   for (const layer of layers) for (const name of layer.used) used.add(name);
@@ -52,14 +51,14 @@ export async function bitsandbytesWeights(
   );
 }
 
-/** Names of weights that anything about 4 bits is stored of. */
+/** Names of the weights that have any tensor of the 4-bit kind beside them. */
 function fourBitLayers({ tensors }: Checkpoint): Set<string> {
   const parts =
     /^(.+)\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.bitsandbytes__.+)$/;
   return namesOf(tensors, (name) => parts.exec(name)?.[1]);
 }
 
-/** Names of weights that are integers, or that anything about LLM.int8 is stored of. */
+/** Names of the weights that are integers, or have any tensor of the LLM.int8 kind beside them. */
 function int8Layers({ tensors }: Checkpoint): Set<string> {
   return namesOf(tensors, (name, { dtype }) => {
     const layer = /^(.+)\.(SCB|weight_format)$/.exec(name)?.[1];
@@ -76,7 +75,7 @@ function namesOf(
   return new Set(names.filter((name) => name !== undefined));
 }
 
-/** The tensors of one weight, found by their names. */
+/** One weight: finds the tensors that belong to it, by their names. */
 class Layer {
   readonly #checkpoint: Checkpoint;
   readonly #used = new Set<string>();
@@ -88,7 +87,7 @@ class Layer {
     this.name = name;
   }
 
-  /** Names of what was found. */
+  /** Names of the tensors found so far. */
   get used(): ReadonlySet<string> {
     return this.#used;
   }
@@ -97,7 +96,7 @@ class Layer {
     return `${this.#checkpoint.dir}: ${shown(this.name)}`;
   }
 
-  /** Endings of the tensors whose names begin so. */
+  /** What follows `begin` in the names of the tensors that begin with it. */
   endings(begin: string): string[] {
     const names = [...this.#checkpoint.tensors.keys()].filter((name) => name.startsWith(begin));
     return names.map((name) => name.slice(begin.length));
@@ -110,7 +109,7 @@ class Layer {
     return entry;
   }
 
-  /** A tensor that must be there. @throws CheckpointError */
+  /** A tensor that must exist. @throws CheckpointError it is missing */
   need(name: string): TensorEntry {
     const entry = this.find(name);
     if (entry !== undefined) return entry;
@@ -119,7 +118,7 @@ class Layer {
     );
   }
 
-  /** The same, of one of these dtypes and so many bytes. @throws CheckpointError */
+  /** A tensor that must exist, in one of these dtypes and with that many bytes. @throws CheckpointError */
   needBytes(name: string, dtypes: readonly string[], bytes: number, why: string): TensorEntry {
     const entry = this.need(name);
     if (dtypes.includes(entry.dtype) && entry.bytes === bytes) return entry;
@@ -144,6 +143,21 @@ class Layer {
   }
 }
 
+/**
+ * Checks the tensors of a 4-bit weight X [O, K], whose numbers are cut into N blocks. `absmax` is the largest magnitude of a block, its
+ * scale. With double quantisation the scales themselves are codes, in M blocks of 256.
+ *
+ * | tensor                          | dtype | shape        | content                                              |
+ * | ------------------------------- | ----- | ------------ | ---------------------------------------------------- |
+ * | X                               | U8 ¹  | [⌈OK/2⌉, 1]  | codes, two in a byte, the first one in the high half |
+ * | X.absmax                        | F32   | [N]          | scales; with double quantisation U8, their codes     |
+ * | X.quant_map                     | F32   | [16]         | the value of each code                               |
+ * | X.quant_state.bitsandbytes__nf4 | U8    | [length]     | settings, JSON as bytes (or …__fp4)                  |
+ * | X.nested_absmax                 | F32   | [M]          | double quantisation: the scales of the scales        |
+ * | X.nested_quant_map              | F32   | [256]        | double quantisation: the value of each scale's code  |
+ *
+ * ¹ or another dtype over the same bytes (bnb_4bit_quant_storage)
+ */
 async function fourBitWeight(layer: Layer): Promise<StoredWeight> {
   const { name } = layer;
   const { type, block, shape, offset } = await quantState(layer);
@@ -165,7 +179,7 @@ async function fourBitWeight(layer: Layer): Promise<StoredWeight> {
 
   return layer.stored({
     ...{ shape, encoding: type, format, sources },
-    // From a whole number of blocks, and of blocks of scales, before the first row.
+    // Rows may begin within a block. So the cut begins with the block (with double quantisation, the block of scales) before them.
     cut(from, to) {
       const [begin, end] = [from * columns, to * columns];
       const unit = nested ? block * NESTED_BLOCK : block;
@@ -182,9 +196,9 @@ async function fourBitWeight(layer: Layer): Promise<StoredWeight> {
   });
 }
 
-/** The part that is one for the whole matrix. */
+/** Index of the part (scale values and offset) that is the same for all rows: a cut takes it whole. */
 const TAIL = 3;
-/** Dtypes under which codes are kept (bnb_4bit_quant_storage); their bytes are the same. */
+/** Dtypes that the tensor of codes may have (bnb_4bit_quant_storage); the bytes are the same. */
 const STORAGE = ["U8", "I8", "F16", "BF16", "F32"];
 
 async function quantState(layer: Layer): Promise<QuantState> {
@@ -218,11 +232,11 @@ async function checkValues(layer: Layer, type: FourBitType): Promise<void> {
   const bad = values.findIndex((value, i) => !(Math.abs(value - expected[i]) <= 1e-6));
   if (bad < 0) return;
   throw layer.error(
-    `quant_map gives code ${bad} the value ${values[bad]}, but ${type} gives it ${expected[bad]}; tables of one's own are not read`,
+    `quant_map gives code ${bad} the value ${values[bad]}, but ${type} gives it ${expected[bad]}; other tables are not read`,
   );
 }
 
-/** The last part of a format with doubly quantised scales. */
+/** The last part of a format with double quantisation: the 256 values of scale codes, then the offset. */
 async function nestedTail(layer: Layer, offset: number): Promise<Uint8Array> {
   const name = `${layer.name}.nested_quant_map`;
   const entry = layer.needBytes(name, ["F32"], 1024, "for 256 values of scales");
@@ -235,6 +249,15 @@ async function nestedTail(layer: Layer, offset: number): Promise<Uint8Array> {
   return bytesOf(Float32Array.of(...map, offset));
 }
 
+/**
+ * Checks the tensors of an LLM.int8 weight, L.weight.
+ *
+ * | tensor          | dtype | shape  | content                                                        |
+ * | --------------- | ----- | ------ | -------------------------------------------------------------- |
+ * | L.weight        | I8    | [O, K] | integers                                                       |
+ * | L.SCB           | F32   | [O]    | the largest magnitude of each row; weight = integer · SCB / 127 |
+ * | L.weight_format | U8    | []     | 0: the integers lie row by row                                 |
+ */
 async function int8Weight(layer: Layer, threshold: number): Promise<StoredWeight> {
   const entry = layer.need(layer.name);
   const [rows, columns] = entry.shape;

@@ -1,6 +1,7 @@
-// The settings of compressed-tensors: `config_groups` say how weights are packed and which layers they target, `ignore` names the
-// layers that are not. A target is a layer's name, a regular expression after "re:", or a class, of which packed layers have one:
-// Linear. Names come first, then expressions, then the class. Refuses what would change the numbers and is not read here.
+// Reads the settings of compressed-tensors: `config_groups` say how weights are packed and which layers they target, `ignore` names
+// layers that are not packed. A target is a layer's name, "re:" and a regular expression, or a class ("Linear": every packed layer).
+// If several match, a name wins over an expression, and an expression over a class. Settings that would change the numbers and are
+// not supported are refused. Does not know the tensors.
 
 import { CheckpointError } from "../../errors.ts";
 import { type Settings, SettingsReader } from "./packed-settings.ts";
@@ -8,12 +9,12 @@ import { targetPattern } from "./target-pattern.ts";
 
 /** How the weights of a layer are packed. */
 export type CompressedScheme = {
-  /** Inputs that share a scale, or -1: one scale a row. */
+  /** How many inputs share a scale; -1: all of a row. */
   readonly groupSize: number;
   readonly symmetric: boolean;
 };
 
-/** How closely a target meets a layer: 0 by name, 1 by expression, 2 by class; undefined: not at all. */
+/** How a target matches a layer: 0 by its name, 1 by an expression, 2 by its class; undefined: not at all. */
 type Target = (layer: string) => number | undefined;
 
 type Targeted = { readonly target: Target; readonly scheme: CompressedScheme };

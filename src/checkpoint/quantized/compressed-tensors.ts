@@ -1,7 +1,6 @@
-// compressed-tensors checkpoints of format "pack-quantized" with 4 bits (vLLM's llm-compressor: w4a16). O outputs, K inputs, G groups:
-// weight_packed [O, ⌈K/8⌉], a word = eight inputs, each value plus 8 · weight_scale [O, G] · weight_shape = (O, K) ·
-// weight_zero_point: words [⌈O/8⌉, G] of eight outputs, plus 8; int8 [O, G] in files of 2024; none where symmetric ·
-// weight_g_idx [K], the group of each input, in files of before August 2026 that were quantised in order of activation.
+// Reads compressed-tensors checkpoints of format "pack-quantized" with 4 bits (scheme W4A16 of vLLM's llm-compressor). Two older
+// ways to write them are read too: int8 zero points (2024), and weight_g_idx, the group of each input (before August 2026).
+// Does not know how the settings choose a layer's scheme: compressed-schemes.ts.
 
 import { groupsOf, rowBytes } from "../../formats/int4.ts";
 import { bytesOf } from "../../formats/words.ts";
@@ -22,7 +21,7 @@ const LAST_NAMES: readonly string[] = [
   "weight_g_idx",
 ];
 
-/** What is added to a stored value, and to an int8 zero point, so that codes are 0 … 15. */
+/** Added to an int8 zero point, −8 … 7, to bring it to the scale of the codes, 0 … 15. (Packed ones are stored with it added.) */
 const OFFSET = 8;
 
 /**
@@ -41,6 +40,18 @@ export async function compressedTensorsWeights(
   );
 }
 
+/**
+ * Checks the tensors of a layer with O outputs, K inputs and G groups of inputs.
+ *
+ * | tensor            | dtype          | shape       | content                                                                  |
+ * | ----------------- | -------------- | ----------- | ------------------------------------------------------------------------ |
+ * | weight_packed     | I32            | [O, ⌈K/8⌉]  | 4-bit codes (value + 8), a word holds eight inputs                       |
+ * | weight_scale      | F16, BF16, F32 | [O, G]      |                                                                          |
+ * | weight_shape      | I64, I32       | [2]         | O, K                                                                     |
+ * | weight_zero_point | I32            | [⌈O/8⌉, G]  | zero point + 8, a word holds eight outputs; may be missing if symmetric  |
+ * | or                | I8             | [O, G]      | in files of 2024                                                         |
+ * | weight_g_idx      | I32, I64       | [K]         | the group of each input, if inputs were quantised in activation order    |
+ */
 async function compressedMatrix(
   layer: PackedLayer,
   { groupSize, symmetric }: CompressedScheme,
@@ -94,7 +105,7 @@ async function compressedMatrix(
   };
 }
 
-/** The true sizes (O, K). @throws CheckpointError */
+/** The matrix's sizes (O, K), which the packed words do not tell: K may end within a word. @throws CheckpointError */
 async function readShape(layer: PackedLayer, entry: TensorEntry): Promise<readonly number[]> {
   layer.checkShape("weight_shape", entry, [2], "for a matrix");
   const sizes = await layer.readIntegers(entry);
@@ -104,7 +115,7 @@ async function readShape(layer: PackedLayer, entry: TensorEntry): Promise<readon
   );
 }
 
-// A table that was never filled in holds −1 everywhere: its columns are in order.
+// A table of −1 was never filled in: the columns are in order.
 async function readOrder(
   layer: PackedLayer,
   entry: TensorEntry,
@@ -116,7 +127,7 @@ async function readOrder(
   return groupTable(layer, "weight_g_idx", table, group, groups);
 }
 
-/** Rows as they lie, without what fills up the last word of each. */
+/** Copies rows of codes, without the padding in the last word of each. */
 async function readRowsOfCodes(
   layer: PackedLayer,
   packed: TensorEntry,

@@ -1,7 +1,6 @@
-// 4-bit GPTQ checkpoints (Frantar et al. 2022, arXiv:2210.17323) as AutoGPTQ, GPTQModel and Transformers write them. K inputs, O
-// outputs, G groups: qweight [K/8, O], a word = eight inputs · qzeros [G, ⌈O/8⌉], a word = eight outputs · scales [G, O] · g_idx [K].
-// checkpoint_format "gptq" (also when none is given) stores a zero point less one, "gptq_v2" as it is. Readers differ where the
-// former has stored 15: it was made from a zero point of 0, and is read as that.
+// Reads 4-bit GPTQ checkpoints (Frantar et al. 2022, arXiv:2210.17323), as AutoGPTQ, GPTQModel and Transformers write them.
+// checkpoint_format "gptq" (the default) stores each zero point less 1, "gptq_v2" stores it as it is. A stored 15 under "gptq"
+// came from a zero point of 0 and is read as 0; other readers differ there. Does not know how codes were chosen.
 
 import { groupsOf } from "../../formats/int4.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
@@ -16,9 +15,9 @@ import type { QuantizedWeights } from "./quantized-weights.ts";
 type GptqSettings = {
   readonly groupSize: number;
   readonly actOrder: boolean;
-  /** Zero points should all be 8. */
+  /** The settings say that every zero point is 8; the zero points themselves are checked. */
   readonly symmetric: boolean;
-  /** What is added to a stored zero point. */
+  /** Added to a stored zero point, modulo 16. */
   readonly zeroOffset: number;
 };
 
@@ -44,7 +43,7 @@ function gptqSettings(dir: string, settings: Settings): GptqSettings {
   reader.only("is_marlin_format", [false], "weights in the order of the Marlin kernel");
   reader.only("pack_dtype", ["int32", "torch.int32"], "codes packed into other words than int32");
   reader.only("lora", [{}], "adapters inside the checkpoint");
-  // Rules that begin with "-:" only tell which layers are not packed.
+  // A rule that begins with "-:" only says which layers are not packed.
   for (const rule of reader.object("dynamic")?.names() ?? []) {
     if (!rule.startsWith("-:"))
       throw reader.refuse("dynamic", rule, "no settings for single layers");
@@ -58,6 +57,16 @@ function gptqSettings(dir: string, settings: Settings): GptqSettings {
   };
 }
 
+/**
+ * Checks the tensors of a layer with K inputs, O outputs and G groups of inputs.
+ *
+ * | tensor  | dtype          | shape       | content                                                              |
+ * | ------- | -------------- | ----------- | -------------------------------------------------------------------- |
+ * | qweight | I32            | [K/8, O]    | 4-bit codes: a word holds eight inputs of one output                 |
+ * | qzeros  | I32            | [G, ⌈O/8⌉]  | 4-bit zero points: a word holds eight outputs                        |
+ * | scales  | F16, BF16, F32 | [G, O]      | weight = scale · (code − zero point)                                 |
+ * | g_idx   | I32, I64       | [K]         | the group of each input; may be missing if inputs are in order       |
+ */
 async function gptqMatrix(layer: PackedLayer, settings: GptqSettings): Promise<PackedMatrix> {
   const { groupSize, actOrder, symmetric, zeroOffset } = settings;
   const qweight = layer.need("qweight", ["I32"]);

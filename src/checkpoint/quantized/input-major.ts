@@ -1,5 +1,5 @@
-// What GPTQ and AWQ share: their tensors lie [inputs, outputs], so that codes, scales and zero points are turned around on the way
-// to the format. K inputs, O outputs, G groups of inputs. Does not know settings.
+// What GPTQ and AWQ share: their tensors lie [inputs, outputs], the format wants [outputs, inputs]. So codes, scales and zero points
+// are transposed while they are read. K inputs, O outputs, G groups of inputs. Does not know settings.
 
 import type { TensorEntry } from "../weights.ts";
 import { type PackedLayer, wordsOf } from "./packed-layer.ts";
@@ -16,13 +16,13 @@ export type InputMajor = {
   readonly qzeros: TensorEntry;
   /** [G, O] */
   readonly scales: TensorEntry;
-  /** Which of a word's eight outputs each nibble belongs to, lowest first. */
+  /** For each nibble of a word of outputs, from the lowest on, which of the eight outputs it belongs to. */
   readonly outputs: readonly number[];
-  /** What is added to a stored zero point. */
+  /** Added to a stored zero point, modulo 16. */
   readonly zeroOffset: number;
+  // As in PackedMatrix:
   readonly group: number;
   readonly table: Int32Array | undefined;
-  /** See PackedMatrix. */
   readonly plain: boolean;
 };
 
@@ -31,7 +31,7 @@ export function inputMajorMatrix(layer: PackedLayer, tensors: InputMajor): Packe
   const { group, table, plain } = tensors;
   const [G, O] = scales.shape;
   const K = wordsHold === "inputs" ? qweight.shape[0] * 8 : qweight.shape[0];
-  /** Rows of qweight that make one word of the target. */
+  /** How many rows of qweight make up one word of the target. */
   const rowsOfWord = wordsHold === "inputs" ? 1 : 8;
 
   return {

@@ -1,7 +1,6 @@
-// Checkpoints of our own methods: config.json has quantization_config { quant_method: "mistral_q4" or "mistral_q8", version: 2,
-// compute_dtype }. A quantised weight X is the tensor X, U8 [bytes], as formats/eight-rows.ts places it; in q4r and q6r also
-// X.q4r_scales, F32 [rows of whole groups]; and X.q4r_shape, I32 [2]: outputs and inputs. So it is read, or mapped, straight into
-// its place. Others are plain tensors.
+// Reads and lays out checkpoints of our own methods, whose config.json has quantization_config { quant_method: "mistral_q4" or
+// "mistral_q8", version: 2, compute_dtype }. Quantised weights are stored with the bytes that they have in memory, so that they are
+// read, or mapped, without conversion; the others are plain tensors. Does not know how files are written.
 
 import { CheckpointError, InputError } from "../../errors.ts";
 import { GROUP } from "../../formats/eight-rows-scales.ts";
@@ -21,7 +20,7 @@ import type { QuantizedWeights } from "./quantized-weights.ts";
 const VERSION = 2;
 const formats: readonly WeightFormat[] = [q4r, q6r, q8];
 
-/** How our methods are called in config.json. */
+/** The names of our methods in config.json. */
 export const ownMethods: readonly string[] = ["mistral_q4", "mistral_q8"];
 
 /** `quantization_config` of config.json for a method "q4" or "q8". */
@@ -29,7 +28,18 @@ export function ownSettings(method: string, compute_dtype: string): Record<strin
   return { quant_method: `mistral_${method}`, version: VERSION, compute_dtype };
 }
 
-/** The tensors of a weight in one of their formats: its bytes, and its shape. @throws InputError another format, or no matrix */
+/**
+ * The tensors that store a weight X, a matrix [O, K] in one of the formats q4r, q6r and q8.
+ *
+ * | tensor       | dtype | shape         | content                                                                         |
+ * | ------------ | ----- | ------------- | ------------------------------------------------------------------------------- |
+ * | X            | U8    | [bytes]       | the format's first part: groups of 8 rows (formats/eight-rows.ts)               |
+ * | X.q4r_scales | F32   | [8 · ⌈O/8⌉]   | the scale of each row, padding rows of the last group included; q4r, q6r only   |
+ * | X.q4r_shape  | I32   | [2]           | O, K                                                                            |
+ *
+ * For q6r and q8 the names end in q6r_… and q8_….
+ * @throws InputError another format, or no matrix
+ */
 export function ownLayout(
   name: string,
   format: WeightFormat,
@@ -68,8 +78,8 @@ const scalesName = (weight: string, { name }: WeightFormat): string => `${weight
 const shapeName = (weight: string, { name }: WeightFormat): string => `${weight}.${name}_shape`;
 
 /**
- * The quantised weights of such a checkpoint.
- * @throws CheckpointError another version; a shape without its weight, or that does not fit its bytes; two formats of one weight
+ * The quantised weights of a checkpoint of our own methods.
+ * @throws CheckpointError another version; a shape whose weight is missing or has another size; two shapes of one weight
  */
 export async function ownWeights(
   checkpoint: Checkpoint,
@@ -111,7 +121,7 @@ export async function ownWeights(
   );
 }
 
-/** @throws CheckpointError it is not there, or not of that type and size */
+/** The tensor of that name. @throws CheckpointError it is missing, or has another dtype or size */
 function partOf(
   checkpoint: Checkpoint,
   name: string,
@@ -154,7 +164,7 @@ function placedOwn(
   return placedWeight(checkpoint, {
     ...{ name: entries[0].name, shape: [rows, columns], encoding: format.name, format },
     sources: entries.map((entry) => ({ entry })),
-    // Whole groups of rows.
+    // Cuts out the whole groups of 8 rows in which [from, to) lies.
     cut(from, to) {
       const first = Math.floor(from / GROUP) * GROUP;
       const last = Math.min(rows, Math.ceil(to / GROUP) * GROUP);

@@ -1,5 +1,6 @@
-// Packed matrices whose numbers are those of Q4_0 too: symmetric, groups of whole blocks in order, scales that f16 holds. They can
-// be kept as q4, which has kernels for int8 activations. Memory besides the weight: one layer's codes and scales.
+// Packed matrices that Q4_0 could hold with the same numbers: symmetric, groups of whole blocks in order, scales that f16 holds. They
+// can be kept as q4, which has kernels for int8 activations. Memory besides the weight: the codes and scales of one layer.
+// Does not know whose files these are.
 
 import { blockRowBytes, int4ToBlocks, isWholeBlocks } from "../../formats/int4-blocks.ts";
 import { groupsOf } from "../../formats/int4.ts";
@@ -10,10 +11,10 @@ import type { TensorEntry } from "../weights.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedMatrix } from "./packed-matrix.ts";
 
-/** Rows that q4 keeps together. */
+/** Rows of a group of q4: 8. */
 const Q4_ROWS = q4.step(1);
 
-/** The matrix in format q4; undefined: its numbers are not of that kind. */
+/** How to read the matrix as q4; undefined if Q4_0 could not hold its numbers. */
 export function regroupedAsQ4(matrix: PackedMatrix): StoredWeight["regrouped"] {
   const { rows, columns, group, table, plain } = matrix;
   if (!plain || table !== undefined || !isWholeBlocks(group) || !isWholeBlocks(columns)) {
@@ -44,7 +45,11 @@ export function regroupedAsQ4(matrix: PackedMatrix): StoredWeight["regrouped"] {
   };
 }
 
-/** Whether f16 holds each of these scales exactly: no more than the eight bits of bf16, from 2⁻¹⁷ on. @throws CheckpointError */
+/**
+ * Whether f16 holds each of these scales exactly. A bf16 number has 8 significant bits, so f16 holds it from 2⁻¹⁷ to 65,504: below,
+ * its subnormals (multiples of 2⁻²⁴) have fewer bits. Scales in f32 count as no.
+ * @throws CheckpointError they cannot be read
+ */
 export async function areF16Scales(layer: PackedLayer, entry: TensorEntry): Promise<boolean> {
   if (entry.dtype === "F16") return true;
   if (entry.dtype !== "BF16") return false;

@@ -14,8 +14,8 @@ import type { QuantizedWeights } from "./quantized-weights.ts";
 
 /**
  * Every packed layer of a checkpoint as a weight.
- * @param lastNames the last names of a packed layer's tensors
- * @param read checks a layer and tells how it is read
+ * @param lastNames what the names of a packed layer's tensors end in, such as "qweight"
+ * @param read checks a layer and says how to read it
  * @throws CheckpointError besides those of `read`: no layer is packed; one has a plain weight too, or a bias that is not zero
  */
 export async function packedWeights(
@@ -34,7 +34,7 @@ export async function packedWeights(
   return { weights, used };
 }
 
-// A bias of zeros, which GPTQ's tools write for layers that have none, is taken along.
+// Finds the packed layers. A bias of zeros belongs to its layer and is dropped: GPTQ's tools write one for layers without a bias.
 async function packedLayers(
   checkpoint: Checkpoint,
   method: string,
@@ -74,7 +74,7 @@ async function packedLayers(
   return found;
 }
 
-/** The weight of a layer, read as `matrix` says. */
+/** The weight of a layer, which is read as `matrix` says. */
 function storedInt4(layer: PackedLayer, matrix: PackedMatrix): StoredWeight {
   const { rows, columns, group, table } = matrix;
   const format = int4Format(group, table !== undefined);

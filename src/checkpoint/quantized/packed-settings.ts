@@ -1,5 +1,5 @@
-// The settings of a packed checkpoint: where people put them (config.json, or a file beside it), and reading single ones by any
-// of their spellings, with an error that names the setting and says what is read. Does not know what a setting means.
+// The settings of a packed checkpoint: finds them (in config.json, or in a file beside it), and reads single ones under any of their
+// names, with errors that name the setting and the values that are read. Does not know what a setting means.
 
 import { exists, joinPath } from "#platform";
 import { CheckpointError } from "../../errors.ts";
@@ -7,15 +7,16 @@ import { readJsonObject } from "../json-file.ts";
 
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** Files beside config.json that older tools wrote, and the method of one that does not name it. */
+/** Files beside config.json that older tools wrote, and the method that such a file means if it names none. */
 const SIDE_FILES: readonly (readonly [file: string, method: string])[] = [
   ["quantize_config.json", "gptq"],
   ["quant_config.json", "awq"],
 ];
 
 /**
- * The settings of quantisation of a model's folder, with their `quant_method`: `quantization_config` of config.json, its older
- * name `compression_config`, else quantize_config.json (GPTQ) or quant_config.json (AWQ). Undefined: none has any.
+ * Finds the quantisation settings of a model's folder: `quantization_config` of config.json, or its older name `compression_config`,
+ * else the file quantize_config.json (GPTQ) or quant_config.json (AWQ). The result has a `quant_method` where the place implies one.
+ * Undefined: there are no settings.
  *
  * @throws CheckpointError settings that are no object, a side file that is no JSON
  */
@@ -41,18 +42,18 @@ export async function findQuantizationSettings(
   return undefined;
 }
 
-/** Reads settings of one method and refuses what the reader of that method does not know. */
+/** Reads the settings of one method, and refuses values that the method's reader does not support. */
 export class SettingsReader {
   readonly #where: string;
   readonly #settings: Settings;
 
-  /** @param where begins every message: the folder, then whose settings these are */
+  /** @param where what every message begins with: the folder, and whose settings these are */
   constructor(where: string, settings: Settings) {
     this.#where = where;
     this.#settings = settings;
   }
 
-  /** The value under the first of these names that has one. @throws CheckpointError two of them contradict each other */
+  /** The value of a setting, which may have several names. @throws CheckpointError two of the names have different values */
   value(...names: readonly string[]): unknown {
     const given = names.filter((name) => (this.#settings[name] ?? null) !== null);
     const values = given.map((name) => this.#settings[name]);
@@ -65,7 +66,7 @@ export class SettingsReader {
     return values[0];
   }
 
-  /** A whole number. @throws CheckpointError something else */
+  /** A whole number, or undefined if absent. @throws CheckpointError something else */
   whole(...names: readonly string[]): number | undefined {
     const value = this.value(...names);
     if (value === undefined || (typeof value === "number" && Number.isSafeInteger(value))) {
@@ -74,14 +75,14 @@ export class SettingsReader {
     throw this.refuse(names[0], value, "a whole number");
   }
 
-  /** True or false. @throws CheckpointError something else */
+  /** True or false, or undefined if absent. @throws CheckpointError something else */
   flag(...names: readonly string[]): boolean | undefined {
     const value = this.value(...names);
     if (value === undefined || typeof value === "boolean") return value;
     throw this.refuse(names[0], value, "true or false");
   }
 
-  /** One of these words, in any case; absent: the first. @throws CheckpointError another value */
+  /** One of these words, in upper or lower case; the first word if absent. @throws CheckpointError another value */
   word<Word extends string>(words: readonly Word[], ...names: readonly string[]): Word {
     const value = this.value(...names);
     if (value === undefined) return words[0];
@@ -92,7 +93,7 @@ export class SettingsReader {
     return found;
   }
 
-  /** Refuses any value but these and an absent one. @throws CheckpointError `why` says what such a value would mean */
+  /** Refuses any value but these; the setting may be absent. `why` says in the message what other values mean. @throws CheckpointError */
   only(name: string, allowed: readonly unknown[], why: string): void {
     const value = this.value(name);
     if (value === undefined || allowed.some((one) => sameValue(one, value))) return;
@@ -101,7 +102,7 @@ export class SettingsReader {
     );
   }
 
-  /** Four bits, the only width that is read. @throws CheckpointError */
+  /** Refuses any number of bits but 4. @throws CheckpointError */
   fourBits(...names: readonly string[]): void {
     const bits = this.whole(...names);
     if (bits === 4) return;
@@ -111,14 +112,14 @@ export class SettingsReader {
     );
   }
 
-  /** The columns of a group, or -1: all columns of a row. @throws CheckpointError */
+  /** How many columns share a scale; -1: all columns of a row. @throws CheckpointError something else */
   groupSize(fallback: number | undefined, ...names: readonly string[]): number {
     const size = this.whole(...names) ?? fallback;
     if (size !== undefined && (size === -1 || size > 0)) return size;
     throw this.refuse(names[0], size, "the columns of a group, or -1 for all columns");
   }
 
-  /** The settings within a setting. @throws CheckpointError no object */
+  /** A setting that is an object of settings, or undefined if absent. @throws CheckpointError no object */
   object(name: string): SettingsReader | undefined {
     const value = this.value(name);
     if (value === undefined) return undefined;
@@ -126,7 +127,7 @@ export class SettingsReader {
     return new SettingsReader(`${this.#where}: ${name}`, value);
   }
 
-  /** A list of words. @throws CheckpointError something else */
+  /** A list of words; empty if absent. @throws CheckpointError something else */
   words(name: string): readonly string[] {
     const value = this.value(name) ?? [];
     if (Array.isArray(value) && value.every((word) => typeof word === "string")) return value;
@@ -138,7 +139,7 @@ export class SettingsReader {
     return Object.keys(this.#settings).filter((name) => (this.#settings[name] ?? null) !== null);
   }
 
-  /** The error of a setting that has another value than what is read. */
+  /** The error for a setting whose value is not supported. */
   refuse(name: string, value: unknown, expected: string): CheckpointError {
     return new CheckpointError(
       `${this.#where}: ${name} is ${shownValue(value)}, expected ${expected}; is this the settings file of these weights?`,

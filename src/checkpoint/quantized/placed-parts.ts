@@ -1,5 +1,5 @@
-// A StoredWeight whose parts lie in a checkpoint as the format has them, each a tensor of its own, or are known already.
-// Contract: memory besides the parts is none for filling, and for rows what they take. Does not know whose files these are.
+// A StoredWeight whose parts lie in a checkpoint byte for byte as the format has them, each in a tensor of its own (or are known
+// already). Filling takes no memory besides the parts; reading rows takes what these rows' parts take. Does not know whose files.
 
 import { CheckpointError } from "../../errors.ts";
 import type { MatrixShape, Parts, WeightFormat } from "../../formats/weight-format.ts";
@@ -8,12 +8,15 @@ import { shown } from "../json-reader.ts";
 import type { StoredWeight } from "../stored-weight.ts";
 import type { Checkpoint, TensorEntry } from "../weights.ts";
 
-/** One part: a tensor of the checkpoint, perhaps of scales that are to be checked, or bytes that are known. */
+/** One part: a tensor of the checkpoint (`scales`: check that no number is NaN, infinite or negative), or bytes that are known. */
 export type PartSource =
   | { readonly entry: TensorEntry; readonly scales?: boolean }
   | { readonly known: Uint8Array };
 
-/** Rows of a matrix cut out of its parts: bytes [from, to) of each, and how they are unpacked. */
+/**
+ * Which bytes of the parts hold some rows of a matrix: bytes ranges[i] of part i make a smaller matrix of `shape`, of which the rows
+ * are rows [from, to).
+ */
 export type Cut = {
   readonly ranges: readonly (readonly [from: number, to: number])[];
   readonly shape: MatrixShape;
@@ -27,10 +30,11 @@ export type PlacedParts = {
   readonly encoding: string;
   readonly format: WeightFormat;
   readonly sources: readonly PartSource[];
+  /** Where rows [from, to) lie. */
   cut(from: number, to: number): Cut;
 };
 
-/** Bytes that are read between two reports. */
+/** How many bytes are read between two calls of `onBytes`: 16 MiB. */
 const PIECE = 1 << 24;
 
 export function placedWeight(checkpoint: Checkpoint, placed: PlacedParts): StoredWeight {

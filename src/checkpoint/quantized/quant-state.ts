@@ -1,5 +1,5 @@
-// quant_state of a 4-bit weight of bitsandbytes: JSON as bytes of a tensor, whose name ends in the type. What it says is checked
-// here; whether the weight's tensors agree with it is not.
+// Reads quant_state of a 4-bit weight of bitsandbytes: JSON in the bytes of a tensor, whose name ends in the type. Checks what it
+// says, not whether the weight's tensors agree with it.
 
 import { CheckpointError } from "../../errors.ts";
 import type { FourBitType } from "../../formats/four-bit-codes.ts";
@@ -11,18 +11,18 @@ export type QuantState = {
   readonly type: FourBitType;
   readonly block: number;
   readonly shape: readonly number[];
-  /** What was taken off the scales before they were quantised themselves; undefined: they were not. */
+  /** Double quantisation: the mean that was subtracted from the scales before they were quantised. Undefined: scales are f32. */
   readonly offset: number | undefined;
 };
 
-/** More than any real one. */
+/** The largest quant_state that is read, in bytes. Real ones have a few hundred. */
 export const MAX_QUANT_STATE_BYTES = 65536;
 
 /**
  * Reads a quant_state.
- * @param where begins every message
+ * @param where what every message begins with
  * @param suffix what the tensor's name ends in: "bitsandbytes__nf4"
- * @throws CheckpointError no JSON, a field that is missing or has a value that cannot be
+ * @throws CheckpointError no JSON, a field that is missing or impossible
  */
 export function readQuantState(where: string, suffix: string, bytes: Uint8Array): QuantState {
   const state = new SettingsReader(`${where}: quant_state`, parse(where, bytes));
@@ -69,7 +69,7 @@ function offsetOf(state: SettingsReader): number | undefined {
   if (block !== NESTED_BLOCK) throw state.refuse("nested_blocksize", block, `${NESTED_BLOCK}`);
   const dtype = state.value("nested_dtype") ?? "float32";
   if (dtype !== "float32") throw state.refuse("nested_dtype", dtype, '"float32"');
-  // The mean of magnitudes.
+  // The offset is a mean of magnitudes, so it is not negative.
   if (typeof offset === "number" && offset >= 0 && Math.fround(offset) < Infinity)
     return Math.fround(offset);
   throw state.refuse("nested_offset", offset, "a number that is not negative");

@@ -1,5 +1,5 @@
-// A quantised weight as the tensors that bitsandbytes and Transformers save it in, with their names, dtypes, shapes and bytes.
-// Does not know how files are written, nor which other weights a model has.
+// A quantised weight as the tensors in which bitsandbytes and Transformers save it: names, dtypes, shapes and bytes (the tables of
+// bitsandbytes.ts). Does not know how files are written, nor which other weights a model has.
 
 import { InputError } from "../../errors.ts";
 import { fourBitValues } from "../../formats/four-bit-codes.ts";
@@ -9,7 +9,7 @@ import { matrixShape, type Parts, type WeightFormat } from "../../formats/weight
 import { bytesOf, floats32 } from "../../formats/words.ts";
 import type { TensorToSave } from "../save-safetensors.ts";
 
-/** A tensor that is known by name, dtype and shape before the weight is quantised. */
+/** A tensor whose name, dtype and shape are known before the weight is quantised. */
 export type BitsandbytesTensor = Omit<TensorToSave, "data"> & {
   /** Its bytes, from the parts of the format. */
   bytes(parts: Parts): Uint8Array<ArrayBufferLike>;
@@ -17,8 +17,8 @@ export type BitsandbytesTensor = Omit<TensorToSave, "data"> & {
 
 /**
  * The tensors of a quantised weight, byte for byte as Transformers saves them.
- * @param name the weight's: "….weight"
- * @param dtype what the model was in before: "float32", "bfloat16", "float16"; 4-bit tensors say so
+ * @param name the weight's name: "….weight"
+ * @param dtype the model's dtype before quantisation, "float32", "bfloat16" or "float16": quant_state of 4-bit weights says it
  * @throws InputError a format that bitsandbytes does not have
  */
 export function bitsandbytesTensors(
@@ -37,8 +37,8 @@ export function bitsandbytesTensors(
 }
 
 /**
- * The same for a weight that is still to be quantised, so that a file's header can be written first: quant_state then has room for
- * any number and ends in spaces, and what follows it lies at a multiple of 64.
+ * The tensors of a weight that has not been quantised yet, so that a file's header can be written first. The length of quant_state,
+ * JSON with a number that is not known yet, is that of the longest number, padded with spaces to a multiple of 64 bytes.
  * @throws InputError a format that bitsandbytes does not have
  */
 export function bitsandbytesLayout(
@@ -96,7 +96,7 @@ function fourBitLayout(
 
   const codes = tensor("", "U8", [codeBytes, 1], (parts) => parts[0]);
   const values = tensor(".quant_map", "F32", [16], () =>
-    // Its table has no -0.
+    // bitsandbytes' table has 0 where ours has -0.
     bytesOf(fourBitValues[type].map((value) => value + 0)),
   );
   const quantState = tensor(`.quant_state.bitsandbytes__${type}`, "U8", [stateLength], state);
@@ -116,7 +116,7 @@ function fourBitLayout(
   ];
 }
 
-/** The number whose text is longest. */
+/** A number of the longest text: the length of quant_state is planned with it. */
 const LONGEST = -1.2345678901234567e-100;
 
 function stateBytes(
@@ -135,7 +135,7 @@ function padded(text: Uint8Array, length: number): Uint8Array {
   return bytes;
 }
 
-/** As Python's json writes it. */
+/** quant_state as Python's json module writes it. */
 function stateText(
   { type, block, nested }: FourBitSettings,
   shape: readonly number[],
@@ -147,7 +147,7 @@ function stateText(
   return `{${text}, "nested_blocksize": ${NESTED_BLOCK}, "nested_dtype": "float32", "nested_offset": ${pythonFloat(offset)}}`;
 }
 
-/** The shortest text of a number in Python's style: 8189.0, 2.789887730614282e-06. */
+/** A number as Python writes it: 8189.0, 2.789887730614282e-06. */
 function pythonFloat(value: number): string {
   const [digits, exponent] = value.toExponential().split("e");
   const power = Number(exponent);

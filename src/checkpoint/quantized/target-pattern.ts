@@ -1,17 +1,18 @@
-// Regular expressions of settings files, in time that is bounded whatever the file says: every part gives the set of places
-// where it may end, and gives it once for each place. Python's syntax as far as targets use it: literals, . \d \w \s, classes,
-// groups, alternatives, repetitions, ^, $ and looking ahead. Contract: undefined for everything else.
+// Regular expressions from settings files, which are not trusted: matching takes bounded time whatever the expression is, because
+// each part computes the set of places where it may end, once for each place where it begins. Supports the Python syntax that
+// targets use: literals, . \d \w \s, classes, groups, alternatives, repetitions, ^, $ and lookahead. Refuses everything else.
+// Does not know layers.
 
-/** Places after what a part matched from `at` on. */
+/** A part of an expression: the places where a match that begins at `at` may end. */
 type Part = (text: string, at: number) => ReadonlySet<number>;
 
-/** The longest expression, and the longest text that one meets. */
+/** The longest expression, and the longest text that it is tried on, in characters. */
 const MAX_SOURCE = 500;
 const MAX_TEXT = 200;
-/** The largest number in braces. */
+/** The largest number in braces, as in \d{1,100}. */
 const MAX_COUNT = 100;
 
-/** A test whether the expression matches from the beginning of a text, as Python's re.match; undefined: not an expression that is known. */
+/** A function that says whether the expression matches at the beginning of a text, as Python's re.match; undefined: not supported. */
 export function targetPattern(source: string): ((text: string) => boolean) | undefined {
   if (source.length > MAX_SOURCE) return undefined;
   const reader = { source, at: 0 };
@@ -56,7 +57,7 @@ function readRepetition(reader: Reader, atom: Part): Part | undefined {
     /^(?:([*+?])|\{(\d+)(,?)(\d*)\})\??/.exec(reader.source.slice(reader.at)) ?? [];
   if (token === undefined) return atom;
   reader.at += token.length;
-  // One more repetition sign: possessive, or an error in Python too.
+  // A second repetition sign means a possessive repetition, which is not supported, or is an error in Python too.
   if (/^[*+?{]/.test(reader.source.slice(reader.at))) return undefined;
   const least = sign === undefined ? Number(low) : sign === "+" ? 1 : 0;
   const most =
@@ -100,7 +101,7 @@ function readAtom(reader: Reader): Part | undefined {
   return one && ((text, at) => new Set(at < text.length && one.test(text[at]) ? [at + 1] : []));
 }
 
-/** One character; undefined: a class that is none. */
+/** A test of one character; undefined: the class is malformed. */
 function characters(token: string): RegExp | undefined {
   try {
     return new RegExp(`^${token}$`);
@@ -123,7 +124,7 @@ function after(part: Part, text: string, places: ReadonlySet<number>): ReadonlyS
   return new Set([...places].flatMap((place) => [...part(text, place)]));
 }
 
-/** Remembers what a part gave for the last text. */
+/** Remembers the results of a part for the last text, by place. */
 function once(part: Part): Part {
   let known = new Map<number, ReadonlySet<number>>();
   let last: string | undefined;

@@ -1,11 +1,11 @@
-// Turns bands of packed codes around. GPTQ and AWQ store a matrix [inputs, outputs]; the format wants [outputs, inputs], low nibble
-// = even input. K inputs, O outputs; a band holds some of the inputs and all outputs. Blocks of a cache line keep it at the speed
-// of memory. Knows words of eight 4-bit codes, not whose they are.
+// Transposes packed codes. GPTQ and AWQ store a matrix [inputs, outputs]; format int4 wants [outputs, inputs], the even input in the
+// low nibble. K inputs, O outputs; a band holds some of the inputs and all outputs. Works in blocks of cache lines, so that it is as
+// fast as memory. Knows words of eight 4-bit codes, not whose they are.
 
-/** Inputs whose codes fill a cache line of the target. */
+/** How many inputs' codes fill a cache line (64 bytes) of the target. */
 export const LINE_INPUTS = 128;
 
-/** Where a band's codes go: rows [from, to) of a matrix whose rows have `stride` words, from word `at` on. */
+/** Where codes go: rows [from, to) of a matrix, in `words`, whose rows have `stride` words. */
 export type CodeTarget = {
   readonly words: Uint32Array<ArrayBufferLike>;
   readonly stride: number;
@@ -13,7 +13,10 @@ export type CodeTarget = {
   readonly to: number;
 };
 
-/** A band [count, O] of words that hold eight inputs of one output each: the words keep their insides. */
+/**
+ * Transposes a band [count, O] of words, each of which holds eight inputs of one output: words move as they are.
+ * @param at the word of each target row where the band's first input goes
+ */
 export function transposeWords(
   band: Uint32Array,
   count: number,
@@ -33,12 +36,13 @@ export function transposeWords(
   }
 }
 
-/** Outputs that are turned around together: their lines stay in the first cache. */
+/** How many outputs are transposed at a time: their cache lines stay in the first-level cache. */
 const BLOCK = 64;
 
 /**
- * A band [8 · count, O / 8] of words that hold eight outputs of one input each.
- * @param order the output, of the word's eight, that each nibble belongs to, lowest first
+ * Transposes a band [8 · count, O / 8] of words, each of which holds eight outputs of one input.
+ * @param at    the word of each target row where the band's first input goes
+ * @param order for each nibble of a word, from the lowest on, which of the word's eight outputs it belongs to
  */
 export function transposeNibbles(
   band: Uint32Array,
@@ -61,7 +65,7 @@ export function transposeNibbles(
   }
 }
 
-/** Eight words, `step` apart, turned around: nibble i of word j becomes nibble j of word i. Swaps halves, then bytes, then nibbles. */
+/** Transposes eight words, `step` apart: nibble i of word j becomes nibble j of word i. Exchanges halves, then bytes, then nibbles. */
 function loadTurned(words: Uint32Array, at: number, step: number, tile: Uint32Array): void {
   const a0 = words[at];
   const a1 = words[at + step];
