@@ -70,22 +70,10 @@ function resolve(from: string, to: string): string {
   return parts.join("/");
 }
 
-/** Imports that close a circle and are still there, as "from → to". */
-export const CIRCULAR_IMPORTS: readonly string[] = [
-  "src/backends/wasm/kernel-module.ts → src/backends/wasm/wide-check.ts",
-  "src/engine/messages.ts → src/engine/backends.ts",
-  "src/engine/messages.ts → src/engine/kept-formats.ts",
-];
-
 /**
  * Circles of imports among the files, each as "a → b → a". Imports of types count. At least one for all files that reach each other.
- *
- * @param except imports that do not count, as in CIRCULAR_IMPORTS
  */
-export function importCircles(
-  files: readonly SourceFile[],
-  except: readonly string[] = [],
-): string[] {
+export function importCircles(files: readonly SourceFile[]): string[] {
   const imports = new Map(
     files.map(({ path, text }) => {
       const inside = importsOf(text).filter((name) => name.startsWith("."));
@@ -93,7 +81,7 @@ export function importCircles(
       const targets = inside.map((name) =>
         resolve(path, /\.\w+$/.test(name) ? name : `${name}.ts`),
       );
-      return [path, targets.filter((to) => !except.includes(`${path} → ${to}`))] as const;
+      return [path, targets] as const;
     }),
   );
   const circles: string[] = [];

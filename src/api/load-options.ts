@@ -1,10 +1,10 @@
 // The options of from_pretrained: which are known, which act, and which are refused with a reason.
 
+import type { Quantisation } from "../engine/kept-formats.ts";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Compute } from "../engine/kept-formats.ts";
 import type { LoadProgress } from "../engine/load.ts";
-import type { Quantisation } from "../engine/messages.ts";
 import { findFormat } from "../formats/format.ts";
 import { GenerationConfig } from "../generate/generation-config.ts";
 import type { CacheDType } from "../models/attend.ts";

@@ -8,7 +8,7 @@ import {
   type Features,
   requireThreads,
 } from "../backends/wasm/features.ts";
-import { checkedKernels } from "../backends/wasm/kernel-module.ts";
+import { checkedKernels } from "../backends/wasm/checked-kernels.ts";
 import type { ProbeData, ProbeRates } from "../engine/probe-worker.ts";
 import { EngineError } from "../errors.ts";
 

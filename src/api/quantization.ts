@@ -4,8 +4,7 @@
 import { ownMethods } from "../checkpoint/quantized/own.ts";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import { type Compute, ownQuantisation } from "../engine/kept-formats.ts";
-import type { Quantisation } from "../engine/messages.ts";
+import { type Compute, ownQuantisation, type Quantisation } from "../engine/kept-formats.ts";
 import { checkSkippedModules } from "../engine/skipped-modules.ts";
 import { fourBitName } from "../formats/four-bit.ts";
 import type { FourBitType } from "../formats/four-bit-codes.ts";

@@ -8,7 +8,7 @@ import {
   enableRevectorize,
   type Features,
 } from "../backends/wasm/features.ts";
-import { checkedKernels } from "../backends/wasm/kernel-module.ts";
+import { checkedKernels } from "../backends/wasm/checked-kernels.ts";
 import { choosesSums32 } from "../backends/wasm/sums-probe.ts";
 import { MemoryError } from "../errors.ts";
 import { defaultModel } from "./default-model.ts";

@@ -6,11 +6,18 @@ import { findFormat } from "../formats/format.ts";
 import { fourBitSettings } from "../formats/four-bit.ts";
 import { weightDType } from "../formats/registry.ts";
 import type { WeightFormat } from "../formats/weight-format.ts";
-import type { Quantisation } from "./messages.ts";
 import { isSkipped } from "./skipped-modules.ts";
 
 /** How products are computed: exactly in f32, in 16-bit fixed point, or with activations of 8 bits. */
 export type Compute = "float32" | "fixed16" | "int8";
+
+/** Format names by the kind of weight; undefined: kept as it is. Modules named in `skip` are kept too. */
+export type Quantisation = {
+  readonly linear: string;
+  readonly head?: string;
+  readonly embedding?: string;
+  readonly skip: readonly string[];
+};
 
 /** The roads besides the exact one that a family's kernels have. */
 const ROADS: Readonly<Record<string, readonly string[]>> = {

@@ -8,7 +8,7 @@ import type { ModelClass } from "../models/heads.ts";
 import type { Labels } from "../models/losses.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
 import type { StopReason } from "../generate/stopping.ts";
-import type { Compute } from "./kept-formats.ts";
+import type { Compute, Quantisation } from "./kept-formats.ts";
 
 /** What the worker is started with. */
 export type EngineStart = {
@@ -41,14 +41,6 @@ export type ModelSource = {
   readonly attention: "flash" | "eager";
   /** Which head stands on the decoder. */
   readonly modelClass: ModelClass;
-};
-
-/** Format names by the kind of weight; undefined: kept as it is. Modules named in `skip` are kept too. */
-export type Quantisation = {
-  readonly linear: string;
-  readonly head?: string;
-  readonly embedding?: string;
-  readonly skip: readonly string[];
 };
 
 export type BackendChoice = {

@@ -3,11 +3,8 @@
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { expect, test } from "vitest";
-import {
-  checkedKernels,
-  instantiate,
-  type Kernels,
-} from "../../src/backends/wasm/kernel-module.ts";
+import { checkedKernels } from "../../src/backends/wasm/checked-kernels.ts";
+import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module.ts";
 import { checkMemory, wideVectorsAgree } from "../../src/backends/wasm/wide-check.ts";
 import { detectFeatures, enableRevectorize } from "../../src/backends/wasm/features.ts";
 import { seeded } from "../random.ts";

@@ -9,7 +9,7 @@ import type { Backend, ExponentBits, Handover, LeafSpec, Room } from "../backend
 import { areFinite, FINITE_RUN } from "../../formats/finite.ts";
 import { detectFeatures, type Features, requireThreads } from "./features.ts";
 import { MAX_THREADS } from "./header.ts";
-import { checkedKernels } from "./kernel-module.ts";
+import { checkedKernels } from "./checked-kernels.ts";
 import { type Directory, ShardedMemory } from "./memory.ts";
 import { WasmProgram } from "./program.ts";
 import { choosesSums32 } from "./sums-probe.ts";

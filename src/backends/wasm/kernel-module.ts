@@ -1,10 +1,9 @@
 // Loads the compiled kernels that fit a machine. They are built for shared memory; where there is none, the bit that says so
 // in the memory import is cleared: atomic operations are valid on any memory.
 
-import { allowWideVectors, readAsset } from "#platform";
+import { readAsset } from "#platform";
 import { EngineError } from "../../errors.ts";
 import { type Features, requireSimd } from "./features.ts";
-import { checkMemory, wideVectorsAgree } from "./wide-check.ts";
 
 /** What a kernel instance exports: numbers in, nothing or a number out. */
 export type Kernels = {
@@ -12,28 +11,6 @@ export type Kernels = {
   run(program: number, thread: number, replay: number): number;
   close(): void;
 } & Record<string, (...args: number[]) => number | void>;
-
-/** An empty custom section. */
-const CUSTOM_SECTION = [0, 2, 1, 0x77];
-
-/**
- * The kernels that fit. With wide vectors they are tried first; if they give wrong bits, V8 is told to leave it and the
- * features that come back say so.
- * @throws EngineError when the files are missing or this engine cannot run them
- */
-export async function checkedKernels(
-  features: Features,
-  check: (kernels: Kernels, memory: WebAssembly.Memory) => boolean = wideVectorsAgree,
-): Promise<{ module: WebAssembly.Module; features: Features }> {
-  const module = await loadKernels(features);
-  if (!features.wideVectors) return { module, features };
-  const memory = checkMemory(features.threads);
-  if (check(instantiate(module, memory), memory)) return { module, features };
-  allowWideVectors(false);
-  const narrow = { ...features, wideVectors: false };
-  // V8 keeps the code of bytes that it knows: these are others.
-  return { module: await loadKernels(narrow, CUSTOM_SECTION), features: narrow };
-}
 
 /** @throws EngineError when the files are missing or this engine cannot run them */
 export async function loadKernels(
