@@ -1,11 +1,10 @@
-// Where the embedded model lies: in models/stories beside the sources or beside what was built from them.
-// Knows nothing of what is in it.
+// Finds the embedded model: models/stories beside the sources, or beside what was built from them. Does not know what it contains.
 
 import { exists, joinPath } from "#platform";
 import { CheckpointError } from "../errors.ts";
 
 /**
- * The folder of the embedded model: a Mistral of 3.1 million parameters that tells short stories. For `from_pretrained`.
+ * The folder of the embedded model, for `from_pretrained`: a Mistral with 3.1 million parameters that tells short stories.
  * @throws CheckpointError the package was installed without it
  */
 export async function defaultModel(): Promise<string> {

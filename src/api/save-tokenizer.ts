@@ -1,11 +1,11 @@
 // save_pretrained of a tokenizer: tokenizer.json, tokenizer_config.json and its chat template, as Transformers 5 reads
-// them. Knows nothing of how they are read.
+// them. Does not know how they are read here.
 
 import { joinPath, writeText } from "#platform";
 import { writeTokenizerJson } from "../text/write-tokenizer-json.ts";
 import type { PreTrainedTokenizer } from "./tokenizer.ts";
 
-/** Writes the files into a folder, and gives their paths. @throws CheckpointError a file cannot be written */
+/** Writes the files into a folder. @returns their paths. @throws CheckpointError a file cannot be written */
 export async function saveTokenizer(
   tokenizer: PreTrainedTokenizer,
   dir: string,
