@@ -1,5 +1,5 @@
-// Conversations → text → token ids: apply_chat_template of Transformers 5.23, with its options for tools, documents,
-// continued messages, masks of what the assistant said, and control tokens that users write. Knows nothing of Jinja.
+// apply_chat_template of Transformers 5.23: a conversation → text → token ids, with its options for tools, documents, messages to be
+// continued, masks of what the assistant said, and control tokens that users write. Knows nothing of Jinja.
 
 import { InputError } from "../errors.ts";
 import { renderChatTemplate, type TemplateBudget } from "../text/chat-template.ts";
@@ -9,37 +9,37 @@ import { encodeMarked, markControlTokens } from "./control-tokens.ts";
 import { Tensor } from "./tensor.ts";
 import { type ReturnTensors, wantsTensors, type TokenizerOptions } from "./tokenizer-options.ts";
 
-/** One message: a role, and content as text or parts; templates may read more fields. */
+/** One message: a role, and content as a text or a list of parts. Templates may read more fields. */
 export type ChatMessage = { role: string; content?: unknown; [field: string]: unknown };
 
 export type ChatTemplateOptions = {
-  /** Functions the model may call, as JSON schema objects. */
+  /** Functions that the model may call, as JSON schema objects. */
   tools?: readonly object[] | null;
   /** Documents with `title` and `text`. */
   documents?: readonly object[] | null;
-  /** A template, or the name of one of the tokenizer's. */
+  /** A template, or the name of one of the tokenizer's templates. Default: the tokenizer's own. */
   chat_template?: string | null;
-  /** Ends with what begins an answer. Default false. */
+  /** Ends the text with what the template puts before an answer. Default false. */
   add_generation_prompt?: boolean;
-  /** Leaves the last message open, to be continued; a string names the field to continue. Default false. */
+  /** Ends the text within the last message, so that the model continues it; a string names the field to continue. Default false. */
   continue_final_message?: boolean | string;
-  /** false: the text. Default true. */
+  /** false: returns the text. Default true. */
   tokenize?: boolean;
-  /** Control tokens that users wrote are encoded as plain text. Default false. */
+  /** Encodes control tokens within messages as plain text, so that users cannot forge them. Default false. */
   sanitize_control_tokens?: boolean;
   padding?: TokenizerOptions["padding"];
   truncation?: TokenizerOptions["truncation"];
   max_length?: number | null;
   return_tensors?: ReturnTensors;
-  /** false: the ids alone. Default true. */
+  /** false: returns the ids alone. Default true. */
   return_dict?: boolean;
   /** Adds `assistant_masks`: 1 for tokens from `{% generation %}` blocks. Default false. */
   return_assistant_tokens_mask?: boolean;
   /** More options for tokenizer(...). */
   tokenizer_kwargs?: TokenizerOptions;
-  /** Limits for the template, which is the model's code. */
+  /** Limits for the template, which is code that came with the model. */
   templateBudget?: Partial<TemplateBudget>;
-  /** Anything else is a variable of the template. */
+  /** Every other option is a variable of the template. */
   [variable: string]: unknown;
 };
 
@@ -48,7 +48,11 @@ type Message = Record<string, unknown>;
 
 const WHERE = "apply_chat_template";
 
-/** @throws InputError options that contradict each other. TemplateError: the template's own refusal, or its budget */
+/**
+ * See PreTrainedTokenizer.apply_chat_template.
+ * @throws InputError    options that contradict each other
+ * @throws TemplateError the template is wrong, refuses the conversation, or exceeds its budget
+ */
 export function applyChatTemplate(
   tokenizer: ChatTokenizer,
   conversation: readonly unknown[],
@@ -131,9 +135,9 @@ export function applyChatTemplate(
 }
 
 /**
- * The ids of one message behind others: what is different in the ids with and without it, from the first difference on.
+ * The ids that one message adds to a conversation: the ids with it, from the first one on that differs from the ids without it.
  *
- * @throws InputError `add_generation_prompt`, which belongs to no message
+ * @throws InputError `add_generation_prompt` is given: it belongs to no message
  */
 export function encodeMessage(
   tokenizer: ChatTokenizer,
@@ -181,7 +185,7 @@ function readMessages(chat: unknown): Message[] {
     if (typeof message !== "object" || message === null || Array.isArray(message)) {
       throw new InputError(`${WHERE}: message ${i} is no object; expected { role, content }`);
     }
-    // other APIs write null for fields that are not there
+    // other APIs write null for a field that is absent
     return Object.fromEntries(
       Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
     );
@@ -196,7 +200,7 @@ function checkObjects(name: string, list: readonly object[] | null): void {
   }
 }
 
-// Names under which templates read a message's reasoning.
+// The names under which templates read the reasoning of a message.
 const REASONING = ["reasoning_content", "thinking", "reasoning"];
 
 function aliasReasoning(chat: readonly Message[]): Message[] {
@@ -210,7 +214,7 @@ function aliasReasoning(chat: readonly Message[]): Message[] {
 
 const TAG = "CONTINUE_FINAL_MESSAGE_TAG ";
 
-/** The text up to the end of the last message's field, found by a tag put behind it. */
+/** The text up to the end of the continued field of the last message. A tag is appended to the field, and then found in the text. */
 function renderOpen(
   template: string,
   messages: Message[],
@@ -265,7 +269,7 @@ function isTextPart(part: unknown): boolean {
   return typeof part === "object" && part !== null && Object.hasOwn(part, "text");
 }
 
-// what Python's str.strip takes for white space
+// the characters that Python's str.strip removes
 const PYTHON_SPACE = String.raw`[\p{White_Space}\u{1c}-\u{1f}]`;
 const LEADING = new RegExp(`^${PYTHON_SPACE}+`, "u");
 const TRAILING = new RegExp(`${PYTHON_SPACE}+$`, "u");
@@ -282,7 +286,7 @@ function controlTokens(tokenizer: ChatTokenizer, template: string): string[] {
     .map((token) => token.content);
 }
 
-/** 1 for the tokens of generation blocks: from the one that holds a block's first character to the one with its last. */
+/** Adds `assistant_masks`: 1 for the tokens of generation blocks, from the token with a block's first character to that with its last. */
 function addMasks(
   out: BatchEncoding,
   rendered: readonly Rendered[],

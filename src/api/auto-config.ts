@@ -1,6 +1,6 @@
-// Configs of a model folder as objects with from_pretrained: MistralConfig, GenerationConfig, and AutoConfig, which looks
-// which model it is. Contract: a value that no model can have is refused here, before anything is allocated; code that a
-// folder names (auto_map) is never run. The classes' fields are in models/config.ts and generate/generation-config.ts.
+// Configs with from_pretrained: MistralConfig, GenerationConfig, and AutoConfig, which finds out which model a folder holds. Refuses
+// values that no model can have before anything is allocated, and never runs code that a folder names (auto_map).
+// Does not know what the fields mean: models/config.ts, generate/generation-config.ts.
 
 import { exists, isDirectory, joinPath, writeText } from "#platform";
 import { readJsonObject } from "../checkpoint/json-file.ts";
@@ -14,7 +14,7 @@ import { checkConfig } from "../models/config-check.ts";
 import { MistralConfig as MistralFields, type MistralConfigOptions } from "../models/config.ts";
 import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
 
-/** Options that say where a folder's files come from; for a local folder only the first two have an effect. */
+/** Options that say where files come from. For a local folder only `gguf_file` and `subfolder` have an effect. */
 export type FolderOptions = GgufOptions & {
   revision?: string;
   token?: string | boolean | null;
@@ -41,9 +41,10 @@ export class MistralConfig extends MistralFields {
   /**
    * Reads config.json of a local folder, or the metadata of a GGUF file.
    *
-   * @param dir the folder, or the path of the file itself
-   * @param options where from, and fields that go before those of the file
-   * @throws CheckpointError no such file; another model; a value that no model can have. InputError: an unknown option
+   * @param dir     the folder, or the path of the file itself
+   * @param options where files come from, and fields that override those of the file
+   * @throws CheckpointError no such file; another model; a value that no model can have
+   * @throws InputError      an unknown option
    */
   static async from_pretrained(
     dir: string,
@@ -69,7 +70,7 @@ export class MistralConfig extends MistralFields {
     return config;
   }
 
-  /** Writes config.json into a folder, which is made when there is none. @throws CheckpointError it cannot be written */
+  /** Writes config.json into a folder, which is made if it does not exist. @throws CheckpointError it cannot be written */
   async save_pretrained(dir: string): Promise<void> {
     await writeText(joinPath(dir, CONFIG), this.to_json_string());
   }
@@ -80,7 +81,8 @@ export class GenerationConfig extends GenerationSettings {
   /**
    * Reads generation_config.json of a local folder.
    *
-   * @throws CheckpointError there is none, or a field has a value that it cannot have; InputError: an unknown option
+   * @throws CheckpointError there is no such file, or a field has a value that it cannot have
+   * @throws InputError      an unknown option
    */
   static async from_pretrained(
     dir: string,
@@ -96,7 +98,7 @@ export class GenerationConfig extends GenerationSettings {
     return GenerationConfig.fromFile(path, { ...values, ...overrides });
   }
 
-  /** The settings that a model comes with: generation_config.json, or else what config.json or a GGUF file carries. */
+  /** The settings that come with a model: generation_config.json, or else those in config.json or in a GGUF file. */
   static async ofModel(dir: string, options: FolderOptions = {}): Promise<GenerationConfig> {
     const folder = folderOf(dir, options);
     const gguf = await ggufPath("GenerationConfig", dir, options);
@@ -116,12 +118,13 @@ export class GenerationConfig extends GenerationSettings {
   }
 }
 
-/** Looks into a folder's config.json, or into a GGUF file, which model it is. */
+/** Finds out from config.json, or from a GGUF file, which model a folder holds. */
 export const AutoConfig = {
   /**
-   * The config of the model in a local folder; only Mistral models are known.
+   * The config of the model in a local folder, which must be a Mistral model.
    *
-   * @throws CheckpointError no such folder or file; another model, which is named; a value that no model can have
+   * @throws CheckpointError no such folder or file; another model, which the message names; a value that no model can have
+   * @throws InputError      an unknown option
    */
   from_pretrained(
     dir: string,
@@ -164,7 +167,7 @@ function refuseOtherModel(
 ): void {
   const classes = Array.isArray(architectures) ? architectures.map(String) : [];
   if (model_type === "mistral") return;
-  // The first files of Mistral's own had no model_type.
+  // Mistral's first config files had no model_type.
   if (
     model_type === undefined &&
     classes.length > 0 &&

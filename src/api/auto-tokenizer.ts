@@ -1,5 +1,5 @@
-// AutoTokenizer.from_pretrained: a folder's tokenizer.json or tokenizer.model, its settings and chat templates → a
-// PreTrainedTokenizer. Which file wins over which follows Transformers 5.23 for Mistral's folders.
+// AutoTokenizer.from_pretrained: makes a PreTrainedTokenizer from a folder's tokenizer.json or tokenizer.model, its settings and its
+// chat templates. If files contradict each other, the one wins that wins in Transformers 5.23. Does not know how texts are encoded.
 
 import { exists, isDirectory, joinPath, listFiles, readBytes, readText } from "#platform";
 import { readJsonObject } from "../checkpoint/json-file.ts";
@@ -17,7 +17,7 @@ import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
 import { addedToken, SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
 import { PreTrainedTokenizer } from "./tokenizer.ts";
 
-/** Settings that go before those of the folder's files. */
+/** Settings that override those of the folder's files. */
 export type TokenizerLoadOptions = {
   bos_token?: AddedTokenInput | null;
   eos_token?: AddedTokenInput | null;
@@ -33,7 +33,7 @@ export type TokenizerLoadOptions = {
   chat_template?: ChatTemplates;
   model_input_names?: string[];
   split_special_tokens?: boolean;
-  /** For tokenizer.model: the older form, a space before every stretch between special tokens. */
+  /** For tokenizer.model: the older behaviour, a space before every piece of text between special tokens. Default: the file's setting, false. */
   legacy?: boolean;
 } & GgufOptions;
 
@@ -50,7 +50,7 @@ const SETTINGS = [
   "split_special_tokens",
   "legacy",
 ];
-// where files come from: for a local folder only the first two have an effect; the last three never change a result here
+// Where files come from, of which only the first two have an effect on a local folder; the last three change nothing here.
 const PLACES = [
   "gguf_file",
   "subfolder",
@@ -67,11 +67,11 @@ const OPTIONS: ReadonlySet<string> = new Set([...SPECIAL_TOKEN_NAMES, ...SETTING
 
 type FromPretrained = {
   /**
-   * The tokenizer of a local folder: tokenizer.json, else a SentencePiece tokenizer.model. Nothing else needs to be there.
-   * With `gguf_file`, or for the path of a GGUF file: the tokenizer in its metadata.
+   * The tokenizer of a local folder: tokenizer.json, else a SentencePiece tokenizer.model. The folder needs no other file.
+   * With `gguf_file`, or for the path of a GGUF file: the tokenizer in that file's metadata.
    *
-   * @throws InputError an unknown option
-   * @throws CheckpointError no folder, no tokenizer in it, a file that is malformed or needs what is not supported
+   * @throws InputError      an unknown option
+   * @throws CheckpointError no folder, no tokenizer in it, a file that is malformed or needs a feature that is not supported
    */
   from_pretrained(dir: string, options?: TokenizerLoadOptions): Promise<PreTrainedTokenizer>;
 };
@@ -126,7 +126,7 @@ async function refuseOtherModel(folder: string): Promise<void> {
   throw new CheckpointError(`${path}: model_type is ${JSON.stringify(type)}; expected "mistral"`);
 }
 
-/** tokenizer_config.json, with special_tokens_map.json where it says nothing of added tokens, and the options on top. */
+/** tokenizer_config.json; special_tokens_map.json too if the former does not list added tokens; options override both. */
 async function readSettings(folder: string, options: TokenizerLoadOptions): Promise<Fields> {
   const path = joinPath(folder, "tokenizer_config.json");
   const config = (await exists(path)) ? await readJsonObject(path) : {};
@@ -135,7 +135,7 @@ async function readSettings(folder: string, options: TokenizerLoadOptions): Prom
     !Object.hasOwn(config, "added_tokens_decoder") && (await exists(mapPath))
       ? await readJsonObject(mapPath)
       : {};
-  // with a tokenizer.json, its own template says what stands around texts
+  // tokenizer.json has a template of its own for special tokens around texts
   if (await exists(joinPath(folder, "tokenizer.json"))) {
     delete config.add_bos_token;
     delete config.add_eos_token;
@@ -227,7 +227,7 @@ function namedToken(
   return declared.get(token.content) ?? { ...token, special: true };
 }
 
-/** A folder that names no tokens: the names that Mistral's vocabularies give them. */
+/** For a folder that names no special tokens: the names that they have in Mistral's vocabularies. */
 function nameByDefault(tokenizer: PreTrainedTokenizer): void {
   for (const [name, token] of [
     ["bos_token", "<s>"],
@@ -238,7 +238,7 @@ function nameByDefault(tokenizer: PreTrainedTokenizer): void {
   }
 }
 
-/** chat_template.jinja and additional_chat_templates/, else tokenizer_config.json, else chat_template.json. */
+/** Templates from chat_template.jinja and additional_chat_templates/, else from tokenizer_config.json, else from chat_template.json. */
 async function readTemplates(folder: string, settings: Fields): Promise<ChatTemplates | null> {
   const templates: Record<string, string> = {};
   const single = joinPath(folder, "chat_template.jinja");

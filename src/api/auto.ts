@@ -1,4 +1,5 @@
-// The composition root: from a folder and options to a loaded model. The only file that picks a backend and its threads.
+// The composition root: makes a loaded model from a folder and options. The only file that chooses a backend and its threads.
+// Does not know how a model computes.
 
 import { defaultThreads, enableRevectorize } from "../backends/wasm/features.ts";
 import { InputError } from "../errors.ts";
@@ -12,17 +13,17 @@ import { ggufPath } from "./gguf-file.ts";
 import { checkLoadOptions, choose, type LoadOptions } from "./load-options.ts";
 import { type Loaded, MistralForCausalLM, MistralModel } from "./model.ts";
 
-/** With `output_loading_info`. */
+/** What from_pretrained returns with `output_loading_info`. */
 export type WithLoadingInfo<Model> = { model: Model; loading_info: LoadingInfo };
 
 type FromPretrained<Model> = {
   /**
-   * Loads a model from a local folder with config.json and safetensors.
+   * Loads a model from a local folder with config.json and safetensors, or from a GGUF file.
    *
-   * @param dir the folder, as it is published
-   * @throws InputError an unknown option or value
+   * @param dir the folder as it was published, or the path of a GGUF file
+   * @throws InputError      an unknown option or value
    * @throws CheckpointError a file is missing, malformed, or does not fit the config; nothing has been allocated
-   * @throws MemoryError the weights do not fit (with the arithmetic); nothing has been allocated
+   * @throws MemoryError     the weights do not fit (with the arithmetic); nothing has been allocated
    */
   from_pretrained(
     dir: string,

@@ -1,5 +1,5 @@
-// What tokenizer(...) gives: rows of ids and masks as plain fields, and methods that lead from tokens to words and
-// characters and back, as Transformers' BatchEncoding. Character positions count Unicode code points.
+// What tokenizer(...) returns: rows of ids and masks as plain fields, and methods that lead from tokens to words and characters and back,
+// as in Transformers' BatchEncoding. Positions of characters count Unicode code points. Does not know how texts are encoded.
 
 import { InputError } from "../errors.ts";
 import type { Encoding } from "../text/encoding.ts";
@@ -8,13 +8,13 @@ import { Tensor, type NestedInput } from "./tensor.ts";
 /** One row, several rows, or a tensor [B, S]. */
 export type Rows = number[] | number[][] | Tensor;
 
-/** Half-open: `end` is the place after the last. */
+/** The half-open range [start, end). */
 export type Span = { start: number; end: number };
 
-/** Pairs (start, end), of one row, of several, or as a tensor [B, S, 2]. */
+/** Pairs (start, end) of one row, of several rows, or as a tensor [B, S, 2]. */
 export type OffsetMapping = [number, number][] | [number, number][][] | Tensor;
 
-/** Where the methods look; made when the first of them is called. */
+/** What the methods read. Encodings with offsets are computed when a method is first called. */
 export type EncodingSource = {
   encodings(): readonly Encoding[];
   idToToken(id: number): string | undefined;
@@ -37,7 +37,7 @@ export class BatchEncoding<R extends Rows = Rows> {
     this.#source = source;
   }
 
-  /** Whether the methods below work: not for what `pad` gives. */
+  /** Whether the methods below work. They do not for what `pad` returns. */
   get is_fast(): boolean {
     return this.#source !== undefined;
   }
@@ -55,7 +55,7 @@ export class BatchEncoding<R extends Rows = Rows> {
     return Object.entries(this);
   }
 
-  /** There are no devices to move token ids to: gives the encoding itself. */
+  /** Returns the encoding itself: there is no device to which token ids could be moved. */
   to(_device?: string): this {
     return this;
   }
@@ -82,22 +82,24 @@ export class BatchEncoding<R extends Rows = Rows> {
     return Array.from(this.#words("word_ids", batch_index), orNull);
   }
 
-  /** Which text each token is of (0, or 1 for the pair), null for special tokens and padding. */
+  /** For each token the text that it is from (0, or 1 for the pair), null for special tokens and padding. */
   sequence_ids(batch_index = 0): (number | null)[] {
     return this.#row("sequence_ids", batch_index).column("sequence").map(orNull);
   }
 
-  /** Called with a row and a token, or with a token of row 0; so are the next five. */
+  /** The text of a token: 0, or 1 for the pair. This method and the next five take a row and an index, or an index in row 0. */
   token_to_sequence(batch_or_token_index: number, token_index?: number): number | null {
     const [row, token] = place(batch_or_token_index, token_index);
     return orNull(at(this.#row("token_to_sequence", row).column("sequence"), token));
   }
 
+  /** The word of a token. */
   token_to_word(batch_or_token_index: number, token_index?: number): number | null {
     const [row, token] = place(batch_or_token_index, token_index);
     return orNull(at(this.#words("token_to_word", row), token));
   }
 
+  /** The characters of a token. */
   token_to_chars(batch_or_token_index: number, token_index?: number): Span | null {
     const [row, token] = place(batch_or_token_index, token_index);
     const encoding = this.#row("token_to_chars", row);
@@ -107,6 +109,7 @@ export class BatchEncoding<R extends Rows = Rows> {
     return { start: offsets[2 * index], end: offsets[2 * index + 1] };
   }
 
+  /** The tokens of a word. */
   word_to_tokens(batch_or_word: number, word_index?: number, sequence_index = 0): Span | null {
     const [row, word] = place(batch_or_word, word_index);
     const words = this.#words("word_to_tokens", row);
@@ -116,6 +119,7 @@ export class BatchEncoding<R extends Rows = Rows> {
     return start < 0 ? null : { start, end: words.findLastIndex(inside) + 1 };
   }
 
+  /** The characters of a word. */
   word_to_chars(batch_or_word: number, word_index?: number, sequence_index = 0): Span | null {
     const [row, word] = place(batch_or_word, word_index);
     const tokens = this.word_to_tokens(row, word, sequence_index);
@@ -125,7 +129,7 @@ export class BatchEncoding<R extends Rows = Rows> {
     return first === null || last === null ? null : { start: first.start, end: last.end };
   }
 
-  /** The token that holds a character (code point), null when none does. */
+  /** The token that holds a character (code point); null if none does. */
   char_to_token(batch_or_char: number, char_index?: number, sequence_index = 0): number | null {
     const [row, character] = place(batch_or_char, char_index);
     const encoding = this.#row("char_to_token", row);
@@ -142,6 +146,7 @@ export class BatchEncoding<R extends Rows = Rows> {
     return orNull(token);
   }
 
+  /** The word that holds a character. */
   char_to_word(batch_or_char: number, char_index?: number, sequence_index = 0): number | null {
     const [row, character] = place(batch_or_char, char_index);
     const token = this.char_to_token(row, character, sequence_index);

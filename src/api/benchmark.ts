@@ -1,9 +1,8 @@
-// What `mistral bench` measures: tokens/s of prompts and of generated text on a loaded model, and the arithmetic and memory
-import { CHUNK } from "../generate/runner.ts";
-// traffic that this is. Knows nothing of how it is shown.
+// Measures what `mistral bench` shows: tokens a second for prompts and for generated text on a loaded model, and the arithmetic and
+// memory traffic that this means. Does not know how it is shown.
 
 import { InputError } from "../errors.ts";
-
+import { CHUNK } from "../generate/runner.ts";
 import { expectedWeights } from "../models/config-weights.ts";
 import type { DynamicCache } from "./cache.ts";
 import type { MistralForCausalLM } from "./model.ts";
@@ -14,39 +13,43 @@ export type Measured = {
   readonly test: string;
   readonly kind: "prefill" | "decode";
   readonly tokens: number;
-  /** Tokens in the cache before. */
+  /** How many tokens the cache holds before the test. */
   readonly depth: number;
-  /** Tokens a second of each repetition. */
+  /** Tokens a second, for each repetition. */
   readonly samples: readonly number[];
   readonly mean: number;
-  /** Of the samples; 0 for one. */
+  /** Of the samples; 0 if there is only one. */
   readonly standard_deviation: number;
-  /** Multiplications and additions of the linear layers a second, by the mean: attention is not counted. */
+  /** Multiplications and additions a second in linear layers, at the mean speed. Attention is not counted. */
   readonly operations_per_second: number;
-  /** Bytes of weights that steps read a second, by the mean: keys and values are not counted. */
+  /** Bytes of weights that steps read a second, at the mean speed. Keys and values are not counted. */
   readonly weight_bytes_per_second: number;
 };
 
 /** What to measure. */
 export type BenchmarkPlan = {
-  /** Tokens of the prompt, and of what is generated; 0: not measured. */
+  /** Tokens of the prompt; 0: prefill is not measured. */
   readonly pp: number;
+  /** Tokens to generate; 0: decode is not measured. */
   readonly tg: number;
+  /** Tokens in the cache before each test. */
   readonly depth: number;
+  /** Repetitions that count; one more runs before them. */
   readonly reps: number;
-  /** How the embedding is kept. Default: in the model's dtype. */
+  /** "like the rest": the embedding is kept in the format of the layers. Default: in the model's dtype. */
   readonly table?: "like the rest";
 };
 
 type Work = {
-  /** Numbers in the linear layers of the decoder, and in the head. */
+  /** How many weights the linear layers of the decoder have. */
   readonly layers: number;
+  /** How many weights the head has. */
   readonly head: number;
-  /** Bytes that one step reads of the weights. */
+  /** How many bytes of weights one step reads. */
   readonly bytes: number;
 };
 
-/** @throws InputError more tokens than the model has positions for */
+/** Checks a plan. @throws InputError it needs more tokens than the model has positions */
 export function checkPlan({ pp, tg, depth }: BenchmarkPlan, { config }: MistralForCausalLM): void {
   const most = config.max_position_embeddings;
   const needed = depth + Math.max(pp, tg + 1);
@@ -56,7 +59,7 @@ export function checkPlan({ pp, tg, depth }: BenchmarkPlan, { config }: MistralF
   );
 }
 
-/** What a step must do at least, by the config and by what the engine holds. */
+/** The work of a step, from the config and the bytes that the engine holds. */
 async function workOf(model: MistralForCausalLM, plan: BenchmarkPlan): Promise<Work> {
   const { config } = model;
   const numberBytes = model.dtype === "float32" ? 4 : 2;
@@ -70,12 +73,15 @@ async function workOf(model: MistralForCausalLM, plan: BenchmarkPlan): Promise<W
   const head = config.vocab_size * config.hidden_size;
   const { weights } = await model.memory();
   if (config.tie_word_embeddings) return { layers, head, bytes: weights };
-  // One row of the embedding is read. It stays as it is when the rest is quantised, but in GGUF files it is quantised too.
+  // A step reads only one row of the embedding. Quantising while loading leaves it as it is; in GGUF files it is quantised too.
   const table = plan.table === "like the rest" ? weights / (layers / head + 2) : head * numberBytes;
   return { layers, head, bytes: weights - table };
 }
 
-/** Runs every test of the plan: one repetition that does not count, then `reps`. @param onStep after each repetition: so many of so many */
+/**
+ * Runs every test of the plan: one repetition that does not count, then `reps` repetitions.
+ * @param onStep called after each repetition: how many are done, of how many
+ */
 export async function measure(
   model: MistralForCausalLM,
   plan: BenchmarkPlan,
@@ -96,7 +102,7 @@ export async function measure(
     const samples: number[] = [];
     for (let rep = 0; rep <= plan.reps; rep++) {
       const seconds = await run(model, { tokens, depth: plan.depth, cache, signal });
-      // The first one warms up: buffers, and V8's compiler.
+      // The first repetition only warms up buffers and V8's compiler.
       if (rep > 0) samples.push(tokens / seconds);
       onStep(++done, total);
     }
@@ -121,7 +127,7 @@ type Repetition = {
   readonly signal: AbortSignal;
 };
 
-/** Ids all over the vocabulary, without those at its beginning, which are special. */
+/** Ids from all over the vocabulary, except its beginning, where special tokens and bytes are. */
 function ids(count: number, from: number, V: number): number[] {
   const first = V > 512 ? 259 : 0;
   return Array.from({ length: count }, (_, i) => first + (((from + i) * 7919) % (V - first)));
@@ -151,7 +157,7 @@ async function prefill(model: MistralForCausalLM, rep: Repetition): Promise<numb
   return seconds;
 }
 
-/** From one token on, so that every step is one of decoding. */
+/** Generates from a prompt of one new token, so that every step decodes. */
 async function decode(model: MistralForCausalLM, rep: Repetition): Promise<number> {
   const { tokens, depth, signal } = rep;
   const past_key_values = await rep.cache?.fork();

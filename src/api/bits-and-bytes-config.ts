@@ -1,5 +1,5 @@
-// BitsAndBytesConfig, as Transformers 5.23 has it: how weights are quantised while they are loaded, to the formats of bitsandbytes.
-// Contract: fields may be assigned after construction and are checked when the config is used. Knows no bytes and no kernels.
+// BitsAndBytesConfig of Transformers 5.23: how weights are quantised to the formats of bitsandbytes while they are loaded. Fields may be
+// assigned later; they are checked when the config is used. Knows no bytes and no kernels.
 
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
@@ -33,24 +33,24 @@ export class BitsAndBytesConfig {
   load_in_8bit = false;
   /** Linear layers in 4 bits, in blocks of 64. */
   load_in_4bit = false;
-  /** LLM.int8: columns of activations that reach this magnitude are not rounded to 8 bits; 0: all are. */
+  /** LLM.int8: a column of activations that reaches this magnitude is not rounded to 8 bits. 0: every column is. */
   llm_int8_threshold = 6;
-  /** Modules that stay as they are, by name, by its beginning or end, or by a regular expression; null: the head. For 4 bits too. */
+  /** Modules that are not quantised (4 bits too): names, beginnings or ends of names, or regular expressions. Null: the head. */
   llm_int8_skip_modules: string[] | null = null;
-  /** Accepted: there is one device here, and nothing is offloaded. */
+  /** Accepted, and changes nothing: there is one device here, and nothing is offloaded. */
   llm_int8_enable_fp32_cpu_offload = false;
-  /** Refused when true: 16-bit weights beside the 8-bit ones, for training. */
+  /** Refused if true: it would keep 16-bit weights beside the 8-bit ones, for training. */
   llm_int8_has_fp16_weight = false;
   /**
-   * How exactly products with 4-bit weights are computed: "float32"; "float16" and "bfloat16": faster, an error of that type's
-   * order; "int8" (ours): activations of 8 bits. "torch.float16" is read too.
+   * How products with 4-bit weights are computed. "float32": exact. "float16", "bfloat16": faster, with an error of that type's order.
+   * "int8" (not in bitsandbytes): activations in 8 bits. "torch.float16" means "float16".
    */
   bnb_4bit_compute_dtype = "float32";
   /** "nf4" or "fp4". */
   bnb_4bit_quant_type = "fp4";
-  /** Quantises the scales too: 0.4 bits a weight less. */
+  /** Quantises the scales too, which saves 0.4 bits a weight. */
   bnb_4bit_use_double_quant = false;
-  /** Accepted, and changes nothing: codes are bytes, whatever dtype they are labelled with. */
+  /** Accepted, and changes nothing: codes are bytes, whatever dtype a file gives them. */
   bnb_4bit_quant_storage = "uint8";
 
   /** @throws InputError an unknown option, a value that the field cannot have, load_in_4bit and load_in_8bit at once */
@@ -67,8 +67,8 @@ export class BitsAndBytesConfig {
   }
 
   /**
-   * From what to_dict() gives, or `quantization_config` of a config.json.
-   * @throws InputError as the constructor; another quant_method
+   * Makes a config from the result of to_dict(), or from `quantization_config` of a config.json.
+   * @throws InputError as the constructor does; another quant_method
    */
   static from_dict(settings: Readonly<Record<string, unknown>>): BitsAndBytesConfig {
     const { quant_method = METHOD, _load_in_4bit, _load_in_8bit, ...options } = settings;
@@ -84,7 +84,7 @@ export class BitsAndBytesConfig {
     } as BitsAndBytesOptions);
   }
 
-  /** "nf4", "fp4" or "llm_int8"; null: nothing is quantised. */
+  /** "nf4", "fp4" or "llm_int8"; null if nothing is quantised. */
   quantization_method(): "nf4" | "fp4" | "llm_int8" | null {
     if (this.load_in_8bit) return "llm_int8";
     return this.load_in_4bit ? (this.bnb_4bit_quant_type as "nf4" | "fp4") : null;
@@ -99,7 +99,7 @@ export class BitsAndBytesConfig {
     return Object.fromEntries([...fields].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** What to_dict() gives, less what has its default. */
+  /** to_dict() without the fields that have their default. */
   to_diff_dict(): Record<string, unknown> {
     const defaults = new BitsAndBytesConfig().to_dict();
     const differs = ([key, value]: [string, unknown]): boolean =>
@@ -107,7 +107,7 @@ export class BitsAndBytesConfig {
     return Object.fromEntries(Object.entries(this.to_dict()).filter(differs));
   }
 
-  /** JSON of the fields, keys sorted, two spaces. @param use_diff leave out what has its default */
+  /** The fields as JSON: keys sorted, two spaces. @param use_diff whether to leave out fields that have their default */
   to_json_string(use_diff = true): string {
     const text = JSON.stringify(use_diff ? this.to_diff_dict() : this.to_dict(), undefined, 2);
     return `${pythonFloats(text)}\n`;
@@ -134,7 +134,7 @@ const oneOf =
       ? undefined
       : `${known.map((name) => JSON.stringify(name)).join(", ")} (${unknownName(kind, value, known)})`;
 
-/** What each field must be, when it is not. */
+/** For each field a check: what the field must be, or undefined if the value is good. */
 const checks: Readonly<Record<FieldName, Check>> = {
   load_in_8bit: flag,
   load_in_4bit: flag,
@@ -156,7 +156,7 @@ const checks: Readonly<Record<FieldName, Check>> = {
 
 const names: ReadonlySet<string> = new Set(Object.keys(checks));
 
-/** @throws InputError a field has a value that it cannot have; load_in_4bit and load_in_8bit at once */
+/** Checks all fields. @throws InputError a field has a value that it cannot have; load_in_4bit and load_in_8bit at once */
 export function checkBitsAndBytes(where: string, config: BitsAndBytesConfig): void {
   for (const [name, check] of Object.entries(checks)) {
     const value = config[name as FieldName];

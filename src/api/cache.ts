@@ -1,4 +1,4 @@
-// `past_key_values`: the user's handle of a cache that lives in the engine. Holds no keys and no values.
+// `past_key_values`: the user's handle of a cache that the engine holds. Holds no keys and no values itself, and does not know pages.
 
 import { checkOptions } from "../did-you-mean.ts";
 import { EngineError, InputError } from "../errors.ts";
@@ -7,24 +7,24 @@ import type { Engine } from "../engine/supervisor.ts";
 import { readIndices } from "./inputs.ts";
 import type { NestedInput } from "./tensor.ts";
 
-/** What a cache is made with. */
+/** Options of a new cache. */
 export type CacheOptions = {
-  /** Taken and not needed: the model that fills the cache knows its own. */
+  /** Accepted, and changes nothing: the model that fills the cache has its own config. */
   config?: unknown;
 };
 
 type Held = { readonly engine: Engine; readonly state: CacheState };
 
-/** A handle that is lost takes what it held with it, as in Python; until then, or `dispose()`, its pages are taken. */
+/** When a handle is garbage-collected, the engine releases the cache's pages, as in Python. `dispose()` releases them at once. */
 const lost = new FinalizationRegistry<Held>(({ engine, state }) => engine.forget(state.id));
 
 const OPTIONS: ReadonlySet<string> = new Set<keyof CacheOptions>(["config"]);
 
 /**
- * The keys and values of a batch of sequences, as `forward` and `generate` leave them. With a sliding window it is a rolling
- * cache of fixed size; without one it grows. It holds memory in the engine until `dispose()`, or until it is garbage.
+ * The keys and values of a batch of sequences, as `forward` and `generate` leave them. With a sliding window its size is bounded;
+ * without one it grows. It takes memory in the engine until `dispose()`, or until it is garbage-collected.
  *
- * `forward` and `generate` return one; a new one is empty, and the first model that it is given to fills it.
+ * `forward` and `generate` return a cache. A new one is empty; the first model that gets it fills it.
  */
 export class DynamicCache {
   #held: Held | undefined;
@@ -35,7 +35,7 @@ export class DynamicCache {
     checkOptions("DynamicCache", options, OPTIONS);
   }
 
-  /** Columns so far, padding included. */
+  /** How many columns it has, padding included. */
   get_seq_length(): number {
     return this.#held?.state.length ?? 0;
   }
@@ -45,9 +45,9 @@ export class DynamicCache {
   }
 
   /**
-   * Forgets the columns from `length` on; as in Transformers a negative number counts from the end, and one beyond the end
-   * changes nothing.
-   * @throws InputError with a window, when what the next token sees was already released
+   * Forgets the columns from `length` on. As in Transformers, a negative number counts from the end, and one beyond the end changes
+   * nothing.
+   * @throws InputError with a sliding window, if columns that the next token sees have been released already
    */
   async crop(length: number): Promise<void> {
     const columns = this.get_seq_length();
@@ -55,7 +55,7 @@ export class DynamicCache {
     await this.#change((cache) => ({ op: "crop", cache, length: to }));
   }
 
-  /** Keeps row `indices[i]` as row i; a row may come several times (they share pages until they part). */
+  /** Row `indices[i]` becomes row i. A row may come several times: the copies share pages until they differ. */
   async batch_select_indices(indices: NestedInput): Promise<void> {
     await this.#change((cache) => {
       const rows = readIndices("past_key_values", "indices", indices, this.batch_size);
@@ -63,12 +63,12 @@ export class DynamicCache {
     });
   }
 
-  /** As `batch_select_indices`: beam search's name for it. */
+  /** The same as `batch_select_indices`, under the name that beam search uses. */
   async reorder_cache(beam_idx: NestedInput): Promise<void> {
     await this.batch_select_indices(beam_idx);
   }
 
-  /** Each row `repeats` times, one after the other. */
+  /** Repeats each row `repeats` times: rows 0, 0, 1, 1 … */
   async batch_repeat_interleave(repeats: number): Promise<void> {
     if (!Number.isInteger(repeats) || repeats < 1) {
       throw new InputError(`past_key_values: ${repeats} repeats: expected an integer of 1 or more`);
@@ -79,7 +79,7 @@ export class DynamicCache {
     await this.batch_select_indices(rows);
   }
 
-  /** A second cache with the same content, in the same memory until one of them changes. */
+  /** A second cache with the same content. Both share memory until one of them changes. */
   async fork(): Promise<DynamicCache> {
     const { engine, state } = this.#filled();
     const forked = await engine.call("cache", { op: "fork", cache: state.id });
@@ -87,7 +87,7 @@ export class DynamicCache {
     return DynamicCache.of(engine, forked);
   }
 
-  /** Gives the memory back. Twice is harmless, and so is a cache whose model has been disposed of. */
+  /** Releases the memory. May be called twice, and after the model has been disposed of. */
   async dispose(): Promise<void> {
     const held = this.#held;
     this.#hold(undefined);
@@ -100,14 +100,14 @@ export class DynamicCache {
     await this.dispose();
   }
 
-  /** For the library: the handle of what a call left in its engine. */
+  /** For the library: makes a handle of a cache that a call left in its engine. */
   static of(engine: Engine, state: CacheState): DynamicCache {
     const cache = new DynamicCache();
     cache.#hold({ engine, state });
     return cache;
   }
 
-  /** For the library: what an option holds, if that engine can go on with it. @throws InputError it is something else */
+  /** For the library: reads the option `past_key_values`. @throws InputError no cache, or the cache of another engine */
   static read(value: unknown, engine: Engine): DynamicCache | undefined {
     if (value === undefined || value === null) return undefined;
     if (!(value instanceof DynamicCache)) {
@@ -124,7 +124,7 @@ export class DynamicCache {
     return value;
   }
 
-  /** For the library: how a request names a cache; an empty one has no name yet, and must be kept. */
+  /** For the library: the fields by which a request names a cache. An empty cache has no name yet; the call must keep what it makes. */
   static request(
     cache: DynamicCache | undefined,
     keepCache: boolean,
@@ -136,12 +136,12 @@ export class DynamicCache {
     };
   }
 
-  /** For the library: what a call of that engine made of this cache. */
+  /** For the library: makes the handle point to what a call left of this cache. */
   static update(cache: DynamicCache, engine: Engine, state: CacheState): DynamicCache {
     const old = cache.#held?.state.id;
-    // Of a call that could be aborted the engine keeps what was before it until its result has come here.
+    // The engine keeps the cache as it was before a call that may be aborted; now that the result is here, it may forget that.
     if (old !== undefined && old !== state.id) engine.forget(old);
-    // Disposed of while the call ran: what it left has no owner.
+    // The handle was disposed of while the call ran, so nobody owns what the call left.
     if (cache.#disposed) engine.forget(state.id);
     else cache.#hold({ engine, state });
     return cache;

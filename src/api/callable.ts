@@ -1,8 +1,8 @@
-// Instances that can be called: `model(inputs)` and `tokenizer(text)`, as in Transformers.
+// Instances that can be called: `model(inputs)` and `tokenizer(text)`, as in Transformers. Knows neither of them.
 
 /**
- * A base class whose instances are functions: calling one calls its `_call`. Fields, private ones included, and methods work
- * as in any class. (The constructor returns a function with the class's prototype, so that is what `this` is from then on.)
+ * A base class whose instances are functions: calling an instance calls its `_call`. Methods and fields, private ones included, work
+ * as in any class. (The constructor returns a function that has the class's prototype; in derived classes `this` is that function.)
  */
 export abstract class Callable<Args extends unknown[], Result> {
   constructor() {

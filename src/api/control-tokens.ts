@@ -1,5 +1,6 @@
-// sanitize_control_tokens of apply_chat_template: control tokens that stand in what users wrote are marked before the
-// template runs, and encoded as plain text after it. Marks are two private characters; those in the input are dropped.
+// sanitize_control_tokens of apply_chat_template: control tokens within messages are enclosed in marks before the template runs, and
+// encoded as plain text after it. The marks are two private-use characters; if the input has them, they are removed from it.
+// Does not know templates.
 
 import { InputError } from "../errors.ts";
 import type { BatchEncoding } from "./batch-encoding.ts";
@@ -10,7 +11,7 @@ const START = "\u{f0000}";
 const END = "\u{f0001}";
 const MARKS = /[\u{f0000}\u{f0001}]/gu;
 
-/** A copy in which every control token of every string is marked; names of fields are not. */
+/** A copy in which every control token of every string is marked, but not in the names of fields. */
 export function markControlTokens<T>(value: T, tokens: readonly string[]): T {
   const longestFirst = [...tokens].filter((token) => token !== "").toSorted(byLength);
   const pattern = longestFirst.map((token) => RegExp.escape(token)).join("|");
@@ -21,14 +22,14 @@ export function markControlTokens<T>(value: T, tokens: readonly string[]): T {
       return found === undefined ? clean : clean.replaceAll(found, (token) => START + token + END);
     }
     if (Array.isArray(part)) return part.map(mark);
-    // objects of classes, such as numbers that print as floats, stay what they are
+    // instances of classes, such as Float, stay as they are
     if (part === null || typeof part !== "object" || !isPlain(part)) return part;
     return Object.fromEntries(Object.entries(part).map(([name, field]) => [name, mark(field)]));
   };
   return mark(value) as T;
 }
 
-/** The ids of texts with marks. @throws InputError options that do not go with it, a token that cannot be made plain */
+/** Encodes texts with marks. @throws InputError options that cannot be combined with it; a token that is one token also as plain text */
 export function encodeMarked(
   tokenizer: ChatTokenizer,
   texts: readonly string[],
@@ -63,7 +64,7 @@ function encodeText(tokenizer: ChatTokenizer, text: string): number[] {
   const added = [...tokenizer.backend_tokenizer.added.values()].map((token) => token.content);
   const names = added.toSorted(byLength).map((token) => RegExp.escape(token));
   const marks = new RegExp(`${START}(${names.join("|")})${END}|[${START}${END}]`, "u");
-  // text, marked token, text, …, with undefined for a mark that stands alone
+  // text, marked token, text, …; undefined for a mark without its partner
   const pieces: (string | undefined)[] = text.split(marks);
   const ids = tokenizer.encode(pieces[0] ?? "", { add_special_tokens: false });
   pieces.slice(1).forEach((piece, i) => {
@@ -80,7 +81,7 @@ function encodeText(tokenizer: ChatTokenizer, text: string): number[] {
   return ids;
 }
 
-/** The ids of a piece from the middle of a text: encoded behind a line end, so that no space is put before it. */
+/** Encodes a piece from the middle of a text. A line end goes before it and is cut off again, so that no space is put before the piece. */
 function encodePiece(tokenizer: ChatTokenizer, piece: string, plain: boolean): number[] {
   const encode = (text: string): number[] =>
     plain

@@ -1,10 +1,10 @@
-// Where the embedded model lies. Knows nothing of what is in it.
+// Finds the embedded model among the files of the package. Does not know what it contains.
 
 import { parentFolder, shippedFile } from "#platform";
 import { CheckpointError } from "../errors.ts";
 
 /**
- * The folder of the embedded model: a Mistral of 3.1 million parameters that tells short stories. For `from_pretrained`.
+ * The folder of the embedded model, for `from_pretrained`: a Mistral with 3.1 million parameters that tells short stories.
  * @throws CheckpointError the package was installed without it
  */
 export async function defaultModel(): Promise<string> {

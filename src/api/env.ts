@@ -1,4 +1,4 @@
-// Settings of the library that belong to the process, not to one call; and the check of what a user may have set.
+// Settings that belong to the process, not to one call, and the check of what a user may have set. Knows no model.
 
 import { InputError } from "../errors.ts";
 
@@ -6,12 +6,12 @@ import { InputError } from "../errors.ts";
 export const env: {
   wasm: {
     /**
-     * Lets V8 pair 128-bit operations of our kernels into 256-bit ones (Node's `--experimental-wasm-revectorize`): up to 1.9 times
-     * faster prefill, the same bits. A flag of the whole process, so the library never sets it unless asked; the `mistral`
-     * command does. Default false.
+     * Lets V8 join pairs of 128-bit operations in kernels to 256-bit ones (Node's `--experimental-wasm-revectorize`): prefill becomes
+     * up to 1.9 times faster, results stay the same bit for bit. It is a flag of the whole process, so the library does not set it
+     * unless asked; the command `mistral` does. Default false.
      */
     revectorize: boolean;
-    /** Threads when a call to from_pretrained does not say; default: physical cores. */
+    /** How many threads compute unless from_pretrained is told. Default: the number of physical cores. */
     threads: number | undefined;
     /**
      * Bytes of addresses that the WebAssembly memories of a model may reserve: each of them (at most 4 GiB), and all together.

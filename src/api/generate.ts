@@ -1,4 +1,4 @@
-// generate(): resolves the settings, checks the inputs, runs the engine's call and feeds streamers.
+// generate(): resolves the settings, checks the inputs, makes the engine's call and feeds the streamer.
 // B batch, S tokens of the prompt. Computes nothing itself.
 
 import { checkOptions } from "../did-you-mean.ts";
@@ -27,22 +27,22 @@ import { type NestedInput, Tensor } from "./tensor.ts";
 import { type TokenSource, tokenBytesTable } from "./token-bytes.ts";
 
 export type GenerateInputs = {
-  /** [B, S], padded on the left where lengths differ */
+  /** [B, S], padded on the left if lengths differ */
   input_ids?: NestedInput;
   /**
-   * [B, S]: 1 token, 0 padding. Default: 0 where `input_ids` holds `pad_token_id` (and that is no eos token), else all 1;
-   * with `past_key_values` as those were made, then all 1
+   * [B, S]: 1 token, 0 padding. Default: 0 where `input_ids` is `pad_token_id` (unless that is an eos token too), else 1. With
+   * `past_key_values`: as in the call that made them, and 1 for new tokens
    */
   attention_mask?: NestedInput;
-  /** What an earlier call returned: the first tokens of `input_ids` are in it already. It goes on in place. */
+  /** The cache that an earlier call returned. It holds the first tokens of `input_ids`, and this call adds to it. */
   past_key_values?: DynamicCache;
 };
 
 export type GenerateOptions = GenerationOptions & {
   generation_config?: GenerationConfig;
-  /** Gets the prompt, then tokens while they come. */
+  /** Gets the prompt, then each token as soon as it is chosen. */
   streamer?: Streamer;
-  /** Needed for `stop_strings`. */
+  /** The model's tokenizer; only `stop_strings` need it. */
   tokenizer?: TokenSource;
   /** Stops within one op; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -55,7 +55,7 @@ export type GenerateModel = {
   readonly own: GenerationConfig;
 };
 
-/** Options of the reference that are no field of GenerationConfig, and cannot be used yet. */
+/** Options of Transformers that are no field of GenerationConfig and are not supported yet. */
 const refused = [
   ...["logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "assistant_model"],
   ...["negative_prompt_ids", "negative_prompt_attention_mask", "custom_generate", "inputs_embeds"],
@@ -69,7 +69,7 @@ const callNames: ReadonlySet<string> = new Set([
 ]);
 const known: ReadonlySet<string> = new Set([
   ...[...inputNames, ...callNames, ...fieldNames, ...refused],
-  // What tokenizers return beside the ids; of no use here.
+  // What tokenizers return beside ids and masks. It is ignored.
   ...["special_tokens_mask", "offset_mapping", "length", "token_type_ids"],
 ]);
 
@@ -117,7 +117,7 @@ async function run(
     max_position_embeddings: model.config.max_position_embeddings,
   });
   checkFilling(settings, batch);
-  // With a cache it is known which columns are padding.
+  // With a cache the engine knows which columns are padding.
   const mask =
     readMask("generate", given.attention_mask, batch.B, batch.S) ??
     (past === undefined || past.get_seq_length() === 0 ? guessMask(batch, settings) : undefined);
@@ -166,18 +166,18 @@ function shape(
   };
 }
 
-/** The engine hears of tokens that a streamer has taken after so many of each row: see MOST_UNREAD of engine/sequence.ts. */
+/** After how many tokens of each row the engine is told that the streamer has taken them: see MOST_UNREAD in engine/sequence.ts. */
 const TELL_TAKEN = 16;
 
-/** Gives a streamer what it is to see, in the order in which it happened, waiting where it asks to; options of the engine's call. */
+/** Passes the prompt and tokens to a streamer, in order, and waits if its `put` returns a promise. Serves as options of the engine's call. */
 class Feed {
-  /** The caller's signal, or the streamer's own failure: both end the call. */
+  /** Aborts the call when the caller's signal does, or when the streamer throws. */
   readonly signal: AbortSignal;
   readonly #failed = new AbortController();
   readonly #streamer: Streamer;
   readonly #rows: number;
   #last: Promise<void> = Promise.resolve();
-  /** Tokens that the streamer has taken and the engine does not know of. */
+  /** How many tokens the streamer has taken since the engine was last told. */
   #taken = 0;
 
   constructor(
@@ -200,7 +200,7 @@ class Feed {
     await this.#unlessAborted(this.#streamer.put(rows));
   }
 
-  /** Each round of the report's tokens becomes one put of one token a row, −1 where there is none. */
+  /** Groups reported tokens into calls of `put` with one token for each row; −1 for a row without one. */
   readonly onTokens = ({ rows, tokens }: TokensReport, taken: (count: number) => void): void => {
     let step = new Int32Array(this.#rows).fill(-1);
     let count = 0;
@@ -237,7 +237,7 @@ class Feed {
     });
   }
 
-  /** Waits for a streamer, but not longer than its call lasts: a reader may never come back. */
+  /** Waits for a streamer until the call is aborted: a streamer may never resolve its promise. */
   async #unlessAborted(done: void | Promise<void>): Promise<void> {
     this.signal.throwIfAborted();
     const { promise, reject } = Promise.withResolvers<never>();
@@ -251,7 +251,7 @@ class Feed {
   }
 }
 
-/** @throws InputError something that cannot take tokens */
+/** The option `streamer`. @throws InputError it has no put or no end */
 function readStreamer(streamer: Streamer | undefined | null): Streamer | undefined {
   if (streamer == null) return undefined;
   if (typeof streamer.put === "function" && typeof streamer.end === "function") return streamer;
@@ -272,7 +272,7 @@ function fieldsOf(given: object): GenerationOptions {
   return Object.fromEntries(Object.entries(given).filter(([name]) => fieldNames.has(name)));
 }
 
-/** Transformers' rule for a missing mask: padding is what equals the pad token, unless that also ends sequences. */
+/** Transformers' rule for a missing mask: a pad token is padding, unless it is an eos token too. */
 function guessMask(
   { ids }: Batch,
   { pad_token_id: pad, eos_token_ids }: ResolvedGeneration,
@@ -281,7 +281,7 @@ function guessMask(
   return Uint8Array.from(ids, (id) => (id === pad ? 0 : 1));
 }
 
-/** Rows that end at a stop string before others do are filled up. */
+/** Rows that end early, at a stop string, are filled with the pad token, so there must be one. @throws InputError */
 function checkFilling(
   { stop_strings, pad_token_id, num_return_sequences }: ResolvedGeneration,
   { B }: Batch,

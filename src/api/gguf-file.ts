@@ -1,5 +1,5 @@
-// A GGUF file as a model's settings: which file is meant, and its config, generation settings and tokenizer. Its weights are
-// opened where they are computed with, by openGgufWeights of checkpoint/.
+// A GGUF file as the settings of a model: finds the file, and reads config, generation settings and tokenizer metadata from it.
+// Does not know weights: the engine opens them with openGgufWeights of checkpoint/.
 
 import { isDirectory, joinPath, openFile } from "#platform";
 import { ggufConfig, ggufTokenIds } from "../checkpoint/gguf-config.ts";
@@ -10,14 +10,16 @@ import { CheckpointError, InputError } from "../errors.ts";
 export type GgufOptions = {
   /** The name of a GGUF file in the folder: config, tokenizer and weights come from it. */
   gguf_file?: string | null;
+  /** A folder within the folder. */
   subfolder?: string;
 };
 
 /**
- * The path of the GGUF file that these arguments mean: `gguf_file` in the folder, or `dir` when it is such a file itself.
- * Undefined: a folder of other files.
+ * The path of the GGUF file that these arguments mean: `gguf_file` in the folder, or `dir` if it is such a file itself.
+ * Undefined: `dir` is a folder of other files.
  *
- * @throws InputError `gguf_file` is no name; CheckpointError `dir` is no folder
+ * @throws InputError      `gguf_file` is no name
+ * @throws CheckpointError `gguf_file` is given, but `dir` is no folder
  */
 export async function ggufPath(
   where: string,
@@ -39,13 +41,13 @@ export async function ggufPath(
   );
 }
 
-/** Everything that a GGUF file says besides its weights. */
+/** What a GGUF file holds besides weights. */
 export type GgufSettings = {
   readonly path: string;
   readonly metadata: GgufHeader["metadata"];
-  /** As config.json has it. @throws CheckpointError another model */
+  /** The fields of config.json. @throws CheckpointError another model */
   config(): Record<string, unknown>;
-  /** As generation_config.json has it. */
+  /** The fields of generation_config.json. */
   generation(): Record<string, unknown>;
 };
 

@@ -1,5 +1,5 @@
-// From what users pass (tensors, nested arrays, a tokenizer's output) to the flat typed arrays that the engine takes.
-// All checks of values stand here, so that a wrong input fails before anything runs. B batch, S tokens, H hidden.
+// Turns what users pass (tensors, nested arrays, a tokenizer's output) into the flat typed arrays that the engine takes. Checks all
+// values, so that a wrong input fails before anything runs. B batch, S tokens, H hidden. Does not know what a model does with them.
 
 import { checkOptions } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
@@ -48,7 +48,7 @@ export function readBatch(
   return { B: dims[0], S: dims[1], embeds: data as Float32Array };
 }
 
-/** `attention_mask` [B, T] of 0 and 1, T at least S. @throws InputError */
+/** `attention_mask` [B, T] of 0 and 1, cached columns included; undefined if absent. @throws InputError */
 export function readMask(
   where: string,
   attention_mask: NestedInput | undefined | null,
@@ -69,7 +69,7 @@ export function readMask(
   return Uint8Array.from(data);
 }
 
-/** Integers of exactly [B, S], such as `position_ids` and `labels`. @throws InputError */
+/** Integers [B, S] (or [1, S], repeated) from `low` to `high`, such as `position_ids` and `labels`; undefined if absent. @throws InputError */
 export function readGrid(
   where: string,
   name: string,
@@ -91,7 +91,7 @@ export function readGrid(
   return Int32Array.from({ length: B * S }, (_, i) => data[i % S]);
 }
 
-/** Row numbers below `count`. @throws InputError */
+/** A list of row numbers below `count`. @throws InputError */
 export function readIndices(
   where: string,
   name: string,
@@ -107,7 +107,7 @@ export function readIndices(
   return data;
 }
 
-/** The columns of S whose logits are wanted. `logits_to_keep`: 0 all, n the last n, or indices. @throws InputError */
+/** The columns whose logits are wanted, from `logits_to_keep`: 0 means all, n the last n; or indices. @throws InputError */
 export function readKeep(
   where: string,
   keep: NestedInput | undefined | null,
@@ -135,8 +135,8 @@ export function readKeep(
 }
 
 /**
- * A tokenizer's output, or a plain object, as an object of inputs; its other keys are options.
- * @throws InputError an unknown key
+ * Checks that inputs are an object (plain, or a tokenizer's output) with known keys only.
+ * @throws InputError no object, or an unknown key
  */
 export function checkInputs(where: string, inputs: object, known: ReadonlySet<string>): void {
   if (typeof inputs !== "object" || inputs === null) {

@@ -1,5 +1,6 @@
-// How far a model's predictions are from a reference's, on one text: KL divergence and agreement token by token. For measuring
-// what quantisation costs. Both models run over the same windows as in perplexity; memory is that of a few rows of logits.
+// How far a model's predictions are from those of a reference on one text, token by token: KL divergence, and how often both find the
+// same token likeliest. Measures what quantisation costs. Both models run over the same windows as in perplexity; memory holds a few
+// rows of logits. Does not know how models are quantised.
 
 import { InputError } from "../errors.ts";
 import type { DynamicCache } from "./cache.ts";
@@ -11,28 +12,30 @@ export type KlDivergence = {
   /** Mean over tokens of Σ p_ref · (ln p_ref − ln p), in nats. */
   kl: number;
   kl_median: number;
-  /** 99 of 100 tokens are below it. */
+  /** The 99th percentile over tokens. */
   kl_p99: number;
   kl_max: number;
-  /** Share of tokens at which both find the same token likeliest. */
+  /** The share of tokens, 0 to 1, for which both models find the same token likeliest. */
   top1_agreement: number;
-  /** exp of the mean negative log-likelihood over these tokens, each once. */
+  /** exp of the mean negative log-likelihood over these tokens, each counted once. */
   perplexity: number;
   reference_perplexity: number;
+  /** How many tokens were compared. */
   tokens: number;
   max_length: number;
   stride: number;
 };
 
-/** Rows whose logits of both models are held at a time. */
+/** For how many rows the logits of both models are held at a time. */
 const ROWS = 128;
 
 /**
  * Compares a model with a reference of the same vocabulary on one text.
  *
  * @param input_ids the text, [S] or [1, S]
- * @param options as those of `perplexity`
- * @throws InputError two vocabularies; an unknown option or value; fewer than two tokens
+ * @param options as of `perplexity`
+ * @throws InputError  vocabularies of different sizes; an unknown option or value; fewer than two tokens
+ * @throws MemoryError the cache of a window does not fit
  */
 export async function klDivergence(
   model: MistralForCausalLM,
@@ -50,7 +53,7 @@ export async function klDivergence(
   const { signal, onProgress } = options;
   const sums = new Sums();
   for (const { begin, end, targets } of text.windows) {
-    // A token is judged by the logits of the one before it.
+    // The logits of a token predict the next one.
     const first = Math.max(0, end - begin - targets - 1);
     const rows = { ids: text.ids.subarray(begin, end), first, signal };
     const [ours, theirs] = [logits(model, rows), logits(reference, rows)];
@@ -78,7 +81,7 @@ type Rows = {
   readonly signal: AbortSignal | undefined;
 };
 
-/** Logits of the rows from `first` to the last but one, a few at a time. */
+/** Logits of rows `first` to the last but one, ROWS at a time. */
 async function* logits(
   model: MistralForCausalLM,
   { ids, first, signal }: Rows,
@@ -113,10 +116,10 @@ class Sums {
     let kl = 0;
     for (let i = 0; i < x.length; i++) {
       const log = reference[i] - p.logSum;
-      // A token that the reference rules out (−Infinity) adds nothing.
+      // A token whose probability is 0 for the reference (logit −Infinity) adds nothing.
       if (log > -Infinity) kl += Math.exp(log) * (log - (x[i] - q.logSum));
     }
-    // Rounding can leave a sum of next to nothing below 0.
+    // Rounding can make a sum near 0 slightly negative.
     this.#kl.push(Math.max(0, kl));
     this.#nll += q.logSum - x[next];
     this.#referenceNll += p.logSum - reference[next];

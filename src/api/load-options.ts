@@ -1,4 +1,5 @@
-// The options of from_pretrained: which are known, which act, and which are refused with a reason.
+// The options of from_pretrained: which are known, what they choose, and which are refused with a reason.
+// Does not know how a model is loaded.
 
 import type { Quantisation } from "../engine/kept-formats.ts";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
@@ -17,65 +18,68 @@ import {
 } from "./quantization.ts";
 
 export type LoadOptions = {
-  /** How weights are kept: "auto" (as in the file, the default), "float32", "bfloat16", "float16". The CPU computes in float32. */
+  /** How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16". The CPU computes in float32. */
   dtype?: string;
   /** The older name of `dtype`. */
   torch_dtype?: string;
   /**
-   * How weights are quantised while they are loaded: a BitsAndBytesConfig, `true` (4-bit nf4, as the page's example means), or
-   * `{ method: "q4" }` and `{ method: "q8" }`, the fastest ones on a CPU. A checkpoint that is quantised already needs none.
+   * How weights are quantised while they are loaded: a BitsAndBytesConfig; `{ method: "q4" }` or `{ method: "q8" }`, the fastest on a
+   * CPU; or `true`: 4-bit NF4 with float16 products, as the example on Transformers' Mistral page intends. A checkpoint that is
+   * quantised already stays as it is. Default: none.
    */
   quantization_config?: QuantizationConfig;
   /**
-   * How products with quantised weights are computed: "float32" (exact), "float16" and "bfloat16" (16-bit fixed point, an error
-   * of that type's order), "int8" (activations of 8 bits: fastest, least exact). Default: what quantization_config says.
+   * How products with quantised weights are computed: "float32" (exact); "float16" or "bfloat16" (16-bit fixed point, with an error of
+   * that type's order); "int8" (activations in 8 bits: fastest, least exact). Default: what `quantization_config` or the quantised
+   * checkpoint says, else "float32".
    */
   compute_dtype?: string;
   /** The name of a GGUF file in the folder: config, tokenizer and weights come from it. */
   gguf_file?: string | null;
   /**
-   * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" where products are computed with
-   * activations of 8 bits (`compute_dtype: "int8"`, which "q4" and "q8" mean), whose error is far above its own; else "float32".
+   * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" if activations are rounded to 8 bits
+   * (`compute_dtype: "int8"`, the default of "q4" and "q8"), since that error is far larger than float16's; else "float32".
    */
   cacheDtype?: string;
   /**
-   * Read the files of a quantised checkpoint instead of mapping them into memory (Linux with Node 26.1 or later). Mapped weights
-   * are there at once, and the system can drop them; read ones always lie in large pages, mapped ones where the system keeps
-   * the file so: else decoding is up to an eighth slower. Default false.
+   * Whether to read the files of a quantised checkpoint rather than map them into memory (which Linux with Node 26.1 or later can).
+   * Mapped weights need no loading, and the system can drop them from memory. But decoding is up to an eighth slower if the system
+   * keeps the file in small pages (4 KiB); weights that are read lie in large ones (2 MiB). Default false.
    */
   disable_mmap?: boolean;
-  /** "auto" (the default), "cpu", or "reference": the plain loops in float64, slow and exact. */
+  /** "auto" (the default) and "cpu": the CPU. "reference": plain loops in float64, slow and exact. */
   device_map?: string;
   /** The same as `device_map`. */
   device?: string;
-  /** "flash_attention_2" and "sdpa" (the default): no matrix of probabilities; "eager": with it, for `output_attentions`. */
+  /** "sdpa" (the default) and "flash_attention_2": no matrix of probabilities. "eager": computes it, for `output_attentions`. */
   attn_implementation?: string;
-  /** In place of the folder's config.json. */
+  /** Replaces the folder's config.json. */
   config?: MistralConfig;
-  /** In place of the folder's generation_config.json. */
+  /** Replaces the folder's generation_config.json. */
   generation_config?: GenerationConfig;
   /** A folder within the folder. */
   subfolder?: string;
-  /** The middle of the weights' file names. */
+  /** The middle of the weights' file names: "fp16" means model.fp16.safetensors. */
   variant?: string;
-  /** Return `{ model, loading_info }`. */
+  /** Whether to return `{ model, loading_info }`. Default false. */
   output_loading_info?: boolean;
-  /** Worker threads that compute. Default: physical cores. */
+  /** How many worker threads compute, 1 to 64. Default: the number of physical cores. */
   threads?: number;
-  /** Bytes that weights, cache and scratch may take together. Default: what the machine has available. */
+  /** The most bytes that weights, cache and scratch may take in total. Default: the machine's available memory. */
   memoryLimit?: number;
   /** Stops loading; the promise rejects with the signal's reason and nothing stays allocated. */
   signal?: AbortSignal;
+  /** Called as weights are loaded. */
   onProgress?: (progress: LoadProgress) => void;
 };
 
-/** Options of the reference that change nothing for a local folder of safetensors. */
+/** Options of Transformers that change nothing for a local folder of safetensors. */
 const indifferent = [
   ...["cache_dir", "force_download", "local_files_only", "token", "revision", "use_safetensors"],
   ...["weights_only", "low_cpu_mem_usage", "trust_remote_code"],
 ];
 
-/** Options of the reference that would change the result, and cannot yet. */
+/** Options of Transformers that would change the result, but are not supported, with what to do instead. */
 const refused: Readonly<Record<string, string>> = {
   max_memory: "use memoryLimit (bytes)",
   adapter_name: "adapters are not supported yet; merge the adapter into the checkpoint",
@@ -135,8 +139,9 @@ const caches: Readonly<Record<string, CacheDType>> = {
   int8: "int8",
 };
 
+/** The engine's settings that follow from the options. */
 export type Chosen = {
-  /** A format's name for the weights, or "auto". */
+  /** The name of the weights' format, or "auto". */
   readonly dtype: string;
   readonly quantisation?: Quantisation;
   readonly compute?: Compute;
@@ -173,7 +178,7 @@ export function checkLoadOptions(where: string, options: LoadOptions): void {
   }
 }
 
-/** What the options choose, in the engine's words. @throws InputError a value that is not known */
+/** Translates the options into settings of the engine. @throws InputError a value that is not known */
 export function choose(where: string, options: LoadOptions, config: MistralConfig): Chosen {
   const dtype = options.dtype ?? options.torch_dtype ?? "auto";
   const format = dtype === "auto" ? undefined : findFormat(dtype);

@@ -1,5 +1,5 @@
-// What this machine can do at most with so many threads: the limits that a benchmark compares itself with. About half a second.
-// Knows no model.
+// Measures what this machine can do at most with so many threads, in about half a second: the limits with which a benchmark compares
+// itself. Knows no model.
 
 import { startWorker } from "#platform";
 import {
@@ -14,16 +14,16 @@ import { EngineError } from "../errors.ts";
 
 export type MachineLimits = {
   threads: number;
-  /** Bytes a second that all threads together read from memory. */
+  /** Bytes a second that all threads read from memory, in total. */
   memory_bytes_per_second: number;
-  /** Multiplications and additions of 8-bit integers a second, by the instructions of the kernels. */
+  /** Multiplications and additions of 8-bit integers a second, with the instructions that the kernels use. */
   int8_operations_per_second: number;
-  /** The same of float32. */
+  /** The same for float32. */
   float32_operations_per_second: number;
 };
 
 /**
- * Measures memory and arithmetic with all threads at once; other programs disturb it.
+ * Measures memory and arithmetic with all threads at once. Other programs that run falsify it.
  * @throws EngineError WebAssembly has no SIMD here, threads cannot share memory, or one died
  */
 export async function machineLimits(features: Features, threads: number): Promise<MachineLimits> {
@@ -36,7 +36,7 @@ export async function machineLimits(features: Features, threads: number): Promis
     threads,
   };
   const rates = await Promise.all(Array.from({ length: threads }, () => oneThread(data)));
-  // Of all threads together in their best round.
+  // The best round, by the sum over all threads.
   const total = (of: keyof ProbeRates): number =>
     Math.max(...rates[0][of].map((_, n) => rates.reduce((sum, rate) => sum + rate[of][n], 0)));
   return {
@@ -48,8 +48,9 @@ export async function machineLimits(features: Features, threads: number): Promis
 }
 
 /**
- * The limits with the features that a model is loaded with.
- * @param revectorize whether to ask V8 for 256-bit vectors; acts on the whole process
+ * The limits with the features with which a model would be loaded.
+ * @param revectorize whether to ask V8 for 256-bit vectors, which changes the whole process
+ * @throws EngineError as machineLimits
  */
 export function enginesLimits(revectorize: boolean, threads: number): Promise<MachineLimits> {
   return machineLimits(detectFeatures(revectorize && enableRevectorize()), threads);

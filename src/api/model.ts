@@ -1,5 +1,5 @@
-// The model classes: MistralModel (hidden states) and MistralForCausalLM (logits, generation). They check and reshape what
-// goes in and out; the engine behind them computes. Knows no backend.
+// The model classes: MistralModel (hidden states) and MistralForCausalLM (logits, generation). They check and reshape inputs and
+// outputs; an engine behind them computes. Knows no backend.
 
 import { InputError } from "../errors.ts";
 import type { ForwardRequest, ForwardResult, MemoryReport } from "../engine/messages.ts";
@@ -17,7 +17,7 @@ import type {
 } from "./outputs.ts";
 import { type NestedInput, Tensor } from "./tensor.ts";
 
-/** Inputs of `forward`. B batch, S tokens given, T = tokens in `past_key_values` + S, H hidden. */
+/** Inputs of `forward`. B batch, S new tokens, T = columns of `past_key_values` + S, H hidden. */
 export type ForwardInputs = {
   /** [B, S]; exactly one of this and `inputs_embeds` */
   input_ids?: NestedInput;
@@ -27,28 +27,30 @@ export type ForwardInputs = {
   position_ids?: NestedInput;
   /** [B, S, H] */
   inputs_embeds?: NestedInput;
-  /** What an earlier call returned; it goes on in place. */
+  /** The cache that an earlier call returned; this call adds to it. */
   past_key_values?: DynamicCache;
-  /** Return `past_key_values`. Default: the config's `use_cache`; false when `labels` are given */
+  /** Whether to return `past_key_values`. Default: the config's `use_cache`; false if `labels` are given */
   use_cache?: boolean;
+  /** Default: the config's */
   output_hidden_states?: boolean;
+  /** Needs `attn_implementation: "eager"`. Default: the config's */
   output_attentions?: boolean;
-  /** Taken and ignored: the result always is an object. */
+  /** Accepted, and changes nothing: the result is always an object. */
   return_dict?: boolean;
   /** Stops within one op; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 };
 
 export type CausalLMInputs = ForwardInputs & {
-  /** [B, S]: −100 is ignored, the rest is shifted inside (row s is judged by label s + 1) */
+  /** [B, S]: token ids, or −100 to ignore a place. They are shifted inside: the logits of column s are judged by label s + 1 */
   labels?: NestedInput;
-  /** 0: logits of all columns; n: of the last n; or indices of columns */
+  /** 0 (the default): logits of all columns; n: of the last n columns; or indices of columns */
   logits_to_keep?: NestedInput;
-  /** Divides the summed loss in place of the number of labels. */
+  /** The summed loss is divided by this number. Default: the number of labels that are not ignored */
   num_items_in_batch?: number;
 };
 
-/** What a loaded model is made of. For the library. */
+/** For the library: what a model object is made from. */
 export type Loaded = {
   engine: Engine;
   config: MistralConfig;
@@ -79,7 +81,7 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
 > {
   readonly config: MistralConfig;
   readonly generation_config: GenerationConfig;
-  /** Where it computes: "cpu", or "reference" (the plain loops in float64). */
+  /** Where it computes: "cpu", or "reference" (plain loops in float64). */
   readonly device: string;
   /** How the weights are kept: "float32", "bfloat16", "float16". */
   readonly dtype: string;
@@ -103,12 +105,12 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
     return this.forward(inputs);
   }
 
-  /** Bytes that the engine holds, and pages of its cache. */
+  /** How many bytes the engine holds, and how many pages its cache has. */
   memory(): Promise<MemoryReport> {
     return this.engine.call("memory", {});
   }
 
-  /** Ends the engine's threads and gives all memory back. Twice is harmless. */
+  /** Ends the engine's threads and releases all memory. May be called twice. */
   async dispose(): Promise<void> {
     await this.engine.dispose();
   }
@@ -117,7 +119,7 @@ abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Cal
     await this.dispose();
   }
 
-  /** Checks the inputs that all models take, runs, and shapes the outputs that all have. */
+  /** Checks the inputs that all models take, runs the engine, and shapes the outputs that all models have. */
   protected async run(
     inputs: ForwardInputs,
     batch: Batch,
@@ -192,7 +194,7 @@ export interface MistralModel {
 /** The decoder without a head: `await model({ input_ids })` gives hidden states. */
 export class MistralModel extends PreTrainedModel<ForwardInputs, BaseModelOutputWithPast> {
   /**
-   * Runs the decoder.
+   * Runs the decoder once over all tokens of `inputs`.
    * @throws InputError wrong shapes, ids outside the vocabulary, an unknown key
    * @throws MemoryError the cache does not fit; nothing has been allocated
    */
@@ -220,7 +222,7 @@ export interface MistralForCausalLM {
 /** The language model: `await model({ input_ids })` gives logits, `model.generate(…)` continues texts. */
 export class MistralForCausalLM extends PreTrainedModel<CausalLMInputs, CausalLMOutputWithPast> {
   /**
-   * Runs the model once.
+   * Runs the model once over all tokens of `inputs`.
    * @throws InputError wrong shapes, ids outside the vocabulary, an unknown key
    * @throws MemoryError the cache does not fit; nothing has been allocated
    */
@@ -251,12 +253,12 @@ export class MistralForCausalLM extends PreTrainedModel<CausalLMInputs, CausalLM
   /**
    * Continues one or more token sequences.
    *
-   * @param inputs  `input_ids` [B, S] padded on the left where lengths differ, or an object with `input_ids` and `attention_mask`
-   *                [B, S] (1 token, 0 padding), which may hold all options too
+   * @param inputs  `input_ids` [B, S], padded on the left if lengths differ; or an object with `input_ids`, `attention_mask` [B, S]
+   *                (1 token, 0 padding) and any of the options
    * @param options any field of `GenerationConfig`; what is not given comes from generation_config.json, then from the documented
-   *                defaults. `signal` stops within one op; `streamer` gets tokens while they come
+   *                defaults. `signal` stops within one op; `streamer` gets each token as soon as it is chosen
    * @returns [B · num_return_sequences, S + new], prompt included; rows that ended early are filled with `pad_token_id`.
-   *                With `return_dict_in_generate` an object
+   *                With `return_dict_in_generate`: an object
    * @throws InputError  unknown option (with the nearest known one), right padding, an id outside [0, vocab_size)
    * @throws MemoryError the cache for `max_length` does not fit (with the arithmetic); nothing has been allocated
    * @see Transformers 5.23 `GenerationMixin.generate`

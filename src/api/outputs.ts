@@ -1,37 +1,37 @@
-// What the models return; the names are those of Transformers.
-// B batch, S tokens given, T columns seen so far, H hidden, V vocabulary, L layers, Hq heads.
+// What the models return, under the names of Transformers. Computes nothing.
+// B batch, S new tokens, T columns so far (cached ones included), H hidden, V vocabulary, L layers, Hq heads.
 
 import type { DynamicCache } from "./cache.ts";
 import type { Tensor } from "./tensor.ts";
 
 export type BaseModelOutputWithPast = {
-  /** [B, S, H], after the final norm; 0 in padded places */
+  /** [B, S, H], after the final norm; 0 for padding */
   last_hidden_state: Tensor;
   past_key_values?: DynamicCache;
-  /** (L + 1) × [B, S, H]: what enters each layer, and the last hidden state */
+  /** (L + 1) × [B, S, H]: the input of each layer, then the last hidden state */
   hidden_states?: Tensor[];
   /** L × [B, Hq, S, T]; needs `attn_implementation: "eager"` */
   attentions?: Tensor[];
 };
 
 export type CausalLMOutputWithPast = {
-  /** []: mean over the labels that are not −100, or their sum divided by `num_items_in_batch`; `loss.item()` is the number */
+  /** []: the mean over labels that are not −100, or their sum divided by `num_items_in_batch`. `loss.item()` is the number */
   loss?: Tensor;
-  /** [B, S, V], or the kept columns of S; 0 in padded places */
+  /** [B, S, V], or only the columns of `logits_to_keep`; 0 for padding */
   logits: Tensor;
   past_key_values?: DynamicCache;
-  /** (L + 1) × [B, S, H]: what enters each layer, and the last hidden state */
+  /** (L + 1) × [B, S, H]: the input of each layer, then the last hidden state */
   hidden_states?: Tensor[];
   /** L × [B, Hq, S, T]; needs `attn_implementation: "eager"` */
   attentions?: Tensor[];
 };
 
 export type GenerateDecoderOnlyOutput = {
-  /** [B · num_return_sequences, S + new] */
+  /** [B · num_return_sequences, S + new], prompt included */
   sequences: Tensor;
-  /** Per new token [B, V]: after the processors (`output_scores`) */
+  /** With `output_scores`: for each new token [B · num_return_sequences, V], the scores after the processors */
   scores?: Tensor[];
-  /** Per new token [B, V]: before them (`output_logits`) */
+  /** With `output_logits`: for each new token [B · num_return_sequences, V], the model's logits */
   logits?: Tensor[];
   past_key_values?: DynamicCache;
 };

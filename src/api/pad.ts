@@ -1,5 +1,5 @@
-// tokenizer.pad: rows of ids that exist already, filled to one length; rules as in Transformers 5.23. Rows longer than
-// `max_length` stay as they are. Knows nothing of text.
+// tokenizer.pad: fills rows of ids to one length, by the rules of Transformers 5.23. Rows longer than `max_length` stay as they are.
+// Knows nothing of text.
 
 import { InputError } from "../errors.ts";
 import { BatchEncoding } from "./batch-encoding.ts";
@@ -14,7 +14,7 @@ export type PadInput = { input_ids: Tensor | Row | readonly Row[] } & object;
 
 const WHERE = "tokenizer.pad";
 
-/** What a field is filled with; other fields stay as they are. */
+/** The filling of each field; other fields are not filled. */
 const FILLINGS: Readonly<Record<string, (padId: number) => number>> = {
   input_ids: (padId) => padId,
   attention_mask: () => 0,
@@ -22,7 +22,7 @@ const FILLINGS: Readonly<Record<string, (padId: number) => number>> = {
   special_tokens_mask: () => 1,
 };
 
-/** @throws InputError */
+/** See PreTrainedTokenizer.pad. @throws InputError no padding token, fields with different numbers of rows */
 export function padRows(
   encoded: PadInput | readonly PadInput[],
   options: PadOptions,

@@ -1,5 +1,6 @@
-// Perplexity of a text: exp of the mean negative log-likelihood of its tokens, by windows that move by a stride.
-// Follows Transformers' guide "Perplexity of fixed-length models", its weights included. Memory is that of one window.
+// The perplexity of a text: exp of the mean negative log-likelihood of its tokens, in windows that move by a stride. Follows
+// Transformers' guide "Perplexity of fixed-length models", also in how windows are weighted. Memory holds one window.
+// Does not know how windows are placed: sliding-windows.ts.
 
 import type { MistralForCausalLM } from "./model.ts";
 import { type EvaluationOptions, slidingWindows } from "./sliding-windows.ts";
@@ -10,23 +11,23 @@ export type Perplexity = {
   perplexity: number;
   /** Mean negative log-likelihood of a token, in nats. */
   nll: number;
-  /** What the mean was taken over: the guide counts one token less than each window judges. */
+  /** The number by which the sum was divided. As in the guide, a window counts one token less than it judges. */
   tokens: number;
   windows: number;
   max_length: number;
   stride: number;
 };
 
-/** Labels that are not judged. */
+/** The label of a token that is not judged. */
 const IGNORED = -100;
 
 /**
  * The perplexity of one text.
  *
  * @param input_ids the text, [S] or [1, S]: `tokenizer(text).input_ids`
- * @param options `max_length` tokens of a window (default: `max_position_embeddings`, at most 2048), `stride` (default 512):
- *                small strides give each token more context and take longer. `signal`, `onProgress`
- * @throws InputError an unknown option or value, fewer than two tokens, an id outside [0, vocab_size)
+ * @param options `max_length`: tokens of a window (default: `max_position_embeddings`, at most 2048). `stride`: how many tokens a
+ *                window moves on (default 512); a smaller one gives tokens more context and takes longer. `signal`, `onProgress`
+ * @throws InputError  an unknown option or value, fewer than two tokens, an id outside [0, vocab_size)
  * @throws MemoryError the cache of a window does not fit
  * @see Transformers 5.23, "Perplexity of fixed-length models"
  */
@@ -47,7 +48,7 @@ export async function perplexity(
       use_cache: false,
       signal,
     });
-    // A last window of one new token has no weight, and its loss may be the mean of nothing.
+    // A last window with one new token has weight 0, and its loss may be a mean over no labels (NaN).
     if (targets > 1) sum += (loss?.item() ?? Number.NaN) * (targets - 1);
     tokens += targets - 1;
     onProgress?.({ done: end, total: text.ids.length });

@@ -1,16 +1,16 @@
-// The methods of quantisation by one name each, as the command and `quantize` take them.
+// The quantisation methods under one name each, as the command and `quantize` take them. Does not know formats.
 
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { BitsAndBytesConfig } from "./bits-and-bytes-config.ts";
 import type { OwnQuantization } from "./quantization.ts";
 
-/** "nf4", "fp4" and "int8" are bitsandbytes' ("-dq": scales quantised too), "q4" and "q8" ours. */
+/** "nf4", "fp4" and "int8" are methods of bitsandbytes ("-dq": double quantisation, of the scales too); "q4" and "q8" are our own. */
 export const quantizationMethods = ["nf4", "nf4-dq", "fp4", "fp4-dq", "int8", "q4", "q8"] as const;
 
 export type QuantizationMethod = (typeof quantizationMethods)[number];
 
-/** What `quantization_config` says for a method. @throws InputError an unknown one, with the nearest known */
+/** The `quantization_config` of a method. @throws InputError an unknown method, with the nearest known one */
 export function methodConfig(where: string, method: unknown): BitsAndBytesConfig | OwnQuantization {
   const known = quantizationMethods.find((name) => name === method);
   if (known === undefined) {
@@ -30,9 +30,9 @@ export function methodConfig(where: string, method: unknown): BitsAndBytesConfig
 }
 
 /**
- * The method of a checkpoint by its config.json, and how products are computed when nothing else is asked for: undefined for one
- * that is not quantised.
- * @param settings `quantization_config`
+ * The method by which a checkpoint is quantised, and how products are computed unless something else is asked for. Undefined: it is not
+ * quantised.
+ * @param settings `quantization_config` of its config.json
  */
 export function storedMethod(
   settings: unknown,
@@ -48,7 +48,7 @@ export function storedMethod(
   return { method: `${String(s.bnb_4bit_quant_type)}${double}`, compute_dtype };
 }
 
-/** How products are computed with weights that are quantised while loading, when nothing else is asked for. */
+/** The compute_dtype of a method when weights are quantised while they are loaded, unless something else is asked for. */
 export function defaultCompute(method: string): string {
   return ["q4", "q8", "int8"].includes(method) ? "int8" : "float32";
 }

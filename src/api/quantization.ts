@@ -1,5 +1,5 @@
-// What quantization_config and compute_dtype mean: the format of each kind of weight, and how products are computed.
-// Knows the methods by name; no bytes.
+// What `quantization_config` and `compute_dtype` mean: the format of each kind of weight, and the compute path of products.
+// Knows methods by their names; no bytes.
 
 import { ownMethods } from "../checkpoint/quantized/own.ts";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
@@ -15,31 +15,31 @@ import {
   checkBitsAndBytes,
 } from "./bits-and-bytes-config.ts";
 
-/** Our own methods: 4 or 8 bits, a scale for each 32 numbers of a row, with kernels for the CPU. */
+/** Our own methods: 4 or 8 bits, with a scale for each 32 numbers of a row; made for the CPU's kernels. */
 export type OwnQuantization = {
   /**
-   * "q4": linear layers in 4 bits, the head in 6 (with their scales 4.25 and 6.25 bits a weight); "q8": both in 8 (8.5).
-   * Embeddings and norms stay as they are, but an embedding that is the head too is quantised with it.
+   * "q4": linear layers in 4 bits, the head in 6 bits (4.25 and 6.25 bits a weight, scales included). "q8": both in 8 bits (8.5).
+   * Embeddings and norms are not quantised; an embedding that is tied to the head is quantised as the head.
    */
   method: "q4" | "q8";
-  /** "int8" (the default): activations of 8 bits; "float32": exact products, slower. */
+  /** "int8" (the default): activations in 8 bits. "float32": exact products, slower. */
   compute_dtype?: string;
-  /** Modules that stay as they are: names as in BitsAndBytesConfig's `llm_int8_skip_modules`. */
+  /** Modules that are not quantised, named as in `llm_int8_skip_modules` of BitsAndBytesConfig. Default: none. */
   skip_modules?: readonly string[];
 };
 
 /**
- * How weights are quantised while they are loaded. `true` is read as 4 bits, nf4, compute dtype float16; a plain object without
- * `method` as the options of BitsAndBytesConfig.
+ * How weights are quantised while they are loaded. `true` means 4-bit NF4 with compute dtype float16. A plain object without `method`
+ * has the options of BitsAndBytesConfig.
  */
 export type QuantizationConfig = BitsAndBytesConfig | BitsAndBytesOptions | OwnQuantization | true;
 
-/** A config in the engine's words. */
+/** A quantization_config as settings of the engine. */
 export type QuantizationPlan = { readonly quantisation: Quantisation; readonly compute: Compute };
 
-/** Block size of Transformers' 4-bit layers. */
+/** The block size of 4-bit layers in Transformers. */
 const BLOCK = 64;
-/** What a model's last layer is called: Transformers keeps it when no names are given. */
+/** Names that a model's head may have. As in Transformers it is not quantised unless `llm_int8_skip_modules` says otherwise. */
 const HEADS = ["lm_head", "score", "qa_outputs"];
 
 const computes: Readonly<Record<string, Compute>> = {
@@ -49,15 +49,15 @@ const computes: Readonly<Record<string, Compute>> = {
   int8: "int8",
 };
 
-function roadOf(dtype: unknown): Compute | undefined {
+function computePathOf(dtype: unknown): Compute | undefined {
   const name = typeof dtype === "string" ? dtype.replace(/^torch\./, "") : "";
   return Object.hasOwn(computes, name) ? computes[name] : undefined;
 }
 
-/** The road of a compute dtype, with or without "torch.". @throws InputError an unknown one */
+/** The compute path of a `compute_dtype`, with or without "torch.". @throws InputError an unknown one */
 export function computeOf(where: string, dtype: unknown): Compute {
-  const road = roadOf(dtype);
-  if (road !== undefined) return road;
+  const path = computePathOf(dtype);
+  if (path !== undefined) return path;
   const names = Object.keys(computes);
   throw new InputError(
     `${where}: ${unknownName("compute_dtype", dtype, names)} (known: ${names.join(", ")})`,
@@ -65,9 +65,9 @@ export function computeOf(where: string, dtype: unknown): Compute {
 }
 
 /**
- * The road that a quantised checkpoint asks for itself: bnb_4bit_compute_dtype of its config.json, in ours compute_dtype.
+ * The compute path that a quantised checkpoint asks for: bnb_4bit_compute_dtype of bitsandbytes' methods, compute_dtype of our own.
  * Undefined: it asks for none, or for one that is not known.
- * @param settings quantization_config of config.json
+ * @param settings `quantization_config` of its config.json
  */
 export function storedCompute(settings: unknown): Compute | undefined {
   if (typeof settings !== "object" || settings === null) return undefined;
@@ -78,14 +78,16 @@ export function storedCompute(settings: unknown): Compute | undefined {
   const method = quant_method ?? "bitsandbytes";
   const isOwn = ownMethods.some((own) => own === method);
   if (!isOwn && (method !== "bitsandbytes" || load_in_4bit !== true)) return undefined;
-  return roadOf(isOwn ? compute_dtype : bnb_4bit_compute_dtype);
+  return computePathOf(isOwn ? compute_dtype : bnb_4bit_compute_dtype);
 }
 
-let told = false;
+/** Whether the user has been told what `true` means; once is enough. */
+let warned = false;
 
 /**
- * @param tied the head is the embedding: our methods then quantise the one matrix that serves both
- * @throws InputError a config that is none, an unknown method or option, a setting that is not honoured
+ * What a `quantization_config` means for the engine; undefined: nothing is quantised.
+ * @param tied whether the head is tied to the embedding: our methods then quantise the one matrix that is both
+ * @throws InputError no config, an unknown method or option, a setting that is not supported
  */
 export function planQuantization(
   where: string,
@@ -115,13 +117,13 @@ function planOfTrue(where: string): QuantizationPlan | undefined {
     bnb_4bit_quant_type: "nf4",
     bnb_4bit_compute_dtype: "float16",
   };
-  if (!told) {
+  if (!warned) {
     console.warn(
       `${where}: quantization_config: true is read as new BitsAndBytesConfig({ load_in_4bit: true, ` +
         `bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float16" })`,
     );
   }
-  told = true;
+  warned = true;
   return ofBitsAndBytes(where, new BitsAndBytesConfig(options));
 }
 

@@ -1,6 +1,6 @@
-// From a checkpoint to a quantised one on the disk: each weight is read, quantised and written before the next one, so that memory
-// holds one. The new folder appears under its name when it is complete; on any error, or when stopped, nothing stays of it.
-// Which weight becomes what is the rule of loading.
+// Makes a quantised checkpoint from one on the disk. Reads, quantises and writes one weight after the other, so that memory holds one.
+// The new folder gets its name only when it is complete; after an error, or when stopped, nothing of it stays. Does not decide
+// which weight gets which format: engine/kept-formats.ts does, as in loading.
 
 import {
   copyFile,
@@ -29,21 +29,24 @@ import { methodConfig, type QuantizationMethod } from "./quantization-methods.ts
 import { configSettings, tensorsOf } from "./quantized-tensors.ts";
 
 export type QuantizeOptions = {
-  /** "nf4", "nf4-dq", "fp4", "fp4-dq", "int8" (bitsandbytes'), "q4", "q8" (ours). */
+  /** "nf4", "nf4-dq", "fp4", "fp4-dq", "int8" (bitsandbytes), or our own "q4", "q8". */
   method: QuantizationMethod;
-  /** Replace a folder of that name. Default false: refused. */
+  /** Whether to replace `out` if it exists. Default false: an InputError. */
   force?: boolean;
-  /** Bytes of a file of weights at most (one weight may take more). Default 5 GB, as Transformers saves. */
+  /** The most bytes of a weights file (a larger weight gets a file of its own). Default 5 GB, as in Transformers. */
   max_shard_size?: number;
-  /** Stops; the promise rejects with the signal's reason, and nothing was written. */
+  /** Stops; the promise rejects with the signal's reason, and nothing stays on the disk. */
   signal?: AbortSignal;
-  /** Bytes of the source that are done, of how many, and the weight at hand. */
+  /** Called while weights are read. */
   onProgress?: (progress: QuantizeProgress) => void;
 };
 
 export type QuantizeProgress = {
+  /** Bytes of the source's weights that have been read. */
   readonly loaded: number;
+  /** Bytes of all of them. */
   readonly total: number;
+  /** The weight that is being read; "" at the end. */
   readonly tensor: string;
 };
 
@@ -51,8 +54,9 @@ export type QuantizeProgress = {
 export type Quantized = {
   /** The new folder. */
   path: string;
-  /** Bytes of weights, before and after. */
+  /** Bytes of the source's weights. */
   source_bytes: number;
+  /** Bytes of the new files of weights. */
   bytes: number;
   /** Names of the files of weights. */
   files: string[];
@@ -68,18 +72,18 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof QuantizeOptions>([
 
 const DEFAULT_SHARD = 5e9;
 
-/** What belongs to a model besides config and weights. */
+/** Files that belong to a model besides config and weights; they are copied. */
 const COMPANIONS =
   /^(tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
 
 /**
- * Quantises the checkpoint of a local folder into another folder: config.json with `quantization_config`, safetensors (in files
- * of 5 GB), and copies of the tokenizer's and generation's files. Checkpoints of bitsandbytes' methods are those that
- * Transformers writes. Memory: one weight and buffers.
+ * Quantises the checkpoint in folder `model` into the new folder `out`: config.json with `quantization_config`, safetensors, and copies
+ * of the tokenizer's and generation's files. With a method of bitsandbytes the tensors are those that Transformers would write.
+ * Memory: one weight and buffers.
  *
- * @throws InputError an unknown option or method; `out` exists (without `force`), or is the model's own folder; the model is
+ * @throws InputError      an unknown option or method; `out` exists (without `force`), or is the model's own folder; the model is
  *   quantised already
- * @throws CheckpointError the model is not complete, a weight is not finite, the disk is full or may not be written
+ * @throws CheckpointError the model is incomplete, a weight is not finite, the disk is full or cannot be written
  */
 export async function quantize(
   model: string,
@@ -121,7 +125,7 @@ export async function quantize(
     await checkRoom(out, bytes);
     signal?.throwIfAborted();
 
-    await removeFolder(partial); // of a process that was killed
+    await removeFolder(partial); // left by a killed process that had the same id
     await makeFolder(partial);
     for (const { file, tensors: inFile } of shards)
       await saveSafetensors(joinPath(partial, file), inFile, { alignment: 64 });
@@ -144,7 +148,7 @@ export async function quantize(
   }
 }
 
-/** Where a folder grows before it has its name: one a process. For the command, which may be ended at once. */
+/** The name of the new folder until it is complete; it holds the process's id. The command removes it if it is interrupted. */
 export function partialFolder(out: string): string {
   return `${out.replace(/[\\/]+$/, "")}.${processId()}.quantizing.partial`;
 }

@@ -1,5 +1,6 @@
-// The tensors of a quantised checkpoint, from those of a plain one: what each weight becomes, and its bytes when their turn comes.
-// Contract: all tensors of one weight are asked for before the next weight's; the memory of one serves all.
+// The tensors of a quantised checkpoint, made from those of a plain one: the format of each weight, and its bytes when they are written.
+// The writer must ask for all tensors of a weight before those of the next: all weights use the same memory.
+// Does not know how files are written.
 
 import { bitsandbytesLayout } from "../checkpoint/quantized/save-bitsandbytes.ts";
 import { ownLayout, ownSettings } from "../checkpoint/quantized/own.ts";
@@ -23,9 +24,9 @@ const KIND = "MistralForCausalLM";
 
 /**
  * All tensors of the new checkpoint, in the order in which they are to be written.
- * @param config is untied where the checkpoint holds two different matrices, as when it is loaded
- * @param onBytes so many bytes of the source were read, for that weight
- * @throws CheckpointError the weights are not those of the config
+ * @param config  is changed to untied weights if the checkpoint holds two different matrices, as when it is loaded
+ * @param onBytes called with the number of bytes read from the source since its last call, and the weight's name
+ * @throws CheckpointError the weights do not fit the config
  */
 export async function tensorsOf(
   source: WeightSource,
@@ -50,7 +51,7 @@ export async function tensorsOf(
       continue;
     }
     for (const { bytes, ...tensor } of layout(name, stored, format, settings)) {
-      // Small ones come last, so that weights lie one behind the other, as they are read.
+      // Shapes, which are small, come last, so that the weights lie next to each other in the order in which they are read.
       if (tensor.name.endsWith("_shape")) shapes.push({ ...tensor, data: () => [bytes([])] });
       else tensors.push({ ...tensor, data: () => weight.tensor(bytes) });
     }
@@ -77,7 +78,7 @@ function layout(
     : ownLayout(name, format, shape);
 }
 
-/** One weight: quantised when the first of its tensors is asked for. */
+/** One weight. It is quantised when the first of its tensors is asked for. */
 class Weight {
   readonly #stored: StoredWeight;
   readonly #format: WeightFormat;
@@ -103,7 +104,7 @@ class Weight {
     yield of(this.#parts);
   }
 
-  /** The bytes of a weight that stays as it is, in pieces. */
+  /** The bytes of a weight that is not quantised, in pieces. */
   async *asItIs(plain: NumberFormat): AsyncGenerator<Uint8Array> {
     const { rows, columns } = matrixShape(this.#stored.shape);
     const step = Math.max(1, Math.floor(PIECE / columns));
@@ -127,15 +128,15 @@ class Weight {
   }
 }
 
-/** Numbers that are copied at once. */
+/** How many numbers are copied at once: 4 Mi. */
 const PIECE = 1 << 22;
 const ALIGNMENT = 64;
 
-/** The memory of one weight, which the next one takes over: buffers that are let go stay until the garbage collector comes. */
+/** The memory of one weight, which the next weight uses again: released buffers would stay until the garbage collector runs. */
 class Workspace {
   #bytes = new Uint8Array(0);
 
-  /** Zeros of these sizes; what was taken before is no more. */
+  /** Arrays of zeros of these sizes. Arrays that were taken before must not be used any more. */
   take(sizes: readonly number[]): Uint8Array[] {
     const starts: number[] = [];
     let end = 0;

@@ -1,6 +1,6 @@
-// Models with random weights: of a shape, not of a training. Weights are independent draws of a normal distribution (65,536
-// quantiles, standard deviation initializer_range), norms are 1; a seed gives the same files. They stream to the disk: memory
-// holds one piece. For benchmarks and tests.
+// Writes models with random weights of a given shape, for benchmarks and tests. Weights are independent draws from a normal distribution
+// (65,536 quantiles, standard deviation initializer_range); norms are 1. The same seed gives the same files. Memory holds one piece.
+// Knows no tokenizer.
 
 import { freeBytes, joinPath, makeFolder, writeText } from "#platform";
 import {
@@ -18,7 +18,7 @@ import { checkConfig } from "../models/config-check.ts";
 import { expectedWeights } from "../models/config-weights.ts";
 import { MistralConfig, type MistralConfigOptions } from "../models/config.ts";
 
-/** Shapes by name. */
+/** The known shapes by name. */
 export const shapes: Readonly<Record<string, MistralConfigOptions>> = {
   "mistral-7b": { rms_norm_eps: 1e-5, max_position_embeddings: 32768 },
   "mistral-7b-v0.3": {
@@ -49,15 +49,15 @@ export const shapes: Readonly<Record<string, MistralConfigOptions>> = {
 };
 
 export type RandomModelOptions = {
-  /** Another number, other weights. Default 0. */
+  /** Decides the weights. Default 0. */
   seed?: number;
-  /** Bytes of the largest file. Default 5 GB. */
+  /** The most bytes of a file. Default 5 GB. */
   shardBytes?: number;
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
 };
 
-/** The config of a shape, with so many layers. @throws InputError no such shape */
+/** The config of a shape. @param layers replaces the shape's number of layers. @throws InputError no such shape */
 export function shapeConfig(name: string, layers?: number, dtype = "bfloat16"): MistralConfig {
   if (!Object.hasOwn(shapes, name))
     throw new InputError(unknownName("shape", name, Object.keys(shapes)));
@@ -70,9 +70,10 @@ export function shapeConfig(name: string, layers?: number, dtype = "bfloat16"): 
 }
 
 /**
- * Writes config.json, generation_config.json and safetensors; a folder that is not there is made. No tokenizer.
- * Weights are of the config's `dtype` (default bfloat16).
- * @throws InputError a config that no model can have; CheckpointError the folder cannot be written; the signal's reason
+ * Writes config.json, generation_config.json and safetensors into a folder, which is made if it does not exist. Weights have the config's
+ * `dtype` (default bfloat16). If `signal` is aborted, the promise rejects with its reason.
+ * @throws InputError      a config that no model can have
+ * @throws CheckpointError the folder cannot be written, or the disk has too little room
  */
 export async function writeRandomModel(
   folder: string,
@@ -110,7 +111,7 @@ export async function writeRandomModel(
   return shards;
 }
 
-/** @throws CheckpointError before anything is written */
+/** Checks the disk before anything is written. @throws CheckpointError too little room */
 async function checkRoom(folder: string, bytes: number): Promise<void> {
   const free = await freeBytes(folder);
   if (bytes <= free) return;
@@ -141,13 +142,13 @@ function randomTensor(
 
 let kept: Float32Array<ArrayBuffer> | undefined;
 
-/** 65,536 equally likely numbers of the standard normal distribution. */
+/** 65,536 numbers that divide the standard normal distribution into equally likely parts. */
 function quantiles(): Float32Array<ArrayBuffer> {
   kept ??= Float32Array.from({ length: 65536 }, (_, i) => normalQuantile((i + 0.5) / 65536));
   return kept;
 }
 
-/** Pieces of packed random numbers; each 16 random bits choose one of 65,536 equally likely numbers. */
+/** Pieces of packed random numbers: every 16 random bits choose one of the 65,536 quantiles. */
 function* randomPieces(
   count: number,
   format: NumberFormat,
@@ -173,7 +174,7 @@ function* randomPieces(
   }
 }
 
-/** xorshift32 (Marsaglia 2003): a period of 2^32 - 1 draws, two numbers from each. Gives the next state. */
+/** xorshift32 (Marsaglia 2003), period 2^32 - 1; each draw gives two numbers. Returns the next state. */
 function fill(target: Words, table: Words, from: number): number {
   let state = from;
   for (let i = 0; i < target.length; i += 2) {
@@ -181,7 +182,7 @@ function fill(target: Words, table: Words, from: number): number {
     state ^= state >>> 17;
     state ^= state << 5;
     target[i] = table[state & 0xffff];
-    target[i + 1] = table[state >>> 16]; // past the end of an odd piece nothing is stored
+    target[i + 1] = table[state >>> 16]; // a typed array ignores a write past its end, when the length is odd
   }
   return state;
 }
@@ -198,7 +199,7 @@ function words(bytes: Uint8Array<ArrayBuffer>, format: NumberFormat): Words {
   return format.bytes(1) === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
 }
 
-/** The inverse of the normal distribution, by bisection on an integral of the density (Zelen and Severo 1964, 26.2.17). */
+/** The inverse of the normal distribution function, by bisection; the function itself is Zelen and Severo 1964, 26.2.17. */
 function normalQuantile(p: number): number {
   let [low, high] = [-6, 6];
   for (let i = 0; i < 50; i++) {

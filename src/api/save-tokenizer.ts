@@ -1,5 +1,5 @@
 // save_pretrained of a tokenizer: tokenizer.json, tokenizer_config.json and its chat template, as Transformers 5 reads
-// them. Knows nothing of how they are read.
+// them. Does not know how they are read here.
 
 import { joinPath, writeText } from "#platform";
 import type { Side } from "../text/encoding.ts";
@@ -20,7 +20,7 @@ export type TokenizerToSave = {
   readonly split_special_tokens: boolean;
 };
 
-/** Writes the files into a folder, and gives their paths. @throws CheckpointError a file cannot be written */
+/** Writes the files into a folder. @returns their paths. @throws CheckpointError a file cannot be written */
 export async function saveTokenizer(tokenizer: TokenizerToSave, dir: string): Promise<string[]> {
   const { chat_template: templates } = tokenizer;
   const named = typeof templates === "object" && templates !== null;

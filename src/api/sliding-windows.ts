@@ -1,5 +1,5 @@
-// How a long text is judged by a model that sees a limited number of tokens: windows that move by a stride, each judging only
-// the tokens that the one before has not. As in Transformers' guide on perplexity. Knows no model.
+// Cuts a long text into windows for a model that sees a limited number of tokens. Windows move by a stride, and each judges only the
+// tokens that the one before has not judged, as in Transformers' guide on perplexity. Knows no model.
 
 import { checkOptions } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
@@ -9,17 +9,17 @@ import { readBatch } from "./inputs.ts";
 
 /** Options of `perplexity` and `klDivergence`. */
 export type EvaluationOptions = {
-  /** Tokens that a window moves on. Default: 512, or max_length when that is less. */
+  /** By how many tokens a window moves on. Default: 512, or max_length if that is less. */
   stride?: number;
-  /** Tokens of a window. Default: what the model was made for (max_position_embeddings), at most 2048. */
+  /** How many tokens a window has. Default: the config's max_position_embeddings, at most 2048. */
   max_length?: number;
   /** Stops within one op; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Called after each window: tokens judged so far, of all. */
+  /** Called after each window. `done`: tokens judged so far; `total`: all tokens. */
   onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 };
 
-/** Tokens [begin, end) of the text; the last `targets` of them are judged (the text's first token never is). */
+/** Tokens [begin, end) of the text, of which the last `targets` are judged. (The text's first token never is: nothing predicts it.) */
 export type Window = { readonly begin: number; readonly end: number; readonly targets: number };
 
 export type Windows = {

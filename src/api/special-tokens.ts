@@ -1,5 +1,5 @@
-// The part of a tokenizer that names tokens: bos, eos, unk, pad and their ids, and tokens added at run time; as
-// Transformers. Knows nothing of encoding.
+// The part of a tokenizer that names tokens, as in Transformers: bos, eos, unk and pad with their ids, and tokens added at run time.
+// Knows nothing of encoding.
 
 import { checkOptions } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
@@ -7,7 +7,7 @@ import type { AddedToken } from "../text/added-tokens.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import { Callable } from "./callable.ts";
 
-/** A token to add: its text, or its text with flags (see `AddedToken`; absent flags are false). */
+/** A token to add: its text, or its text with flags (see `AddedToken`). A flag's default is false, except `normalized`: true unless special. */
 export type AddedTokenInput = string | (Partial<AddedToken> & { content: string });
 
 export type SpecialTokenName = "bos_token" | "eos_token" | "unk_token" | "pad_token";
@@ -31,7 +31,7 @@ const FLAGS: ReadonlySet<string> = new Set([
 ]);
 
 export abstract class SpecialTokens<Args extends unknown[], Result> extends Callable<Args, Result> {
-  /** The tokenizer below, without names, batches and chats. */
+  /** The tokenizer of single texts, which knows no names, batches and chats. */
   readonly backend_tokenizer: TextTokenizer;
   /** Special tokens beside the named ones. */
   extra_special_tokens: string[] = [];
@@ -60,7 +60,7 @@ export abstract class SpecialTokens<Args extends unknown[], Result> extends Call
   set unk_token(token: string | null) {
     this.#name("unk_token", token);
   }
-  /** What rows are filled with; null until one is chosen. */
+  /** The token with which rows are filled; null until one is chosen. */
   get pad_token(): string | null {
     return this.#token("pad_token");
   }
@@ -93,7 +93,7 @@ export abstract class SpecialTokens<Args extends unknown[], Result> extends Call
     this.#nameById("pad_token", id);
   }
 
-  /** The named special tokens that are set. */
+  /** The named special tokens that are set: name → token. */
   get special_tokens_map(): Record<string, string> {
     return Object.fromEntries(
       SPECIAL_TOKEN_NAMES.flatMap((name) => {
@@ -103,7 +103,7 @@ export abstract class SpecialTokens<Args extends unknown[], Result> extends Call
     );
   }
 
-  /** Every special token once. */
+  /** Every special token, once. */
   get all_special_tokens(): string[] {
     return [...new Set([...Object.values(this.special_tokens_map), ...this.extra_special_tokens])];
   }
@@ -117,7 +117,7 @@ export abstract class SpecialTokens<Args extends unknown[], Result> extends Call
   /**
    * Adds tokens to the vocabulary.
    *
-   * @returns how many were not added before
+   * @returns how many of them were not added tokens before
    * @throws InputError an unknown flag
    */
   add_tokens(
@@ -132,7 +132,7 @@ export abstract class SpecialTokens<Args extends unknown[], Result> extends Call
   /**
    * Names special tokens, and adds those that are no tokens yet.
    *
-   * @param tokens for example `{ pad_token: "[PAD]" }`; more in the list `extra_special_tokens`
+   * @param tokens for example `{ pad_token: "[PAD]" }`; the list `extra_special_tokens` is for tokens without a name
    * @returns how many tokens were added
    * @throws InputError an unknown name
    */
@@ -192,7 +192,7 @@ export abstract class SpecialTokens<Args extends unknown[], Result> extends Call
   }
 }
 
-/** A token with all its flags. Tokens that are not special are normalized, as in Rust `tokenizers`. */
+/** A token with all its flags. Unless told otherwise, tokens are normalized if they are not special, as in Rust `tokenizers`. */
 export function addedToken(where: string, input: AddedTokenInput, special: boolean): AddedToken {
   const given: Partial<AddedToken> = typeof input === "string" ? { content: input } : input;
   checkOptions(where, given, FLAGS);

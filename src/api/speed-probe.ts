@@ -1,5 +1,5 @@
-// The speed to expect of a Mistral-7B on this machine, before there is one: products of its width by the kernels themselves, with
-// weights that no cache holds, and the sizes of its layers. About a second. Knows no model's files.
+// Estimates the speed of a Mistral-7B on this machine in about a second, without a model: runs the kernels on products of its width, with
+// weights larger than any cache, and extrapolates to the sizes of its layers. Knows no model's files.
 
 import type { LeafSpec } from "../backends/backend.ts";
 import { WasmBackend } from "../backends/wasm/backend.ts";
@@ -14,7 +14,7 @@ import { linear } from "../ops/linear.ts";
 import { shapeConfig } from "./random-model.ts";
 
 export type ExpectedSpeed = {
-  /** As --quantization names it, or "bfloat16": as it is published. */
+  /** As `--quantization` names it; "bfloat16": as the model is published. */
   method: string;
   compute_dtype: string;
   /** Bytes of the weights. */
@@ -23,32 +23,38 @@ export type ExpectedSpeed = {
   tokens_per_second: number;
 };
 
+/** A way to load the model: the dtypes of its layers and of its head. */
 type Way = { readonly method: string; readonly compute: string; dtype: string; head: string };
 
-/** The ways to load it that are measured: the dtype of its layers, and of its head. */
 const ways: readonly Way[] = [
   { method: "q4", compute: "int8", dtype: "q4r:int8", head: "q6r:int8" },
   { method: "nf4", compute: "float16", dtype: "nf4-64:fixed16", head: "bf16" },
   { method: "bfloat16", compute: "float32", dtype: "bf16", head: "bf16" },
 ];
 
-/** Columns of the matrices; bytes of the one that is read through, rows of the one that a prompt is multiplied with. */
+/** Columns of all matrices. */
 const K = 4096;
+/** Bytes of the matrix for decode, which is read from memory: 64 MiB. */
 const BYTES = 64 * 2 ** 20;
+/** Rows of the matrix for prefill. */
 const FEW_ROWS = 1536;
-/** Rows of x in a prompt's step. */
+/** Rows of activations in a step of prefill. */
 const PROMPT_ROWS = 64;
-/** What takes time besides products: attention, norms, sampling (bench/RESULTS.md). */
+/** The factor for what takes time besides products: attention, norms, sampling (bench/RESULTS.md). */
 const BESIDES = 1.05;
-/** Milliseconds: of each product at least, without getting faster before it is over, and at most. V8 optimises on the way. */
+/**
+ * How long a product is repeated, in ms: at least, without an improvement before it ends, and at most. V8 optimises its code meanwhile,
+ * so times get shorter at first.
+ */
 const [LEAST_MS, STEADY_MS, MOST_MS] = [60, 60, 500];
+/** How long to wait for threads to start, in ms. */
 const START_MS = 1000;
-/** How much faster counts. */
+/** A time counts as an improvement if it is below this share of the best. */
 const FASTER = 0.97;
 
 /**
- * Measures the kernels with so many threads, and says what a 7B would come to. Other programs disturb it.
- * @throws MemoryError some hundred megabytes are not available
+ * Measures the kernels with so many threads, and estimates the speed of a Mistral-7B. Other programs that run falsify it.
+ * @throws MemoryError a few hundred megabytes are not available
  */
 export async function expectedSpeeds(
   features: Features,
@@ -75,7 +81,7 @@ export async function expectedSpeeds(
   }
 }
 
-/** Threads take a moment to start; one that does not come is done without. */
+/** Waits until all threads have started, which takes a moment; after START_MS goes on without those that have not. */
 async function allReady(backend: WasmBackend): Promise<void> {
   const begin = performance.now();
   while (backend.ready < backend.threads && performance.now() - begin < START_MS) {
@@ -83,10 +89,10 @@ async function allReady(backend: WasmBackend): Promise<void> {
   }
 }
 
-/** Bytes of weights a second with one row, and numbers of weights × rows a second with many. */
+/** `bytes`: of weights a second, with one row of activations. `products`: weights × rows a second, with many rows. */
 type Speed = { readonly bytes: number; readonly products: number };
 
-/** Rows that no cache holds. */
+/** Rows of a matrix of at least BYTES. */
 function rowsOf(dtype: string): number {
   const bytes = bytesOf(weightDType(dtype).format, [64, K]);
   return Math.ceil(BYTES / bytes) * 64;
@@ -97,7 +103,7 @@ function leafOf(dtype: string, rows: number): LeafSpec {
   return { name, kind: "weight", shape: [rows, K], dtype: layoutOf(dtype), regions: ["probe"] };
 }
 
-/** Some rows of small numbers, over and over: speed does not depend on them. */
+/** Fills a matrix with copies of a few rows: speed does not depend on the numbers. */
 async function filled(parts: Parts, { shape, dtype }: LeafSpec): Promise<void> {
   const { format } = weightDType(dtype);
   const some = { rows: 32, columns: K };
@@ -125,7 +131,7 @@ async function measure(backend: WasmBackend, dtype: string): Promise<Speed> {
   };
 }
 
-/** The best time of one product. */
+/** The shortest time of one product, in seconds. */
 async function seconds(
   backend: WasmBackend,
   dtype: string,

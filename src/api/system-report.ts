@@ -1,5 +1,5 @@
-// What this machine offers to the library, and what the library makes of it: for `mistral doctor` and for bug reports.
-// Nothing is loaded and nothing identifies the user. Knows nothing of how it is shown.
+// What this machine offers to the library, and what the library chooses on it: for `mistral doctor` and for bug reports. Loads no model,
+// and contains nothing that identifies the user. Does not know how it is shown.
 
 import { exists, joinPath, machine, openFile, physicalCores } from "#platform";
 import {
@@ -19,49 +19,49 @@ export type SystemReport = {
   runtime: string;
   /** "linux x64" */
   system: string;
-  /** `instructions`: those that matter here, by Linux's names; none where the system does not tell. */
+  /** `instructions`: those that matter here, under Linux's names; empty if the system does not tell. */
   cpu: {
     model: string;
     threads: number;
     cores: number;
     instructions: readonly string[];
-    /** Running processes on average over the last minute. */
+    /** How many processes ran on average over the last minute. */
     load: number;
   };
-  /** Bytes, limits of a container included. */
+  /** In bytes; the limits of a container count. */
   memory: { total: number; available: number };
   wasm: {
     simd: boolean;
     relaxed_simd: boolean;
     shared_memory: boolean;
-    /** Whether kernels run with 256 bits: V8 takes the flag, and the self-test found the right bits. */
+    /** Whether kernels run with 256-bit vectors: V8 accepts the flag, and the self-test passed. */
     revectorize: boolean;
-    /** Of kernels with 256 bits; null: they were not asked for, or cannot be had. */
+    /** Whether kernels with 256-bit vectors gave the right bits; null: they were not asked for, or V8 does not have them. */
     self_test: "passed" | "failed" | null;
   };
-  /** What a model is loaded with when nothing else is asked for. */
+  /** How a model is loaded unless something else is asked for. */
   chosen: {
-    /** "cpu", or "none" where WebAssembly has no SIMD. */
+    /** "cpu"; "none" if WebAssembly has no SIMD here. */
     device: "cpu" | "none";
     /** Which kernels: "relaxed-simd" or "simd". */
     kernels: "relaxed-simd" | "simd" | "none";
-    /** Bits in which products of 8-bit numbers are summed, where there are such instructions: what a probe finds faster. */
+    /** Whether 8-bit dot products are summed in 16 or 32 bits, whichever a probe finds faster; null: no relaxed SIMD. */
     dot_sum_bits: 16 | 32 | null;
     /** Bits of a vector. */
     vector_bits: 128 | 256;
     threads: number;
     attn_implementation: "sdpa";
   };
-  /** The embedded model, unless the package is incomplete. */
+  /** The embedded model; null if its weights are missing. */
   default_model: { path: string; weight_bytes: number } | null;
-  /** What a Mistral-7B would come to, by a probe of the kernels; null where they cannot run or memory is short. */
+  /** The estimated speed of a Mistral-7B, from a probe of the kernels; null if they cannot run or memory is short. */
   expected_7b: ExpectedSpeed[] | null;
 };
 
 /**
- * Looks at this process and its machine.
- * @param revectorize whether to ask V8 for 256-bit vectors, as `env.wasm.revectorize` does; acts on the whole process
- * @param threads in place of the number chosen for the machine
+ * Examines this process and its machine.
+ * @param revectorize whether to ask V8 for 256-bit vectors, as `env.wasm.revectorize` does; it changes the whole process
+ * @param threads     replaces the number that would be chosen for the machine
  */
 export async function systemReport(revectorize: boolean, threads?: number): Promise<SystemReport> {
   const asked = detectFeatures(revectorize && enableRevectorize());

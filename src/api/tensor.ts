@@ -1,15 +1,15 @@
-// The tensor that users see: dims, dtype and a flat typed array in row-major order. It computes nothing;
-// the graph's symbolic tensors are something else.
+// The tensor that users see: dims, dtype and a flat typed array in row-major order. It computes nothing, and has nothing to do with the
+// graph's symbolic tensors.
 
 import { InputError } from "../errors.ts";
 
 export type TensorDType = "float32" | "float64" | "int32" | "uint8" | "bool";
 export type TensorData = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-/** Numbers or booleans in arrays (or typed arrays) of any depth; what `Tensor.from` reads. */
+/** What `Tensor.from` reads: numbers or booleans in arrays (or typed arrays) of any depth. */
 export type NestedInput = number | bigint | boolean | Tensor | TensorData | readonly NestedInput[];
 
-/** What `tolist` gives: a number (or boolean) for a scalar, else arrays in arrays. */
+/** What `tolist` returns: a number (or boolean) for a scalar, else nested arrays. */
 export type NestedArray = number | boolean | NestedArray[];
 
 const ARRAYS = {
@@ -22,7 +22,7 @@ const ARRAYS = {
 
 /**
  * A dense array of numbers. `data` is shared, not copied: writing to it changes the tensor.
- * Booleans are kept as bytes 0 and 1 and come out of `tolist` as booleans.
+ * Booleans are kept as bytes 0 and 1; `tolist` returns them as booleans.
  */
 export class Tensor {
   /** Sizes from the outermost to the innermost dimension; empty for a scalar. */
@@ -31,7 +31,7 @@ export class Tensor {
   /** The elements in row-major order; `data.length` is the product of `dims`. */
   readonly data: TensorData;
 
-  /** @throws InputError `data` is of another type than `dtype` says, or its length is not the product of `dims` */
+  /** @throws InputError `data` has another type than `dtype`, or its length is not the product of `dims` */
   constructor(dtype: TensorDType, data: TensorData, dims: readonly number[]) {
     if (!Object.hasOwn(ARRAYS, dtype)) {
       const known = Object.keys(ARRAYS).join(", ");
@@ -55,8 +55,8 @@ export class Tensor {
   }
 
   /**
-   * A tensor of nested arrays. Without `dtype`: int32 for integers, bool for booleans, float32 otherwise;
-   * typed arrays keep their own.
+   * Makes a tensor of nested arrays. Without `dtype` it is int32 for integers, bool for booleans, else float32; typed arrays keep their
+   * own type.
    *
    * @throws InputError rows of different lengths, an element that is no number, or one that does not fit `dtype`
    */
@@ -98,7 +98,7 @@ export class Tensor {
     return build(0);
   }
 
-  /** The only element, as a number. @throws InputError there are more, or none */
+  /** The only element, as a number. @throws InputError there is not exactly one */
   item(): number {
     if (this.data.length === 1) return this.data[0];
     throw new InputError(
@@ -147,7 +147,7 @@ function flatten(nested: NestedInput): { dims: number[]; values: number[] } {
     if (dims[depth] !== row.length) {
       throw ragged(depth, `${row.length} elements`, `${dims[depth]}`);
     }
-    // only the first path may open a dimension: after it, dims is what everything else must equal
+    // only the first path may add a dimension; all others must agree with dims
     for (let i = 0; i < row.length; i++) visit(row[i], depth + 1, open && i === 0);
   };
   visit(nested, 0, true);

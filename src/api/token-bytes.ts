@@ -1,15 +1,15 @@
-// What each token adds to a text, as bytes: what stop strings are matched against in the engine, which knows no tokenizer.
+// The bytes that each token adds to a text. The engine, which knows no tokenizer, finds stop strings with them. Knows no stop strings.
 
 import type { TokenBytesTable } from "../engine/messages.ts";
 
-/** What is needed of a tokenizer. */
+/** What this file needs of a tokenizer. */
 export type TokenSource = {
   get_vocab(): Map<string, number> | Record<string, number>;
 };
 
 const tables = new WeakMap<object, TokenBytesTable>();
 
-/** The bytes of every token, made once per tokenizer and size of its vocabulary. */
+/** The bytes of every token. The table is kept until the tokenizer's vocabulary has another size. */
 export function tokenBytesTable(tokenizer: TokenSource): TokenBytesTable {
   const vocabulary = tokenizer.get_vocab();
   const entries = vocabulary instanceof Map ? [...vocabulary] : Object.entries(vocabulary);

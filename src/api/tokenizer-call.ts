@@ -1,5 +1,5 @@
-// tokenizer(...): texts and options → BatchEncoding. Which rows there are, how they are cut, assembled and padded, and
-// what of them is returned, as Transformers 5.23. Knows nothing of files, chats and special tokens' names.
+// tokenizer(...): texts and options → BatchEncoding, as in Transformers 5.23: which rows there are, how they are truncated, assembled
+// and padded, and which fields are returned. Knows nothing of files, chats and the names of special tokens.
 
 import { InputError } from "../errors.ts";
 import { truncatePair, type Encoding, type Side } from "../text/encoding.ts";
@@ -75,7 +75,7 @@ type Run = {
   details: boolean;
 };
 
-/** For every row the encoding and what was cut off it. */
+/** For every row its encoding, then the parts that truncation cut off. */
 function encodeRows(core: TextTokenizer, rows: readonly Row[], run: Run): Encoding[][] {
   const { options, settings, lengths, details } = run;
   const special = options.add_special_tokens ?? true;
@@ -105,7 +105,7 @@ function encodeRows(core: TextTokenizer, rows: readonly Row[], run: Run): Encodi
   return whole.map((encoding) => [encoding, ...encoding.overflowing]);
 }
 
-// measured as Transformers does: by the special tokens of one text, also where none are added
+// As Transformers, it subtracts the special tokens of one text, even if none are added.
 function checkStride(core: TextTokenizer, { lengths, stride }: Run): void {
   if (lengths.truncation === undefined || lengths.maxLength === undefined || stride === 0) return;
   const most = lengths.maxLength - core.addedBy(false);
@@ -163,7 +163,7 @@ function asTensors(data: Record<string, unknown[]>): Record<string, Tensor> {
   return Object.fromEntries(tensors);
 }
 
-/** The rows that text and text_pair make. @throws InputError shapes that do not fit together */
+/** The rows that text and text_pair make up. @throws InputError their shapes do not match */
 function readRows(text: TextInput, options: TokenizerOptions): { rows: Row[]; batched: boolean } {
   const pair = options.text_pair ?? undefined;
   const words = options.is_split_into_words === true;
@@ -186,7 +186,7 @@ function readRows(text: TextInput, options: TokenizerOptions): { rows: Row[]; ba
   }
   const rows = text.map((item: unknown, i: number): Row => {
     if (pair !== undefined) return { first: oneText(item, words), second: oneText(pair[i], words) };
-    // without words, two strings in an array are a text and its pair
+    // unless texts are split into words, two strings in an array are a text and its pair
     if (!words && Array.isArray(item) && item.length === 2) {
       return { first: oneText(item[0], false), second: oneText(item[1], false) };
     }

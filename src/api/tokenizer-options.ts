@@ -1,48 +1,48 @@
-// The options of tokenizer(...): their types, the known names, and what padding and truncation they come to.
-// Rules and defaults follow Transformers 5.23 `_get_padding_truncation_strategies`. Knows nothing of tokens.
+// The options of tokenizer(...): their types, their names, and the padding and truncation that follow from them. Rules and defaults are
+// those of `_get_padding_truncation_strategies` in Transformers 5.23. Knows nothing of tokens.
 
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Side, Strategy } from "../text/encoding.ts";
 
-/** "pt", "np", "ts" and true all give `Tensor`s; nothing, null and false give nested arrays. */
+/** "pt", "np", "ts" and true: `Tensor`s. false, null and absent: nested arrays. */
 export type ReturnTensors = "pt" | "np" | "ts" | boolean | null;
 
 export type PadOptions = {
-  /** true or "longest": to the longest of the batch; "max_length": to `max_length`; false or "do_not_pad". */
+  /** true or "longest": to the longest row; "max_length": to `max_length`; false or "do_not_pad": not at all. */
   padding?: boolean | "longest" | "max_length" | "do_not_pad";
   max_length?: number | null;
-  /** Padded lengths are multiples of this. */
+  /** Padded lengths become multiples of this. */
   pad_to_multiple_of?: number | null;
-  /** In place of the tokenizer's `padding_side`. */
+  /** Default: the tokenizer's `padding_side`. */
   padding_side?: Side | null;
   return_attention_mask?: boolean | null;
   return_tensors?: ReturnTensors;
-  /** transformers.js's name for `return_tensors: true`. */
+  /** `return_tensors: true` under the name of transformers.js. */
   return_tensor?: boolean;
 };
 
 export type TokenizerOptions = PadOptions & {
-  /** A second text (or words, or one a text of the batch), behind the first. */
+  /** A second text (or its words, or one for each text of the batch), which follows the first. */
   text_pair?: string | readonly string[] | readonly (readonly string[])[] | null;
-  /** Texts whose ids become `labels`. */
+  /** Texts whose ids become the field `labels`. */
   text_target?: string | readonly string[] | null;
-  /** The template's special tokens around the text (bos). Default true. */
+  /** Whether to put special tokens (bos) around the text. Default true. */
   add_special_tokens?: boolean;
-  /** true or "longest_first", "only_first", "only_second": cut to `max_length`; false or "do_not_truncate". */
+  /** true or "longest_first", "only_first", "only_second": cut to `max_length`; false or "do_not_truncate": not at all. */
   truncation?: boolean | Strategy | "do_not_truncate" | null;
-  /** Tokens that a part of overflowing text repeats from the part before. Default 0. */
+  /** How many tokens a part of an overflowing text repeats from the part before it. Default 0. */
   stride?: number;
-  /** A text is an array of words, each encoded on its own. Default false. */
+  /** Whether a text is an array of words, each of which is encoded by itself. Default false. */
   is_split_into_words?: boolean;
   return_token_type_ids?: boolean | null;
-  /** What truncation cuts off becomes more rows, with `overflow_to_sample_mapping`. */
+  /** Whether what truncation cuts off is returned in further rows, with `overflow_to_sample_mapping`. Default false. */
   return_overflowing_tokens?: boolean;
   return_special_tokens_mask?: boolean;
-  /** (start, end) a token, in Unicode code points. */
+  /** Whether to return (start, end) of each token, in Unicode code points. Default false. */
   return_offsets_mapping?: boolean;
   return_length?: boolean;
-  /** Special tokens written in the text are plain text. Default: the tokenizer's setting, false. */
+  /** Whether special tokens that are written in the text are plain text. Default: the tokenizer's setting, false. */
   split_special_tokens?: boolean | null;
   verbose?: boolean;
 };
@@ -74,7 +74,7 @@ export const TOKENIZER_OPTIONS: ReadonlySet<string> = new Set([
   "split_special_tokens",
 ]);
 
-/** What the options ask for; `padding` and `truncation` undefined: none. */
+/** Padding and truncation that follow from the options; undefined: none. */
 export type Lengths = {
   padding: "longest" | "max_length" | undefined;
   truncation: Strategy | undefined;
@@ -83,7 +83,7 @@ export type Lengths = {
   paddingSide: Side;
 };
 
-/** What of the tokenizer decides with the options. */
+/** The tokenizer's settings that count beside the options. */
 export type Settings = {
   padding_side: Side;
   model_max_length: number;
@@ -96,7 +96,7 @@ const NO_LIMIT = 1e20;
 const PADDINGS = ["longest", "max_length", "do_not_pad"];
 const TRUNCATIONS = ["longest_first", "only_first", "only_second", "do_not_truncate"];
 
-/** @throws InputError an unknown value, no padding token, or lengths that contradict each other */
+/** Padding and truncation from the options. @throws InputError an unknown value, no padding token, contradictory lengths */
 export function resolveLengths(where: string, o: TokenizerOptions, settings: Settings): Lengths {
   const maxLength = wholeNumber(where, "max_length", o.max_length);
   const multiple = wholeNumber(where, "pad_to_multiple_of", o.pad_to_multiple_of);
@@ -152,13 +152,13 @@ export function wantsTensors(where: string, options: PadOptions): boolean {
   );
 }
 
-/** @throws InputError neither "left" nor "right" */
+/** A side, checked. @throws InputError neither "left" nor "right" */
 export function sideOf(where: string, name: string, value: unknown): Side {
   if (value === "left" || value === "right") return value;
   throw new InputError(`${where}: ${name} ${JSON.stringify(value)}; expected "left" or "right"`);
 }
 
-/** An integer of 0 or more, undefined where nothing was given. @throws InputError */
+/** An integer of 0 or more; undefined if absent. @throws InputError something else */
 export function wholeNumber(where: string, name: string, value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;

@@ -1,5 +1,5 @@
-// PreTrainedTokenizer: the tokenizer that users hold. It is a function, `tokenizer("text", { padding: true })`, with the
-// methods and fields of Transformers 5.23. What a call does is in tokenizer-call.ts, chats in apply-chat-template.ts.
+// PreTrainedTokenizer: the tokenizer that users hold. It is a function, `tokenizer("text", { padding: true })`, with the methods and
+// fields of Transformers 5.23. Does not know what a call does (tokenizer-call.ts), nor chats (apply-chat-template.ts).
 
 import { checkOptions } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
@@ -38,9 +38,9 @@ export type IdsInput =
   | readonly ArrayLike<number>[];
 
 export type DecodeOptions = {
-  /** Leave special tokens out. Default false. */
+  /** Whether to leave special tokens out. Default false. */
   skip_special_tokens?: boolean;
-  /** Taken and not followed, as by Transformers for BPE: it would take spaces away that were there. */
+  /** Accepted, and changes nothing, as in Transformers for BPE: it would remove spaces of the text. */
   clean_up_tokenization_spaces?: boolean | null;
 };
 
@@ -53,7 +53,7 @@ const DECODE_OPTIONS: ReadonlySet<string> = new Set([
   "clean_up_tokenization_spaces",
 ]);
 
-// One text gives one row; an array of texts, one row each; with return_tensors, tensors [B, S].
+// One text gives one row, an array of texts one row each; with return_tensors, tensors [B, S].
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
 export interface PreTrainedTokenizer {
   (text: TextInput, options: Call & Tensors): BatchEncoding<Tensor>;
@@ -75,13 +75,13 @@ export class PreTrainedTokenizer extends SpecialTokens<
   [text: TextInput, options?: TokenizerOptions],
   BatchEncoding
 > {
-  /** Rows longer than this are cut by `truncation: true` without `max_length`; 1e30: no limit. */
+  /** The length to which `truncation: true` cuts rows if there is no `max_length`, in tokens; 1e30: no limit. */
   model_max_length = 1e30;
-  /** The template of `apply_chat_template`. */
+  /** The template of `apply_chat_template`, or several by name. */
   chat_template: ChatTemplates | null = null;
-  /** Special tokens written in texts are plain text. */
+  /** Whether special tokens that are written in texts are plain text. */
   split_special_tokens = false;
-  /** What a call returns. */
+  /** The fields that a call returns. */
   model_input_names: string[] = ["input_ids", "attention_mask"];
   /** Where it was loaded from. */
   name_or_path = "";
@@ -90,12 +90,12 @@ export class PreTrainedTokenizer extends SpecialTokens<
 
   constructor(backend: TextTokenizer) {
     super(backend);
-    // a function has a length of its own: the number of its parameters
+    // a function has a length and a name of its own, which hide those of the class
     Reflect.deleteProperty(this, "length");
     Reflect.deleteProperty(this, "name");
   }
 
-  /** On which side rows are filled; "left" for generation in batches. */
+  /** The side on which rows are filled. Generation in batches needs "left". */
   get padding_side(): Side {
     return this.#paddingSide;
   }
@@ -103,7 +103,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
     this.#paddingSide = sideOf("tokenizer", "padding_side", side);
   }
 
-  /** On which side rows are cut. */
+  /** The side on which rows are cut. */
   get truncation_side(): Side {
     return this.#truncationSide;
   }
@@ -127,12 +127,12 @@ export class PreTrainedTokenizer extends SpecialTokens<
     this.#setAround(this.add_bos_token, add);
   }
 
-  /** Tokens of the model's vocabulary, without added ones. */
+  /** The number of tokens in the vocabulary, without added tokens. */
   get vocab_size(): number {
     return this.backend_tokenizer.vocabSize;
   }
 
-  /** All tokens, `len(tokenizer)` in Python. */
+  /** The number of all tokens: `len(tokenizer)` in Python. */
   get length(): number {
     return this.backend_tokenizer.size;
   }
@@ -158,7 +158,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
     return Object.assign(encoding, { labels: target.input_ids });
   }
 
-  /** The ids of one text, special tokens around it. Options as of a call; `return_tensors` is refused. */
+  /** The ids of one text, special tokens included. Options as of a call. @throws InputError `return_tensors`, or several texts */
   encode(text: string | readonly string[], options: TokenizerOptions = {}): number[] {
     const ids = this(text, { ...options, return_overflowing_tokens: false }).input_ids;
     if (Array.isArray(ids) && !Array.isArray(ids[0])) return ids as number[];
@@ -166,7 +166,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
   }
 
   /**
-   * The text of ids: of one row a string, of several an array. Ids that are no token are left out.
+   * The text of ids: a string for one row, an array for several. Ids that are no token are left out.
    *
    * @throws InputError an id that is no integer of 0 or more
    */
@@ -184,20 +184,20 @@ export class PreTrainedTokenizer extends SpecialTokens<
     return isBatch(ids) ? Array.from(ids, text) : text(ids);
   }
 
-  /** As `decode`, always an array: one text a row. */
+  /** As `decode`, but always an array: one text for each row. */
   batch_decode(sequences: IdsInput, options: DecodeOptions = {}): string[] {
     const texts = this.decode(sequences, options);
     return typeof texts === "string" ? [texts] : texts;
   }
 
-  /** Decodes a stream of ids: each `put` gives the text that will not change any more, as TextStreamer prints it. */
+  /** A decoder for ids that come one by one: each `put` returns the text that can no longer change, as TextStreamer prints it. */
   stream_decoder(options: DecodeOptions = {}): StreamDecoder {
     checkOptions("tokenizer.stream_decoder", options, DECODE_OPTIONS);
     const skipSpecial = options.skip_special_tokens ?? false;
     return new StreamDecoder(this.backend_tokenizer, { skipSpecial });
   }
 
-  /** The tokens of a text, without special tokens around it unless asked for. */
+  /** The tokens of a text. Default: without special tokens around it. */
   tokenize(
     text: string,
     options: { pair?: string | null; add_special_tokens?: boolean } & TokenizerOptions = {},
@@ -207,7 +207,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
     return this(text, { add_special_tokens: false, ...rest, text_pair }).tokens();
   }
 
-  /** The id of a token, the unknown token's for text that is none (null when there is no such token). */
+  /** The id of a token; for a text that is no token the id of the unknown token, or null if there is none. */
   convert_tokens_to_ids(tokens: string): number | null;
   convert_tokens_to_ids(tokens: readonly string[]): (number | null)[];
   convert_tokens_to_ids(tokens: string | readonly string[]): number | null | (number | null)[] {
@@ -216,7 +216,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
     return typeof tokens === "string" ? id(tokens) : tokens.map(id);
   }
 
-  /** The token of an id, null for ids that are no token. */
+  /** The token of an id; null for an id that is no token. */
   convert_ids_to_tokens(ids: number, options?: { skip_special_tokens?: boolean }): string | null;
   convert_ids_to_tokens(
     ids: ArrayLike<number> | Tensor,
@@ -235,7 +235,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
       .map(token);
   }
 
-  /** The text of tokens. */
+  /** The text that tokens make up. */
   convert_tokens_to_string(tokens: readonly string[]): string {
     return this.backend_tokenizer.decoder.decode(tokens);
   }
@@ -243,17 +243,17 @@ export class PreTrainedTokenizer extends SpecialTokens<
   /**
    * Fills rows of ids to one length.
    *
-   * @param encoded `{ input_ids, attention_mask?, … }` of one row or several, or an array of such with one row each
+   * @param encoded `{ input_ids, attention_mask?, … }` of one row or several, or an array of such objects with one row each
    * @param options padding (default true), max_length, pad_to_multiple_of, padding_side, return_attention_mask,
    *                return_tensors
-   * @throws InputError no padding token, rows that differ in number
+   * @throws InputError no padding token, or fields with different numbers of rows
    */
   pad(encoded: PadInput | readonly PadInput[], options: PadOptions = {}): BatchEncoding {
     checkOptions("tokenizer.pad", options, PAD_OPTIONS);
     return padRows(encoded, options, this);
   }
 
-  /** All tokens with their ids. A Map: a token may be called "__proto__". */
+  /** All tokens with their ids. A Map, since a token may be called "__proto__". */
   get_vocab(): Map<string, number> {
     return this.backend_tokenizer.vocabulary();
   }
@@ -264,7 +264,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
     return new Map(added.map(([id, { content }]) => [content, id]));
   }
 
-  /** 1 for special tokens, 0 for others. Only for rows that have their special tokens, as in Transformers. */
+  /** For each id 1 if it is a special token, else 0. As in Transformers, only for rows that have their special tokens already. */
   get_special_tokens_mask(
     token_ids: ArrayLike<number>,
     { already_has_special_tokens = false }: { already_has_special_tokens?: boolean } = {},
@@ -291,7 +291,8 @@ export class PreTrainedTokenizer extends SpecialTokens<
   /**
    * The text or ids of a conversation, or of an array of conversations.
    *
-   * @throws InputError options that contradict each other; TemplateError the template's own refusal, or its budget
+   * @throws InputError    options that contradict each other
+   * @throws TemplateError the template is wrong, refuses the conversation, or exceeds its budget
    */
   apply_chat_template(
     conversation: readonly ChatMessage[],
@@ -320,7 +321,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
     return applyChatTemplate(this, conversation, options);
   }
 
-  /** The ids that a message adds behind a conversation. Not every template can be taken apart exactly. @throws InputError */
+  /** The ids that a message adds to a conversation. Not exact for every template. @throws InputError `add_generation_prompt` is given */
   encode_message_with_chat_template(
     message: ChatMessage,
     conversation_history: readonly ChatMessage[] = [],
@@ -332,7 +333,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
   /**
    * Writes tokenizer.json, tokenizer_config.json and chat_template.jinja, for this library and for Transformers 5.
    *
-   * @param dir the folder; made when there is none
+   * @param dir the folder; it is made if it does not exist
    * @returns the paths written
    * @throws CheckpointError a file cannot be written
    */

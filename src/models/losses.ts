@@ -11,8 +11,8 @@ import type { MistralConfig, ProblemType } from "./config.ts";
 import { headOf, type ModelClass } from "./heads.ts";
 
 /**
- * The loss that a plan records after the logits [N, K]; part of the plan's key. It decides the shape of the input `labels`:
- * With spans all B · S rows of the batch must be in one step.
+ * The loss that a plan records after the logits [N, K]; part of the plan's key. With spans all B · S rows of the batch must be in one
+ * step. The kind decides the shape of the input `labels`:
  *
  * | kind          | labels     | meaning                                                                                         |
  * | ------------- | ---------- | ----------------------------------------------------------------------------------------------- |
