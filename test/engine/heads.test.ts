@@ -1,11 +1,10 @@
 // Heads at the engine, where no golden looks: a masked token that classifies, losses over more rows than a chunk holds, and caches.
-import { CHUNK } from "../../src/generate/runner.ts";
 
 import { readFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import type { EngineCore } from "../../src/engine/core.ts";
-
 import type { ForwardRequest } from "../../src/engine/messages.ts";
+import { CHUNK } from "../../src/generate/runner.ts";
 import { InputError } from "../../src/errors.ts";
 import type { ModelClass } from "../../src/models/heads.ts";
 import { backends, call, loadModel } from "../golden/engines.ts";
