@@ -77,7 +77,7 @@ describe.each(Object.keys(calls))("%s", (name) => {
 // A step that cannot be stopped must be short for the slow backend, and is long enough for the fast one all the same.
 test.each([
   [{ threads: 1 }, 600],
-  [{ device: "reference" }, stepsStop ? 600 : 60],
+  [{ device: "reference" }, stepsStop ? 600 : 16],
 ])("with %o", async (options, rows) => {
   const small = await AutoModelForCausalLM.from_pretrained(folder.dir, options);
   for (const ms of [20, 100]) {
