@@ -36,6 +36,10 @@ export type Case = {
   attrs(sizes: Sizes): object;
   /** Shapes of the outputs; empty when the op writes states. */
   outputs(sizes: Sizes): Shape[];
+  /** Outputs are i32, not f32. */
+  readonly integers?: boolean;
+  /** Bytes of scratch that the kernel says it needs; not given: enough. */
+  scratch?(sizes: Sizes): number;
   bound(given: {
     ins: readonly Values[];
     outs: readonly Values[];

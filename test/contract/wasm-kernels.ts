@@ -61,6 +61,7 @@ export class KernelBench {
   /** Numbers of a state, widened. */
   numbers(offset: number, count: number, dtype: DType): Float32Array {
     if (dtype === "f32") return this.floats(offset, count);
+    if (dtype === "i32") return this.integers(offset, count);
     const format = weightDType(dtype).format;
     const bytes = new Uint8Array(
       this.#memory.buffer.slice(offset, offset + format.parts(1, count)[0]),
@@ -74,6 +75,10 @@ export class KernelBench {
     return Float32Array.from(
       new Float32Array(this.#memory.buffer.slice(offset, offset + count * 4)),
     );
+  }
+
+  integers(offset: number, count: number): Float32Array {
+    return Float32Array.from(new Int32Array(this.#memory.buffer.slice(offset, offset + count * 4)));
   }
 
   set(offset: number, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
@@ -211,6 +216,18 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
       units: rows,
       range: (b, e) => kernels.cross_entropy(...outs, ...ins, shapes[0][1], b, e),
     }),
+    sample: () => ({
+      units: rows,
+      range: (b, e) => kernels.sample(...outs, ...ins, shapes[0][1], scratch, b, e),
+    }),
+    put_tokens: () => ({
+      units: shapes[1][0],
+      range: (b, e) => kernels.put_tokens(...ins, rows, b, e),
+    }),
+    pick_ids: () => ({
+      units: rows,
+      range: (b, e) => kernels.pick_ids(outs[0], ...ins, shapes[1][0], b, e),
+    }),
     paged_attention: () => {
       const blockRows = 4;
       const parts = wide ? Math.max(1, (a.heads / a.kvHeads) >> 1) : 1;
@@ -265,7 +282,7 @@ export function runCase(
   const pointers = ins.map((t, i) => bench.put({ ...t, values: laid(t.values, t.shape, lies[i]) }));
   const shapes = c.outputs(sizes);
   const outs = shapes.map((shape) => bench.reserve(4 * shape.reduce((n, dim) => n * dim, 1)));
-  const scratch = bench.reserve(SCRATCH_BYTES, 0);
+  const scratch = bench.reserve(c.scratch?.(sizes) ?? SCRATCH_BYTES, 0);
   const placed: Placed = {
     ins: pointers,
     outs,
@@ -286,12 +303,10 @@ export function runCase(
   });
   return [
     ...states,
-    ...outs.map((offset, i) =>
-      bench.floats(
-        offset,
-        shapes[i].reduce((n, dim) => n * dim, 1),
-      ),
-    ),
+    ...outs.map((offset, i) => {
+      const count = shapes[i].reduce((n, dim) => n * dim, 1);
+      return c.integers ? bench.integers(offset, count) : bench.floats(offset, count);
+    }),
   ];
 }
 

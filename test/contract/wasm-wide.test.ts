@@ -12,6 +12,7 @@ import { checkMemory, wideVectorsAgree } from "../../src/backends/wasm/wide-chec
 import { detectFeatures, enableRevectorize } from "../../src/backends/wasm/features.ts";
 import { seeded } from "../random.ts";
 import { attentionTable } from "./table-attention.ts";
+import { sampleTable } from "./table-sample.ts";
 import { type Case, table } from "./table.ts";
 import { KernelBench, kernelPath, runCase, variants } from "./wasm-kernels.ts";
 
@@ -35,7 +36,7 @@ function results(bench: KernelBench, c: Case, tiles: boolean): Uint32Array[] {
   );
 }
 
-test.for([...table, ...attentionTable])("$op.name", async (c) => {
+test.for([...table, ...attentionTable, ...sampleTable])("$op.name", async (c) => {
   const expected = results(narrow, c, false);
   for (let round = 0; round < 3; round++) {
     expect(results(wide, c, true)).toEqual(expected);

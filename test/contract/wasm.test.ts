@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { seeded } from "../random.ts";
 import { attentionTable } from "./table-attention.ts";
+import { sampleTable } from "./table-sample.ts";
 import { type Bound, type Case, type Sizes, table, type TestTensor } from "./table.ts";
 import {
   type Build,
@@ -16,7 +17,7 @@ import {
 } from "./wasm-kernels.ts";
 
 const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];
-const cases: readonly Case[] = [...table, ...attentionTable];
+const cases: readonly Case[] = [...table, ...attentionTable, ...sampleTable];
 /** The op's own loops on the same numbers. */
 function runReference(
   c: Case,
@@ -91,6 +92,7 @@ for (const build of builds) {
         "log_softmax",
         "paged_attention",
         "eager_attention",
+        "sample",
       ]) {
         for (const c of cases.filter(({ op }) => op.name === name)) {
           for (const sizes of c.sizes.filter((s) => (s.T ?? s.N) > 1)) {
@@ -138,9 +140,12 @@ for (const build of builds) {
   });
 }
 
-/** The last number of the first tensor of numbers is 1 larger. */
+/** The last number of the first tensor of numbers, or else of integers, is 1 larger. */
 function oneNumberOff(ins: readonly TestTensor[]): TestTensor[] {
-  const at = ins.findIndex(({ dtype }) => dtype !== "i32");
+  const at = Math.max(
+    0,
+    ins.findIndex(({ dtype }) => dtype !== "i32"),
+  );
   const values = ins[at].values.slice();
   values[values.length - 1] += 1;
   return ins.with(at, { ...ins[at], values });
@@ -151,9 +156,9 @@ function scaleLargest(values: Float32Array, factor: number): void {
   values[at] *= factor;
 }
 
-/** The inputs with row `t` alone: of x, and of seq and at. */
+/** The inputs with row `t` alone: of x, of seq and at, and of all that `sample` reads. */
 function oneRow(name: string, ins: readonly TestTensor[], t: number): TestTensor[] {
-  const perRow = name.endsWith("attention") ? [0, 3, 4] : [0];
+  const perRow = name.endsWith("attention") ? [0, 3, 4] : name === "sample" ? [0, 1, 2] : [0];
   return ins.map((tensor, i) => {
     if (!perRow.includes(i)) return tensor;
     const length = tensor.values.length / tensor.shape[0];

@@ -31,7 +31,7 @@ import {
   suppressTokensProcessor,
 } from "../../src/generate/processors-tokens.ts";
 import { buildProcessors, type LogitsProcessor } from "../../src/generate/processors.ts";
-import { softmax } from "../../src/generate/softmax.ts";
+import { softmax } from "../../src/ops/softmax.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 import { shared, sharedJson } from "../shared.ts";
 

@@ -13,6 +13,7 @@ import { linear } from "../../src/ops/linear.ts";
 import { logSoftmax } from "../../src/ops/log-softmax.ts";
 import { rmsNorm } from "../../src/ops/rms-norm.ts";
 import { rope } from "../../src/ops/rope.ts";
+import { DRAW, LOG_PROB, sample, SampleStatus } from "../../src/ops/sample.ts";
 import { evaluator } from "../graph/evaluate.ts";
 import { seeded } from "../random.ts";
 
@@ -143,6 +144,50 @@ test("erf is odd, goes to ±1, and is the area under the bell everywhere between
   }
   expect(erf(Infinity)).toBe(1);
   expect(erf(1)).toBeCloseTo(0.8427007929497149, 15);
+});
+
+describe("sample", () => {
+  const off = { temperature: 1, cut: -1, minP: 0, flags: DRAW, k: 0, u: 0.5 };
+
+  /** token, label and status of one row. */
+  function sampled(scores: number[], given: Partial<typeof off>): number[] {
+    const { temperature, cut, minP, flags, k, u } = { ...off, ...given };
+    const logits = { shape: [1, scores.length], numbers: scores };
+    const settings = { shape: [1, 3], numbers: [temperature, cut, minP] };
+    const draws = { shape: [1, 4], numbers: [flags, k, u * 2 ** 27, 0], index: true };
+    return (["token", "label", "status"] as const).flatMap((name) =>
+      value({ logits, settings, draws }, (t) => sample(t.logits, t.settings, t.draws)[name]),
+    );
+  }
+  const log = [1, 2, 4, 1].map(Math.log);
+
+  test.each<[string, Partial<typeof off>, number]>([
+    ["without a draw the best token", { flags: 0, u: 0 }, 2],
+    ["u of 0", { u: 0 }, 0],
+    ["u at half of the mass", {}, 2],
+    ["u near 1", { u: 1 - 2 ** -20 }, 3],
+    ["a low temperature leaves the best", { temperature: 0.01, u: 1 - 2 ** -20 }, 2],
+    ["top-k 2 leaves ids 1 and 2", { k: 2, u: 1 - 2 ** -20 }, 2],
+    ["top-k 3 keeps all that equal the third", { k: 3, u: 1 - 2 ** -20 }, 3],
+    ["top-p removes at most a quarter: ids 0 and 3", { cut: 0.26, u: 0 }, 1],
+    ["top-p removes at most an eighth: id 0, of equals the earlier", { cut: 0.13, u: 0 }, 1],
+    ["and not id 3", { cut: 0.13, u: 1 - 2 ** -20 }, 3],
+    ["min-p a half", { minP: 0.5, u: 0 }, 1],
+  ])("%s", (_, given, token) => {
+    expect(sampled(log, given)).toEqual([token, IGNORED_LABEL, SampleStatus.chosen]);
+  });
+
+  test("the label is the token where its log-probability is wanted", () => {
+    expect(sampled(log, { flags: LOG_PROB })).toEqual([2, 2, SampleStatus.chosen]);
+  });
+
+  test("rows without a token say why", () => {
+    const flags = DRAW | LOG_PROB;
+    const status = (scores: number[]): number[] => sampled(scores, { flags });
+    expect(status([0, NaN, Infinity])).toEqual([0, IGNORED_LABEL, SampleStatus.nan]);
+    expect(status([0, Infinity])).toEqual([0, IGNORED_LABEL, SampleStatus.infinite]);
+    expect(status([-Infinity])).toEqual([0, IGNORED_LABEL, SampleStatus.nothing]);
+  });
 });
 
 test("copy_pages copies whole pages of both pools", () => {

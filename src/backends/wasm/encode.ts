@@ -13,6 +13,7 @@ import {
   CROSS_ENTROPY,
   EAGER_ATTENTION,
   EMBED,
+  EXP_TABLE,
   FORMAT_BF16,
   FORMAT_F16,
   FORMAT_F32,
@@ -43,8 +44,14 @@ import {
   LOG_SOFTMAX,
   PACK_ROWS,
   PAGED_ATTENTION,
+  PICK_IDS,
+  PUT_TOKENS,
   RMS_NORM,
   ROPE,
+  SAMPLE,
+  SAMPLE_BLOCK,
+  SAMPLE_BUCKETS,
+  SAMPLE_FEW,
   TRAP,
 } from "./kernels/header.ts";
 import type { PackAttrs } from "./lower.ts";
@@ -218,6 +225,31 @@ const encoders: Readonly<Record<string, Encode>> = {
     args: [at(nll), at(lse), at(logits), at(labels), last(logits.shape)],
   }),
 
+  sample: ({ ins, outs }, at) => {
+    const V = last(ins[0].shape);
+    return {
+      code: SAMPLE,
+      work: 4 * V,
+      rows: ins[0],
+      args: [...[...outs, ...ins].map((t) => at(t)), V],
+      scratch: sampleScratch(V),
+    };
+  },
+
+  put_tokens: ({ ins: [tokens, token, slots] }, at) => ({
+    code: PUT_TOKENS,
+    work: 1,
+    rows: slots,
+    args: [at(tokens), at(token), at(slots), tokens.shape[0]],
+  }),
+
+  pick_ids: ({ ins: [ids, tokens, from], outs: [y] }, at) => ({
+    code: PICK_IDS,
+    work: 1,
+    rows: ids,
+    args: [at(y), at(ids), at(tokens), at(from), tokens.shape[0]],
+  }),
+
   // No model records it: tests make an op of this name, whose kernel traps.
   trap: ({ ins: [x] }) => ({ code: TRAP, work: LARGE, rows: x, args: [] }),
 };
@@ -247,6 +279,12 @@ function attention(
     ...[0, 1].map((i) => (i < scales.length ? address(scales[i]) : 0)),
     ...[heads, kvHeads, D, window, pages.shape[1], floatBits(attrs, "scale"), formatCode(K)],
   ];
+}
+
+/** Bytes that kernels/sample.ts takes for a row of V tokens. */
+export function sampleScratch(V: number): number {
+  const lists = 4 * 4 * roundUp(V, 4) + 8 * Math.ceil(V / SAMPLE_BLOCK);
+  return EXP_TABLE + lists + (V > SAMPLE_FEW ? 12 * SAMPLE_BUCKETS : 0);
 }
 
 /** Bytes of one number of a plain format. */

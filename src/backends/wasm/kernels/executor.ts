@@ -12,17 +12,20 @@ import { gather_rows } from "./gather-rows";
 import { glu } from "./glu";
 import {
   ADD, ARGS_WORD, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU, KV_APPEND, KV_APPEND_CODES,
-  LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION, PROGRAM_HEADER, RMS_NORM, ROPE,
-  ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
+  LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION, PICK_IDS, PROGRAM_HEADER, PUT_TOKENS,
+  RMS_NORM, ROPE, ROWS_WORD, SAMPLE, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
 import { kv_append_codes } from "./kv-append-codes";
 import { log_softmax } from "./log-softmax";
 import { address, arg, ceilDiv, pointer, word } from "./op-words";
 import { paged_attention } from "./paged-attention";
+import { pick_ids } from "./pick-ids";
 import { callProduct, isProduct, packRows, packUnits, productChunk, productUnits } from "./products";
+import { put_tokens } from "./put-tokens";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
+import { sample } from "./sample";
 
 const SPINS: i32 = 4000;
 const SLEEP: i64 = 20000000; // ns, after which a sleeper looks at the stop word again
@@ -142,7 +145,7 @@ function unitsOf(op: usize, rows: i32): i32 {
 
 function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
   const even = max(1, units / (threads * 4));
-  if (word(op, CODE_WORD) == PAGED_ATTENTION) return 1;
+  if (word(op, CODE_WORD) == PAGED_ATTENTION || word(op, CODE_WORD) == SAMPLE) return 1;
   return isProduct(word(op, CODE_WORD)) ? productChunk(op, rows, even) : even;
 }
 
@@ -193,6 +196,12 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       return log_softmax(a, b, arg(op, 2), begin, end);
     case CROSS_ENTROPY:
       return cross_entropy(a, b, c, d, arg(op, 4), begin, end);
+    case SAMPLE:
+      return sample(a, b, c, d, e, address(op, 5), arg(op, 6), scratch, begin, end);
+    case PUT_TOKENS:
+      return put_tokens(a, b, c, arg(op, 3), begin, end);
+    case PICK_IDS:
+      return pick_ids(a, b, c, d, arg(op, 4), begin, end);
     default:
       // Also how tests make a kernel trap: no plan holds such a code.
       unreachable();

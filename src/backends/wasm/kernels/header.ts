@@ -69,6 +69,9 @@ export const LINEAR_FIXED16 = 16;
 export const LINEAR_LLM_INT8 = 17;
 export const PACK_ROWS = 18;
 export const KV_APPEND_CODES = 19;
+export const SAMPLE = 20;
+export const PUT_TOKENS = 21;
+export const PICK_IDS = 22;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
 
@@ -99,3 +102,10 @@ export const FORMAT_Q6K = 20;
 export const FORMAT_Q4R = 21;
 export const FORMAT_Q6R = 22;
 export const FORMAT_GGUF = 32;
+
+// What `sample` needs of scratch: the table of exact-exponential.ts; four numbers a token, and 8 bytes for each block of 64; with
+// more than SAMPLE_FEW tokens, sums and counts of 65,536 buckets.
+export const EXP_TABLE = 8384;
+export const SAMPLE_BLOCK = 64;
+export const SAMPLE_FEW = 2048;
+export const SAMPLE_BUCKETS = 65536;
