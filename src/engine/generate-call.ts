@@ -7,7 +7,7 @@ import type { LogitsProcessor } from "../generate/logits-processor.ts";
 import { buildProcessors } from "../generate/processors.ts";
 import { planRows } from "../generate/rows.ts";
 import { greedy, multinomial, seedOf, uniform } from "../generate/sampler.ts";
-import { logProbability } from "../generate/softmax.ts";
+import { logProbability } from "../generate/log-probability.ts";
 import { type StopReason, Stopping } from "../generate/stopping.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { ropeKey } from "../models/rope.ts";

@@ -3,8 +3,10 @@
 // Know one row of scores and nothing of the ids so far.
 
 import { InputError } from "../errors.ts";
+import { divide, keepBest, keepLikely, keepMass } from "../ops/cut-scores.ts";
+import { argsort, best, exp, kthLargest, softmax } from "../ops/softmax.ts";
+import { logSumExp } from "./log-probability.ts";
 import type { LogitsProcessor } from "./logits-processor.ts";
-import { argsort, exp, kthLargest, logSumExp, softmax, lastKept } from "./softmax.ts";
 
 /** scores / temperature. @throws InputError when it is not > 0 */
 export function temperatureProcessor(temperature: number): LogitsProcessor {
@@ -13,9 +15,7 @@ export function temperatureProcessor(temperature: number): LogitsProcessor {
     throw new InputError(`temperature: expected a number > 0, got ${temperature}${greedy}`);
   }
   const divisor = Math.fround(temperature);
-  return (_, scores) => {
-    for (let i = 0; i < scores.length; i++) scores[i] = scores[i] / divisor;
-  };
+  return (_, scores) => divide(scores, divisor);
 }
 
 /** Keeps the k best (Fan et al. 2018, arXiv:1805.04833), and all that equal the k-th. k beyond V keeps all. */
@@ -23,11 +23,7 @@ export function topKProcessor(k: number, minKeep = 1): LogitsProcessor {
   if (!Number.isInteger(k) || k <= 0) {
     throw new InputError(`top_k: expected an integer > 0 (0 in the options: off), got ${k}`);
   }
-  return (_, scores) => {
-    if (Math.max(k, minKeep) >= scores.length) return;
-    const lowest = kthLargest(scores, Math.max(k, minKeep));
-    for (let i = 0; i < scores.length; i++) if (scores[i] < lowest) scores[i] = -Infinity;
-  };
+  return (_, scores) => keepBest(scores, Math.max(k, minKeep));
 }
 
 /**
@@ -41,37 +37,13 @@ export function topPProcessor(p: number, minKeep = 1): LogitsProcessor {
   if (p === 1) {
     return (_, scores) => removeBelow(scores, softmax(scores), Number.MIN_VALUE, minKeep);
   }
-  return (_, scores) => {
-    // After top-k few are left: all further work is on those.
-    const { ids, values } = possible(scores);
-    const probabilities = softmax(values);
-    let total = 0;
-    for (let i = 0; i < probabilities.length; i++) total += probabilities[i];
-    const last = lastKept(
-      values,
-      probabilities,
-      (sumAbove, above) => above < minKeep || Math.fround(total - sumAbove) > cut,
-    );
-    if (last < 0) return;
-    const lowest = values[last];
-    for (let i = 0; i < values.length; i++) {
-      if (values[i] < lowest || (values[i] === lowest && i < last)) scores[ids[i]] = -Infinity;
-    }
-  };
+  return (_, scores) => keepMass(scores, cut, minKeep);
 }
 
 /** Keeps what is at least p times as likely as the best token (Nguyen et al. 2024, arXiv:2407.01082). */
 export function minPProcessor(p: number, minKeep = 1): LogitsProcessor {
   fraction("min_p", p, p >= 0 && p <= 1, "[0, 1]");
-  return (_, scores) => {
-    const probabilities = softmax(scores);
-    const cut = Math.fround(Math.fround(p) * kthLargest(probabilities, 1));
-    // The best one always passes the cut; more than one are kept by rank, not by value.
-    const kept =
-      minKeep === 1 ? [] : Array.from(best(probabilities, minKeep), (id) => [id, scores[id]]);
-    for (let i = 0; i < scores.length; i++) if (probabilities[i] < cut) scores[i] = -Infinity;
-    for (const [id, score] of kept) scores[id] = score;
-  };
+  return (_, scores) => keepLikely(scores, Math.fround(p), minKeep);
 }
 
 /** Locally typical sampling (Meister et al. 2022, arXiv:2202.00666): keeps what is nearest to the entropy, up to a mass of p. */
@@ -173,21 +145,6 @@ function removeBelow(
   for (let i = 0; i < scores.length; i++) {
     if (probabilities[i] < cut && scores[i] < lowest) scores[i] = -Infinity;
   }
-}
-
-/** The scores above −∞ (or NaN), with their ids. */
-function possible(scores: Float32Array): { ids: Int32Array; values: Float32Array } {
-  const ids = new Int32Array(scores.length);
-  let count = 0;
-  for (let id = 0; id < scores.length; id++) if (scores[id] !== -Infinity) ids[count++] = id;
-  const values = new Float32Array(count);
-  for (let i = 0; i < count; i++) values[i] = scores[ids[i]];
-  return { ids: ids.subarray(0, count), values };
-}
-
-/** The ids of the `count` largest values, largest first. */
-function best(values: Float32Array, count: number): Int32Array {
-  return argsort(values).toReversed().subarray(0, count);
 }
 
 function sumOf(values: Float32Array): number {

@@ -80,15 +80,26 @@ export function buildProcessors(
   config: ProcessorFields,
   setting: ProcessorSetting,
 ): LogitsProcessor[] {
+  return [...tokenProcessors(config, setting), ...distributionProcessors(config)];
+}
+
+/** The first of them: those that look at the ids so far, and the caller's own. */
+export function tokenProcessors(
+  config: ProcessorFields,
+  setting: ProcessorSetting,
+): LogitsProcessor[] {
+  return [...settingProcessors(config, setting), ...(setting.logits_processor ?? [])];
+}
+
+/** The others: those that know the scores alone. */
+export function distributionProcessors(config: ProcessorFields): LogitsProcessor[] {
   return [
-    ...tokenProcessors(config, setting),
-    ...(setting.logits_processor ?? []),
     ...(config.do_sample ? samplingProcessors(config) : []),
     ...(config.renormalize_logits ? [renormalizeProcessor()] : []),
   ];
 }
 
-function tokenProcessors(config: ProcessorFields, setting: ProcessorSetting): LogitsProcessor[] {
+function settingProcessors(config: ProcessorFields, setting: ProcessorSetting): LogitsProcessor[] {
   const { vocabSize, promptLength } = setting;
   const eos = asList(config.eos_token_id);
   const list: LogitsProcessor[] = [];
@@ -149,7 +160,8 @@ function samplingProcessors(config: ProcessorFields): LogitsProcessor[] {
   return list;
 }
 
-function isSet(value: number | null | undefined, off?: number): value is number {
+/** Whether a field is given and not the value that changes nothing. */
+export function isSet(value: number | null | undefined, off?: number): value is number {
   return value !== null && value !== undefined && value !== off;
 }
 

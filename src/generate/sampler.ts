@@ -4,12 +4,12 @@
 // Knows no settings: temperature and cuts are processors.
 
 import { EngineError, InputError } from "../errors.ts";
-import { exp, largest } from "./softmax.ts";
+import { drawn, fraction, SampleStatus, statusOf } from "../ops/sample.ts";
+import { largest } from "../ops/softmax.ts";
 
 /** The id of the best score; of equal ones the first. @throws EngineError when scores are NaN or ∞ */
 export function greedy(scores: Float32Array): number {
-  const max = checkedLargest(scores);
-  return scores.indexOf(max);
+  return scores.indexOf(checkedLargest(scores));
 }
 
 /**
@@ -19,32 +19,22 @@ export function greedy(scores: Float32Array): number {
  * @throws EngineError when scores are NaN or ∞, or all −∞
  */
 export function multinomial(scores: Float32Array, u: number): number {
-  const max = checkedLargest(scores);
-  const ids = new Int32Array(scores.length);
-  const sums = new Float64Array(scores.length);
-  let count = 0;
-  let sum = 0;
-  for (let id = 0; id < scores.length; id++) {
-    if (scores[id] === -Infinity) continue;
-    sum += exp(scores[id] - max);
-    ids[count] = id;
-    sums[count++] = sum;
-  }
-  const target = u * sum;
-  let low = 0;
-  let high = count - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sums[middle] > target) high = middle;
-    else low = middle + 1;
-  }
-  return ids[low];
+  return drawn(scores, checkedLargest(scores), u);
 }
 
 /** A number in [0, 1) with 53 bits for a seed, a sequence (its index in the call) and a step (new tokens so far). */
 export function uniform(seed: number, sequence: number, step: number): number {
+  return fraction(...uniformWords(seed, sequence, step));
+}
+
+/** The upper 27 and the lower 26 bits of that number, as the op `sample` takes them. */
+export function uniformWords(
+  seed: number,
+  sequence: number,
+  step: number,
+): readonly [high: number, low: number] {
   const [a, b] = philox([step, sequence, 0, 0], [seed % 2 ** 32, Math.floor(seed / 2 ** 32)]);
-  return ((a >>> 5) * 2 ** 26 + (b >>> 6)) / 2 ** 53;
+  return [a >>> 5, b >>> 6];
 }
 
 /** The seed as given, or a fresh one. @throws InputError when it is not an integer from 0 to 2⁵³ − 1 */
@@ -89,11 +79,19 @@ function multiply(a: number, b: number): { high: number; low: number } {
 
 function checkedLargest(scores: Float32Array): number {
   const max = largest(scores);
-  if (Number.isFinite(max)) return max;
-  const what = Number.isNaN(max) ? "NaN" : max > 0 ? "Infinity" : "−Infinity for every token";
-  throw new EngineError(
+  const status = statusOf(max);
+  if (status !== SampleStatus.chosen) throw noTokenError(status);
+  return max;
+}
+
+/** What to throw for a row of which the op `sample`, or the host, says that it has no token. */
+export function noTokenError(status: number): EngineError {
+  const isNothing = status === SampleStatus.nothing;
+  const what =
+    status === SampleStatus.nan ? "NaN" : isNothing ? "−Infinity for every token" : "Infinity";
+  return new EngineError(
     `choosing a token: the scores are ${what}; ` +
-      (max === -Infinity
+      (isNothing
         ? "the logits processors left no token to choose: loosen bad_words_ids, suppress_tokens or the like"
         : "the weights or inputs_embeds hold NaN or Infinity (run `mistral verify`), or a logits processor made them; " +
           "remove_invalid_values: true goes on with finite scores"),

@@ -166,12 +166,12 @@ test("cpu: paths want whole blocks of columns", async () => {
   );
 });
 
-test("cpu: pools are tried in every format that an op takes", () => {
-  const onCache = table.filter(({ inputs, sizes: [first] }) =>
+test("cpu: states are tried in every format that an op takes", () => {
+  const withStates = table.filter(({ inputs, sizes: [first] }) =>
     inputs(first, seeded(1)).some(({ kind }) => kind === "state"),
   );
-  expect(onCache.length).toBeGreaterThan(3);
-  for (const { op, sizes, inputs } of onCache) {
+  expect(withStates.length).toBeGreaterThan(3);
+  for (const { op, sizes, inputs } of withStates) {
     const seen = sizes.map((s) => inputs(s, seeded(1)));
     for (const [place, takes] of op.takes.entries()) {
       if (!seen.some((ins) => ins[place]?.kind === "state")) continue;

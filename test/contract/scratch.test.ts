@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { formatCodes } from "../../src/backends/wasm/format-codes.ts";
 import { FORMAT_F16 } from "../../src/backends/wasm/kernels/header.ts";
+import { SAMPLE_FEW } from "../../src/backends/wasm/kernels/scratch.ts";
 import { weightDType } from "../../src/formats/registry.ts";
 import { seeded } from "../random.ts";
 import { type Case, grid, type Run, type Sizes } from "./case.ts";
@@ -53,6 +54,7 @@ function* runs(): Generator<Run> {
 /** Ops that have one declaration. */
 function declarationOf({ node: { op, ins, attrs } }: EncodedOp): string {
   if (op.name === "pack_rows") return `pack_rows ${(attrs as { mode: number }).mode}`;
+  if (op.name === "sample") return ins[0].shape[1] > SAMPLE_FEW ? "sample of many" : "sample";
   if (op.name !== "linear") return op.name;
   const [, w] = ins;
   const { format, road: path } = weightDType(w.dtype);
@@ -92,7 +94,7 @@ describe.each(builds)("%s", (build) => {
       ...["linear fixed16 4 bit of long rows", "linear int8", "linear int8 4 bit"],
       ...["linear int8 4 bit of long rows", "linear packed", "linear packed of long rows"],
       ...["linear plain", "linear row", "pack_rows 1", "pack_rows 3", "pack_rows 4"],
-      ...["paged_attention", "rms_norm"],
+      ...["paged_attention", "rms_norm", "sample", "sample of many"],
     ]);
   });
 });

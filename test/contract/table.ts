@@ -1,6 +1,6 @@
 // The one table of cases, an entry for each op: sizes, inputs, attributes, how far a float32 result may lie from the op's own
 // float64 loops; its gradient, its timing. An op that only a gradient emits is tried by its forward op's entry. A bound adds up
-// the roundings on the way of a number. The cache, attention and the parts of heads have files of their own.
+// the roundings on the way of a number. The cache, attention, the parts of heads and the choice of tokens have files of their own.
 
 import type { Op, Values } from "../../src/graph/graph.ts";
 import { addOp } from "../../src/ops/add.ts";
@@ -16,6 +16,7 @@ import { attentionTable } from "./table-attention.ts";
 import { cacheTable } from "./table-cache.ts";
 import { gluCase } from "./table-glu.ts";
 import { headTable } from "./table-heads.ts";
+import { sampleTable } from "./table-sample.ts";
 import { given, indices, numbers, picks, scaled, type TestTensor, weights } from "./tensors.ts";
 
 const logs = (...values: number[]): number[] => values.map(Math.log);
@@ -248,7 +249,13 @@ const rowCases: readonly Case[] = [
   },
 ];
 
-export const table: readonly Case[] = [...rowCases, ...headTable, ...cacheTable, ...attentionTable];
+export const table: readonly Case[] = [
+  ...rowCases,
+  ...headTable,
+  ...sampleTable,
+  ...cacheTable,
+  ...attentionTable,
+];
 
 /** Per row its maximum, and roundings of log Σ exp(x − max): additions, exp, and what differences lose, by their share of the sum. */
 function logRoundings(x: Values, N: number, V: number): { roundings: number; max: number }[] {

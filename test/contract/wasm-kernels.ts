@@ -72,9 +72,10 @@ export class KernelBench {
     });
   }
 
-  /** Numbers of a state, widened. */
+  /** Numbers of a state or a result, widened. */
   numbers(offset: number, count: number, dtype: DType): Float32Array {
     if (dtype === "f32") return this.floats(offset, count);
+    if (dtype === "i32") return this.integers(offset, count);
     const format = weightDType(dtype).format;
     const bytes = new Uint8Array(
       this.#memory.buffer.slice(offset, offset + format.parts(1, count)[0]),
@@ -88,6 +89,10 @@ export class KernelBench {
     return Float32Array.from(
       new Float32Array(this.#memory.buffer.slice(offset, offset + count * 4)),
     );
+  }
+
+  integers(offset: number, count: number): Float32Array {
+    return Float32Array.from(new Int32Array(this.#memory.buffer.slice(offset, offset + count * 4)));
   }
 
   set(offset: number, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
@@ -232,6 +237,18 @@ export function callOf(kernels: Kernels, name: string, placed: Placed): Call {
       units: rows,
       range: (b, e) => kernels.bce(outs[0], ...ins, shapes[0][1], b, e),
     }),
+    sample: () => ({
+      units: rows,
+      range: (b, e) => kernels.sample(...outs, ...ins, shapes[0][1], scratch, b, e),
+    }),
+    put_tokens: () => ({
+      units: shapes[1][0],
+      range: (b, e) => kernels.put_tokens(...ins, rows, b, e),
+    }),
+    pick_ids: () => ({
+      units: rows,
+      range: (b, e) => kernels.pick_ids(outs[0], ...ins, shapes[1][0], b, e),
+    }),
     paged_attention: () => {
       const blockRows = 4;
       const parts = wide ? Math.max(1, (a.heads / a.kvHeads) >> 1) : 1;
@@ -304,6 +321,9 @@ export function runCase(bench: KernelBench, run: Run, cuts: number, wide: boolea
   });
   return [
     ...states,
-    ...outs.map((offset, i) => bench.floats(offset, elements(node.outs[i].shape))),
+    ...outs.map((offset, i) => {
+      const { shape, dtype } = node.outs[i];
+      return bench.numbers(offset, elements(shape), dtype);
+    }),
   ];
 }

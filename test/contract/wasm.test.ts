@@ -45,7 +45,9 @@ for (const build of builds) {
     });
 
     test("a row's bits are the same alone and among others", () => {
-      const names = ["linear", "rms_norm", "log_softmax", "paged_attention", "eager_attention"];
+      const names = [
+        ...["linear", "rms_norm", "log_softmax", "paged_attention", "eager_attention", "sample"],
+      ];
       for (const c of cases.filter(({ op }) => names.includes(op.name))) {
         for (const sizes of c.sizes.filter((s) => (s.T ?? s.N) > 1)) {
           for (const run of runsOf(c, sizes, 5)) {
@@ -81,9 +83,10 @@ for (const build of builds) {
   });
 }
 
-/** The last number of the first tensor of numbers is 1 larger. */
+/** The last number of the first tensor of numbers, or else of integers, is 1 larger. */
 function oneNumberOff(ins: readonly TestTensor[]): TestTensor[] {
-  const at = ins.findIndex(({ dtype }) => dtype !== "i32");
+  const numbers = ins.findIndex(({ dtype }) => dtype !== "i32");
+  const at = Math.max(0, numbers);
   const values = ins[at].values.slice();
   values[values.length - 1] += 1;
   return ins.with(at, { ...ins[at], values });
@@ -94,9 +97,9 @@ function scaleLargest(values: Float32Array, factor: number): void {
   values[at] *= factor;
 }
 
-/** The inputs with row `t` alone: of x, and of seq and at. */
+/** The inputs with row `t` alone: of x, of seq and at, and of all that `sample` reads. */
 function oneRow({ case: { op }, ins }: Run, t: number): TestTensor[] {
-  const perRow = op.name.endsWith("attention") ? [0, 3, 4] : [0];
+  const perRow = op.name.endsWith("attention") ? [0, 3, 4] : op.name === "sample" ? [0, 1, 2] : [0];
   return ins.map((tensor, i) => {
     if (!perRow.includes(i)) return tensor;
     const length = tensor.values.length / tensor.shape[0];

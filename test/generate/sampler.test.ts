@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EngineError, InputError } from "../../src/errors.ts";
 import { greedy, multinomial, philox, seedOf, uniform } from "../../src/generate/sampler.ts";
-import { exp, kthLargest, lastKept, softmax } from "../../src/generate/softmax.ts";
+import { exp, kthLargest, lastKept, softmax } from "../../src/ops/softmax.ts";
 import { topPProcessor } from "../../src/generate/processors-distribution.ts";
 
 describe("Philox 4x32-10", () => {

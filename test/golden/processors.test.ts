@@ -32,7 +32,7 @@ import {
   suppressTokensProcessor,
 } from "../../src/generate/processors-tokens.ts";
 import { buildProcessors } from "../../src/generate/processors.ts";
-import { softmax } from "../../src/generate/softmax.ts";
+import { softmax } from "../../src/ops/softmax.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 import { shared, sharedJson } from "../shared.ts";
 

@@ -16,8 +16,11 @@ import { linear } from "../../src/ops/linear.ts";
 import { logSoftmax } from "../../src/ops/log-softmax.ts";
 import { mse } from "../../src/ops/mse.ts";
 import { pagedAttention } from "../../src/ops/paged-attention.ts";
+import { pickIds } from "../../src/ops/pick-ids.ts";
+import { putTokens } from "../../src/ops/put-tokens.ts";
 import { rmsNorm } from "../../src/ops/rms-norm.ts";
 import { rope } from "../../src/ops/rope.ts";
+import { sample } from "../../src/ops/sample.ts";
 import { transpose } from "../../src/ops/transpose.ts";
 
 const graph = new Graph();
@@ -154,6 +157,18 @@ const refused: [call: () => unknown, message: string][] = [
   [
     () => copyPages(pool("K4", 2, 16, 4), pool("V4", 2, 16, 4), index("from", 2), index("to", 1)),
     "copy_pages: K4 [2, 16, 4] · V4 [2, 16, 4] · from [2] · to [1]: from and to must be [N]",
+  ],
+  [
+    () => sample(float("logits", 3, 9), float("settings", 3, 2), index("draws", 3, 4)),
+    "sample: logits [3, 9] · settings [3, 2] · draws [3, 4]: logits must be [N, V], settings [N, 3], draws [N, 4]",
+  ],
+  [
+    () => putTokens(tensor("kept", [4], "state", "i32"), index("token", 3), index("places", 2)),
+    "put_tokens: kept [4] · token [3] · places [2]: tokens must be [S], token and slots [N]",
+  ],
+  [
+    () => pickIds(index("row", 3), tensor("kept", [4], "state", "i32"), index("origin", 2)),
+    "pick_ids: row [3] · kept [4] · origin [2]: tokens must be [S], ids and from [T]",
   ],
   [
     () => paged([3, 16], [2, 16, 4]),

@@ -31,12 +31,15 @@ import {
   GLU,
   LOG_SOFTMAX,
   MSE,
+  PICK_IDS,
+  PUT_TOKENS,
   RMS_NORM,
   ROPE,
+  SAMPLE,
   TRANSPOSE,
   TRAP,
 } from "./kernels/header.ts";
-import { RMS_NORM_SCRATCH } from "./kernels/scratch.ts";
+import { RMS_NORM_SCRATCH, sampleScratch } from "./kernels/scratch.ts";
 
 const encoders: Readonly<Record<string, Encode>> = {
   embed,
@@ -124,6 +127,31 @@ const encoders: Readonly<Record<string, Encode>> = {
     work: last(y.shape),
     rows: y,
     args: [at(y), at(x), last(x.shape), last(y.shape)],
+  }),
+
+  sample: ({ ins, outs }, at) => {
+    const V = last(ins[0].shape);
+    return {
+      code: SAMPLE,
+      work: 4 * V,
+      rows: ins[0],
+      args: [...[...outs, ...ins].map((t) => at(t)), V],
+      scratch: sampleScratch(V),
+    };
+  },
+
+  put_tokens: ({ ins: [tokens, token, slots] }, at) => ({
+    code: PUT_TOKENS,
+    work: 1,
+    rows: slots,
+    args: [at(tokens), at(token), at(slots), tokens.shape[0]],
+  }),
+
+  pick_ids: ({ ins: [ids, tokens, from], outs: [y] }, at) => ({
+    code: PICK_IDS,
+    work: 1,
+    rows: ids,
+    args: [at(y), at(ids), at(tokens), at(from), tokens.shape[0]],
   }),
 
   // No model records it: tests make an op of this name, whose kernel traps.

@@ -11,17 +11,16 @@ export function cross_entropy(
 ): void {
   for (let n = begin; n < end; n++) {
     const at = <usize>n << 2;
+    const label = nll ? load<i32>(labels + at) : IGNORED;
+    if (label == IGNORED) {
+      if (nll) store<f32>(nll + at, 0);
+      if (!lse) continue;
+    } else if (<u32>label >= <u32>V) unreachable();
     const row = logits + <usize>n * (<usize>V << 2);
     const m = largest(row, V);
     const log = logSum(row, V, m);
     if (lse) store<f32>(lse + at, <f32>(<f64>m + log));
-    if (!nll) continue;
-    const label = load<i32>(labels + at);
-    if (label == IGNORED) {
-      store<f32>(nll + at, 0);
-      continue;
-    }
-    if (<u32>label >= <u32>V) unreachable();
+    if (label == IGNORED) continue;
     store<f32>(nll + at, <f32>(<f64>m - <f64>load<f32>(row + (<usize>label << 2)) + log));
   }
 }

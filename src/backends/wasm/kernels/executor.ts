@@ -15,8 +15,8 @@ import { glu } from "./glu";
 import {
   ADD, ADD_BIAS, ARGS_WORD, BCE, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU,
   KV_APPEND, KV_APPEND_CODES, LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, MSE, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION,
-  PROGRAM_HEADER, RMS_NORM, ROPE, ROWS_WORD, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES, TRANSPOSE, UNITS, WAITS,
-  WAITS_WORD, WIDE, WORK_WORD,
+  PICK_IDS, PROGRAM_HEADER, PUT_TOKENS, RMS_NORM, ROPE, ROWS_WORD, SAMPLE, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES,
+  TRANSPOSE, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
 import { kv_append_codes } from "./kv-append-codes";
@@ -24,9 +24,12 @@ import { log_softmax } from "./log-softmax";
 import { mse } from "./mse";
 import { address, arg, ceilDiv, pointer, word } from "./op-words";
 import { paged_attention } from "./paged-attention";
+import { pick_ids } from "./pick-ids";
 import { callProduct, isProduct, packRows, packUnits, productChunk, productUnits } from "./products";
+import { put_tokens } from "./put-tokens";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
+import { sample } from "./sample";
 import { transpose } from "./transpose";
 
 const SPINS: i32 = 4000;
@@ -147,7 +150,7 @@ function unitsOf(op: usize, rows: i32): i32 {
 
 function chunkOf(op: usize, rows: i32, units: i32, threads: i32): i32 {
   const even = max(1, units / (threads * 4));
-  if (word(op, CODE_WORD) == PAGED_ATTENTION) return 1;
+  if (word(op, CODE_WORD) == PAGED_ATTENTION || word(op, CODE_WORD) == SAMPLE) return 1;
   return isProduct(word(op, CODE_WORD)) ? productChunk(op, rows, even) : even;
 }
 
@@ -206,6 +209,12 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       return bce(a, b, c, arg(op, 3), begin, end);
     case TRANSPOSE:
       return transpose(a, b, arg(op, 2), arg(op, 3), begin, end);
+    case SAMPLE:
+      return sample(a, b, c, d, e, address(op, 5), arg(op, 6), scratch, begin, end);
+    case PUT_TOKENS:
+      return put_tokens(a, b, c, arg(op, 3), begin, end);
+    case PICK_IDS:
+      return pick_ids(a, b, c, d, arg(op, 4), begin, end);
     default:
       // Also how tests make a kernel trap: no plan holds such a code.
       unreachable();

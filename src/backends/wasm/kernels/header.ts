@@ -73,6 +73,9 @@ export const ADD_BIAS = 20;
 export const MSE = 21;
 export const BCE = 22;
 export const TRANSPOSE = 23;
+export const SAMPLE = 24;
+export const PUT_TOKENS = 25;
+export const PICK_IDS = 26;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
 

@@ -143,3 +143,26 @@ export function eagerWeightsAt(D: number): number {
 export function eagerAttentionScratch(D: number, columns: number): number {
   return eagerWeightsAt(D) + 4 * roundUp(columns, 16);
 }
+
+// sample, of V tokens; a row that takes its best token keeps the largest scores of blocks from 0 on
+//         offset      bytes  content
+//              0       8384  the table of exact-exponential.ts
+//           8384   4 · 4·V'  of the candidates: scores, ids, exp of the scores, a heap of places. V' is V rounded up to 4
+//   sampleBlocks   8·⌈V/64⌉  of blocks of 64: largest scores (f32), later running sums (f64)
+//  sampleBuckets   12·65280  of buckets of finite scores: sums (f64), then counts (i32); for up to 2048 tokens there are none
+export const SAMPLE_LISTS = 8384;
+export const SAMPLE_BLOCK = 64;
+export const SAMPLE_FEW = 2048;
+export const SAMPLE_BUCKETS = 65280;
+export function sampleListBytes(V: number): number {
+  return 4 * roundUp(V, 4);
+}
+export function sampleBlocksAt(V: number): number {
+  return SAMPLE_LISTS + 4 * sampleListBytes(V);
+}
+export function sampleBucketsAt(V: number): number {
+  return sampleBlocksAt(V) + 8 * Math.ceil(V / SAMPLE_BLOCK);
+}
+export function sampleScratch(V: number): number {
+  return sampleBucketsAt(V) + (V > SAMPLE_FEW ? 12 * SAMPLE_BUCKETS : 0);
+}

@@ -1,4 +1,4 @@
-// What logits processors and the sampler share: exp, softmax in float32 as torch does it, and selection without a full sort.
+// What the op `sample` and the host's logits processors share: exp, softmax in float32 as torch does it, and selection without a full sort.
 // exp is ours: Math.exp may differ in its last bits from engine to engine, and a seed must give the same text on all of them.
 // Knows no tokens and no settings.
 
@@ -56,20 +56,6 @@ export function softmax(scores: Float32Array): Float32Array {
   sum = Math.fround(sum);
   for (let i = 0; i < scores.length; i++) probabilities[i] = probabilities[i] / sum;
   return probabilities;
-}
-
-/** log Σ exp(scores − max), with the max: log-probabilities are score − max − log. */
-export function logSumExp(scores: Float32Array): { max: number; log: number } {
-  const max = largest(scores);
-  let sum = 0;
-  for (let i = 0; i < scores.length; i++) sum += exp(Math.fround(scores[i] - max));
-  return { max, log: Math.fround(Math.log(sum)) };
-}
-
-/** The natural logarithm of a token's probability under softmax(scores). */
-export function logProbability(scores: Float32Array, token: number): number {
-  const { max, log } = logSumExp(scores);
-  return scores[token] - max - log;
 }
 
 /** Float bits as a signed integer of the same order (−NaN < −∞ < … < ∞ < NaN). */
@@ -174,4 +160,9 @@ function walk(
     above++;
   }
   return last;
+}
+
+/** The ids of the `count` largest values, largest first. */
+export function best(values: Float32Array, count: number): Int32Array {
+  return argsort(values).toReversed().subarray(0, count);
 }
