@@ -10,7 +10,7 @@ export type BenchReport = {
   readonly model: {
     readonly name: string;
     readonly layers: number;
-    /** How weights are kept that are not quantised. */
+    /** How unquantised weights are kept. */
     readonly dtype: string;
     readonly quantization: string | null;
     readonly compute_dtype: string | null;

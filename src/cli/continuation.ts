@@ -29,7 +29,7 @@ export type Continuation = {
   readonly cache: DynamicCache | undefined;
 };
 
-/** Sampling settings from flags. What is not given comes from the model's generation_config.json. @throws InputError flags that contradict each other */
+/** Sampling settings from flags; others come from the model's generation_config.json. @throws InputError flags that contradict each other */
 export function samplingOptions(flags: FlagValues, seed: number): GenerateOptions {
   const greedy = flags.greedy || flags.temperature === 0;
   if (flags.greedy) {
