@@ -33,7 +33,7 @@ export type TokenizerLoadOptions = {
   chat_template?: ChatTemplates;
   model_input_names?: string[];
   split_special_tokens?: boolean;
-  /** For tokenizer.model: the older behaviour, a space before every piece of text between special tokens. Default: the file's setting, false. */
+  /** For tokenizer.model: the older behaviour, a space before every text between special tokens. Default: the file's setting, false. */
   legacy?: boolean;
 } & GgufOptions;
 

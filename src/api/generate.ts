@@ -169,7 +169,7 @@ function shape(
 /** After how many tokens of each row the engine is told that the streamer has taken them: see MOST_UNREAD in engine/sequence.ts. */
 const TELL_TAKEN = 16;
 
-/** Passes the prompt and tokens to a streamer, in order, and waits if its `put` returns a promise. Serves as options of the engine's call. */
+/** Passes the prompt and tokens to a streamer, in order, and waits if `put` returns a promise. Serves as the options of the engine's call. */
 class Feed {
   /** Aborts the call when the caller's signal does, or when the streamer throws. */
   readonly signal: AbortSignal;

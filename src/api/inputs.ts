@@ -69,7 +69,7 @@ export function readMask(
   return Uint8Array.from(data);
 }
 
-/** Integers [B, S] (or [1, S], repeated) from `low` to `high`, such as `position_ids` and `labels`; undefined if absent. @throws InputError */
+/** Integers [B, S] (or [1, S], repeated) from `low` to `high`, such as `position_ids` or `labels`; undefined if absent. @throws InputError */
 export function readGrid(
   where: string,
   name: string,

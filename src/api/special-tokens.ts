@@ -7,7 +7,7 @@ import type { AddedToken } from "../text/added-tokens.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import { Callable } from "./callable.ts";
 
-/** A token to add: its text, or its text with flags (see `AddedToken`). A flag's default is false, except `normalized`: true unless special. */
+/** A token to add: its text, or its text with flags (see `AddedToken`). Flags are false by default; `normalized` is true unless special. */
 export type AddedTokenInput = string | (Partial<AddedToken> & { content: string });
 
 export type SpecialTokenName = "bos_token" | "eos_token" | "unk_token" | "pad_token";

@@ -77,7 +77,7 @@ export function ggufWeights(
     const name = nameOf(header.path, tensor.name);
     if (weights.has(name)) {
       throw new CheckpointError(
-        `${header.path}: tensor ${shown(tensor.name)} is ${name}, which another tensor is already; the file is damaged or was made to deceive`,
+        `${header.path}: tensor ${shown(tensor.name)} stands for ${name}, and so does another tensor; the file is damaged or was made to deceive`,
       );
     }
     const headed = interleaved && /\.[qk]_proj\.weight$/.test(name);

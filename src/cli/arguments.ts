@@ -1,5 +1,5 @@
-// Command-line arguments, read by the table of flags: typed values, or an InputError that names the nearest known flag.
-// Knows nothing of what a flag does.
+// Reads command-line arguments by the table of flags: typed values, or an InputError that names the nearest known flag.
+// Does not know what a flag does.
 
 import { parseArgs } from "node:util";
 import { unknownName } from "../did-you-mean.ts";
@@ -17,14 +17,14 @@ type Value = {
   number: number | undefined;
 };
 
-/** What was given for every flag: false, undefined or [] where nothing was. */
+/** The value of every flag; false, undefined or [] if it was not given. */
 export type FlagValues = { readonly [Name in FlagName]: Value[(typeof flags)[Name]["type"]] };
 
 export type Arguments = { readonly flags: FlagValues; readonly words: readonly string[] };
 
 /**
  * The flags and words of one command.
- * @throws InputError a flag that the command does not take, a value that is missing, superfluous or no number; too many words
+ * @throws InputError a flag that the command does not have; a value that is missing, out of range or not expected; too many words
  */
 export function parseArguments(name: CommandName, argv: readonly string[]): Arguments {
   const command = commands[name];

@@ -1,5 +1,5 @@
-// The result of `mistral bench` as an SVG: a bar a test, as long as its share of what the machine can do at most. Light and dark
-// by the reader's own setting. Knows nothing of how it was measured.
+// Draws the result of `mistral bench` as an SVG: a bar for each test, whose length is the share of the machine's limit that was reached.
+// Light or dark, as the reader's system is set. Does not know how speed is measured.
 
 import { inIntegers, machineOf, reached, speed, titleOf } from "./bench-report.ts";
 import type { BenchReport } from "./bench-report.ts";
@@ -10,7 +10,7 @@ const style = `text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weig
 .room{fill:#eff2f5}.bar{fill:#0969da}.spread{stroke:#1f2328;stroke-width:1.5}
 @media (prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.room{fill:#212830}.bar{fill:#4493f8}.spread{stroke:#f0f6fc}}`;
 
-/** A picture of the report, complete in itself. */
+/** The report as one SVG file, which needs no other file. */
 export function drawing(report: BenchReport): string {
   const height = TOP + ROW * report.tests.length + 34;
   const rows = report.tests.flatMap((test, i) => {

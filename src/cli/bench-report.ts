@@ -1,5 +1,5 @@
-// The result of `mistral bench` as text for people and as Markdown; as JSON it is printed as it is.
-// Knows nothing of how it was measured.
+// The result of `mistral bench` as text for people and as Markdown. (As JSON the report is printed as it is.)
+// Does not know how speed is measured.
 
 import type { Measured } from "../api/benchmark.ts";
 import type { MachineLimits } from "../api/machine-limits.ts";
@@ -10,7 +10,7 @@ export type BenchReport = {
   readonly model: {
     readonly name: string;
     readonly layers: number;
-    /** How weights are kept; quantised: those that are not. */
+    /** How unquantised weights are kept. */
     readonly dtype: string;
     readonly quantization: string | null;
     readonly compute_dtype: string | null;
@@ -22,12 +22,12 @@ export type BenchReport = {
     readonly system: string;
     readonly cpu: string;
     readonly instructions: readonly string[];
-    /** Running processes on average over the minute before: above 0.5 the figures are disturbed. */
+    /** How many processes ran on average in the minute before. Above 0.5 the figures are not reliable. */
     readonly load_before: number;
     readonly limits: MachineLimits;
   };
   readonly load_seconds: number;
-  /** Of the whole process, its threads included. */
+  /** The most that the whole process took, its threads included. */
   readonly peak_memory_bytes: number;
   readonly tests: readonly Measured[];
 };
@@ -38,7 +38,7 @@ export function speed({ mean, standard_deviation }: Measured): string {
   return `${mean.toFixed(digits)} ± ${standard_deviation.toFixed(digits)}`;
 }
 
-/** What holds a test up, reached and at most: arithmetic for a prompt, memory for decoding. */
+/** How far a test came towards the limit that holds it up: arithmetic for a prompt, memory for decoding. `share`: 0 to 1. */
 export function reached(
   test: Measured,
   limits: MachineLimits,
@@ -58,7 +58,7 @@ export function reached(
   };
 }
 
-/** Whether products are made of integers: of quantised weights, unless float32 is computed. */
+/** Whether products are computed with integers: with quantised weights, unless compute_dtype is float32. */
 export const inIntegers = ({ model }: BenchReport): boolean =>
   model.quantization !== null && model.compute_dtype !== "float32";
 
@@ -94,6 +94,7 @@ function rowsOf(report: BenchReport): [test: string, speed: string, reached: str
   ]);
 }
 
+/** Above this load the report warns. */
 const DISTURBED = 0.5;
 
 function warning({ machine }: BenchReport): string | undefined {

@@ -1,5 +1,5 @@
-// `mistral bench`: loads a model (or makes a random one), measures it, and prints table, Markdown or JSON; --svg draws it.
-// Knows nothing of how speed is measured.
+// `mistral bench`: loads a model (or makes a random one), measures it, and prints text, Markdown or JSON; --svg draws a picture.
+// Does not know how speed is measured.
 
 import { rmSync } from "node:fs";
 import { mkdtemp, writeFile } from "node:fs/promises";
@@ -80,7 +80,7 @@ async function benchFolder(
     const { weights } = await model.memory();
     const peak_memory_bytes = peakMemory();
     await model.dispose();
-    // Last, since it takes memory of its own.
+    // Last, since it takes memory too, which would count in the peak.
     const threads = flags.threads ?? physicalCores();
     const limits = await enginesLimits(!flags["no-revectorize"], threads);
     return {
@@ -105,7 +105,7 @@ async function benchFolder(
   }
 }
 
-/** What was asked for, or else what the checkpoint is. */
+/** The quantisation that flags ask for, else that of the checkpoint. */
 function quantization(
   flags: FlagValues,
   settings: unknown,
@@ -121,7 +121,7 @@ function quantization(
   };
 }
 
-/** Makes a model of that shape in a temporary folder, which is gone when `use` ends, however it ends. */
+/** Makes a model of that shape in a temporary folder, and removes the folder when `use` has ended or failed. */
 async function withRandomModel<T>(
   shape: string,
   flags: FlagValues,
@@ -132,7 +132,7 @@ async function withRandomModel<T>(
   const config = shapeConfig(shape, flags.layers, dtype);
   const folder = await mkdtemp(join(tmpdir(), "mistral-bench-"));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  // A second Ctrl-C ends the process at once.
+  // A second Ctrl-C ends the process at once: then this removes the folder.
   process.once("exit", remove);
   try {
     const bar = flags.quiet ? undefined : workProgress(io.stderr, `making ${shape}`, "byte");

@@ -1,4 +1,4 @@
-// What can be typed in a chat besides messages: /help, /clear, /save, /set, /exit. Gives the text to show.
+// What can be typed in a chat besides messages: /help, /clear, /save, /set, /exit. Each command returns the text to show.
 // Knows nothing of terminals and of generation.
 
 import { writeFile } from "node:fs/promises";
@@ -9,12 +9,12 @@ import { parseArguments } from "./arguments.ts";
 import { defaultAnswerTokens } from "./conversation.ts";
 import type { Conversation } from "./conversation.ts";
 
-/** What the commands act on. */
+/** What commands read and change. */
 export type ChatState = {
   readonly conversation: Pick<Conversation, "messages" | "clear" | "own">;
-  /** Settings of sampling; /set replaces them. */
+  /** Sampling settings; /set replaces them. */
   flags: FlagValues;
-  /** Of the next answer. */
+  /** The seed of the next answer. */
   seed: number;
 };
 
@@ -60,15 +60,15 @@ const table: Readonly<Record<string, ChatCommand>> = {
   exit: { usage: "/exit", meaning: "leave (or Ctrl-D)", run: () => ({ show: "", leave: true }) },
 };
 
-/** "/help", "/clear" …: for completion. */
+/** "/help", "/clear" …, which Tab completes. */
 export const chatCommands: readonly string[] = Object.keys(table).map((name) => `/${name}`);
 
-/** Whether a line is a command: text of several lines, such as a paste, never is. */
+/** Whether a line is a command. Text of several lines, such as a paste, never is. */
 export function isChatCommand(line: string): boolean {
   return /^\s*\/[^\n]*$/.test(line);
 }
 
-/** Runs a command. @throws InputError unknown command, setting or value; the file exists or cannot be written */
+/** Runs a command. @throws InputError an unknown command, setting or value; the file exists or cannot be written */
 export async function runChatCommand(line: string, state: ChatState): Promise<Outcome> {
   const [, name, rest] = /^\s*\/(\S*)\s*(.*?)\s*$/.exec(line) ?? ["", "", ""];
   if (!Object.hasOwn(table, name)) {

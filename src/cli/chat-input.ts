@@ -1,5 +1,5 @@
-// Messages from a person: whole pastes as one message, typing while an answer runs kept for later, Ctrl-C told to the chat.
-// From a pipe: one message a line. Knows nothing of models.
+// The messages of a chat. From a terminal: a paste is one message, what is typed while an answer runs is kept for later, and the chat is
+// told of Ctrl-C. From a pipe: each line is a message. Knows nothing of models.
 
 import { createInterface } from "node:readline";
 import type { Interface } from "node:readline";
@@ -7,14 +7,14 @@ import { Writable } from "node:stream";
 import type { Io, OutStream } from "./terminal.ts";
 
 export type ChatInput = {
-  /** The next message, or undefined when there will be none. Draws the prompt on a terminal. */
+  /** The next message, or undefined at the end. Draws the prompt on a terminal. */
   next(): Promise<string | undefined>;
-  /** Called on Ctrl-C where the terminal does not turn it into a signal. */
+  /** `listener` is called on Ctrl-C: a terminal in raw mode sends a key instead of a signal. */
   onInterrupt(listener: () => void): void;
   close(): void;
 };
 
-/** Lines of a pipe or file; no prompt is drawn. */
+/** Messages from a pipe or file, one a line; no prompt is drawn. */
 export function pipeInput({ stdin, interrupt }: Io): ChatInput {
   const lines = createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY });
   const iterator = lines[Symbol.asyncIterator]();
@@ -32,6 +32,7 @@ export function pipeInput({ stdin, interrupt }: Io): ChatInput {
   };
 }
 
+/** Bracketed paste: the terminal encloses a paste in marks, which readline reports as keys. */
 const pasteOn = "\u001b[?2004h";
 const pasteOff = "\u001b[?2004l";
 
@@ -44,7 +45,7 @@ export type TerminalSettings = {
   readonly words: readonly string[];
 };
 
-/** A person at a terminal. */
+/** Messages from a person at a terminal. */
 export function terminalInput(
   { stdin, stdout, stderr, interrupt }: Io,
   settings: TerminalSettings,
@@ -68,7 +69,7 @@ export function terminalInput(
   let pasting = false;
   const ended = new AbortController();
   let wake: (() => void) | undefined;
-  // Registered after readline's own listener, which knows these two keys and does nothing.
+  // This runs after readline's own listener, which ignores these two keys.
   stdin.on("keypress", (_text: string | undefined, key: { name?: string }) => {
     if (key.name === "paste-start") pasting = true;
     if (key.name === "paste-end") pasting = false;
@@ -83,7 +84,7 @@ export function terminalInput(
   });
   lines.on("close", () => {
     ended.abort();
-    // The cursor stands behind the prompt.
+    // The cursor is behind the prompt: begin a new line.
     if (wake !== undefined) screen.write("\n");
     wake?.();
   });
@@ -119,7 +120,7 @@ export function terminalInput(
   };
 }
 
-/** Where readline draws: the screen, unless muted. */
+/** The stream on which readline draws: it passes text to the screen, unless muted. */
 class Echo extends Writable {
   muted = false;
   readonly #screen: OutStream;

@@ -1,5 +1,5 @@
 // `mistral chat`: a conversation in the terminal or over a pipe. Answers go to stdout, everything else to stderr.
-// Knows nothing of how keys are read or text is generated.
+// Does not know how keys are read or how text is generated.
 
 import { EngineError, InputError, MemoryError, TemplateError } from "../errors.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";
@@ -14,14 +14,14 @@ import { openModel } from "./load.ts";
 import { foreign, styled, textWriter, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
-/** Seeds are below this. */
+/** Seeds are smaller than this. */
 const seeds = 2 ** 31;
 
 /** @returns the exit code */
 export async function chat({ flags, words }: Arguments, io: Io): Promise<number> {
   const folder = words[0] ?? flags.model;
   const seed = flags.seed ?? Math.floor(Math.random() * seeds);
-  samplingOptions(flags, seed); // contradictory flags are told before anything is loaded
+  samplingOptions(flags, seed); // reports contradictory flags before anything is loaded
   const opened = await openModel(folder, flags, io);
   const input = io.stdin.isTTY ? personAt(io, flags["no-history"]) : pipeInput(io);
   const session = new ChatSession(new Conversation(opened), input, flags, seed, io);
@@ -34,7 +34,7 @@ export async function chat({ flags, words }: Arguments, io: Io): Promise<number>
   }
 }
 
-/** A terminal, with the file of earlier questions; a file that cannot be used is told once. */
+/** Input from a terminal, with earlier questions from a file. If the file cannot be used, the user is told once. */
 function personAt(io: Io, noHistory: boolean): ChatInput {
   const path = historyPath();
   let keep = !noHistory;
@@ -64,7 +64,7 @@ class ChatSession {
   readonly #io: Io;
   readonly #quiet: boolean;
   #answering: AbortController | undefined;
-  /** A second Ctrl-C leaves. */
+  /** "asked" after the first Ctrl-C, "yes" after a second one in a row. */
   #leaving: "no" | "asked" | "yes" = "no";
 
   constructor(

@@ -1,5 +1,5 @@
 // The commands as data: help, parsing and "did you mean" are read from here and from the table of flags.
-// Knows nothing of what the commands do.
+// Does not know what the commands do.
 
 import { engineFlags, samplingFlags } from "./flags.ts";
 import type { FlagName } from "./flags.ts";
@@ -8,7 +8,7 @@ export type Command = {
   readonly summary: string;
   /** What follows the command's name. */
   readonly usage: string;
-  /** How many words may stand beside the flags. */
+  /** How many words may be given besides flags. */
   readonly positionals: number;
   readonly description: string;
   readonly flags: readonly FlagName[];
@@ -115,7 +115,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     ],
   },
   eval: {
-    summary: "judge a model by a text: perplexity, or distance to another model",
+    summary: "measure a model on a text: perplexity, or distance to another model",
     usage: "<ppl|kl> [model folder] --file <text> [flags]",
     positionals: 2,
     description: [
@@ -145,7 +145,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     ],
   },
   doctor: {
-    summary: "show what this machine offers and what mistral makes of it",
+    summary: "show what this machine offers and what mistral chooses on it",
     usage: "[flags]",
     positionals: 0,
     description: "Checks Node, processor, SIMD, threads, memory and the embedded model.",

@@ -1,4 +1,4 @@
-// One call of generate for a command: text as it comes, and how long it took. Knows nothing of terminals.
+// One call of generate for a command: passes text on as it comes, and measures how long it took. Knows nothing of terminals.
 
 import { InputError } from "../errors.ts";
 import { Tensor, TextIteratorStreamer } from "../index.ts";
@@ -10,10 +10,10 @@ import { duration } from "./terminal.ts";
 export type Timings = {
   readonly prompt_tokens: number;
   readonly new_tokens: number;
-  /** From the call to the first new token: the prompt's share. */
+  /** From the call to the first new token, which is the time for the prompt. */
   readonly first_token_ms: number;
   readonly total_ms: number;
-  /** Of the tokens after the first; 0 when there were none. */
+  /** The speed of the tokens after the first one; 0 if there were none. */
   readonly tokens_per_second: number;
 };
 
@@ -23,12 +23,13 @@ export type Continuation = {
   /** The new ids, an end-of-sequence id included. */
   readonly tokens: readonly number[];
   readonly timings: Timings;
-  /** The ids of prompt and continuation, and the keys and values that were computed for them. */
+  /** The ids of prompt and continuation. */
   readonly sequence: readonly number[];
+  /** Their keys and values. */
   readonly cache: DynamicCache | undefined;
 };
 
-/** Sampling settings from flags; what was not given is left to the model's generation_config.json. @throws InputError */
+/** Sampling settings from flags; others come from the model's generation_config.json. @throws InputError flags that contradict each other */
 export function samplingOptions(flags: FlagValues, seed: number): GenerateOptions {
   const greedy = flags.greedy || flags.temperature === 0;
   if (flags.greedy) {
@@ -51,7 +52,7 @@ export function samplingOptions(flags: FlagValues, seed: number): GenerateOption
 }
 
 /**
- * Continues `inputs`, handing text to `onText` as it comes, and gives the whole continuation.
+ * Continues `inputs`, passes text to `onText` as it comes, and returns the whole continuation.
  * @throws what `generate` throws; the reason of `options.signal`
  */
 export async function streamContinuation(
@@ -64,8 +65,8 @@ export async function streamContinuation(
 ): Promise<Continuation> {
   const [promptIds] = Tensor.from(inputs.input_ids).tolist() as number[][];
   const times: number[] = [];
-  // A text goes on where its prompt ends: decoded alone, its first token would lose its space. So it is decoded together with
-  // the prompt, whose text is then cut off. An answer begins anew.
+  // The first token of a continued text would lose its leading space if it were decoded without the prompt. So the streamer decodes the
+  // prompt too, and its text is cut off below. An answer begins a new text.
   const isText = kind === "text";
   const streamer = new TextIteratorStreamer(tokenizer, {
     skip_prompt: !isText,
@@ -97,7 +98,7 @@ export async function streamContinuation(
   return { text, tokens, timings, sequence, cache };
 }
 
-/** `times`: when each new token came, in ms. */
+/** @param times when each new token came, in ms */
 function timingsOf(
   prompt_tokens: number,
   new_tokens: number,

@@ -1,4 +1,4 @@
-// A conversation: messages so far, and the next answer from the model, through its chat template or, without one, as plain text.
+// A conversation: the messages so far, and the model's next answer, through its chat template or, if it has none, as plain text.
 // Knows nothing of terminals.
 
 import { EngineError, InputError } from "../errors.ts";
@@ -11,13 +11,13 @@ import type { Opened } from "./load.ts";
 
 export type Message = { readonly role: "user" | "assistant"; readonly content: string };
 
-/** The longest answer when nothing else is set. */
+/** The most tokens of an answer unless something else is set. */
 export const defaultAnswerTokens = 1024;
 
 export class Conversation {
   readonly #opened: Opened;
   #messages: Message[] = [];
-  /** What was computed for the last answer, so that the next one only adds to it. */
+  /** The ids of the last answer and all before it, with their cache: the next answer computes only what is new. */
   #last: { readonly sequence: readonly number[]; readonly cache: DynamicCache } | undefined;
 
   constructor(opened: Opened) {
@@ -33,7 +33,7 @@ export class Conversation {
     return Boolean(this.#opened.tokenizer.chat_template);
   }
 
-  /** The model's own settings, for what is not set here. */
+  /** The model's own generation settings. */
   get own(): Opened["model"]["generation_config"] {
     return this.#opened.model.generation_config;
   }
@@ -44,8 +44,8 @@ export class Conversation {
   }
 
   /**
-   * The answer to `content`, piece by piece to `onText`. Both are kept; of an answer that was stopped, what had come; after an
-   * error, and when nothing had come, neither.
+   * Answers `content`, and passes the answer to `onText` piece by piece. Question and answer are added to the messages; if the answer was
+   * stopped, as much of it as had come. After an error, or if nothing had come, neither is added.
    */
   async answer(
     content: string,
@@ -80,7 +80,7 @@ export class Conversation {
       this.#messages = [...asked, { role: "assistant", content: result.text }];
       return result;
     } catch (error) {
-      // A call that fails leaves the cache as it was, unless the engine died with it.
+      // A failed call leaves the cache as it was, unless the engine died and took the cache with it.
       if (error instanceof EngineError) this.#last = undefined;
       if (signal.aborted && said !== "") {
         this.#messages = [...asked, { role: "assistant", content: said }];
@@ -89,18 +89,18 @@ export class Conversation {
     }
   }
 
-  /** The cache of the last answer, cut back to where the new ids leave it; none where that cannot be done. */
+  /** The cache of the last answer, cropped to the ids that the new input shares with it; undefined if that is not possible. */
   async #pastOf({ input_ids }: BatchEncoding): Promise<DynamicCache | undefined> {
     if (this.#last === undefined) return undefined;
     const { sequence, cache } = this.#last;
     const [ids] = Tensor.from(input_ids).tolist() as number[][];
-    const parting = ids.findIndex((id, i) => id !== sequence[i]);
-    const shared = Math.min(parting < 0 ? ids.length - 1 : parting, ids.length - 1);
+    const differs = ids.findIndex((id, i) => id !== sequence[i]);
+    const shared = Math.min(differs < 0 ? ids.length - 1 : differs, ids.length - 1);
     try {
       if (shared < cache.get_seq_length()) await cache.crop(shared);
       if (cache.get_seq_length() > 0) return cache;
     } catch (error) {
-      // With a sliding window, what the parting place sees may be gone.
+      // With a sliding window, columns that the next token sees may have been released.
       if (!(error instanceof InputError)) throw error;
     }
     await this.#forget();

@@ -1,5 +1,5 @@
-// `mistral doctor`: what this machine offers and what was chosen, for people or as JSON. 1 when models cannot run here.
-// Knows nothing of how it is found out.
+// `mistral doctor`: shows what this machine offers and what was chosen, for people or as JSON. Exit code 1: models cannot run here.
+// Does not know how it is found out.
 
 import { systemReport } from "../api/system-report.ts";
 import type { SystemReport } from "../api/system-report.ts";
@@ -77,19 +77,20 @@ function selfTest({ wasm }: SystemReport): string {
   return wasm.self_test === null ? "" : `; self-test ${wasm.self_test}`;
 }
 
-/** How 8-bit products are made. */
+/** How 8-bit dot products are summed. */
 function dotForm({ chosen }: SystemReport): string {
   const { dot_sum_bits: bits } = chosen;
   return bits === null ? "no 8-bit dot products" : `8-bit dot products summed in ${bits} bits`;
 }
 
+/** Above this load other programs disturb the measurement. */
 const BUSY = 0.5;
 
 function disturbed({ cpu }: SystemReport): string {
   return cpu.load > BUSY ? " (other programs are running: without them it is faster)" : "";
 }
 
-/** A row a method: size, prompt and text; what does not fit is named. */
+/** A row for each method: its size, the speed of prompts and of text, and whether it does not fit into memory. */
 function expectations({ expected_7b, memory }: SystemReport): [string, string][] {
   if (expected_7b === null) return [["", "not measured: too little memory"]];
   return expected_7b.map((speed) => {
@@ -105,7 +106,7 @@ function expectations({ expected_7b, memory }: SystemReport): [string, string][]
   });
 }
 
-/** What keeps models from running, each with its remedy. */
+/** What prevents models from running, each with its remedy. */
 function problems({ chosen, default_model }: SystemReport): string[] {
   return [
     ...(chosen.device === "none"

@@ -1,5 +1,5 @@
 // `mistral eval`: perplexity of a text, or KL divergence to a reference model, for people or as JSON.
-// Knows nothing of how either is computed.
+// Does not know how either is computed.
 
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
@@ -35,7 +35,7 @@ export async function evaluate({ flags, words }: Arguments, io: Io): Promise<num
     const judged = await open(folder, flags);
     const reference =
       kind === "kl" ? await open(flags.reference ?? folder, asItIs(flags)) : undefined;
-    // As in the guide, the text is one sequence, of whatever length; a warning about that would mislead.
+    // As in Transformers' guide the text is one sequence of any length. The tokenizer must not warn that it is too long.
     const { input_ids } = judged.tokenizer(text, { return_tensors: "pt", verbose: false });
     const start = performance.now();
     const bar = flags.quiet ? undefined : workProgress(io.stderr, `eval ${kind}`, "token");
@@ -97,7 +97,7 @@ async function readTextFile(path: string | undefined): Promise<string> {
   }
 }
 
-/** Flags of loading for the reference: the same machine, its own weights. */
+/** The flags with which the reference is loaded: without those that change weights or cache. */
 function asItIs(flags: FlagValues): FlagValues {
   const own = { dtype: undefined, quantization: undefined, "gguf-file": undefined };
   return { ...flags, ...own, "compute-dtype": undefined, "cache-dtype": undefined };

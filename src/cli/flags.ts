@@ -1,14 +1,14 @@
-// The flags of the command line as data: how each is read, and its line in the help. A flag means the same wherever it is taken.
+// The flags of the command line as data: how each is read, and its line in the help. A flag means the same in every command.
 // Knows no command.
 
 import { quantizationMethods } from "../api/quantization-methods.ts";
 
-/** How a flag's text is read: a switch takes no value, `texts` may be given several times. */
+/** How a flag's text is read. A switch has no value; `texts` may be given several times. */
 export type FlagType = "switch" | "text" | "texts" | "integer" | "number";
 
 export type Flag = {
   readonly type: FlagType;
-  /** What stands for the value in the help. */
+  /** How the help writes the value. */
   readonly value?: string;
   readonly short?: string;
   readonly help: string;
@@ -49,7 +49,7 @@ export const flags = {
   "top-p": {
     type: "number",
     value: "<x>",
-    help: "… among the likeliest that add up to x",
+    help: "… among the likeliest whose sum reaches x",
     range: [0, 1],
   },
   "max-new-tokens": {
@@ -65,7 +65,7 @@ export const flags = {
   threads: {
     type: "integer",
     value: "<n>",
-    help: "that compute (default: physical cores)",
+    help: "threads to use (default: physical cores)",
     range: [1, 64],
   },
   dtype: {
@@ -110,12 +110,12 @@ export const flags = {
   reference: {
     type: "text",
     value: "<folder>",
-    help: "for kl (default: the same model as it is)",
+    help: "kl: compare with this one (default: as it is)",
   },
   stride: {
     type: "integer",
     value: "<n>",
-    help: "tokens that a window moves on (default: 512)",
+    help: "tokens by which a window moves (default: 512)",
     range: [2, 2_147_483_647],
   },
   "max-length": {
@@ -133,7 +133,7 @@ export const flags = {
   layers: {
     type: "integer",
     value: "<n>",
-    help: "of the random model (default: the shape's)",
+    help: "layers of the random model (default: shape's)",
     range: [1, 10_000],
   },
   pp: {
@@ -151,7 +151,7 @@ export const flags = {
   depth: {
     type: "integer",
     value: "<n>",
-    help: "tokens that are in the cache before (default: 0)",
+    help: "tokens in the cache beforehand (default: 0)",
     range: [0, 1_000_000],
   },
   reps: {
@@ -167,13 +167,13 @@ export const flags = {
     help: "nf4, nf4-dq, fp4, fp4-dq, int8, q4, q8",
     among: quantizationMethods as typeof quantizationMethods,
   },
-  force: { type: "switch", help: "replace the folder if it is there" },
+  force: { type: "switch", help: "replace the folder if it exists" },
   markdown: { type: "switch", help: "print a table in Markdown" },
   svg: { type: "text", value: "<path>", help: "draw the result as a picture" },
   "stdin-wait": {
     type: "number",
     value: "<s>",
-    help: "seconds to wait for a silent pipe (default: ever)",
+    help: "seconds to wait for a pipe (default: no limit)",
     range: [0, 86_400],
   },
   quiet: { type: "switch", short: "q", help: "no progress, no timings" },

@@ -1,4 +1,4 @@
-// Help texts, made from the table of commands and flags: never written twice. Knows nothing of streams.
+// Makes the help texts from the tables of commands and flags. Knows nothing of streams.
 
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
@@ -7,7 +7,7 @@ import type { CommandName } from "./commands.ts";
 import { flags } from "./flags.ts";
 import type { Flag, FlagName } from "./flags.ts";
 
-/** The command of that name. @throws InputError with the nearest known one */
+/** The command of that name. @throws InputError there is none; the message names the nearest one */
 export function commandNamed(name: string): CommandName {
   const known = Object.keys(commands) as CommandName[];
   const found = known.find((command) => command === name);

@@ -1,5 +1,5 @@
-// A model and its tokenizer for a command: the embedded one when none is named, with progress on stderr.
-// Knows nothing of what is done with them.
+// Loads a model and its tokenizer for a command, with progress on stderr; the embedded model if none is named.
+// Does not know what is done with them.
 
 import { basename, resolve } from "node:path";
 import { defaultModel } from "../api/default-model.ts";
@@ -21,7 +21,7 @@ export type Opened = {
 
 /**
  * Loads the model of `folder`, or the embedded one, and its tokenizer.
- * @throws CheckpointError, MemoryError, InputError as `from_pretrained` does; the reason of Ctrl-C
+ * @throws CheckpointError, MemoryError, InputError as `from_pretrained` does; after Ctrl-C the signal's reason
  */
 export async function openModel(
   folder: string | undefined,
@@ -38,14 +38,14 @@ export async function pathOf(folder: string | undefined): Promise<string> {
   return folder === undefined ? await defaultModel() : resolve(folder);
 }
 
-/** Loads a model without its tokenizer; `name` is shown meanwhile. @throws as openModel */
+/** Loads a model without its tokenizer. @param name is shown with the progress. @throws as openModel */
 export async function openWeights(
   path: string,
   flags: FlagValues,
   io: Io,
   name: string = basename(path),
 ): Promise<Model> {
-  // A flag of the whole process: this process is the command's own.
+  // This changes the whole process, which belongs to the command.
   env.wasm.revectorize = !flags["no-revectorize"];
   const progress = flags.quiet ? undefined : loadProgress(io.stderr, name);
   try {
@@ -63,7 +63,7 @@ function ggufFile(flags: FlagValues): { gguf_file?: string } {
   return flags["gguf-file"] === undefined ? {} : { gguf_file: flags["gguf-file"] };
 }
 
-/** What the flags of loading ask of `from_pretrained`; what was not given is left to its defaults. */
+/** The options of `from_pretrained` that flags ask for; flags that were not given leave its defaults. */
 export function loadOptions(flags: FlagValues): LoadOptions {
   const { device, dtype, attn, threads, quantization } = flags;
   return {

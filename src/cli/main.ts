@@ -1,5 +1,6 @@
-// From arguments to a command and from its outcome to an exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-// An error is one line, then a line with the next step; a stack only with MISTRAL_DEBUG. A reader that leaves ends us quietly.
+// Chooses the command by the arguments, runs it, and turns its outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 130
+// interrupted. An error is one line, then a line with the next step; MISTRAL_DEBUG adds the stack. If the reader of stdout has gone,
+// the process ends without a message. Does not know what a command does.
 
 import manifest from "../../package.json" with { type: "json" };
 import { unknownName } from "../did-you-mean.ts";
@@ -13,7 +14,7 @@ import type { Io } from "./terminal.ts";
 
 type Run = (args: Arguments, io: Io) => Promise<number>;
 
-// Loaded when needed: help and errors of usage come without the engine.
+// A command's module is imported when it runs, so help and usage errors do not load the engine.
 const runs: Readonly<Record<CommandName, () => Promise<Run>>> = {
   run: async () => (await import("./run.ts")).run,
   chat: async () => (await import("./chat.ts")).chat,
@@ -24,13 +25,13 @@ const runs: Readonly<Record<CommandName, () => Promise<Run>>> = {
   help: () => Promise.resolve(help),
 };
 
-/** Runs one command line and gives the exit code. */
+/** Runs one command line. @returns the exit code */
 export async function main(argv: readonly string[]): Promise<number> {
   const controller = new AbortController();
   const { stdin, stdout, stderr } = process;
   const io: Io = { stdin, stdout, stderr, interrupt: controller.signal };
   process.on("SIGINT", () => {
-    // The second one does not wait for anything.
+    // A second Ctrl-C ends the process at once.
     if (controller.signal.aborted) process.exit(130);
     controller.abort(new DOMException("interrupted", "AbortError"));
   });
@@ -107,7 +108,7 @@ function nextStep(error: unknown, command: string): string {
 }
 
 function onStreamError(error: NodeJS.ErrnoException): void {
-  // The reader has gone (`mistral run | head -1`): nobody is left to tell anything to.
+  // Nobody reads any more, as in `mistral run | head -1`.
   if (error.code === "EPIPE") process.exit(0);
   throw error;
 }

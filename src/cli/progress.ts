@@ -1,5 +1,5 @@
-// Progress of long work on stderr: a bar in a terminal after half a second, elsewhere a line every five seconds.
-// Knows nothing of what is done.
+// Shows the progress of long work on stderr: on a terminal a bar after half a second, elsewhere a line every five seconds.
+// Does not know the work.
 
 import { bytes, duration, styled, visible } from "./terminal.ts";
 import type { OutStream } from "./terminal.ts";
@@ -10,13 +10,13 @@ const lineEverySeconds = 5;
 const clearLine = "\r\u001b[2K";
 
 export type Progress = {
-  /** Bytes so far, of how many, and the name of what is being read. */
+  /** Reports how much is done, of how much, and the name of what is being read. */
   update(step: { readonly loaded: number; readonly total: number; readonly tensor?: string }): void;
-  /** Takes the bar away; a line stays where progress was shown and it is no terminal. */
+  /** Ends the display: removes the bar; if lines were shown, prints a last one. */
   done(): void;
 };
 
-/** How much there is of something: in all units that fit, and in a single one. */
+/** How to show an amount of work, and an amount for each second. */
 type Amounts = { show(count: number): string; rate(perSecond: number): string };
 
 const inBytes: Amounts = { show: bytes, rate: (perSecond) => `${bytes(perSecond)}/s` };
@@ -28,12 +28,12 @@ function countedIn(unit: string): Amounts {
   };
 }
 
-/** Of reading a model's files, in bytes. `now` is in seconds. */
+/** The progress of loading a model, in bytes. @param now a clock, in seconds */
 export function loadProgress(stream: OutStream, name: string, now?: () => number): Progress {
   return shownProgress(stream, { label: name, verb: `loading ${name}`, amounts: inBytes }, now);
 }
 
-/** Of anything else: `what` is its name, `unit` the singular of what is counted, or "byte". */
+/** The progress of other work. @param what its name. @param unit the singular of what is counted, or "byte" */
 export function workProgress(
   stream: OutStream,
   what: string,
@@ -86,7 +86,7 @@ const percent = (step: Step): string => `${Math.floor(share(step) * 100)} %`;
 
 function measures({ loaded, total }: Step, seconds: number, amounts: Amounts): string {
   const [amount, unit] = amounts.show(total).split(" ");
-  // In the unit of the total, as "1.5 of 14.5 GB".
+  // In the unit of the total: "1.5 of 14.5 GB".
   const done = ((loaded / total) * Number(amount) || 0).toFixed(amount.includes(".") ? 1 : 0);
   const speed = loaded / seconds;
   const left = speed > 0 ? ` · ${duration(Math.ceil((total - loaded) / speed))} left` : "";

@@ -1,17 +1,17 @@
-// Where the prompt of `run` comes from: words on the command line, else a pipe, else a default.
-// Knows nothing of models.
+// Finds the prompt of `run`: words on the command line, else a pipe, else a default. Knows nothing of models.
 
 import { addAbortSignal } from "node:stream";
 import { InputError } from "../errors.ts";
 import { bytes } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
-/** The longest prompt taken from a pipe, in bytes: far beyond any context, and short enough to hold. */
+/** The longest prompt that is read from a pipe: 64 MiB, longer than any context and small enough to hold. */
 const longest = 64 * 2 ** 20;
 
 /**
- * The prompt for these words; without words, what stdin holds when it is no terminal; when that is empty, `otherwise`.
- * @param waitSeconds how long to wait for the first byte of a pipe that nobody closes; undefined: for ever
+ * The prompt: these words; if there are none, the text of stdin, unless it is a terminal; if that is empty, `otherwise`.
+ * @param waitSeconds how long to wait for the first byte of a pipe; undefined: without limit
+ * @throws InputError a text on stdin that is too long or not UTF-8
  */
 export async function readPrompt(
   words: readonly string[],

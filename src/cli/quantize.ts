@@ -1,5 +1,4 @@
-// `mistral quantize`: a checkpoint in fewer bits, as a folder of its own, with speed, time left and what it came to.
-// Knows nothing of formats.
+// `mistral quantize`: writes a checkpoint in fewer bits into a new folder, and shows progress, then size and time. Knows no formats.
 
 import { rmSync } from "node:fs";
 import { basename, resolve } from "node:path";
@@ -19,7 +18,7 @@ import type { Io } from "./terminal.ts";
 type Report = Quantized & {
   readonly method: QuantizationMethod;
   readonly seconds: number;
-  /** Of the whole process. */
+  /** The most that the whole process took. */
   readonly peak_memory_bytes: number;
 };
 
@@ -61,7 +60,7 @@ async function withProgress(
 ): Promise<Quantized> {
   const name = `quantising ${basename(model)}`;
   const bar = quiet ? undefined : workProgress(io.stderr, name, "byte");
-  // A second Ctrl-C ends the process at once.
+  // A second Ctrl-C ends the process at once: then this removes the unfinished folder.
   const onExit = (): void => rmSync(partialFolder(out), { recursive: true, force: true });
   process.once("exit", onExit);
   try {
@@ -86,6 +85,6 @@ function describe(report: Report, model: string, { stdout }: Io): string {
   ].join("\n");
 }
 
-/** As a shell takes it. */
+/** The path, quoted for a shell. */
 const quoted = (path: string): string =>
   /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;

@@ -1,5 +1,5 @@
 // `mistral run`: continues a prompt, or answers it with --chat, and streams to stdout; speed and seed go to stderr.
-// Knows nothing of how text is generated.
+// Does not know how text is generated.
 
 import { InputError } from "../errors.ts";
 import type { BatchEncoding } from "../index.ts";
@@ -52,7 +52,7 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
     }
     return 0;
   } catch (error) {
-    // Neither the message nor the shell's prompt should stand in the middle of the story.
+    // Ends the line of the story, so that the error message begins a new one.
     if (io.stdout.isTTY && !flags.json) await write(io.stdout, "\n");
     throw error;
   } finally {

@@ -1,5 +1,5 @@
-// Text to streams: what a model wrote cannot steer a terminal, writing waits for slow readers, colour only where it is wanted.
-// Knows nothing of commands.
+// Writes text to streams: removes the power of a model's text to steer a terminal, waits for slow readers, and uses colour only where it
+// is wanted. Knows nothing of commands.
 
 import { once } from "node:events";
 import { styleText } from "node:util";
@@ -7,7 +7,7 @@ import { WordWrap } from "./word-wrap.ts";
 
 export type OutStream = NodeJS.WriteStream;
 
-/** The streams of a command and the signal that Ctrl-C sets. */
+/** The streams of a command, and the signal that Ctrl-C aborts. */
 export type Io = {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: OutStream;
@@ -15,10 +15,10 @@ export type Io = {
   readonly interrupt: AbortSignal;
 };
 
-// C0 and C1 controls but newline and tab; bidirectional embeddings, overrides and isolates, which can hide or reorder text.
+// C0 and C1 control characters except newline and tab; and characters of bidirectional text that can hide or reorder text.
 const controls = /(?![\n\t])[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu;
 
-/** The text with every character that could move the cursor, change colours, write the clipboard or reorder text spelt out: `\x1b`. */
+/** The text with escapes such as `\x1b` for characters that could move the cursor, change colours, write the clipboard or reorder text. */
 export function visible(text: string): string {
   return text.replace(controls, (char) => {
     const hex = char.charCodeAt(0).toString(16);
@@ -26,7 +26,7 @@ export function visible(text: string): string {
   });
 }
 
-/** Foreign text as `stream` should get it: visible on a terminal, untouched elsewhere. */
+/** Text that is not our own, as `stream` should get it: with escapes on a terminal, unchanged elsewhere. */
 export function foreign(stream: OutStream, text: string): string {
   return stream.isTTY ? visible(text) : text;
 }
@@ -37,8 +37,8 @@ export async function write(stream: OutStream, text: string): Promise<void> {
 }
 
 /**
- * A writer of one text that a model wrote or continues, piece by piece: on a terminal visible and broken between words,
- * elsewhere as it is.
+ * A function that writes one text of a model, piece by piece. On a terminal it escapes control characters and breaks lines between words;
+ * elsewhere it writes the text as it is.
  */
 export function textWriter(stream: OutStream): (piece: string, style?: Style) => Promise<void> {
   if (!stream.isTTY) return (piece) => write(stream, piece);
@@ -51,12 +51,12 @@ export function textWriter(stream: OutStream): (piece: string, style?: Style) =>
 
 type Style = "bold" | "dim" | "red" | "cyan";
 
-/** Styled where `stream` is a terminal with colours; NO_COLOR and FORCE_COLOR are honoured. */
+/** The text in that style if `stream` is a terminal with colours. NO_COLOR and FORCE_COLOR have their usual effect. */
 export function styled(stream: OutStream, style: Style, text: string): string {
   return styleText(style, text, { stream });
 }
 
-/** 14483464192 → "14.5 GB": decimal units, as disks and networks count. */
+/** 14483464192 → "14.5 GB", in decimal units, as for disks and networks. */
 export function bytes(count: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
@@ -65,7 +65,7 @@ export function bytes(count: number): string {
   return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** 93.4 → "1 min 33 s"; below ten seconds with one digit, below a second in ms. */
+/** 93.4 → "1 min 33 s"; below ten seconds with one decimal, below a second in ms. */
 export function duration(seconds: number): string {
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

@@ -1,5 +1,5 @@
-// Breaks lines between words where a terminal would break them within, for text that arrives in pieces.
-// Knows nothing of streams; control characters must be gone already.
+// Breaks lines between words, where a terminal would break them within words, in text that arrives in pieces.
+// Knows nothing of streams. Control characters must have been removed.
 
 const wide =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u;
@@ -9,17 +9,17 @@ const tabStop = 8;
 export class WordWrap {
   readonly #columns: () => number;
   #column = 0;
-  /** White space that is only written when a word follows on the same line. */
+  /** White space that has not been written: it is dropped if the next word begins a new line. */
   #gap = "";
-  /** Whether the last thing written can be parted from what comes. */
+  /** Whether a line may be broken before the next piece, because white space came before it. */
   #betweenWords = true;
 
-  /** `columns`: how wide the terminal is now. */
+  /** @param columns the width of the terminal at this moment */
   constructor(columns: () => number) {
     this.#columns = columns;
   }
 
-  /** What to write for the next piece of text. */
+  /** The text to write for the next piece. */
   put(text: string): string {
     let out = "";
     for (const piece of text.match(/\n|[^\S\n]+|\S+/g) ?? []) {
@@ -42,7 +42,7 @@ export class WordWrap {
     const breaks = this.#betweenWords && this.#column > 0 && end > columns;
     const before = breaks ? "\n" : this.#gap;
     const column = breaks ? advance(0, word) : end;
-    // The terminal breaks what is longer than a line.
+    // The terminal itself breaks a word that is longer than a line.
     this.#column = column > columns ? ((column - 1) % columns) + 1 : column;
     this.#gap = "";
     this.#betweenWords = false;
@@ -50,7 +50,7 @@ export class WordWrap {
   }
 }
 
-/** The column behind `text` when it begins at `column`. */
+/** The column after `text`, which begins at `column`. */
 function advance(column: number, text: string): number {
   let at = column;
   for (const char of text) {

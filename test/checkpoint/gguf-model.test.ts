@@ -274,7 +274,7 @@ describe("weights", () => {
     expect(weights.has("cls.weight")).toBe(true);
     const twice = numbers("model.norm.weight", [8], 0);
     await expect(weightsOf({ ...model, tensors: [...model.tensors, twice] })).rejects.toThrow(
-      /"model.norm.weight" is model.norm.weight, which another tensor is already/,
+      /"model.norm.weight" stands for model.norm.weight, and so does another tensor/,
     );
     const factors = numbers("rope_freqs.weight", [2], 0);
     await expect(weightsOf({ ...model, tensors: [...model.tensors, factors] })).rejects.toThrow(

@@ -1,5 +1,5 @@
 // Reads 4-bit AWQ checkpoints (Lin et al. 2023, arXiv:2306.00978) of version "gemm", as AutoAWQ writes them. The settings have the
-// names of Transformers, or AutoAWQ's own (w_bit, q_group_size). Does not know how the scales were searched for: it does not matter.
+// names of Transformers, or AutoAWQ's own (w_bit, q_group_size). Does not know how the scales were found: the result is the same.
 
 import type { Checkpoint } from "../weights.ts";
 import { inputMajorMatrix } from "./input-major.ts";
