@@ -135,7 +135,7 @@ async function placed(
   await backend.load("logits", async ([to]) => to.set(new Uint8Array(logits.buffer)));
   const graph = new Graph();
   const leaf = graph.leaf(spec.name, spec.kind, spec.shape);
-  const { token, status } = recordChoice(leaf);
+  const [token, status] = recordChoice(leaf, false);
   return {
     inPlace: backend.compile(makePlan(graph, [token, status])),
     handedOver: backend.compile(recordSample(V, rows)),

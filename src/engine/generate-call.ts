@@ -3,10 +3,23 @@
 
 import { EngineError, InputError } from "../errors.ts";
 import type { PagePool } from "../generate/page-pool.ts";
-import type { LogitsProcessor } from "../generate/logits-processor.ts";
-import { buildProcessors } from "../generate/processors.ts";
+import {
+  type Choice,
+  chooseBy,
+  type Chooser,
+  type SampledRow,
+} from "../generate/device-sampling.ts";
+import type { LogitsProcessor, ProcessorContext } from "../generate/logits-processor.ts";
+import { distributionProcessors } from "../generate/processors.ts";
 import { planRows } from "../generate/rows.ts";
-import { greedy, multinomial, seedOf, uniform } from "../generate/sampler.ts";
+import {
+  greedy,
+  multinomial,
+  noTokenError,
+  seedOf,
+  uniform,
+  uniformWords,
+} from "../generate/sampler.ts";
 import { logProbability } from "../generate/log-probability.ts";
 import { type StopReason, Stopping } from "../generate/stopping.ts";
 import type { MistralConfig } from "../models/config.ts";
@@ -44,7 +57,7 @@ export class GenerateCall {
   readonly sequences: readonly Sequence[];
   readonly #setting: CallSetting;
   readonly #mask: Uint8Array | undefined;
-  readonly #processors: readonly LogitsProcessor[];
+  readonly #choice: Choice;
   readonly #seed: number;
   readonly #scores: Float32Array[] = [];
   readonly #logits: Float32Array[] = [];
@@ -63,10 +76,18 @@ export class GenerateCall {
     this.#seed = seedOf(options.seed);
     checkKept(request, config.vocab_size);
     const fields = { ...options, eos_token_id: options.eos_token_ids };
-    this.#processors = buildProcessors(fields, {
-      ...{ vocabSize: config.vocab_size, promptLength: S },
-      logits_processor: setting.functions?.processors,
-    });
+    const { processors } = setting.functions ?? {};
+    const choice = chooseBy(
+      fields,
+      { vocabSize: config.vocab_size, promptLength: S, logits_processor: processors },
+      { logits: options.output_logits, scores: options.output_scores },
+    );
+    // A processor that takes its time is waited for between steps, for one row alone.
+    const last = choice.chooser === "scores" ? distributionProcessors(fields) : [];
+    this.#choice =
+      processors === undefined
+        ? choice
+        : { ...choice, chooser: "host", processors: [...choice.processors, ...last] };
     const frame = past?.frame ?? 0;
     const mask = request.mask ?? past?.mask(S - frame);
     // Whatever contradicts the cache is found now, not when the result is put together.
@@ -90,26 +111,53 @@ export class GenerateCall {
     return this.sequences.slice(leader.index, leader.index + n);
   }
 
+  /** Who chooses its tokens: see Chooser. */
+  get chooser(): Chooser {
+    return this.#choice.chooser;
+  }
+
+  /** What the op `sample` is told to choose the token that follows `later` more tokens; undefined when the host chooses. */
+  sampledRow(sequence: Sequence, later = 0): SampledRow | undefined {
+    if (this.chooser === "host") return undefined;
+    const { logprobs: logProb } = this.#setting.request;
+    const { occurrence, step } = sequence;
+    const words = uniformWords(this.#seed, occurrence, step + later);
+    return { settings: this.#choice.settings, words, logProb };
+  }
+
+  /** Changes a row of scores [V] as far as the host does before `sample` chooses. */
+  change(sequence: Sequence, scores: Float32Array): void {
+    if (this.#setting.request.options.output_logits) this.#keep(this.#logits, sequence, scores);
+    for (const change of this.#choice.processors) void change(contextOf(sequence), scores);
+  }
+
+  /** Takes what `sample` has chosen. @throws EngineError there is no token */
+  accept(sequence: Sequence, token: number, status: number, logprob: number): void {
+    if (status !== 0) throw noTokenError(status);
+    this.#push(sequence, token, logprob);
+  }
+
   /**
-   * Chooses a sequence's next token.
+   * Chooses a sequence's next token on the host.
    * @param logits [V] that follow its last token; changed
    * @returns a promise when one of the caller's own processors takes its time
    */
   choose(sequence: Sequence, logits: Float32Array): void | Promise<void> {
     const { options, logprobs } = this.#setting.request;
-    const { step, index, ids, padding, promptLength } = sequence;
-    if (options.output_logits) this.#keep(this.#logits, step, index, logits);
+    if (options.output_logits) this.#keep(this.#logits, sequence, logits);
     const raw = logprobs ? logits.slice() : undefined;
-    const context = { ids, padding, promptLength, step, sequence: index };
-    const done = inOrder(this.#processors, (change) => change(context, logits));
-    if (done === undefined) return this.#take(sequence, logits, raw);
-    return done.then(() => this.#take(sequence, logits, raw));
+    const context = contextOf(sequence);
+    const done = inOrder(this.#choice.processors, (change) => change(context, logits));
+    if (done === undefined) return this.#draw(sequence, logits, raw);
+    return done.then(() => this.#draw(sequence, logits, raw));
   }
 
   /** Guesses what follows a sequence's last token, for speculation. */
   draft(sequence: Sequence): void {
     const { functions, request, config } = this.#setting;
-    if (functions?.draft === undefined || sequence.reason !== undefined) return;
+    // Scores that the host changes depend on the token before: rows of guesses cannot be chosen from at once.
+    if (functions?.draft === undefined || this.chooser === "scores") return;
+    if (sequence.reason !== undefined) return;
     const room = Math.max(0, request.options.max_length - sequence.length - 1);
     const drafts = functions.draft(sequence.ids).slice(0, room);
     const wrong = drafts.find((id) => !(Number.isInteger(id) && id >= 0 && id < config.vocab_size));
@@ -208,18 +256,20 @@ export class GenerateCall {
     if (stream && reason !== undefined) this.#unreportedEnds.push({ row, reason });
   }
 
-  #take(sequence: Sequence, scores: Float32Array, raw: Float32Array | undefined): void {
-    const { options, stream } = this.#setting.request;
-    const { step, index } = sequence;
-    if (options.output_scores) this.#keep(this.#scores, step, index, scores);
+  #draw(sequence: Sequence, scores: Float32Array, raw: Float32Array | undefined): void {
+    const { options } = this.#setting.request;
+    if (options.output_scores) this.#keep(this.#scores, sequence, scores);
     const token = options.do_sample
-      ? multinomial(scores, uniform(this.#seed, sequence.occurrence, step))
+      ? multinomial(scores, uniform(this.#seed, sequence.occurrence, sequence.step))
       : greedy(scores);
+    this.#push(sequence, token, raw === undefined ? 0 : logProbability(raw, token));
+  }
+
+  #push(sequence: Sequence, token: number, logprob: number): void {
     sequence.push(token);
     this.#end(sequence);
-    if (!stream) return;
-    const logprob = raw === undefined ? 0 : logProbability(raw, token);
-    this.#unreported.push({ row: index, token, logprob });
+    if (!this.#setting.request.stream) return;
+    this.#unreported.push({ row: sequence.index, token, logprob });
     this.#unread.push(sequence);
     sequence.unread++;
   }
@@ -246,11 +296,15 @@ export class GenerateCall {
     return cache;
   }
 
-  #keep(steps: Float32Array[], step: number, index: number, row: Float32Array): void {
+  #keep(steps: Float32Array[], { step, index }: Sequence, row: Float32Array): void {
     const { vocab_size: V } = this.#setting.config;
     steps[step] ??= new Float32Array(this.sequences.length * V);
     steps[step].set(row, index * V);
   }
+}
+
+function contextOf({ ids, padding, promptLength, step, index }: Sequence): ProcessorContext {
+  return { ids, padding, promptLength, step, sequence: index };
 }
 
 /** Runs one after the other, at once as long as none returns a promise. */

@@ -4,7 +4,7 @@
 import { EngineError, MemoryError } from "../errors.ts";
 import type { PagePool } from "../generate/page-pool.ts";
 import { pagesToTake, pageTables } from "../generate/pages.ts";
-import { CHUNK, type Runner } from "../generate/runner.ts";
+import { CHUNK, type Runner, type StepRows } from "../generate/runner.ts";
 import { type RowBatch, Scheduler } from "../generate/scheduler.ts";
 import type { BatchCache } from "./batch-cache.ts";
 import { type CallFunctions, GenerateCall } from "./generate-call.ts";
@@ -12,6 +12,7 @@ import type { GenerateRequest, GenerateResult, TokensReport } from "./messages.t
 import type { PageRoom } from "./page-room.ts";
 import { PrefillShare } from "./prefill-share.ts";
 import type { Sequence } from "./sequence.ts";
+import { choiceWants, StepChoice, type WantedRow } from "./step-choice.ts";
 import { type Call, type Step, type Steps } from "./steps.ts";
 
 export type LoopEnvironment = {
@@ -32,6 +33,8 @@ type Running = {
   readonly resolve: (done: Done) => void;
   readonly reject: (error: unknown) => void;
 };
+
+type Wanted = WantedRow & { readonly running: Running };
 
 export class GenerationLoop {
   readonly #env: LoopEnvironment;
@@ -156,8 +159,15 @@ export class GenerationLoop {
 
   async #step(batch: RowBatch): Promise<true> {
     const begin = performance.now();
-    await this.#env.runner.copyPages(batch.sequences.flatMap(({ copies }) => copies));
-    this.#takeTokens(batch, await this.#logits(batch));
+    const { runner, eager } = this.#env;
+    await runner.copyPages(batch.sequences.flatMap(({ copies }) => copies));
+    const { rows, wanted } = this.#rowsOf(batch);
+    const { wants, sampling } = choiceWants(wanted);
+    const result = await runner.step({ ...rows, sampling }, wants, eager);
+    const choice = await StepChoice.of(wanted, result, runner, ({ running }, error) =>
+      this.#fail(running, error),
+    );
+    this.#takeTokens(wanted, choice);
     const prompts = batch.sequences
       .slice(batch.decoding)
       .reduce((sum, { count }) => sum + count, 0);
@@ -165,16 +175,18 @@ export class GenerationLoop {
     return true;
   }
 
-  /** The logits [N, V] of the wanted rows. */
-  async #logits({ rows: T, sequences }: RowBatch): Promise<Float32Array> {
+  /** What runs, and the rows after which tokens are chosen: a prompt's last row once for each sequence that goes on from it. */
+  #rowsOf({ rows: T, sequences }: RowBatch): { rows: StepRows; wanted: Wanted[] } {
     const [ids, positions, ropeLengths, seq, at, slots] = Array.from(
       { length: 6 },
       () => new Int32Array(T),
     );
     const want: number[] = [];
+    const wanted: Wanted[] = [];
     let t = 0;
     sequences.forEach((rows, s) => {
-      const { sequence } = this.#of(rows.id);
+      const { running, sequence } = this.#of(rows.id);
+      const call = running.group;
       for (let i = 0; i < rows.count; i++, t++) {
         const row = sequence.row(rows.at + i);
         ids[t] = row.id;
@@ -183,45 +195,45 @@ export class GenerationLoop {
         seq[t] = s;
         at[t] = rows.at + i;
         slots[t] = rows.slots[i];
-        if (i >= rows.count - rows.wanted) want.push(t);
+        const later = i - (rows.count - rows.wanted);
+        if (later < 0) continue;
+        for (const one of begins(call, sequence) ? call.groupOf(sequence) : [sequence]) {
+          want.push(t);
+          wanted.push({ running, call, sequence: one, later });
+        }
       }
     });
-    const { logits } = await this.#env.runner.step(
-      {
-        ...{ ids, positions, ropeLengths, seq, at, slots },
-        ...pageTables(sequences.map(({ pages }) => pages)),
-        want: Int32Array.from(want),
-      },
-      { logits: true },
-      this.#env.eager,
-    );
-    return logits ?? new Float32Array();
+    const rows = {
+      ...{ ids, positions, ropeLengths, seq, at, slots },
+      ...pageTables(sequences.map(({ pages }) => pages)),
+      want: Int32Array.from(want),
+    };
+    return { rows, wanted };
   }
 
-  /** Chooses the tokens that follow the wanted rows, and lets their sequences go on. */
-  #takeTokens({ sequences }: RowBatch, logits: Float32Array): void {
-    const V = this.#env.runner.config.vocab_size;
+  /** Takes the tokens that follow the wanted rows, and lets their sequences go on. */
+  #takeTokens(wanted: readonly Wanted[], choice: StepChoice): void {
     const accepted = new Map<number, number>();
-    const groups: { running: Running; group: readonly Sequence[] }[] = [];
-    let n = 0;
-    for (const { id, count, wanted } of sequences) {
-      const rows = Array.from({ length: wanted }, (_, k) =>
-        logits.subarray((n + k) * V, (n + k + 1) * V),
-      );
-      n += wanted;
-      const known = this.#sequences.get(id);
-      if (wanted === 0 || known === undefined) continue; // its call has failed with another row of this step
-      const { running, sequence } = known;
-      if (sequence.step === 0 && running.group.isLeader(sequence)) {
-        const group = running.group.groupOf(sequence);
+    const begun: { running: Running; sequence: Sequence }[] = [];
+    for (let n = 0; n < wanted.length;) {
+      const { running, call, sequence } = wanted[n];
+      if (begins(call, sequence)) {
+        const group = call.groupOf(sequence);
         sequence.promptDone();
-        for (const one of group) this.#choose(running, one, rows[0].slice());
-        groups.push({ running, group });
-      } else accepted.set(id, count - wanted + this.#verify(running, sequence, rows));
+        for (const one of group) this.#choose(running, one, choice, n++);
+        begun.push({ running, sequence });
+      } else {
+        let rows = 1;
+        while (wanted[n + rows]?.sequence === sequence) rows++;
+        accepted.set(sequence.id, this.#verify(running, sequence, choice, [n, rows]));
+        n += rows;
+      }
     }
-    this.#scheduler.advance((rows) => accepted.get(rows.id) ?? rows.count);
-    for (const { running, group } of groups) {
-      const [leader, ...others] = this.#running.has(running) ? group : [];
+    this.#scheduler.advance(({ id, count, wanted: rows }) =>
+      accepted.has(id) ? count - rows + (accepted.get(id) as number) : count,
+    );
+    for (const { running, sequence: leader } of begun) {
+      const [, ...others] = this.#running.has(running) ? running.group.groupOf(leader) : [];
       for (const one of others) one.forkFrom(leader);
     }
     for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
@@ -229,25 +241,31 @@ export class GenerationLoop {
     for (const { group } of this.#running) group.report();
   }
 
-  /** Chooses a token after each row for as long as it is what the next row was computed for. @returns how many rows were right */
-  #verify(running: Running, sequence: Sequence, rows: readonly Float32Array[]): number {
+  /** Takes a token after each row for as long as it is what the next row was computed for. @returns how many rows were right */
+  #verify(
+    running: Running,
+    sequence: Sequence,
+    choice: StepChoice,
+    [first, rows]: readonly [first: number, rows: number],
+  ): number {
     const drafts = sequence.proposed;
-    for (const [k, row] of rows.entries()) {
+    for (let k = 0; k < rows; k++) {
       const before = sequence.step;
-      this.#choose(running, sequence, row);
+      this.#choose(running, sequence, choice, first + k);
       const isRight = sequence.step > before && sequence.ids.at(-1) === drafts[k];
       if (!isRight || sequence.reason !== undefined) return k + 1;
     }
-    return rows.length;
+    return rows;
   }
 
-  /** Lets a call choose a token; when that takes time, the sequence goes on between two later steps. */
-  #choose(running: Running, sequence: Sequence, logits: Float32Array): void {
+  /** Lets a call take a token; when choosing takes time, the sequence goes on between two later steps. */
+  #choose(running: Running, sequence: Sequence, choice: StepChoice, n: number): void {
+    if (!this.#running.has(running)) return; // it has failed with another row of this step
     const chosen = (): void => {
       this.#chosen.push({ running, sequence });
     };
     try {
-      const wait = running.group.choose(sequence, logits);
+      const wait = choice.take(n);
       if (wait === undefined) return chosen();
       void wait
         .then(chosen, (error: unknown) => this.#fail(running, error))
@@ -335,4 +353,9 @@ export class GenerationLoop {
       throw new EngineError(`the scheduler runs sequence ${id}, which nobody asked for`);
     return known;
   }
+}
+
+/** Whether the token after a sequence's prompt is the next one, from which other sequences may go on, too. */
+function begins(call: GenerateCall, sequence: Sequence): boolean {
+  return sequence.step === 0 && call.isLeader(sequence);
 }

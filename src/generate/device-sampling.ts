@@ -87,11 +87,16 @@ function settingsOf(config: ProcessorFields): RowSettings {
   };
 }
 
+/** The inputs of `sample`. */
+export type SampleInputs = {
+  /** [N, 3] */
+  readonly sample_settings: Float32Array;
+  /** [N, 4] */
+  readonly sample_draws: Int32Array;
+};
+
 /** The inputs of `sample` for rows in their order; rows that it need not choose for are undefined, and cost little. */
-export function sampleInputs(rows: readonly (SampledRow | undefined)[]): {
-  sample_settings: Float32Array;
-  sample_draws: Int32Array;
-} {
+export function sampleInputs(rows: readonly (SampledRow | undefined)[]): SampleInputs {
   const sample_settings = new Float32Array(rows.length * SETTINGS);
   const sample_draws = new Int32Array(rows.length * DRAWS);
   rows.forEach((row, n) => {
@@ -105,29 +110,29 @@ export function sampleInputs(rows: readonly (SampledRow | undefined)[]): {
 }
 
 /**
- * Records `sample` on logits [N, V], with the inputs of sampleInputs.
- * token [N] i32 · label [N] i32: for the log-probabilities, which are −crossEntropy(logits, label) · status [N] i32: where it is
- * not 0, throw noTokenError of it
+ * Records `sample` on scores [N, V], with the inputs of sampleInputs.
+ * @param logits [N, V] of which the log-probabilities are; default: the scores themselves
+ * @returns the tokens [N] i32, and their statuses [N] i32: where one is not 0, throw noTokenError of it; with `logProbs` also the
+ *   negative log-probabilities [N] of the tokens, 0 where none is wanted
  */
-export function recordChoice(logits: Tensor): { token: Tensor; label: Tensor; status: Tensor } {
-  const { graph, live } = logits;
-  const [N] = logits.shape;
-  return sample(
-    logits,
+export function recordChoice(scores: Tensor, logProbs: boolean, logits: Tensor = scores): Tensor[] {
+  const { graph, live } = scores;
+  const [N] = scores.shape;
+  const { token, label, status } = sample(
+    scores,
     graph.leaf("sample_settings", "input", [N, SETTINGS], "f32", live),
     graph.leaf("sample_draws", "input", [N, DRAWS], "i32", live),
   );
+  return [token, status, ...(logProbs ? [crossEntropy(logits, label)] : [])];
 }
 
 /**
- * The plan that chooses from up to N rows of `scores` [N, V], an input beside those of sampleInputs.
- * Outputs: token, status; with `logProbs` also the negative log-probability of the token under the input `logits` [N, V], 0 where
- * it is not wanted.
+ * The plan that chooses from up to N rows of `scores` [N, V], an input beside those of sampleInputs. Its outputs are those of
+ * recordChoice; log-probabilities are those under the input `logits` [N, V].
  */
-export function recordSample(V: number, N: number, logProbs = false): Plan {
+export function recordSample(V: number, N: number, logProbs: boolean = false): Plan {
   const graph = new Graph();
   const input = (name: string): Tensor => graph.leaf(name, "input", [N, V], "f32", "rows");
-  const { token, label, status } = recordChoice(input("scores"));
-  const nll = logProbs ? [crossEntropy(input("logits"), label)] : [];
-  return makePlan(graph, [token, status, ...nll]);
+  const logits = logProbs ? input("logits") : undefined;
+  return makePlan(graph, recordChoice(input("scores"), logProbs, logits));
 }

@@ -16,6 +16,7 @@ import { type Loss, recordLosses } from "../models/losses.ts";
 import { embedTokens, mistral } from "../models/mistral.ts";
 import { plainWeights } from "../models/weights.ts";
 import { copyPages } from "../ops/copy-pages.ts";
+import { recordChoice } from "./device-sampling.ts";
 
 /** What a plan is recorded for. T, N, S: capacities in rows, wanted rows and sequences; P: page-table width. */
 export type StepShape = {
@@ -64,6 +65,8 @@ export type Wants = {
   readonly attentions?: boolean;
   /** [N], or [B · K] of spans: losses of all wanted rows against the input `labels` */
   readonly losses?: Loss;
+  /** Tokens [N] that `sample` chooses, and their statuses [N]; with `logProbs` the tokens' negative log-probabilities [N]. */
+  readonly choice?: { readonly logProbs: boolean };
 };
 
 export type Recorded = {
@@ -104,7 +107,7 @@ export function recordStep(
   const { wants } = shape;
   const at = graph.region("head", () => {
     const { hidden, last } = mistral(x, c, w, rows, attend);
-    const needsHead = wants.logits || wants.losses !== undefined;
+    const needsHead = wants.logits || wants.choice !== undefined || wants.losses !== undefined;
     const logits = needsHead ? recordHead(last, modelClass, c, w) : undefined;
     return {
       logits: wants.logits && logits ? keep(logits) : [],
@@ -112,6 +115,7 @@ export function recordStep(
       hidden: wants.hidden ? keep(...hidden) : [],
       attentions: wants.attentions ? keep(...probabilities) : [],
       losses: wants.losses && logits ? keep(recordLosses(logits, wants.losses)) : [],
+      choice: wants.choice && logits ? keep(...recordChoice(logits, wants.choice.logProbs)) : [],
     };
   });
   return { plan: makePlan(graph, outputs), at };

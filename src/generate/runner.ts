@@ -10,6 +10,7 @@ import type { ModelClass } from "../models/heads.ts";
 import type { Labels } from "../models/losses.ts";
 import { ropeAngles } from "../models/rope.ts";
 import { PAGE } from "../ops/kv-append.ts";
+import { recordSample, type SampleInputs } from "./device-sampling.ts";
 import {
   type LeafOf,
   type Recorded,
@@ -37,6 +38,8 @@ export type StepRows = {
   /** [S, P, 2] */
   readonly pages: Int32Array;
   readonly tables: { readonly S: number; readonly P: number };
+  /** [N], for `choice` */
+  readonly sampling?: SampleInputs;
   /** [N]: rows whose result is wanted */
   readonly want: Int32Array;
   /** For `losses`: see Loss */
@@ -56,6 +59,14 @@ export type StepResult = {
   /** C, the width of `attentions`; 0 without them */
   readonly columns: number;
   readonly losses?: Float32Array;
+  readonly choice?: Chosen;
+};
+
+/** What `sample` gives for N rows; see recordChoice. */
+export type Chosen = {
+  readonly tokens: Float32Array;
+  readonly statuses: Float32Array;
+  readonly nll?: Float32Array;
 };
 
 /** A plan made ready, and where its results are. */
@@ -66,6 +77,11 @@ type Made = { readonly program: Program; readonly recorded: Recorded };
  * for the computed tensors of such a step is kept beside the pools.
  */
 export const CHUNK = 512;
+
+/** Where the results of a plan are that gives none. */
+const NOTHING: Recorded["at"] = {
+  ...{ logits: [], last: [], hidden: [], attentions: [], losses: [], choice: [] },
+};
 
 /** Plans kept ready; each costs little but the first run of a new shape. */
 const PROGRAMS_KEPT = 24;
@@ -152,7 +168,7 @@ export class Runner {
     const N = capacity(copies.length);
     const made = this.#program(`copy ${N}`, () => ({
       plan: recordCopy(this.config, this.cacheDType, N),
-      at: { logits: [], last: [], hidden: [], attentions: [], losses: [] },
+      at: NOTHING,
     }));
     const [from, to] = [0, 1].map((side) => Int32Array.from(copies, (pair) => pair[side]));
     await this.#replay(made, { from, to }, { rows: copies.length, wanted: 0 });
@@ -196,7 +212,28 @@ export class Runner {
       attentions: found("attentions"),
       columns: shape.columns,
       losses: found("losses")[0],
+      ...(wants.choice && { choice: chosen(found("choice")) }),
     };
+  }
+
+  /**
+   * Chooses tokens from scores [N, V] that the host has changed, with all threads of the backend.
+   * @param logits [N, V] of which log-probabilities are wanted
+   */
+  async choose(
+    scores: Float32Array,
+    sampling: SampleInputs,
+    logits?: Float32Array,
+  ): Promise<Chosen> {
+    const V = this.config.vocab_size;
+    const rows = scores.length / V;
+    const N = capacity(rows);
+    const made = this.#program(`choose ${N} ${logits !== undefined}`, () => {
+      const plan = recordSample(V, N, logits !== undefined);
+      return { plan, at: { ...NOTHING, choice: [...plan.outputs.keys()] } };
+    });
+    const inputs = { scores, ...sampling, ...(logits && { logits }) };
+    return chosen(await this.#replay(made, inputs, { rows, wanted: 0 }));
   }
 
   dispose(): void {
@@ -235,6 +272,7 @@ export class Runner {
       ...(rows.ids && { ids: rows.ids }),
       ...(rows.embeds && { embeds: rows.embeds }),
       ...(rows.labels && { labels: rows.labels }),
+      ...rows.sampling,
     };
   }
 
@@ -320,4 +358,8 @@ function padded(pages: Int32Array, length: number): Int32Array {
 /** Columns up to the last one that a row stands at; at least a page. */
 function columnsOf({ at }: StepRows): number {
   return at.reduce((columns, column) => Math.max(columns, column + 1), PAGE);
+}
+
+function chosen([tokens, statuses, nll]: readonly Float32Array[]): Chosen {
+  return { tokens, statuses, ...(nll && { nll }) };
 }

@@ -26,7 +26,7 @@ function nextTokens(): ReturnType<typeof planned> {
   const ids = graph.region("embed", () => pickIds(input("ids"), tokens, input("from")));
   const x = graph.region("embed", () => embed(ids, graph.leaf("table", "weight", [V, H])));
   return graph.region("head", () => {
-    const { token } = recordChoice(linear(x, graph.leaf("lm_head", "weight", [V, H])));
+    const [token] = recordChoice(linear(x, graph.leaf("lm_head", "weight", [V, H])), false);
     putTokens(tokens, token, input("to"));
     return planned(graph, [token]);
   });
