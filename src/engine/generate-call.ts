@@ -83,7 +83,7 @@ export class GenerateCall {
       { logits: options.output_logits, scores: options.output_scores },
     );
     // A processor that takes its time is waited for between steps, for one row alone.
-    const last = choice.chooser === "scores" ? distributionProcessors(fields) : [];
+    const last = choice.chooser === "host" ? [] : distributionProcessors(fields);
     this.#choice =
       processors === undefined
         ? choice

@@ -28,6 +28,9 @@ const call = fc.record({
   padding: fc.integer({ min: -3, max: 30 }),
   tokens: fc.integer({ min: 1, max: NEW }),
   sampled: fc.boolean(),
+  /** Who chooses: with logits to be given back, or with a penalty, the host has its part; else all happens in the step. */
+  logits: fc.boolean(),
+  penalty: fc.constantFrom(1, 1, 1.2),
   copies: fc.constantFrom(1, 1, 1, 3),
   /** Turns of the event loop before it joins, and until it is aborted (0: never). */
   joins: fc.integer({ min: 0, max: 20 }),
@@ -68,7 +71,8 @@ async function run(
   const options: DirectOptions = {
     ...{ max_new_tokens: one.tokens, do_sample: one.sampled, seed: 11 },
     ...{ num_return_sequences: one.sampled ? one.copies : 1 },
-    ...{ output_logits: true, return_dict_in_generate: true },
+    ...{ output_logits: one.logits, return_dict_in_generate: true },
+    repetition_penalty: one.penalty,
     ...extra,
   };
   const keepCache = one.turn === "cached" && mask === undefined;

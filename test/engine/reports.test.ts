@@ -4,7 +4,13 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { LogitsProcessor } from "../../src/generate/logits-processor.ts";
 import { MOST_UNREAD } from "../../src/engine/sequence.ts";
-import { alone, type DirectEngine, goldenEngine as load, words } from "./direct-engine.ts";
+import {
+  alone,
+  type DirectEngine,
+  type DirectOptions,
+  goldenEngine as load,
+  words,
+} from "./direct-engine.ts";
 
 let engine: DirectEngine;
 beforeEach(async () => {
@@ -146,6 +152,68 @@ describe("choosing a token", () => {
     }
     expect(await beside).toEqual(await alone(words(21, 8), { max_new_tokens: 30 }));
     expect(engine.core.memory().pagesInUse).toBe(0);
+  });
+});
+
+describe("who chooses", () => {
+  const settings: [name: string, options: DirectOptions][] = [
+    ["greedy", {}],
+    ["top_k", { do_sample: true, top_k: 20 }],
+    [
+      "temperature, top_p, min_p",
+      { do_sample: true, temperature: 1.4, top_p: 0.8, min_p: 0.01, top_k: 0 },
+    ],
+    ["a penalty before sampling", { do_sample: true, repetition_penalty: 1.3, top_k: 30 }],
+    ["n-grams, greedy", { no_repeat_ngram_size: 2 }],
+    ["typical_p", { do_sample: true, typical_p: 0.7 }],
+  ];
+
+  test.each(settings)(
+    "%s: the step, its threads or the host, the tokens and log-probabilities are the same",
+    async (_, options) => {
+      const tell = async (functions?: DirectOptions["functions"]): Promise<unknown[]> => {
+        const told: unknown[] = [];
+        const { sequences } = await (
+          await load()
+        ).generate([words(20), words(20, 7)], {
+          ...{ max_new_tokens: 12, seed: 4, ...options },
+          ...{ functions, request: { logprobs: true } },
+          onTokens: ({ tokens, logprobs = new Float32Array() }, taken) => {
+            told.push(...Array.from(logprobs, (logprob) => logprob.toFixed(4)));
+            taken(tokens.length);
+          },
+        });
+        return [...sequences, ...told];
+      };
+      // A caller's own processor, even one that does nothing, keeps all on the host.
+      expect(await tell()).toEqual(await tell({ processors: [] }));
+    },
+  );
+
+  test("logits stay on the device unless the host needs them", async () => {
+    const read: boolean[] = [];
+    const { runner } = engine.core;
+    const step = runner.step.bind(runner);
+    runner.step = async (rows, wants, ...others) => {
+      read.push(wants.logits ?? false);
+      return step(rows, wants, ...others);
+    };
+    await engine.continue(words(20), { max_new_tokens: 4, do_sample: true, seed: 1 });
+    expect(read).toEqual([false, false, false, false]);
+    await engine.continue(words(20), { max_new_tokens: 2, repetition_penalty: 1.1 });
+    expect(read.slice(4)).toEqual([true, true]);
+  });
+
+  test("scores that are no numbers fail their own call only, wherever they are met", async () => {
+    for (const functions of [undefined, { processors: [] }]) {
+      const bad = engine.generate([words(20)], {
+        ...{ max_new_tokens: 4, do_sample: true, functions },
+        suppress_tokens: [...Array(640).keys()],
+      });
+      const beside = engine.continue(words(21, 8), { max_new_tokens: 10 });
+      await expect(bad).rejects.toThrow("the scores are −Infinity for every token");
+      expect(await beside).toEqual(await alone(words(21, 8), { max_new_tokens: 10 }));
+    }
   });
 });
 
