@@ -10,8 +10,8 @@ import { f16Limit, f16Mask, f16Ones, f16Scale, high, low, weight } from "./lanes
 //   V       [16, width]  one such slice after the other, of 16 numbers each; the last has what is left
 //   scales  [heads, 16]  transposed, for K and for V
 
-// Three masks of f16 bits: f16Mask and f16Scale of lanes.ts, and all bits of two f16 but their signs. They lie in memory for the
-// reason that exponential.ts gives.
+// For f16: f16Mask and f16Scale of lanes.ts, and a mask of two f16 without their signs. In memory, for the reason that
+// exponential.ts gives.
 const HALF: usize = memory.data<u32>([0x8fffe000, 0x77800000, 0x7fff7fff]);
 const HALF_AT: usize = memory.data<usize>([HALF]);
 
