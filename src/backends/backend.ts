@@ -1,5 +1,6 @@
-// What a backend is: a place for leaves, and programs made of plans. The only thing that generate/ and engine/ know of one.
-// Contract: rows of a result never depend on their neighbours, on the capacity or on the number of threads (reference, wasm).
+// The interface of a backend: it keeps leaves (weights and states) in memory, and compiles plans into programs that compute.
+// generate/ and engine/ know a backend through this file only.
+// Contract: a row of a result depends neither on its neighbours, nor on the capacity, nor on the number of threads.
 
 import type { DType, LeafKind, LiveCounts, Shape } from "../graph/graph.ts";
 import type { Plan } from "../graph/plan.ts";
@@ -10,18 +11,21 @@ export type LeafSpec = {
   readonly kind: Exclude<LeafKind, "input">;
   readonly shape: Shape;
   readonly dtype: DType;
-  /** Leaves of one region lie together: "embed", "layers.0" …, "head". A leaf used in two regions names both. */
+  /**
+   * The parts of the model that use it: "embed", "layers.0" …, "head". A backend keeps all leaves of a region in one memory;
+   * a leaf that two regions use names both.
+   */
   readonly regions: readonly string[];
-  /** Where its parts lie in a file, byte for byte as the format has them: a backend may map them instead of loading them. */
+  /** Where a file holds its bytes, exactly as the format has them: a backend may then map the file instead of reading it. */
   readonly file?: FilePlace;
   /**
-   * Of a state that will grow: rows (of the first dimension) for which addresses are set aside. `shape[0]` of them can be used
-   * now, and only these count as memory. Default `shape[0]`.
+   * For a state that will grow: for how many rows (of the first dimension) addresses are set aside. Only the first `shape[0]`
+   * rows can be used now, and only they count as memory. Default: `shape[0]`.
    */
   readonly reserve?: number;
 };
 
-/** Bytes of a file, one piece for each part of a format; a part that is not in the file is known (never the first). */
+/** Where a file holds a leaf, part by part. A part that the file lacks is given as `known` bytes; the first never is. */
 export type FilePlace = {
   readonly path: string;
   readonly parts: readonly FilePart[];
@@ -30,15 +34,15 @@ export type FilePart =
   | { readonly offset: number; readonly bytes: number }
   | { readonly known: Uint8Array };
 
-/** Rows that each of some states can have. */
+/** How many rows each of some states could have. */
 export type Room = {
-  /** For which the backend has addresses: those that the states have reserved, or could reserve now. */
+  /** Rows for which there are addresses: the states have reserved them, or could reserve them now. */
   readonly reserve: number;
-  /** For which there is memory now: those that the states have, and what fits into free memory beside scratch. At most `reserve`. */
+  /** Rows for which there is memory: those in use, and those that fit into free memory beside scratch. At most `reserve`. */
   readonly now: number;
 };
 
-/** Bits of exponents in a word, the lowest of them, and the bits above them. */
+/** Masks of a 32-bit word, which holds one f32 or two 16-bit numbers; see formats/finite.ts. */
 export type ExponentBits = { readonly mask: number; readonly one: number; readonly above: number };
 
 /** Thrown by a program that was stopped. Internal: the engine turns it into the reason of the caller's signal. */
@@ -51,10 +55,10 @@ export type InputData = Int32Array | Float32Array;
 /** A plan made ready. */
 export interface Program {
   /**
-   * Submits one replay of the plan: the inputs are written (the live part of each, row-major), the ops run, and the live part of
-   * the plan's outputs of the given indices is copied out. It may be called again before an earlier replay has ended, on any
-   * program of the backend: replays run in the order in which they were submitted, each with its own inputs, which have been
-   * read when this method returns. After a replay that failed, the caller ignores those that it had submitted behind it.
+   * Submits one replay of the plan. A replay writes the inputs (the live part of each, row-major), runs the ops, and copies out
+   * the live part of the outputs whose indices in the plan are given.
+   * The caller may submit more replays, on any program of the backend, before an earlier one has ended: they run in the order of
+   * submission. `inputs` have been read when this method returns. If a replay fails, the caller ignores the later ones.
    * @throws EngineError (the promise rejects) a kernel trapped or a thread died: the replay is void, the states hold what earlier
    *   ones wrote
    * @throws Aborted (the promise rejects) the stop word was set: the replay is void likewise
@@ -64,7 +68,7 @@ export interface Program {
     live: LiveCounts,
     outputs: readonly number[],
   ): Promise<Float32Array[]>;
-  /** Gives back what the program takes, after the replays that were submitted. */
+  /** Frees the program's memory, once the submitted replays have ended. */
   dispose(): void;
 }
 
@@ -77,14 +81,14 @@ export interface Backend {
    */
   place(leaves: readonly LeafSpec[]): Promise<void>;
   /**
-   * Makes `rows` rows of each of those states usable; what they hold stays, new rows are zero. Up to the `reserve` of each this is
-   * accounting, and nothing moves; beyond it they are placed again, with a copy. Programs stay valid.
+   * Makes `rows` rows of each of those states usable. What they hold stays; new rows are zero. Up to a state's `reserve` nothing
+   * moves; beyond it the states are placed anew and copied. Programs stay valid.
    * @throws MemoryError with the arithmetic; nothing has changed
    */
   grow(names: readonly string[], rows: number): Promise<void>;
   /**
-   * How many rows each of those states could have; they may be placed already, or not yet.
-   * @param scratch bytes of computed tensors in the largest step that is usual: states leave room for it
+   * How many rows each of those states could have, whether they are placed already or not.
+   * @param scratch bytes of computed tensors in the largest usual step: memory for these is left free
    */
   room(states: readonly LeafSpec[], scratch: number): Room;
   /**
@@ -96,14 +100,14 @@ export interface Backend {
     fill: (parts: readonly Uint8Array[], alreadyMapped: boolean) => Promise<void>,
   ): Promise<void>;
   /**
-   * A copy of a leaf's bytes, part by part, in its own format, as the replays submitted so far leave it; of a state the rows that
-   * can be used. Each part has a buffer of its own, so that f32 parts can be seen as a Float32Array; for other formats see
-   * `unpackAll` of formats/registry.ts. The cache's pools lie as the backend's kernels want them.
+   * A copy of a leaf's bytes in its own format, part by part, after the replays submitted so far; of a state, its usable rows.
+   * Each part has a buffer of its own, so that an f32 part can be viewed as a Float32Array; `unpackAll` of formats/registry.ts
+   * turns other formats into numbers. The cache's pools have the layout of the backend's kernels.
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>[]>;
   /**
-   * Where a backend can tell faster than areFinite of formats/finite.ts, whether in 16 bytes of each `every` no number has all
-   * bits of its exponent set. `bytes`: any part of a view that `load` gave, or others.
+   * As areFinite of formats/finite.ts, for a backend that can do it faster: whether all numbers are finite in the first 16 bytes
+   * of each `every` bytes. `bytes` may be part of a view that `load` gave, or any others.
    */
   areFinite?(bytes: Uint8Array, of: ExponentBits, every: number): boolean;
   /** Frees leaves; names that are not placed are ignored. Programs that use them must be disposed of first. */
@@ -113,28 +117,28 @@ export interface Backend {
   /** Bytes in use now, by kind, without what is only reserved: for MemoryErrors, `doctor` and tests. */
   memory(): { weights: number; states: number; scratch: number };
   /**
-   * What other threads need of it; to be asked for again whenever leaves were placed. Undefined, or no such method: its leaves
-   * are lost with the worker that it runs in, and nobody helps it.
+   * What other threads need in order to help this backend, to stop it, or to take over its leaves. The caller asks again whenever
+   * leaves were placed. Undefined, or no such method: no thread helps, and the leaves are lost when the worker dies.
    */
   handover?(): Handover | undefined;
   dispose(): Promise<void>;
 }
 
-/** What a backend gives to other threads. Can be posted to them; what is in it is known to that backend alone. */
+/** What a backend gives to other threads, by postMessage. Only the backend's own code knows what is inside. */
 export type Handover = {
   /** The backend's name. */
   readonly backend: string;
-  /** How a new worker goes on with the leaves, when this one has died; and how the supervisor stops a program. */
+  /** With it a new worker takes over the leaves when this one has died, and the supervisor stops a program. */
   readonly state: unknown;
-  /** What each of its helper threads is started with. */
+  /** For each helper thread, the data that it is started with. */
   readonly helpers: readonly unknown[];
 };
 
-/** What other threads do with a handover. One a backend. */
+/** What other threads can do with a handover. Each backend that gives one has its own. */
 export type TeamControl = {
-  /** Stops the program that runs, or the next one, within one op; it then throws `Aborted`. From any thread, at any time. */
+  /** Stops the running program, or else the next one, within one op; it then throws `Aborted`. From any thread, at any time. */
   stop(state: unknown): void;
-  /** To be called when a helper's thread has ended, before another one takes its place. `helper` counts in `helpers`. */
+  /** To be called when a helper's thread has ended, before another takes its place. `helper`: its index in `helpers`. */
   helperGone(state: unknown, helper: number): void;
   /** What a helper's thread does. */
   help(data: unknown): void;

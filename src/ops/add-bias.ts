@@ -1,4 +1,4 @@
-// One vector added to every row: the bias of a product.
+// Adds one vector to every row: the bias of a product.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { f32, plain } from "./dtypes.ts";

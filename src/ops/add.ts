@@ -1,4 +1,4 @@
-// Sum of two tensors of one shape: the residual stream, and gradients that meet.
+// Sum of two tensors of one shape: used for residual connections, and where gradients of one tensor come from several ops.
 
 import { type Op, type Tensor } from "../graph/graph.ts";
 import { f32 } from "./dtypes.ts";

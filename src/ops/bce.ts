@@ -1,5 +1,5 @@
-// Binary cross-entropy of logits against targets, a row at a time: the loss of several labels that may hold at once. How rows
-// are averaged is the caller's business.
+// Binary cross-entropy of logits against targets, one loss a row: for rows that may have several labels at once. The caller averages
+// the rows.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { f32 } from "./dtypes.ts";
@@ -24,7 +24,7 @@ export const bceOp: Op<object> = {
       let sum = 0;
       for (let i = n * K; i < (n + 1) * K; i++) {
         const x = logits[i];
-        // The formula with log σ(x) = −log(1 + exp(−x)), in a form that overflows on neither side.
+        // The formula with log σ(x) = −log(1 + exp(−x)), in a form that overflows for no x.
         sum += Math.max(x, 0) - x * targets[i] + Math.log1p(Math.exp(-Math.abs(x)));
       }
       loss[n] = sum / K;

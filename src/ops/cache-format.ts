@@ -1,5 +1,5 @@
-// How numbers of the cache are kept: as f32, rounded to f16 or bf16, or as int8 codes with one scale a column and head.
-// The specification of what kernels append: inputs are f32, and so is every step on the way to a code.
+// How the cache keeps numbers: as f32, rounded to f16 or bf16, or as int8 codes with one scale for each column and head.
+// This is the specification of what kernels append: inputs are f32, and every step to a code is computed in f32.
 
 import { findFormat } from "../formats/format.ts";
 import type { DType } from "../graph/graph.ts";
@@ -15,10 +15,13 @@ export function roundedTo(dtype: DType, x: ArrayLike<number>): Float32Array {
   return values;
 }
 
-/** The least normal f32: a scale below it codes nothing but zeros. */
+/** The smallest normal f32. With a scale below it, all codes are zero. */
 const LEAST_SCALE = 2 ** -126;
 
-/** scale = largest / 127, codes = x · (1 / scale) to nearest even, so that codes · scale is nearly x; a NaN or an infinity makes the scale one. */
+/**
+ * scale = largest size / 127; codes = x · (1 / scale), rounded to nearest, ties to even, so that codes · scale is nearly x. A NaN in x
+ * makes the scale NaN, an infinity makes it infinite.
+ */
 export function codesOf(x: ArrayLike<number>): { scale: number; codes: number[] } {
   const values = Float32Array.from(x);
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -27,7 +30,7 @@ export function codesOf(x: ArrayLike<number>): { scale: number; codes: number[] 
   return { scale, codes: Array.from(values, (value) => toEven(Math.fround(value * inverse))) };
 }
 
-/** The nearest whole number, the even one of two; 0 for NaN. */
+/** Rounds to the nearest whole number, ties to even; 0 for NaN. */
 function toEven(x: number): number {
   if (Number.isNaN(x)) return 0;
   const near = Math.round(x);

@@ -1,4 +1,4 @@
-// Copies whole cache pages of a layer: before a sequence writes into a page that it shares with another.
+// Copies whole cache pages of a layer. A step does it before a sequence writes into a page that it shares with another sequence.
 
 import type { Op, Tensor } from "../graph/graph.ts";
 import { anyPool, i32 } from "./dtypes.ts";

@@ -1,4 +1,4 @@
-// Cross-entropy of logits against labels, a row at a time; how rows are averaged is the caller's business.
+// Cross-entropy of logits against labels, one loss a row. The caller averages the rows.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { f32, i32 } from "./dtypes.ts";

@@ -1,10 +1,10 @@
-// The dtypes that ops take, by name. An op lists one for each input (`takes`), and Graph.emit refuses any other: a kernel that
-// reads f32 would take the codes of a quantised weight for numbers. Errors end with the remedy given here.
+// Names for the sets of dtypes that ops take. An op lists one set for each input (`takes`), and Graph.emit refuses other dtypes: a
+// kernel that reads f32 would take the codes of a quantised weight for numbers. Errors end with the remedy given here.
 
 import { findWeightFormat } from "../formats/registry.ts";
 import { layoutOf, type Takes } from "../graph/graph.ts";
 
-/** Numbers as ops compute them, and leaves that are kept so. */
+/** Computed tensors, and leaves that are kept as f32. */
 export const f32: Takes = {
   ...oneOf("f32"),
   remedy:
@@ -14,7 +14,7 @@ export const f32: Takes = {
 /** Ids, labels, columns, slots, pages: whatever is an index. */
 export const i32: Takes = { ...oneOf("i32"), remedy: "give indices as an i32 leaf" };
 
-/** A weight whose numbers are plain: what norms multiply with, and biases. */
+/** A weight of plain numbers: the weights of norms, and biases. */
 export const plain: Takes = {
   ...oneOf("f32", "f16", "bf16"),
   remedy: "keep this weight as float32, float16 or bfloat16",
@@ -22,7 +22,7 @@ export const plain: Takes = {
 
 /** A weight of any format, with or without a compute path: "bf16", "nf4-64", "q4r:int8". */
 export const weight: Takes = {
-  // i8 is a format too, but of codes whose scales lie in another leaf.
+  // i8 is a format too, but its codes have their scales in another leaf.
   has: (dtype) => layoutOf(dtype) !== "i8" && findWeightFormat(layoutOf(dtype)) !== undefined,
   words: "a format of weights",
   remedy: "src/formats/registry.ts knows their names",

@@ -1,6 +1,6 @@
-// Attention over cache pages in the plain way: all scores of a row, softmax, times V. Gives the probabilities too.
-// Exists for `attn_implementation: "eager"`, `output_attentions` and losses that count padding; the probabilities that somebody
-// reads take rows × columns.
+// Attention over the cache's pages in three plain steps: all scores of a row, softmax, times V. Gives the probabilities too.
+// Used for `attn_implementation: "eager"`, `output_attentions` and losses that count padding. If the probabilities are read, they
+// take rows × heads × columns numbers.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { anyPool, f32, i32, optional } from "./dtypes.ts";
@@ -17,11 +17,11 @@ import { expect } from "./shapes.ts";
 import { eachColumn, eachVisible } from "./visible.ts";
 
 export type EagerAttrs = AttentionAttrs & {
-  /** The capacity of the score matrix: no row may stand at a column ≥ columns. */
+  /** Columns of the score matrix: every row must be at a column below it. */
   columns: number;
   /**
-   * Not 0: a row that sees no column takes the mean of the values of this many first columns of its sequence, whether the page
-   * table's masks name them or not. So does Transformers, whose softmax then is over equal scores. 0, the default: it gives 0.
+   * What a row gives that sees no column: the mean of the values of this many first columns of its sequence, whatever the page
+   * table's masks say. Transformers gives that too, since its softmax is then over equal scores. 0, the default: the row gives 0.
    */
   unmasked?: number;
 };

@@ -4,7 +4,7 @@ import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { f32, i32, weight } from "./dtypes.ts";
 import { expect } from "./shapes.ts";
 
-/** y [T, H] = table[ids] · ids [T] i32, table [V, H]; the row of `padding` learns nothing, as in PyTorch (null: every row does) */
+/** y [T, H] = table[ids] · ids [T] i32, table [V, H]; the row of `padding` gets no gradient, as in PyTorch (null: every row does) */
 export const embed = (ids: Tensor, table: Tensor, padding: number | null = null): Tensor =>
   ids.graph.emit(embedOp, [ids, table], { padding: padding ?? -1 })[0];
 

@@ -2,7 +2,7 @@
 
 const TERMS_LIMIT = 3;
 
-/** erf(x) to about 1e-15: its Maclaurin series near zero, the continued fraction of erfc (Lentz's method) further out. */
+/** erf(x) to about 1e-15: by its Maclaurin series near zero, and by the continued fraction of erfc further out. */
 export function erf(x: number): number {
   const a = Math.abs(x);
   if (a > 6) return Math.sign(x);
@@ -19,7 +19,7 @@ function series(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * sum;
 }
 
-/** erfc(x) = exp(−x²)/√π · 1/(x + (1/2)/(x + (2/2)/(x + (3/2)/(x + …)))), evaluated from the far end */
+/** erfc(x) = exp(−x²)/√π · 1/(x + (1/2)/(x + (2/2)/(x + (3/2)/(x + …)))), evaluated from the innermost term outwards */
 function erfcFraction(x: number): number {
   let tail = x;
   for (let n = 60; n > 0; n--) tail = x + n / 2 / tail;

@@ -1,4 +1,4 @@
-// Picks rows: only the wanted ones pay for the final norm and the head.
+// Picks the wanted rows, so that the final norm and the head are computed for these only.
 
 import { type Op, type Tensor } from "../graph/graph.ts";
 import { f32, i32 } from "./dtypes.ts";
@@ -30,7 +30,7 @@ export const gatherRowsOp: Op<object> = {
   ],
 };
 
-/** dx [T, H]: zero but for the wanted rows, where the rows of dy [N, H] are added */
+/** dx [T, H]: the rows of dy [N, H], added to the rows of x that they were picked from; 0 elsewhere */
 export const gatherRowsGradOp: Op<object> = {
   name: "gather_rows_grad",
   takes: [f32, i32, f32],

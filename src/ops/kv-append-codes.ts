@@ -1,5 +1,5 @@
-// Writes the new keys and values of a layer into cache pages of int8 codes: each key, and each value, of a head has a scale.
-// Halves the memory of f16; scores and sums stay f32.
+// Writes the new keys and values of a layer into cache pages of int8 codes. Each key and each value of a head has its own scale.
+// The cache takes about half the memory of f16; scores and sums stay f32.
 
 import type { Op, Tensor } from "../graph/graph.ts";
 import { codesOf } from "./cache-format.ts";
@@ -10,7 +10,7 @@ import { expect } from "./shapes.ts";
 /** Scales of K and of V, f32 [pages, 16, Hkv] */
 export type CacheScales = readonly [K: Tensor, V: Tensor];
 
-/** K, V [pages, 16, KV] and their scales at slots [T] i32 (page · 16 + offset; −1: not kept) become k, v [T, KV] */
+/** Writes k, v [T, KV] to K, V [pages, 16, KV], and their scales, at slots [T] i32 (page · 16 + offset; −1: not kept) */
 export const kvAppendCodes = (
   K: Tensor,
   V: Tensor,
@@ -51,7 +51,7 @@ export const kvAppendCodesOp: Op<object> = {
   },
 };
 
-/** Pools of codes have scales [pages, 16, heads]; no others have. K and V are ins[0] and ins[1], or those before scales. */
+/** Refuses scales that do not fit: pools of codes have some, [pages, 16, heads], and no other pools have. */
 export function checkScales(
   op: string,
   [K, V]: readonly Tensor[],

@@ -1,18 +1,18 @@
 // Writes the new keys and values of a layer into its cache pages. A page holds 16 columns of one sequence.
-// What the pools hold is f32, or rounded to f16 or bf16, as their dtype says; kv-append-codes.ts does int8.
+// The pools hold f32, or numbers rounded to f16 or bf16, by their dtype; for int8 see kv-append-codes.ts.
 
 import { type DType, type Op, type Tensor } from "../graph/graph.ts";
 import { roundedTo } from "./cache-format.ts";
 import { f32, i32, pool } from "./dtypes.ts";
 import { expect, expectOneDType } from "./shapes.ts";
 
-/** Columns a page. Pages begin at multiples of 16 of the column. */
+/** Columns in a page. A page begins at a column that is a multiple of 16. */
 export const PAGE = 16;
 
 /** The pools' dtype where it is not f32. */
 export type AppendAttrs = { dtype?: DType };
 
-/** K, V [pages, 16, KV] at slots [T] i32 (page · 16 + offset; −1: not kept) become k, v [T, KV] */
+/** Writes k, v [T, KV] to K, V [pages, 16, KV] at slots [T] i32 (page · 16 + offset; −1: not kept) */
 export const kvAppend = (K: Tensor, V: Tensor, k: Tensor, v: Tensor, slots: Tensor): void => {
   k.graph.emit(kvAppendOp, [K, V, k, v, slots], K.dtype === "f32" ? {} : { dtype: K.dtype });
 };
@@ -45,7 +45,7 @@ export const kvAppendOp: Op<AppendAttrs> = {
   },
 };
 
-/** f32 pools take numbers as they come: in float64 on the reference backend. */
+/** f32 pools take numbers as they come, which on the reference backend are float64. */
 function roundedRow(x: Float64Array, t: number, KV: number, dtype: DType): ArrayLike<number> {
   const row = x.subarray(t * KV, (t + 1) * KV);
   return dtype === "f32" ? row : roundedTo(dtype, row);

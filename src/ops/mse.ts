@@ -1,5 +1,4 @@
-// Mean squared error of logits against targets, a row at a time: the loss of regression. How rows are averaged is the caller's
-// business.
+// Mean squared error of logits against targets, one loss a row: the loss of regression. The caller averages the rows.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { f32 } from "./dtypes.ts";

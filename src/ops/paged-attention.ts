@@ -10,14 +10,14 @@ import { eachVisible } from "./visible.ts";
 
 export type AttentionAttrs = { heads: number; kvHeads: number; window: number; scale: number };
 
-/** The cache of one layer, and where its rows and columns lie: seq, at [T] i32; pages [S, P, 2] i32. */
+/** The cache of one layer; each row's sequence and column, seq and at [T] i32; the page tables, pages [S, P, 2] i32 (visible.ts). */
 export type PagedCache = {
   K: Tensor;
   V: Tensor;
   seq: Tensor;
   at: Tensor;
   pages: Tensor;
-  /** Of pools of int8 codes. */
+  /** The scales, if the pools hold int8 codes. */
   scales?: CacheScales;
 };
 
@@ -103,7 +103,7 @@ export function checkPaged(op: string, ins: readonly Tensor[], attrs: AttentionA
   checkScales(op, [K, V], scales, kvHeads);
 }
 
-/** What codes of a column and head are multiplied by; 1 for pools that hold the numbers themselves. */
+/** The scale of a column and head; 1 for pools that hold the numbers themselves. */
 export function scalesAt(
   KS: Values | undefined,
   VS: Values | undefined,

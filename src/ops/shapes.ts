@@ -32,7 +32,7 @@ export function expectOneDType(op: string, K: Tensor, V: Tensor): void {
   expect(K.dtype === V.dtype, op, [K, V], rule, "keep both in one format");
 }
 
-/** Of several gradients that one op gives together: emits it at the first use, so that an unwanted one costs nothing. */
+/** For one op that gives several gradients: emits it when the first of them is used, and not at all if none is wanted. */
 export function once<T>(emit: () => T): () => T {
   let result: T | undefined;
   return () => (result ??= emit());

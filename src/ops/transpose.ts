@@ -1,4 +1,4 @@
-// Blocks of rows turned, each by itself: what stood in the columns of a sequence's rows then stands in rows of its own.
+// Transposes blocks of rows, each by itself: each column of a sequence's rows becomes a row.
 
 import { type Op, rowsOf, type Tensor } from "../graph/graph.ts";
 import { f32 } from "./dtypes.ts";
@@ -33,7 +33,7 @@ export const transposeOp: Op<TransposeAttrs> = {
   ],
 };
 
-/** dx [≥ B·S, K]: dy [B·K, S] turned back, 0 in the rows behind the blocks */
+/** dx [≥ B·S, K]: dy [B·K, S] transposed back; 0 in the rows after the blocks */
 export const transposeGradOp: Op<TransposeAttrs> = {
   name: "transpose_grad",
   takes: [f32, f32],

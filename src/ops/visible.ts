@@ -1,5 +1,5 @@
-// Which columns a row sees, and where they lie in the pages: the one rule that every attention shares.
-// Key j is visible to query i if and only if i − window < j ≤ i: window keys with its own. Columns, never positions.
+// Which columns a row sees, and where they lie in the pages: the rule that every attention op shares.
+// Key j is visible to query i if and only if i − window < j ≤ i: `window` keys, its own included. i and j are columns, not positions.
 
 import type { Shape, Values } from "../graph/graph.ts";
 import { PAGE } from "./kv-append.ts";

@@ -1,4 +1,4 @@
-// Folders that appear complete or not at all, on Node. A browser build offers the same functions.
+// Folders on Node: made, copied into, replaced as a whole, removed. A browser build offers the same functions.
 
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -9,7 +9,7 @@ export async function makeFolder(path: string): Promise<void> {
   await guarded(path, "cannot be made", makeAll(path));
 }
 
-/** mkdir with `recursive` never comes back from where nothing can be made, such as /proc (Node 26.10). */
+/** Makes a folder and those above it. Not by mkdir's `recursive`, which hangs where nothing can be made, such as /proc (Node 26.10). */
 export async function makeAll(path: string): Promise<void> {
   try {
     await mkdir(path);
@@ -28,7 +28,7 @@ export async function copyFile(from: string, to: string): Promise<void> {
   await guarded(to, `cannot be copied from ${from}`, copy());
 }
 
-/** Gives the folder `from` the name `to`; what had that name before is gone then, and stays when this fails. @throws CheckpointError */
+/** Renames the folder `from` to `to` and removes what had that name. If renaming fails, that stays. @throws CheckpointError */
 export async function replaceFolder(from: string, to: string): Promise<void> {
   const old = `${from}.old`;
   const hadOne = await rename(to, old).then(
@@ -44,7 +44,7 @@ export async function replaceFolder(from: string, to: string): Promise<void> {
   if (hadOne) await rm(old, { recursive: true, force: true });
 }
 
-/** Removes a folder with all that is in it; one that is not there is none. */
+/** Removes a folder with all that is in it, if it exists. */
 export async function removeFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }

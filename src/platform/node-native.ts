@@ -1,22 +1,26 @@
-// Calls of the system on memory, by node:ffi (Node 26.1 and later): large pages, and files mapped into a WebAssembly memory.
-// Optional everywhere: undefined where there is no node:ffi or it is not allowed, false where the system refuses.
+// System calls for memory, by node:ffi (Node 26.1 and later): large pages, and files mapped into a WebAssembly memory.
+// All of it is optional: there is no NativeMemory where node:ffi is missing or not permitted, and a call gives false where the system
+// refuses. Knows nothing of what lies in the memories.
 
 import { closeSync, openSync } from "node:fs";
 
 /** What the system offers on memory. Buffers are WebAssembly memories, which never move. */
 export type NativeMemory = {
   /**
-   * Asks for pages of 2 MiB in bytes [from, to), both multiples of MAP_UNIT: there are fewer misses when much is read through.
-   * Not for what is mapped: a file would then be read by 2 MiB, one after the other, without reading ahead.
+   * Asks for pages of 2 MiB in bytes [from, to), both multiples of MAP_UNIT: reading much memory then has fewer TLB misses.
+   * Not for mapped files: the system would read them 2 MiB at a time, without reading ahead.
    */
   useLargePages(buffer: ArrayBufferLike, from: number, to: number): boolean;
-  /** Asks for small pages in bytes [from, to), both multiples of MAP_UNIT, also where the system gives large ones to everybody. */
+  /** Asks for small pages in bytes [from, to), both multiples of MAP_UNIT, even if the system's default is large ones. */
   useSmallPages(buffer: ArrayBufferLike, from: number, to: number): boolean;
-  /** How far a memory begins beyond a large page: what lies as far beyond one in a file can be mapped in large pages. */
+  /**
+   * How many bytes after a multiple of 2 MiB a memory begins. A piece of a file that lies as far from such a multiple can be mapped in
+   * large pages.
+   */
   largePagePhase(buffer: ArrayBufferLike): number;
   /**
-   * Puts bytes [from, from + bytes) of a file to `offset`, read when they are first touched and never written back.
-   * `offset` and `from` must be multiples of MAP_UNIT. What the memory held there is lost.
+   * Maps bytes [from, from + bytes) of a file at `offset`: the system reads them when they are first touched, and never writes them
+   * back. `offset` and `from` must be multiples of MAP_UNIT. What the memory held there is lost.
    */
   mapFile(
     buffer: ArrayBufferLike,
@@ -25,11 +29,11 @@ export type NativeMemory = {
     from: number,
     bytes: number,
   ): boolean;
-  /** Makes bytes [offset, offset + bytes), where a file may be mapped, memory of zeros again. Multiples of MAP_UNIT. */
+  /** Unmaps bytes [offset, offset + bytes), both multiples of MAP_UNIT: they are zero again, and take memory when touched. */
   unmap(buffer: ArrayBufferLike, offset: number, bytes: number): boolean;
 };
 
-/** Files are mapped by multiples of it. */
+/** Offsets of mappings, in bytes, must be multiples of it. */
 export const MAP_UNIT = 16384;
 
 /** Bytes of a large page. */
@@ -43,7 +47,7 @@ const NO_HUGEPAGE = 15;
 
 let found: Promise<NativeMemory | undefined> | undefined;
 
-/** The system's calls, or undefined when they cannot be had. No warning reaches the terminal. */
+/** The system calls, or undefined where they are not available. Node's warning about node:ffi is not printed. */
 export function nativeMemory(): Promise<NativeMemory | undefined> {
   return (found ??= findNative());
 }

@@ -1,6 +1,6 @@
-// Where a program's own text goes.
+// Output of text on Node. A browser build offers the same function.
 
-/** To standard output, as it is. */
+/** Writes text to standard output, as it is. */
 export function printText(text: string): void {
   process.stdout.write(text);
 }

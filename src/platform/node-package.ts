@@ -1,4 +1,4 @@
-// What is shipped beside this package's code, on Node. A browser build offers the same functions.
+// Reads files that are shipped with this package, on Node. A browser build offers the same functions.
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";

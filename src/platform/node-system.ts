@@ -1,5 +1,5 @@
-// What Node can tell about the machine and about this process: runtime, processor, memory. For reports; a browser build offers
-// the same functions.
+// What Node tells about the machine and this process: runtime, processor, memory, addresses. A browser build offers the same
+// functions.
 
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
@@ -11,7 +11,7 @@ export type Machine = {
   readonly system: string;
   /** As the processor names itself; "unknown" where it does not. */
   readonly cpu: string;
-  /** Its instruction sets that matter here, by Linux's names; none where the system does not tell. */
+  /** Those of its instruction sets that kernels could use, by Linux's names; empty where the system does not tell. */
   readonly instructions: readonly string[];
   /** Running processes on average over the last minute; 0 where the system does not tell. */
   readonly load: number;
@@ -64,7 +64,7 @@ export type MemoryMaxima = {
 };
 
 const GIB = 2 ** 30;
-/** What 32-bit addresses reach. */
+/** Bytes that 32-bit addresses reach. */
 const PER_MEMORY = 4 * GIB;
 /** Addresses that Node reserves for a worker (0.82 GiB seen with Node 26, x64), and what its heaps may still ask for. */
 const WORKER = 0.85 * GIB;
@@ -77,7 +77,7 @@ const GUARDED_FROM = 16 * GIB;
 const GUARDED = 8 * GIB;
 
 /**
- * What memories may reserve in this process: as much as they want, unless the system limits it (Linux: ulimit -v).
+ * How many addresses WebAssembly memories may reserve in this process: any number, unless the system limits it (ulimit -v on Linux).
  * @param workers how many more workers will be started
  */
 export function memoryMaxima(workers: number): MemoryMaxima {

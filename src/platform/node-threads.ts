@@ -30,8 +30,8 @@ function topology(folder: string, cpu: string, file: string): string {
 }
 
 /**
- * Whether threads can share memory: more than one thread, and stopping a step in its middle, need it. A page can with
- * cross-origin isolation only.
+ * Whether threads can share memory. More than one thread needs it, and so does stopping a step in its middle. In a browser's page it
+ * takes cross-origin isolation.
  */
 export function canShareMemory(): boolean {
   return typeof SharedArrayBuffer !== "undefined";
@@ -43,8 +43,8 @@ export function availableBytes(): number {
 }
 
 /**
- * Lets V8 join pairs of 128-bit operations into 256-bit ones, for the whole process and for modules compiled from now on;
- * `allow` false: no more.
+ * Lets V8 join pairs of 128-bit operations into 256-bit ones, or no more if `allow` is false: in the whole process, for modules that
+ * are compiled from now on.
  * @returns whether this V8 takes the flag
  */
 export function allowWideVectors(allow = true): boolean {

@@ -1,5 +1,5 @@
-// Workers on Node: starting one and talking to it, and the other end. A browser build offers the same functions.
-// Knows where this package's worker modules lie, and nothing of what they do.
+// Workers on Node: starts one and exchanges messages with it, and the worker's own side of that. A browser build offers the same
+// functions. Knows where this package's worker modules lie, and nothing of what they do.
 
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { EngineError } from "../errors.ts";
@@ -11,7 +11,7 @@ export type WorkerModule = "worker" | "helper" | "probe-worker";
 export type WorkerHandle = {
   post(message: unknown, transfer?: readonly ArrayBuffer[]): void;
   onMessage(listener: (message: unknown) => void): void;
-  /** Called once when it died, or ended by itself: an uncaught error's text, or the exit code's. */
+  /** Calls `listener` once, when the worker has ended: with the text of its uncaught error, or one that names the exit code. */
   onEnd(listener: (why: string) => void): void;
   terminate(): Promise<void>;
   /** Whether this worker keeps the process alive. */
@@ -54,8 +54,8 @@ export type ParentHandle = {
 };
 
 /**
- * Inside a worker: what it was started with, and its line to the starter. A worker's module calls it once, before it awaits
- * anything else: where the data comes as the first message, nothing is lost then.
+ * Inside a worker: the data that it was started with, and messages to and from its starter. A worker's module calls it once, before
+ * it awaits anything else: on some platforms the data comes as the first message, which could otherwise be lost.
  */
 export async function parent(): Promise<ParentHandle> {
   const port = parentPort;
@@ -67,7 +67,7 @@ export async function parent(): Promise<ParentHandle> {
   };
 }
 
-/** Lets messages and timers in: resolves in the next turn of the event loop. */
+/** Resolves in the next turn of the event loop, so that messages and timers are handled before. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

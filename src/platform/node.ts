@@ -62,7 +62,7 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
   }
 }
 
-/** Whether something that can be reached lies at `path`. */
+/** Whether a file or folder exists at `path`. */
 export async function exists(path: string): Promise<boolean> {
   return (await statOrUndefined(path)) !== undefined;
 }

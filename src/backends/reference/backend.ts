@@ -1,5 +1,5 @@
-// The reference backend: every op's own loops in float64. Slow and plain, the oracle of all others.
-// Knows no kernels, no threads; a stop is looked at between two ops.
+// The reference backend: it runs every op's own loops in float64. Slow and plain; other backends are tested against it.
+// It looks for a stop between two ops. Knows no kernels and no threads.
 
 import { availableBytes, machine } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
@@ -33,7 +33,7 @@ export class ReferenceBackend implements Backend {
   readonly #memoryLimit: number | undefined;
 
   /**
-   * @param stop one shared word: not 0 asks the running program to stop
+   * @param stop one shared word: when it is not 0, the running program stops
    * @param memoryLimit bytes that leaves may take; not given: what the system has available
    */
   constructor(stop: Int32Array = new Int32Array(1), memoryLimit?: number) {
@@ -46,7 +46,7 @@ export class ReferenceBackend implements Backend {
     for (const spec of leaves) this.#replace(spec);
   }
 
-  /** An array cannot grow: every growth is a copy. */
+  /** Copies the states: an array cannot grow. */
   async grow(names: readonly string[], rows: number): Promise<void> {
     const growing = names
       .map((name) => this.#leaf(name).spec)
@@ -115,7 +115,7 @@ export class ReferenceBackend implements Backend {
     this.#leaves.clear();
   }
 
-  /** Places a leaf; what one of its name held stays, as far as it fits. */
+  /** Places a leaf. If a leaf of that name was placed, its numbers are kept as far as they fit. */
   #replace(spec: LeafSpec): void {
     const values = new Float64Array(elements(spec.shape));
     const old = this.#leaves.get(spec.name);
@@ -158,7 +158,7 @@ class ReferenceProgram implements Program {
     this.#stop = stop;
   }
 
-  /** Computes at once: the promise is settled when it is returned. */
+  /** Runs the whole replay before it returns: the promise is already settled. */
   async submit(
     inputs: Readonly<Record<string, InputData>>,
     live: LiveCounts,

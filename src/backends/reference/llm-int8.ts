@@ -1,5 +1,6 @@
-// linear with a weight of LLM.int8: no product of numbers but the method's own, whose rounding of activations is what the model
-// was made with. Outlier columns are chosen for all rows together on the road "call", else for each row. Plain loops.
+// linear with a weight of LLM.int8, in plain loops. The method rounds activations too, and models are quantised with that in mind,
+// so this product is not that of the unpacked numbers. On the compute path "call" outlier columns are chosen once for all rows,
+// otherwise for each row by itself.
 
 import { int8Product } from "../../formats/llm-int8-product.ts";
 import { weightDType } from "../../formats/registry.ts";
@@ -7,7 +8,7 @@ import { matrixShape, type Parts } from "../../formats/weight-format.ts";
 import { floats32 } from "../../formats/words.ts";
 import type { DType, Shape, Values } from "../../graph/graph.ts";
 
-/** The family of formats that this is about. */
+/** The format family that this product is for. */
 export const LLM_INT8 = "int8";
 
 /** y [T, O] = x [T, K] · w [O, K]ᵀ, where w is given by its parts. */

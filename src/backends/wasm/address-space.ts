@@ -1,29 +1,29 @@
-// How many WebAssembly memories a backend may have, and how large: each reserves addresses for all that it can grow to, and a page
-// in a browser, or a process with a limit, has few. Knows nothing of what is kept in them.
+// Decides how many WebAssembly memories a backend has, and how large they may grow. A memory reserves addresses for its full size
+// at once, and a browser's page, or a process with a limit, has few of them. Knows nothing of what is kept in them.
 
 import type { MemoryMaxima } from "#platform";
 import { MemoryError } from "../../errors.ts";
 import { showBytes } from "./budget.ts";
 
-/** WebAssembly's unit, bytes. */
+/** Bytes of WebAssembly's unit of memory. */
 export const PAGE = 65536;
-/** What 32-bit addresses reach. */
+/** Bytes that 32-bit addresses reach: 4 GiB. */
 const REACH = 65536 * PAGE;
-/** A memory that can hold less is of no use. */
+/** Bytes (1 MiB) that a memory must be able to hold in order to be of use. */
 const LEAST = 16 * PAGE;
 
 /** A memory, and how many bytes it can grow to. */
 export type SizedMemory = { readonly memory: WebAssembly.Memory; readonly limit: number };
 
-/** Makes memories while there are addresses for them: as large as they may be, or smaller where the system refuses that. */
+/** Makes memories as long as there are addresses: as large as allowed, or smaller if the system refuses that. */
 export class AddressSpace {
   readonly #maxima: MemoryMaxima;
-  /** Bytes of another memory at most: less than allowed once the system has refused. */
+  /** The most bytes of the next memory: as allowed, and halved each time the system refuses. */
   #perMemory: number;
   readonly #limits: number[];
   #refused = false;
 
-  /** @param limits bytes of each memory that exists; kept up to date */
+  /** @param limits the limit in bytes of each memory so far; this object adds those of new ones */
   constructor(maxima: MemoryMaxima, limits: number[]) {
     this.#maxima = maxima;
     this.#limits = limits;
@@ -36,7 +36,7 @@ export class AddressSpace {
     return this.#refused || left < LEAST ? 0 : left;
   }
 
-  /** Another memory; undefined when there are no addresses for it. */
+  /** Makes another memory; undefined when there are no addresses for it. */
   another(shared: boolean): SizedMemory | undefined {
     while (this.left > 0) {
       const limit = Math.floor(Math.min(this.#perMemory, this.left) / PAGE) * PAGE;
@@ -83,7 +83,7 @@ export class AddressSpace {
   }
 }
 
-/** Undefined when the system does not give that many addresses. No memory is used yet. */
+/** Makes a memory that can grow to `limit`; undefined when the system does not give that many addresses. */
 function makeMemory(limit: number, shared: boolean): WebAssembly.Memory | undefined {
   try {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: limit / PAGE, shared });

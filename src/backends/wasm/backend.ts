@@ -1,6 +1,6 @@
 // The CPU backend: kernels in WebAssembly, a plan replayed inside WASM by a team of threads over shared memories.
 // Contract: a row's bits depend on its own numbers only, never on threads, neighbours, capacity or shards.
-// Weights and states live in the memories, not in this object: another worker can adopt them.
+// Weights and states live in the memories, not in this object: another worker can take them over.
 
 import { memoryMaxima, type MemoryMaxima, nativeMemory, type NativeMemory } from "#platform";
 import type { Plan } from "../../graph/plan.ts";
@@ -15,7 +15,7 @@ import { WasmProgram } from "./program.ts";
 import { choosesSums32 } from "./sums-probe.ts";
 import { type HelperData, makeControl, stopTeam, StopCode, Team } from "./threads.ts";
 
-/** What outlives the worker that made it: hand it to another worker, as `adopted`. Can be cloned between threads. */
+/** What survives the worker that made it: another worker gets it as `adopted`. It can be sent by postMessage. */
 export type Adopted = {
   readonly control: ArrayBufferLike;
   readonly memories: readonly WebAssembly.Memory[];
@@ -27,17 +27,20 @@ export type WasmOptions = {
   readonly threads: number;
   /** The memories of a backend whose worker died, with all that is placed in them. */
   readonly adopted?: Adopted;
-  /** Not given: tried. */
+  /** Default: what this machine turns out to have. */
   readonly features?: Features;
   /** Bytes that may be reserved; not given: what the system has available. */
   readonly memoryLimit?: number;
-  /** Bytes of addresses that its memories may reserve; what is not given: what the platform says. */
+  /** Bytes of addresses that its memories may reserve. Default: what the platform says. */
   readonly addressSpace?: Partial<MemoryMaxima>;
-  /** Bytes of weights after which another memory is begun (half of what it can hold): for tests. */
+  /** For tests: bytes of weights after which another memory is begun. Default: half of what a memory can hold. */
   readonly shardBytes?: number;
 };
 
-/** V8 swaps faster code in between calls only. */
+/**
+ * How many runs of 16 bytes one call of are_finite checks. V8 replaces a function by its optimised code only between two calls,
+ * so one call must not check everything.
+ */
 const RUNS_OF_A_CALL = 65536;
 
 export class WasmBackend implements Backend {
@@ -88,7 +91,7 @@ export class WasmBackend implements Backend {
       );
     }
     requireThreads(features, threads);
-    // Asked before the checks below, whose memories reserve addresses until they are collected.
+    // Asked first: the checks below make memories, which keep their addresses until they are garbage-collected.
     const maxima = { ...memoryMaxima(threads - 1), ...options.addressSpace };
     const { module, features: checked } = await checkedKernels(features);
     const sums32 = choosesSums32({ module, features: checked });
@@ -152,7 +155,7 @@ export class WasmBackend implements Backend {
     this.release(Object.keys(this.#memory.directory.leaves));
   }
 
-  /** What the helper workers 1 … threads − 1 are to be started with: after all leaves have been placed. */
+  /** The data to start the helper workers 1 … threads − 1 with, once all leaves have been placed. */
   helpers(): HelperData[] {
     return Array.from({ length: this.threads - 1 }, (_, i) => ({
       module: this.#module,
@@ -163,7 +166,7 @@ export class WasmBackend implements Backend {
     }));
   }
 
-  /** What another worker needs to go on when this one dies: to be taken again whenever leaves were placed. */
+  /** What another worker needs to take over when this one dies. The caller asks again whenever leaves were placed. */
   adopted(): Adopted {
     return {
       control: this.#control,
@@ -172,7 +175,7 @@ export class WasmBackend implements Backend {
     };
   }
 
-  /** Memories that are not shared stay in this worker. */
+  /** Undefined where memory is not shared: no other thread could use it. */
   handover(): Handover | undefined {
     if (!this.features.threads) return undefined;
     return { backend: this.name, state: this.adopted(), helpers: this.helpers() };
@@ -182,7 +185,7 @@ export class WasmBackend implements Backend {
     return this.#memory.shards.map(({ memory }) => memory);
   }
 
-  /** Threads that would take part in a run now: helpers take a moment to start. */
+  /** Threads that would take part in a run now. Right after the start it is fewer than `threads`: helpers take a moment. */
   get ready(): number {
     return this.#team.size;
   }

@@ -1,4 +1,5 @@
-// How many bytes leaves and scratch may take: the limit that the caller set, or what the system has. Knows not what they are for.
+// How many bytes leaves and scratch may take: by the limit that the caller set, or by what the system has available.
+// Does not know what they are for.
 
 import { availableBytes, machine } from "#platform";
 import { MemoryError } from "../../errors.ts";
@@ -6,7 +7,7 @@ import { MemoryError } from "../../errors.ts";
 export class Budget {
   readonly #limit: number | undefined;
   readonly #taken: () => number;
-  /** Bytes that the machine has, once they were asked for. */
+  /** The machine's memory in bytes, kept after the first question. */
   #machine: number | undefined;
 
   /**

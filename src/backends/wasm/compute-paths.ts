@@ -1,5 +1,6 @@
-// The compute paths of products: which formats of weights each is for, how it packs the rows of x before, and what scratch its
-// kernels need. A weight's dtype names the path behind a colon ("nf4-64:fixed16"); without one the product is exact, in f32.
+// The compute paths of products: which weight formats each is for, how it packs the rows of x before the product, and how much
+// scratch its kernels need. A weight's dtype names the path after a colon ("nf4-64:fixed16"); without one the product is exact,
+// in f32.
 
 import { EngineError } from "../../errors.ts";
 import { weightDType } from "../../formats/registry.ts";
@@ -27,7 +28,7 @@ import {
 export type ComputePath = {
   readonly name: string;
   readonly families: readonly string[];
-  /** What the columns, and the format's parameter, must be multiples of. */
+  /** The weight's columns, and its format's parameter, must be multiples of this. */
   readonly step: number;
   /** The product's number in kernels/header.ts, and bytes of its scratch for rows of K numbers. */
   readonly code: number;
@@ -35,7 +36,7 @@ export type ComputePath = {
   readonly pack: Packing;
 };
 
-/** How rows of x are packed for a path. */
+/** How the rows of x are packed for a compute path. */
 export type Packing = {
   /** Its number in kernels/header.ts. */
   readonly mode: number;
@@ -46,7 +47,7 @@ export type Packing = {
 
 const fourBit = { families: ["nf4", "fp4", "nf4-dq", "fp4-dq"], step: 64 } as const;
 
-/** LLM.int8: a packed row has 64 bytes, a code of 16 bits for each column, and room for each column to be an outlier. */
+/** LLM.int8. Layout of a packed row: kernels/pack-rows-llm-int8.ts; every column may be an outlier. */
 const llmInt8 = (name: string, mode: number): ComputePath => ({
   ...{ name, families: ["int8"], step: 1 },
   ...{ code: LINEAR_LLM_INT8, scratch: () => LLM_INT8_SCRATCH },

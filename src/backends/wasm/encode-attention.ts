@@ -14,8 +14,9 @@ import {
 } from "./kernels/header.ts";
 import { eagerAttentionScratch, pagedAttentionScratch } from "./kernels/scratch.ts";
 
-/** Queries that share a page while it is in the cache. */
+/** The most queries of a unit of work: they all use a page of keys while it is in the processor's cache. */
 const QUERIES = 64;
+/** The most rows of a unit. */
 const MOST_ROWS = 16;
 
 export const kvAppend: Encode = ({ ins: [K, V, k, v, slots] }, at) => ({

@@ -1,4 +1,4 @@
-// What an op becomes in a program, and what its encoder is given. Small readings of tensors that the encoders share.
+// What an encoder gets and what it gives: an op as it stands in a program. Also small functions that the encoders share.
 
 import { EngineError } from "../../errors.ts";
 import { describe, type Node, type Shape, type Tensor } from "../../graph/graph.ts";
@@ -7,10 +7,10 @@ import { FORMAT_I8 } from "./kernels/header.ts";
 
 export type Encoded = {
   readonly code: number;
-  /** Its first dimension, and its live count, are the op's rows. */
+  /** The tensor whose rows (its first dimension or, in a replay, its live count) are the op's rows. */
   readonly rows: Tensor;
   readonly args: readonly number[];
-  /** Work of one row, in numbers moved: an op of little work stays on one thread. */
+  /** Work of one row, as the count of numbers read or written: an op of little work stays on one thread. */
   readonly work: number;
   /** Bytes of scratch that each thread needs, see kernels/scratch.ts. */
   readonly scratch: number;
@@ -19,10 +19,10 @@ export type Encoded = {
 /** Address of a tensor in the op's shard; 0 for an output that nobody reads. */
 export type AddressOf = (t: Tensor, part?: number) => number;
 
-/** An op without `scratch` has a kernel that needs none. */
+/** Encodes a node. Without `scratch` in the result, the kernel needs none. */
 export type Encode = (node: Node, at: AddressOf) => Omit<Encoded, "scratch"> & { scratch?: number };
 
-/** Work of ops that are always shared out. */
+/** The `work` of ops that the threads always share. */
 export const LARGE: number = 2 ** 20;
 
 export function last(shape: Shape): number {

@@ -1,4 +1,4 @@
-// What this machine's WebAssembly offers to the kernels, by trying it, and which build of them that means.
+// Finds out, by trying, what WebAssembly on this machine offers to the kernels.
 
 import { allowWideVectors, canShareMemory, physicalCores } from "#platform";
 import { EngineError } from "../../errors.ts";

@@ -1,5 +1,5 @@
-// Which pieces of files are mapped into a shard, instead of being read: from one of a file's tensors that belong there to the
-// next, as long as few other bytes lie between them. Knows no system calls and no addresses.
+// Chooses the pieces of files that are mapped into a shard instead of being read. Tensors of one shard that are neighbours in the
+// file make one piece, as long as few other bytes lie between them. Knows no system calls and no addresses.
 
 import type { LeafSpec } from "../backend.ts";
 
@@ -19,12 +19,12 @@ export type Wanted = {
   readonly shards: readonly number[];
 };
 
-/** How much of a span may be bytes that nobody asked for. */
+/** A span may be this many times as long as the bytes that are wanted from it. */
 const WASTE = 1.25;
-/** Less than this is read sooner than mapped. */
+/** A span shorter than this (16 MiB) is read: that is faster than mapping it. */
 const LEAST = 1 << 24;
 
-/** Bytes of a file from the first to the last part of a leaf, and how many of them it uses. */
+/** Bytes [from, to) of a file, the leaves in them, and how many of the bytes these use. */
 type Stretch = { leaves: LeafSpec[]; from: number; to: number; used: number };
 
 export function fileSpans(wanted: readonly Wanted[]): FileSpan[] {
@@ -53,7 +53,7 @@ function stretchOf(leaf: LeafSpec): Stretch {
   };
 }
 
-/** Neighbours in the file become one, unless what lies between them is much of it. */
+/** Joins neighbours in the file, unless too many unused bytes lie between them. */
 function joined(stretches: readonly Stretch[]): Stretch[] {
   const all: Stretch[] = [];
   for (const next of stretches.toSorted((a, b) => a.from - b.from)) {

@@ -1,5 +1,5 @@
-// Loads the compiled kernels that fit a machine. They are built for shared memory; where there is none, the bit that says so
-// in the memory import is cleared: atomic operations are valid on any memory.
+// Loads the compiled kernels that fit the machine. They are compiled for shared memory. Where memory cannot be shared, one bit in
+// the module's memory import is cleared; the kernels' atomic operations are valid on any memory.
 
 import { readAsset } from "#platform";
 import { EngineError } from "../../errors.ts";
@@ -12,7 +12,10 @@ export type Kernels = {
   close(): void;
 } & Record<string, (...args: number[]) => number | void>;
 
-/** @throws EngineError when the files are missing or this engine cannot run them */
+/**
+ * @param suffix bytes to append to the module
+ * @throws EngineError when the files are missing or this engine cannot run them
+ */
 export async function loadKernels(
   features: Features,
   suffix: readonly number[] = [],

@@ -1,5 +1,5 @@
-// Cuts a plan into segments, one a stay in a shard, and finds where threads must wait for each other.
-// Only tensors that cross from one shard to another are copied between their memories. Knows no addresses.
+// Cuts a plan into segments: consecutive nodes that compute in one shard. Finds before which nodes threads must wait for each
+// other, and which tensors must be copied from one shard to another. Knows no addresses.
 
 import { EngineError } from "../../errors.ts";
 import { describe, type Leaf, type Node, type Tensor } from "../../graph/graph.ts";
@@ -74,6 +74,10 @@ export function layOut(
   return { segments, writtenIn, slots, inputs };
 }
 
+/**
+ * The shard in which each node computes. Its weights and states must all lie there. Of such shards, it is that of the node's
+ * region, else that of the node before, else the first.
+ */
 function shardPerNode(
   plan: Plan,
   leaves: ReadonlyMap<number, Leaf>,

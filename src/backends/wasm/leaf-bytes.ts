@@ -1,4 +1,4 @@
-// How many bytes a leaf takes in a shard, in all and part by part. Knows no memory.
+// How many bytes a leaf takes in a shard: in all, part by part, and reserved. Knows no memory.
 
 import { EngineError } from "../../errors.ts";
 import { partBytes } from "../../formats/registry.ts";
@@ -23,7 +23,10 @@ export function rowBytes(spec: LeafSpec): number {
   return bytesOf(spec.dtype, withRows(spec, 1).shape);
 }
 
-/** Bytes of addresses that a leaf takes. @throws EngineError rows of a format in several parts would not stay where they are */
+/**
+ * Bytes of addresses that a leaf takes.
+ * @throws EngineError its format has several parts: more rows would move the later parts, so it cannot reserve any
+ */
 export function reservedBytes({ name, dtype, shape, reserve }: LeafSpec): number {
   if (reserve === undefined || reserve <= shape[0]) return bytesOf(dtype, shape);
   const reserved = [reserve, ...shape.slice(1)];

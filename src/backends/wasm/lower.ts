@@ -1,5 +1,5 @@
-// From a plan of ops to the ops that kernels run: products on a compute path of their own read rows that were packed for it, so an op
-// that packs is put before them, once for all products of the same rows (q, k and v; gate and up). Knows no addresses.
+// Turns a plan of ops into the plan that kernels run. A product on any compute path but the exact one reads packed rows, so an op
+// that packs them is put before it: once for all products that read the same rows (q, k and v; gate and up). Knows no addresses.
 
 import { EngineError } from "../../errors.ts";
 import { weightDType } from "../../formats/registry.ts";
@@ -9,13 +9,13 @@ import { assignSlots, type Plan } from "../../graph/plan.ts";
 import { computePathOf } from "./compute-paths.ts";
 
 export type PackAttrs = {
-  /** Which packing: a number of kernels/header.ts. */
+  /** How the rows are packed: one of the PACK numbers of kernels/header.ts. */
   readonly mode: number;
-  /** The weight format's parameter: numbers that share a scale, or the threshold of outliers. */
+  /** The weight format's parameter: how many numbers share a scale or, for LLM.int8, the threshold of outliers. */
   readonly param: number;
-  /** 4-byte words that a packed row takes. */
+  /** Size of a packed row, in words of 4 bytes. */
   readonly words: number;
-  /** Bytes of scratch of the kernel. */
+  /** Bytes of scratch that the kernel needs. */
   readonly scratch: number;
 };
 
@@ -29,7 +29,7 @@ const packRowsOp: Op<PackAttrs> = {
   },
 };
 
-/** The plan that the kernels run. Weights keep their dtype, from which their kernel follows. */
+/** The plan that the kernels run. Weights keep their dtype, by which the encoder chooses their kernel. */
 export function lower(plan: Plan): Plan {
   const nodes: Node[] = [];
   const packed = new Map<string, Tensor>();

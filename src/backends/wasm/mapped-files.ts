@@ -1,5 +1,5 @@
-// Files mapped into shards, instead of being read: the system reads what is touched and may drop it again.
-// Optional everywhere: where the system refuses, or has no room, leaves are placed like others. Knows no programs.
+// Maps files into shards instead of reading them: the system then loads what is touched, and may drop it again.
+// Mapping is optional: where the system refuses it, or there is no room, a leaf is placed like any other. Knows no programs.
 
 import { LARGE_PAGE, MAP_UNIT, type NativeMemory } from "#platform";
 import { type FileSpan, fileSpans, type Wanted } from "./file-spans.ts";
@@ -8,7 +8,7 @@ import type { Shard } from "./shard.ts";
 /** Where a leaf lies: its shard, and the address of each of its parts. */
 export type Place = { readonly shard: number; readonly parts: readonly number[] };
 
-/** A block of a shard in which a file is mapped, or a part that no file holds is kept; leaves lie in it. */
+/** A block of a shard that holds a mapped piece of a file, or a part of a leaf that the file lacks. */
 export type MappedBlock = {
   readonly shard: number;
   readonly offset: number;
@@ -17,7 +17,7 @@ export type MappedBlock = {
 
 /** The memory that blocks are taken from. */
 export type MappingHost = {
-  /** The shard of that number, which is made when it is the next one. */
+  /** The shard with that number, which is made if need be. */
   shard(index: number): Shard;
   /** @throws MemoryError */
   allocate(shard: number, bytes: number, what: string): number;
@@ -28,7 +28,7 @@ export class MappedFiles {
   readonly #native: NativeMemory | undefined;
   readonly #blocks: MappedBlock[];
 
-  /** @param blocks those of the directory; kept up to date */
+  /** @param blocks the directory's list, which this object keeps up to date */
   constructor(host: MappingHost, native: NativeMemory | undefined, blocks: MappedBlock[]) {
     this.#host = host;
     this.#native = native;
@@ -48,7 +48,7 @@ export class MappedFiles {
     return this.#blocks.length;
   }
 
-  /** Maps the files of leaves that may be. @returns the places of their leaves. @throws MemoryError: call `undo` */
+  /** Maps files where that is worth it. @returns the places of the leaves in them, by name. @throws MemoryError: call `undo` */
   map(wanted: readonly Wanted[]): Map<string, Place> {
     const native = this.#native;
     const places = new Map<string, Place>();
@@ -66,7 +66,7 @@ export class MappedFiles {
     return places;
   }
 
-  /** Gives back all blocks but the first `count`; what was mapped there is memory again. */
+  /** Frees all blocks but the first `count`, and unmaps what was mapped in them. */
   undo(count: number): void {
     for (const { shard, offset, bytes } of this.#blocks.splice(count)) {
       const memory = this.#host.shard(shard);
@@ -95,7 +95,7 @@ export class MappedFiles {
     return offset + from - begin;
   }
 
-  /** Bytes that stay beside what is mapped. @throws MemoryError */
+  /** Puts a part that the file lacks into a block of its own. @returns its address. @throws MemoryError */
   #keep(shard: number, bytes: Uint8Array): number {
     const offset = this.#host.allocate(shard, bytes.length, "a table of scales");
     this.#blocks.push({ shard, offset, bytes: bytes.length });

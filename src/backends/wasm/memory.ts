@@ -1,6 +1,6 @@
-// Where leaves lie: weights and states in shards (WASM memories of at most 4 GiB), whole regions of the model together. A state that
-// will grow reserves addresses, not memory. Contract: a MemoryError leaves everything as it was.
-// Knows no ops and no threads.
+// Places leaves (weights and states) in shards, which are WASM memories of at most 4 GiB. All leaves of a region of the model lie
+// in one shard. A state that will grow reserves addresses, not memory.
+// Contract: after a MemoryError everything is as it was before. Knows no ops and no threads.
 
 import type { MemoryMaxima, NativeMemory } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
@@ -23,14 +23,14 @@ import { assignRegions } from "./regions.ts";
 import { Scratch } from "./scratch.ts";
 import { type Block, Shard, type Use } from "./shard.ts";
 
-/** What lies where, as plain data: with the memories it is all that a new worker needs to go on. */
+/** What lies where, as plain data. A worker that takes over needs only this and the memories. */
 export type Directory = {
   readonly leaves: Record<string, { spec: LeafSpec; places: Place[] }>;
   /** The shard of each region. */
   readonly regions: Record<string, number>;
   /** Bytes that the memory of each shard can grow to. */
   readonly limits: number[];
-  /** Where files are mapped, and what is kept beside. */
+  /** The blocks in which files are mapped, and those of parts that the files lack. */
   readonly mapped: MappedBlock[];
 };
 
@@ -39,7 +39,7 @@ export type MemoryOptions = {
   readonly threads: number;
   /** Whether kernels use the tiles for 256-bit vectors. */
   readonly wide: boolean;
-  /** Whether 8-bit products are summed in 32 bits. */
+  /** Whether 8-bit products are summed in 32 bits, see sums-probe.ts. */
   readonly sums32?: boolean;
   /** Memories and directory of a backend whose worker died. */
   readonly memories?: readonly WebAssembly.Memory[];
@@ -53,21 +53,20 @@ export type MemoryOptions = {
   readonly native?: NativeMemory;
 };
 
-/**
- * States leave addresses of a shard to scratch: what the computed tensors of a usual step take, this much more for rows that are
- * packed for a product, and these bytes for programs and threads. A step that needs more makes states give back what they do not use.
- */
+// When states reserve addresses of a shard, they leave some to the scratch of programs: the bytes of the computed tensors of a
+// usual step, plus the share PACKED_ROWS of that for rows that are packed for products, plus PROGRAMS bytes for programs and for
+// the threads' own scratch. If a step needs more, the states give back what they have reserved and do not use.
 const PACKED_ROWS = 0.25;
 const PROGRAMS = 64 * 2 ** 20;
 
-/** Of all memory, what states leave to the scratch of programs at most. */
+/** The largest share of all memory that states leave to the scratch of programs. */
 const SCRATCH_SHARE = 1 / 8;
 
 export class ShardedMemory {
   readonly shards: Shard[] = [];
   readonly directory: Directory;
   readonly scratch: Scratch;
-  /** Counts the times that something moved: programs made before must be linked again. */
+  /** Goes up by one whenever something moves: programs that were linked before must be linked again. */
   epoch = 0;
   readonly #options: MemoryOptions;
   readonly #budget: Budget;
@@ -166,7 +165,7 @@ export class ShardedMemory {
       const most = usable + Math.floor(this.#budget.most / bytes);
       reserve = Math.max(reserve, Math.min(most, this.#rowsThatFit(states, scratch)));
     }
-    // The scratch of steps still to come gets its part of the memory, too.
+    // Part of the free memory is kept for the scratch that later steps will take.
     const kept = Math.min(scratch, this.#budget.total * SCRATCH_SHARE) - this.scratch.bytes;
     const free = Math.max(0, this.#budget.free - Math.max(0, kept));
     return { reserve, now: Math.min(reserve, usable + Math.floor(free / bytes)) };
@@ -179,7 +178,7 @@ export class ShardedMemory {
     return leaf;
   }
 
-  /** What is mapped stays until the memory goes. */
+  /** Frees a leaf; a name that is not placed is ignored. A mapped file stays mapped as long as the memory exists. */
   release(name: string): void {
     for (const place of this.directory.leaves[name]?.places ?? []) {
       if (!this.isMapped(place)) this.shards[place.shard].free(place.parts[0]);
@@ -187,7 +186,7 @@ export class ShardedMemory {
     delete this.directory.leaves[name];
   }
 
-  /** Whether a file is mapped where a leaf lies. */
+  /** Whether the leaf at that place lies in a mapped file. */
   isMapped(place: Place): boolean {
     return this.#files.has(place);
   }
@@ -199,15 +198,15 @@ export class ShardedMemory {
     );
   }
 
-  /** The shard of that number, which is made when it is the next one. @throws MemoryError there are no addresses for it */
+  /** The shard with that number; shards up to it are made if need be. @throws MemoryError there are no addresses for it */
   shard(index: number): Shard {
     if (!this.#reach(index)) throw this.#addresses.refusal();
     return this.shards[index];
   }
 
   /**
-   * Memory in a shard. When addresses run out, states give back those that they have reserved and do not use.
-   * @param replaced a block that is given up for it; it stays when there is no room
+   * Takes memory in a shard. If no addresses are left, the states give back those that they have reserved and do not use.
+   * @param replaced a block that is freed first; it stays if there is no room for the new one
    * @throws MemoryError
    */
   allocate(shard: number, bytes: number, what: string, use: Use = {}, replaced?: Block): number {
@@ -251,7 +250,10 @@ export class ShardedMemory {
     );
   }
 
-  /** Rows for which each shard has addresses behind what it holds now; it keeps some for scratch, at most half of them. */
+  /**
+   * For how many rows of the states the shards have addresses, counting only those behind a shard's last block. Some are kept for
+   * scratch, at most half of them.
+   */
   #rowsThatFit(states: readonly LeafSpec[], scratch: number): number {
     const kept = scratch * (1 + PACKED_ROWS) + PROGRAMS;
     const regions = this.#assignRegions(states);
@@ -269,8 +271,8 @@ export class ShardedMemory {
   }
 
   /**
-   * Moves the states of a shard to where they just fit, so that what they have reserved beyond is free.
-   * @returns whether that may make room for `bytes`; otherwise nothing moves
+   * Moves the states of a shard to places that just fit them. That frees the addresses that they had reserved beyond.
+   * @returns whether `bytes` may fit now; if they could not fit in any case, nothing is moved
    */
   #giveBackReserves(shard: number, bytes: number): boolean {
     const reserving = Object.values(this.directory.leaves).filter(
@@ -326,7 +328,7 @@ export class ShardedMemory {
     this.#addresses.check(weights + states, need, unused);
   }
 
-  /** All or nothing. */
+  /** Takes a place for every leaf. If one does not fit, those taken so far are given back. @throws MemoryError */
   #allocateAll(wanted: readonly Wanted[], mapped: ReadonlyMap<string, Place>): Place[][] {
     const done: Place[] = [];
     try {
@@ -347,7 +349,7 @@ export class ShardedMemory {
     }
   }
 
-  /** Puts a leaf at its new places; what an old one held moves over, as far as it fits. */
+  /** Records a leaf's new places. If it was placed before, its bytes are copied there, as far as they fit. */
   #replace(spec: LeafSpec, places: Place[]): void {
     const old = this.directory.leaves[spec.name];
     if (old !== undefined) {
@@ -362,7 +364,7 @@ export class ShardedMemory {
     this.directory.leaves[spec.name] = { spec, places };
   }
 
-  /** Makes shards up to that one. @returns whether there are addresses for it */
+  /** Makes shards up to that number. @returns false when there are no addresses for it */
   #reach(shard: number): boolean {
     while (this.shards.length <= shard) {
       const memory = this.#addresses.another(this.#options.shared);
@@ -380,7 +382,7 @@ export class ShardedMemory {
   }
 }
 
-/** The shards in which a leaf is to lie. */
+/** The shards in which a leaf is to lie: those of the regions that it names. */
 function shardsOf(spec: LeafSpec, regions: ReadonlyMap<string, number>): number[] {
   const shards = spec.regions.map((region) => regions.get(region) ?? 0);
   return [...new Set(shards.length > 0 ? shards : [0])];

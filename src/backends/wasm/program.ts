@@ -1,6 +1,6 @@
-// A plan made ready: words in the memory of each shard, encoded once, and linked to where leaves, slots and inputs lie; linked
-// again when something moved. A replay writes the inputs, runs segment after segment, copies what crosses between them, and
-// copies the outputs out.
+// A compiled plan. Each of its segments becomes words in the memory of one shard, encoded once. Linking writes the addresses of
+// leaves, slots and inputs into them, again whenever something has moved. A replay writes the inputs, runs segment after
+// segment, copies tensors that a segment needs from another shard, and copies the outputs out. Knows no kernels.
 
 import { EngineError } from "../../errors.ts";
 import {
@@ -24,10 +24,10 @@ import { type Layout, layOut, type Segment } from "./layout.ts";
 import type { ShardedMemory } from "./memory.ts";
 import type { Team } from "./threads.ts";
 
-/** Where a program's ops need the address of a tensor's part. */
+/** An argument of an op that is the address of a tensor's part, which is known only when the program is linked. */
 type Reference = { readonly tensor: Tensor; readonly part: number };
 
-/** Stands for an address until the program is linked: no word of an op is as large. Reference n is this + n. */
+/** Until the program is linked, 2³² + n stands for the address of reference n. No real word of an op is as large. */
 const REFERENCE = 2 ** 32;
 
 export class WasmProgram implements Program {
@@ -35,15 +35,17 @@ export class WasmProgram implements Program {
   readonly #memory: ShardedMemory;
   readonly #team: Team;
   readonly #layout: Layout;
-  /** Per segment: its ops; addresses are references. */
+  /** Per segment: its encoded ops, with references in place of addresses. */
   readonly #ops: readonly Encoded[][];
   readonly #references: Reference[] = [];
-  /** Per segment: where its program lies in its shard. */
+  /** Per segment: the address of its program in its shard. */
   readonly #programs: number[];
-  /** Per shard: offsets from the arena's start, by tensor id. */
+  /** Per shard: where each computed tensor and each input lies, by tensor id, from the arena's start. */
   readonly #offsets: Map<number, number>[];
   readonly #arenaBytes: number[];
+  /** Per shard: the arena's address when the program was last linked. */
   #arenas: number[] = [];
+  /** The memory's epoch at that time. */
   #epoch = -1;
 
   constructor(plan: Plan, memory: ShardedMemory, team: Team) {
@@ -77,7 +79,7 @@ export class WasmProgram implements Program {
     }
   }
 
-  /** Computes at once: the promise is settled when it is returned. */
+  /** Runs the whole replay before it returns: the promise is already settled. */
   async submit(
     inputs: Readonly<Record<string, InputData>>,
     live: LiveCounts,
@@ -147,7 +149,7 @@ export class WasmProgram implements Program {
     }
   }
 
-  /** The word as it is, or the address that it stands for. */
+  /** The address that a word stands for, or the word itself. */
   #linked(word: number, shard: number): number {
     const reference = this.#references[word - REFERENCE];
     return reference === undefined ? word : this.#address(reference.tensor, shard, reference.part);
@@ -219,7 +221,7 @@ function leafOf(plan: Plan, t: Tensor): Leaf | undefined {
   return name === undefined ? undefined : plan.leaves.get(name);
 }
 
-/** Per shard: where slots and inputs lie, from the arena's start. */
+/** Gives every slot and every input an offset in the arena of its shard. `bytes`: the arena's size. */
 function arenasOf(
   plan: Plan,
   { slots, inputs }: Layout,
@@ -244,7 +246,7 @@ function arenasOf(
   });
 }
 
-/** A weight must be as the plan has it; a state may have more rows. */
+/** A weight must be placed with the plan's dtype and shape; a state may have more rows. @throws EngineError */
 function checkLeaf(leaf: Leaf, memory: ShardedMemory): void {
   const { spec } = memory.leaf(leaf.name);
   const [rows, ...dims] = leaf.shape;

@@ -1,4 +1,4 @@
-// Which shard each region of a model lies in. Knows sizes only.
+// Chooses a shard for each region of a model. Knows sizes only.
 
 import type { Shard } from "./shard.ts";
 
@@ -8,15 +8,15 @@ export type RegionOptions = {
   readonly shards: readonly Shard[];
   /** Bytes of weights that lie in a shard. */
   weightsIn(shard: number): number;
-  /** Bytes of weights after which a new shard is begun, at most half of it: the rest is for states and scratch. */
+  /** Bytes of weights after which a new shard is begun; never more than half of a shard: the rest is for states and scratch. */
   readonly shardBytes?: number;
-  /** Makes that shard, if it is not there. @returns whether it is there now */
+  /** Makes shards up to that number. @returns false when there are no addresses for it */
   reach(shard: number): boolean;
 };
 
 /**
- * Regions in their order, each whole, a new shard when the weights of one are enough. When there can be no more shards, the one
- * with the most room takes the next region.
+ * Gives each region a shard, one after the other. When a region's weights would make a shard too full, a new shard is begun; when
+ * no new one can be made, the shard with the most room takes the region.
  * @param sizes bytes of each region's weights
  */
 export function assignRegions(

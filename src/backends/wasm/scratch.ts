@@ -1,6 +1,6 @@
-// What programs need while they run, in each shard: the arena of computed tensors, the threads' own scratch, and the claim lines.
-// All programs share them, since one runs at a time. Nothing in the first two outlives a run, so they grow by moving.
-// Knows no leaves and no ops.
+// The memory that programs need in each shard while they run: an arena for computed tensors, scratch for each thread, and the
+// claim lines, through which threads share out work. All programs use the same memory, since only one runs at a time. Arena and
+// scratch grow by being allocated anew, without a copy: nothing in them is needed after a run. Knows no leaves and no ops.
 
 import { showBytes } from "./budget.ts";
 import { LINE_BYTES, LINES, SCRATCH } from "./kernels/header.ts";
@@ -8,17 +8,17 @@ import type { Block, Shard, Use } from "./shard.ts";
 
 /** The memory that scratch is taken from. */
 export type ScratchHost = {
-  /** The shard of that number, which is made when it is the next one. */
+  /** The shard with that number, which is made if need be. */
   shard(index: number): Shard;
   /**
-   * @param what for the error
-   * @param replaced a block that is given up for it; it stays when there is no room
+   * @param what what the memory is for, as the error says it
+   * @param replaced a block that is freed first; it stays if there is no room for the new one
    * @throws MemoryError
    */
   allocate(shard: number, bytes: number, what: string, use?: Use, replaced?: Block): number;
   /** @throws MemoryError `more` bytes may not be taken; `need` says what for */
   checkFree(more: number, need: string): void;
-  /** Programs must be linked again. */
+  /** Says that something has moved: programs must be linked again. */
   moved(): void;
 };
 
@@ -40,13 +40,13 @@ export class Scratch {
     return [...this.#arenas, ...this.#threads].reduce((n, block) => n + (block?.bytes ?? 0), 0);
   }
 
-  /** The address from which a program may use `bytes` of a shard while it runs; grows to the largest that was asked for. */
+  /** The arena of a shard, made larger if it has fewer than `bytes`. @returns its address */
   arena(shard: number, bytes: number): number {
     this.#arenas[shard] = this.#grown(shard, "scratch", this.#arenas[shard], bytes);
     return this.#arenas[shard].offset;
   }
 
-  /** Makes sure that each thread has `bytes` of its own in a shard. */
+  /** Makes sure that each thread has `bytes` of scratch of its own in a shard. */
   threads(shard: number, bytes: number): void {
     const what = "the threads' scratch";
     const all = this.#grown(shard, what, this.#threads[shard], bytes * this.#team);
@@ -55,7 +55,10 @@ export class Scratch {
     this.#host.shard(shard).words(SCRATCH, 2).set([all.offset, each]);
   }
 
-  /** Makes sure that a shard has claim lines for that many ops. Old ones are never used for anything else: see executor.ts. */
+  /**
+   * Makes sure that a shard has a claim line for each of `ops` ops. Lines that are replaced are never freed: a thread that the
+   * system wakes late still looks at its old one, see kernels/executor.ts.
+   */
   claimLines(shard: number, ops: number): void {
     if (ops <= (this.#lines[shard] ?? 0)) return;
     const lines = Math.max(ops, 2 * (this.#lines[shard] ?? 256));

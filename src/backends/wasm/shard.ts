@@ -5,22 +5,22 @@ import { PAGE, type SizedMemory } from "./address-space.ts";
 import { align } from "./header.ts";
 import { HEAP } from "./kernels/header.ts";
 
-/** From here on, large pages are asked for. */
+/** A block that ends at this address or beyond asks the system for large pages (2 MiB). */
 const LARGE = 32 * 2 ** 20;
 
 export type Block = { readonly offset: number; readonly bytes: number };
 
 /** How a block will be used. */
 export type Use = {
-  /** Bytes at its beginning that will be used; the others are addresses, which take no memory until `use`. Default: all. */
+  /** Bytes at its beginning that can be used at once. The others are only addresses and take no memory until `use`. Default: all. */
   readonly usable?: number;
-  /** Whether what is usable must be zero. Default true. */
+  /** Whether the usable bytes must be zero. Default: true. */
   readonly zero?: boolean;
 };
 
-/** What is taken. */
+/** A block that is in use. */
 type Taken = Block & {
-  /** From here on, memory has never been used: it is zero. */
+  /** From this address to the block's end, memory has never been used and so is zero. */
   readonly touched: number;
 };
 
@@ -28,14 +28,14 @@ export class Shard {
   readonly memory: WebAssembly.Memory;
   /** Bytes that the memory can grow to. */
   readonly limit: number;
-  /** By offset. */
+  /** Sorted by offset. */
   readonly #blocks: Taken[] = [];
-  /** Beyond it, memory has never been used: it is zero. */
+  /** From this address on, memory has never been used and so is zero. */
   #touched = HEAP;
 
   readonly #native: NativeMemory | undefined;
 
-  /** @param inUse the memory has been used already: what is kept there is then claimed by `claim` */
+  /** @param inUse the memory was in use by another Shard: the caller then names the blocks in it by `claim` */
   constructor({ memory, limit }: SizedMemory, inUse: boolean, native?: NativeMemory) {
     this.#native = native;
     this.memory = memory;
@@ -69,8 +69,8 @@ export class Shard {
   }
 
   /**
-   * Makes bytes [from, to) of a block usable: they are zero. Where a block is only partly usable, large pages are asked for when
-   * another 2 MiB of it can be used, and up to there only: else the first byte written would take 2 MiB at once.
+   * Makes bytes [from, to) of a block usable, and zero. Large pages (2 MiB) are asked for only when the usable part has grown
+   * past another 2 MiB, and only up to `to`: otherwise the first byte written beyond would take 2 MiB of memory at once.
    */
   use(offset: number, from: number, to: number): void {
     if (Math.floor(from / LARGE_PAGE) < Math.floor(to / LARGE_PAGE))
@@ -79,7 +79,7 @@ export class Shard {
     this.#clear(offset + from, Math.min(offset + to, block?.touched ?? offset));
   }
 
-  /** Takes what is kept at `offset` since before this object was made. */
+  /** Counts the block at `offset`, with what it holds, as in use: one from before this object was made, or one just freed. */
   claim(offset: number, bytes: number): void {
     const size = align(Math.max(bytes, 1));
     this.#blocks.push({ offset, bytes: size, touched: offset + size });
@@ -97,12 +97,12 @@ export class Shard {
     return last === undefined ? HEAP : last.offset + last.bytes;
   }
 
-  /** Bytes that are not taken, of all that the memory can hold. */
+  /** Bytes that no block has, of all that the memory can grow to. */
   get unused(): number {
     return this.limit - HEAP - this.#blocks.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Views are made when they are needed: growing replaces the buffer. */
+  // Views must be made anew for each use: growing a memory replaces its buffer.
   bytes(offset: number, length: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, offset, length);
   }
@@ -133,13 +133,13 @@ export class Shard {
   }
 }
 
-/** [from, to) without what belongs to others in a first or last piece of MAP_UNIT bytes. */
+/** The whole pieces of MAP_UNIT bytes inside [from, to): pieces that neighbouring blocks share are left out. */
 function inward(from: number, to: number): [from: number, to: number] {
   const begin = Math.ceil(from / MAP_UNIT) * MAP_UNIT;
   return [begin, Math.max(begin, Math.floor(to / MAP_UNIT) * MAP_UNIT)];
 }
 
-/** [from, to) with the whole of the first and last piece of MAP_UNIT bytes, so that neighbours leave no gap. */
+/** All pieces of MAP_UNIT bytes that [from, to) touches, so that no gap is left between neighbouring blocks. */
 function outward(from: number, to: number): [from: number, to: number] {
   return [Math.floor(from / MAP_UNIT) * MAP_UNIT, Math.ceil(to / MAP_UNIT) * MAP_UNIT];
 }

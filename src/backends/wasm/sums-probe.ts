@@ -1,17 +1,18 @@
-// Which 8-bit dot product the tiles of the int8 road should use: with sums of 16 bits, two instructions everywhere; or with sums
-// of 32, one instruction where the processor has it (VNNI on x64, dotprod on ARM) and three where not. The bits are the same.
+// Chooses the 8-bit dot product of the int8 compute path, by trying two. With sums of 16 bits it takes two instructions on every
+// processor. With sums of 32 bits it takes one where the processor has it (VNNI on x64, dotprod on ARM), and three elsewhere.
+// Both give the same bits.
 
 import type { Features } from "./features.ts";
 import { instantiate } from "./kernel-module.ts";
 import { checkMemory } from "./wide-check.ts";
 
-/** The kernels that fit, see checkedKernels. */
+/** The kernels of this machine, see checkedKernels. */
 type Checked = { readonly module: WebAssembly.Module; readonly features: Features };
 
-/** Enough for V8 to optimise both probes; then a call takes some 10 µs. */
+/** How long both probes are tried: enough for V8 to optimise them. A call of TURNS turns then takes some 10 µs. */
 const MILLISECONDS = 10;
 const TURNS = 8192;
-/** What would not be worth another choice. */
+/** How many times as fast sums of 32 bits must be in order to be chosen. */
 const CLEARLY = 1.15;
 // Byte addresses.
 const [RESULT, OPERANDS] = [65_536, 131_072];
@@ -26,7 +27,7 @@ export function choosesSums32({ module, features }: Checked): boolean {
 
 const chosen: { wide?: boolean; narrow?: boolean } = {};
 
-/** Whether they are for these kernels. */
+/** Whether sums of 32 bits are clearly faster with these kernels. */
 export function sums32AreFaster(
   kernels: Readonly<Record<string, (...args: number[]) => number | void>>,
 ): boolean {

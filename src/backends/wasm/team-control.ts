@@ -1,5 +1,5 @@
-// What other threads do with what the CPU backend hands over: stop its programs, say that a helper is gone, help.
-// Small, since the caller's thread loads it too: knows no programs and no plans.
+// What other threads do with the CPU backend's handover: stop its programs, report that a helper is gone, or help.
+// Kept small, since the caller's thread loads it too. Knows no programs and no plans.
 
 import type { TeamControl } from "../backend.ts";
 import type { Adopted } from "./backend.ts";

@@ -1,25 +1,29 @@
-// The threads that run programs: a leader, which calls `Team.run`, and helpers, each a worker that runs `helperMain` and never leaves
-// it. The helpers that are ready take part; a late, missing or dead one makes a run slower, not wrong. Any thread may stop a run;
-// a kernel that traps stops it too. The next run works.
+// The threads that run a program together: one leader, which calls `Team.run`, and helpers, each a worker that stays in
+// `helperMain` for ever. A run uses the helpers that are ready: a late, missing or dead one makes it slower, never wrong.
+// Any thread may stop a run; a kernel that traps stops it too. The next run works again. Knows no ops.
 
 import { EngineError } from "../../errors.ts";
 import { Aborted } from "../backend.ts";
 import { BUSY, STOP, THREAD, THREAD_BYTES } from "./kernels/header.ts";
 import { instantiate, type Kernels } from "./kernel-module.ts";
 
-/** What a stop word says. */
+/** Why a run is stopped: a call was aborted, or a kernel trapped or a thread died. */
 export const StopCode = { aborted: 1, failed: 2 } as const;
 export type StopCode = (typeof StopCode)[keyof typeof StopCode];
 
-// The control buffer. A line has 16 words of 4 bytes, so that two threads do not write to one cache line; helper i is counted from 1.
+// The control buffer. Threads are numbered: 0 is the leader, helpers follow from 1. A line is 64 bytes, one cache line, so that
+// two threads never write to the same one.
 //
-//   offset          size                content
-//   0               one line            for all: STOPPED, VERSION, SHARD, PROGRAM, REPLAY
-//   i lines         one line            of helper i: STATE, TEXT_BYTES
-//   threads lines   threads × 2048      error texts, the leader's unused one last, helper 1's before it, and so on
+//   offset                   size   content, words of 4 bytes
+//   0                          64   of the team: STOPPED, VERSION, SHARD, PROGRAM, REPLAY
+//   64 · i                     64   of helper i: STATE, TEXT_BYTES
+//   end − 2048 · (i + 1)     2048   UTF-8 text of helper i's last error (the leader's place, i = 0, stays unused)
+
+/** Words of a line. */
 const LINE = 16;
+/** A StopCode from the moment of a stop until the leader has handled it, else 0. */
 const STOPPED = 0;
-/** Counts the changes of the words after it: odd while they are being written. */
+/** The leader adds 1 before and 1 after it writes the next three words: while VERSION is odd, they are incomplete. */
 const VERSION = 1;
 const SHARD = 2;
 const PROGRAM = 3;
@@ -28,33 +32,34 @@ const STATE = 0;
 const TEXT_BYTES = 1;
 const TEXT_LIMIT = 2048;
 
+/** Values of STATE; 0 before the helper has started. */
 const READY = 1;
 const GONE = 2;
 
-/** How often a helper looks for a new program before it sleeps: for some 100 µs, longer than the time between two steps. */
+/** How often a helper looks for a new program before it sleeps. It takes some 100 µs: longer than the time between two steps. */
 const SPINS = 50_000;
 
 type Memories = readonly WebAssembly.Memory[];
 
-/** What a helper worker needs; can be cloned to it. */
+/** What a helper worker is started with. It can be sent by postMessage. */
 export type HelperData = {
   readonly module: WebAssembly.Module;
   readonly memories: Memories;
   readonly control: ArrayBufferLike;
-  /** 1 to threads − 1: the leader is 0. */
+  /** The helper's number, 1 to threads − 1. */
   readonly index: number;
   readonly threads: number;
 };
 
-/** The control buffer of a team; shared when there are helpers. */
+/** Makes the control buffer of a team. It is shared memory when there are helpers. */
 export function makeControl(threads: number): ArrayBufferLike {
   const bytes = threads * (LINE * 4 + TEXT_LIMIT);
   return threads > 1 ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
 }
 
 /**
- * Makes the team leave the run in progress, or the next one, within one op; it then throws Aborted (or EngineError).
- * From any thread, at any time; twice is harmless. A stop that comes when a run has just ended hits the next one.
+ * Stops the run in progress, or else the next one: all threads leave it within one op, and `Team.run` throws Aborted or, by
+ * `code`, EngineError. Any thread may call it, at any time, also twice. If a run has just ended, the next one is stopped.
  */
 export function stopTeam(
   memories: Memories,
@@ -65,7 +70,10 @@ export function stopTeam(
   Atomics.store(new Int32Array(control), STOPPED, code);
 }
 
-/** To be called by whoever sees that a helper's thread has ended, before another one takes its place. */
+/**
+ * Whoever sees that a helper's thread has ended calls this, before another helper takes its place. If the thread died while it
+ * computed a chunk (a claimed part of an op), the run is stopped.
+ */
 export function helperGone(memories: Memories, control: ArrayBufferLike, index: number): void {
   Atomics.store(new Int32Array(control), index * LINE + STATE, GONE);
   const inChunk = memories.some((memory) => Atomics.load(...busyWord(memory, index)) !== 0);
@@ -86,7 +94,8 @@ export function helperMain({ module, memories, control, index }: HelperData): ne
     const [shard, program, replay] = [SHARD, PROGRAM, REPLAY].map((word) =>
       Atomics.load(words, word),
     );
-    // The words were being written, or the memory is newer than this helper: the others compute without it.
+    // Skip this run if the leader was writing the words just now, or if the shard was made after this helper had started: the
+    // other threads compute without it.
     if (
       version % 2 !== 0 ||
       Atomics.load(words, VERSION) !== version ||
@@ -118,20 +127,20 @@ export class Team {
     this.#threads = threads;
   }
 
-  /** How many threads may take part in a run now. */
+  /** How many threads would take part in a run now: the leader and the helpers that are ready. */
   get size(): number {
     return 1 + this.#helpers().filter((index) => this.#stateOf(index) === READY).length;
   }
 
-  /** The kernels over a shard, for calls of this thread alone. */
+  /** The kernels on a shard's memory, for calls by this thread only. */
   kernels(memories: Memories, shard: number): Kernels {
     return (this.#instances[shard] ??= instantiate(this.#module, memories[shard]));
   }
 
   /**
    * Runs a program of a shard with the helpers that are ready.
-   * @param nameOf what the op of that index is called, for errors
-   * @throws Aborted, EngineError; no thread is in the program then
+   * @param nameOf the name of the op with that index, for error messages
+   * @throws Aborted, EngineError the run was stopped; by then every thread has left the program
    */
   run(memories: Memories, shard: number, program: number, nameOf: (op: number) => string): void {
     this.#takeStop(memories);
@@ -150,7 +159,7 @@ export class Team {
     if (code !== 0) this.#fail(memories, shard, code, trap, nameOf);
   }
 
-  /** Brings a team to rest whose leader died. */
+  /** For a new leader, when the old one died: ends the run that it left behind, and waits until no helper is in it. */
   settle(memories: Memories): void {
     stopTeam(memories, this.#control, StopCode.failed);
     for (const shard of memories.keys()) this.#rest(memories, shard);
@@ -175,7 +184,7 @@ export class Team {
     if (this.#threads > 1) Atomics.notify(words, VERSION);
   }
 
-  /** After a stop: waits until nobody is in a chunk, then says what happened. */
+  /** After a stop: waits until no thread computes a chunk, then throws the error that says what happened. */
   #fail(
     memories: Memories,
     shard: number,
@@ -203,7 +212,7 @@ export class Team {
     throw new Aborted();
   }
 
-  /** Lets no more claims succeed and waits for the chunks in progress; returns the helpers that died in one. */
+  /** Lets nobody claim another chunk, and waits for the chunks in progress. @returns the helpers that died in one */
   #rest(memories: Memories, shard: number): number[] {
     this.kernels(memories, shard).close();
     return this.#helpers().filter((index) => {
@@ -219,7 +228,7 @@ export class Team {
     });
   }
 
-  /** A stop that came between two runs: an abort is meant for this one, a failure is over. */
+  /** Handles a stop that came between two runs. An abort is meant for the run that begins; a failure concerned one that is over. */
   #takeStop(memories: Memories): void {
     const code = Atomics.load(this.#words, STOPPED);
     if (code === 0) return;
@@ -233,7 +242,7 @@ export class Team {
   }
 }
 
-/** The word that says whether a thread may hold a chunk of the program in that memory. */
+/** The word in a shard's memory that is 1 while a thread may be computing a chunk there. */
 function busyWord(memory: WebAssembly.Memory, thread: number): [words: Int32Array, at: number] {
   return [new Int32Array(memory.buffer), (THREAD + thread * THREAD_BYTES + BUSY) / 4];
 }

@@ -1,5 +1,5 @@
-// The int8 road in the check of 256-bit vectors: rows are packed and multiplied with weights of every format that it has.
-// Integers are the same on every tier of the compiler, and sums are fused or not on all alike: no bit may change.
+// The int8 compute path in the check of 256-bit vectors: packs rows and multiplies them by weights of each of its formats.
+// V8's compilers may not change a bit: sums of integers are exact, and they all fuse multiply and add, or none does.
 
 import type { Kernels } from "./kernel-module.ts";
 

@@ -1,5 +1,5 @@
-// nf4 and LLM.int8 in the check of 256-bit vectors: rows are packed and multiplied on every road that these weights have. Sums of
-// integers are exact, and sums of f32 fused or not on all tiers of the compiler alike: no bit may change.
+// nf4 and LLM.int8 in the check of 256-bit vectors: packs rows and multiplies them on each compute path of these weights.
+// V8's compilers may not change a bit: sums of integers are exact, and they all fuse multiply and add of f32, or none does.
 
 import type { Kernels } from "./kernel-module.ts";
 import { FORMAT_NF4 } from "./kernels/header.ts";
@@ -8,7 +8,7 @@ import type { Places } from "./wide-check-int8.ts";
 const [T, K, O] = [5, 1024, 32];
 const BLOCK = 64;
 
-/** The bits of the products of many rows and of one, road after road. Codes are any bytes, scales are taken from x. */
+/** The bits of the products of many rows and of one, on each compute path. Any bytes serve as codes, and x as scales. */
 export function packedProducts(
   kernels: Kernels,
   memory: WebAssembly.Memory,

@@ -1,14 +1,14 @@
-// Tries the kernels that V8 has joined into 256-bit vectors: the pass is experimental, and a wrong bit must not go unseen.
-// Sums of small integers are exact in f32 in any order, so that linear has one right answer on every tier of the compiler;
-// attention, the activation and the int8 road are compared with what they gave before they were optimised.
+// Checks the kernels when V8 joins their 128-bit operations into 256-bit ones: that pass of its compiler is experimental, and a
+// wrong bit must not go unseen. linear gets small integers, whose f32 sums are exact in any order, so that it has one right
+// answer. All other kernels here must give the same bits after V8 has optimised them as before.
 
 import type { Kernels } from "./kernel-module.ts";
 import { int8Products } from "./wide-check-int8.ts";
 import { packedProducts } from "./wide-check-packed.ts";
 
-/** K spans two blocks and a tail; 16 rows are enough for the tiles. */
+/** K is a block of 1024 and one of 19, which leaves 3 for a tail; 16 rows are enough for the tiles of many rows. */
 const [T, K, O] = [16, 1043, 13];
-/** Long enough for V8 to optimise the kernels and to swap the code in. */
+/** At least so many rounds, and so many milliseconds: enough for V8 to optimise the kernels and to use the new code. */
 const ROUNDS = 40;
 const LEAST_MS = 25;
 

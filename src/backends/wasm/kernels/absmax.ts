@@ -1,5 +1,5 @@
-// The scales of 4-bit weights for kernels that take four rows of w at a time, 64 k in turn: absmax of four rows side by side.
-// Layout of the parts: src/formats/four-bit.ts. Blocks of 64 numbers or more, rows of a multiple of 64.
+// The scales (absmax) of 4-bit weights, for kernels that read four rows of w at a time: those of the four rows side by side, for each
+// 64 k. Only for blocks of 64 numbers or more, and rows of a multiple of 64. Layout of the parts: src/formats/four-bit.ts.
 
 import { FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_NF4_DQ } from "./header";
 import { firstHalves, lastHalves } from "./lanes";
@@ -10,7 +10,7 @@ export function isFp4(format: i32): bool {
   return format == FORMAT_FP4 || format == FORMAT_FP4_DQ;
 }
 
-/** absmax of block `i`. */
+/** absmax of block i. `dq`: it is quantised itself, in the parts p1 … p3; otherwise it is an f32 of p1. */
 // @ts-ignore: decorator
 @inline
 export function absmaxOf(p1: usize, p2: usize, p3: usize, dq: bool, i: usize): f32 {
@@ -24,7 +24,7 @@ function nested(p1: usize, p3: usize, i: usize): f32 {
   return load<f32>(p3 + (<usize>load<u8>(p1 + i) << 2));
 }
 
-/** absmax of four blocks of 64 k in turn, from number `at` of the matrix on. */
+/** absmax of four times 64 numbers, one after the other, from number `at` of the matrix on. 2^shift numbers share one. */
 // @ts-ignore: decorator
 @inline
 function fourAbsmax(p1: usize, p2: usize, p3: usize, dq: bool, shift: usize, at: usize): v128 {
@@ -49,7 +49,10 @@ function four(a: f32, b: f32, c: f32, d: f32): v128 {
   return f32x4.replace_lane(f32x4.replace_lane(f32x4.replace_lane(f32x4.splat(a), 1, b), 2, c), 3, d);
 }
 
-/** absmax of rows o, o + gap, … of four (the one before `end` for those behind it) side by side, `count` blocks from k on. */
+/**
+ * Writes the absmax of rows o, o + gap, o + 2 · gap and o + 3 · gap side by side, for `count` times 64 k from column k on, each
+ * `step` bytes after the last. A row from `end` on is replaced by the one before `end`.
+ */
 export function fourRows(
   to: usize, step: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, o: i32, gap: i32, end: i32,
   k: i32, count: i32,
@@ -81,7 +84,7 @@ export function fourRows(
   }
 }
 
-/** Four vectors of four lanes, turned around, `step` bytes apart. */
+/** Transposes four vectors of four lanes, and stores them `step` bytes apart. */
 // @ts-ignore: decorator
 @inline
 export function turn(to: usize, step: usize, a: v128, b: v128, c: v128, d: v128): void {

@@ -1,6 +1,7 @@
-// are_finite: whether in runs of 16 bytes no number has all bits of its exponent set (NaN, infinities); see src/formats/finite.ts.
+// are_finite: whether all numbers in runs of 16 bytes are finite: NaN and infinity have all exponent bits set, see
+// src/formats/finite.ts.
 
-/** 1 when none has. A run begins every `every` bytes; mask, one, above: of a word, which holds one number or two. */
+/** 1 if all are. A run begins at each `every` bytes. mask, one, above: the masks of a word, which holds one number or two. */
 export function are_finite(at: usize, runs: i32, every: usize, mask: i32, one: i32, above: i32): i32 {
   const masks = i32x4.splat(mask), ones = i32x4.splat(one);
   let broken = i32x4.splat(0);

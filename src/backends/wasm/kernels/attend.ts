@@ -1,14 +1,14 @@
-// The two products of attention: scores of the 16 columns of a page (keys lie turned, [D, 16]), and weighted sums of 16 numbers
-// of the values of a block. Scores and weights of a block lie 256 bytes apart from query to query.
-// One order each, for one, two or four queries: scores add over d, sums over the columns that are seen, both ascending.
-// Four at a time pay only where pairs of vectors run as one of 256 bits: there are too few registers else.
+// The two products of attention: scores of the 16 columns of a page (keys lie transposed, [D, 16]), and weighted sums of 16 numbers
+// of the values of a block. From query to query, a block's scores and weights lie 256 bytes apart. The order of summation is the
+// same for one, two and four queries: scores over d, sums over the seen columns, both ascending. Four queries at a time pay only
+// where V8 joins pairs of vectors into one of 256 bits: otherwise there are too few registers. Knows no pages.
 
 import { madd } from "./lanes";
 
-/** Bytes of a run of columns in a list. */
+/** Bytes of a run of columns in a list, see listRuns. */
 export const RUN: usize = 12;
 
-/** 16 scores of one query at `to`: those at `from` and D products more. */
+/** Writes 16 scores of one query to `to`: those at `from`, plus the products of D numbers. */
 export function scoreOne(q: usize, keys: usize, D: i32, from: usize, to: usize): void {
   let a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
   for (; D > 0; --D) {
@@ -110,8 +110,12 @@ export function scoreFour(q0: usize, q1: usize, q2: usize, q3: usize, keys: usiz
 }
 
 /**
- * Lists the runs of columns of a page that are in `seen`: [where the run's values begin, where its weights do, how many], for a page
- * whose values lie at `values`, 64 bytes a column, and its weights at `weights`. Returns where the list ends.
+ * Lists the runs of neighbouring columns of a page that are in `seen`. The page's values lie at `values`, 64 bytes a column, and its
+ * weights at `weights`. Returns where the list ends. A run:
+ *   offset  bytes  content
+ *        0      4  where its values begin
+ *        4      4  where its weights begin
+ *        8      4  how many columns it has
  */
 export function listRuns(to: usize, seen: i32, values: usize, weights: usize): usize {
   while (seen) {
@@ -125,7 +129,7 @@ export function listRuns(to: usize, seen: i32, values: usize, weights: usize): u
   return to;
 }
 
-/** sum [16] = sum · shrink + Σ weight · value over `count` runs of columns; addresses are added to `values` and p. */
+/** sum [16] = sum · shrink + Σ weight · value over `count` runs of columns, whose addresses count from `values` and p. */
 export function accumulateOne(sum: usize, shrink: f32, p: usize, runs: usize, count: i32, values: usize): void {
   const s = f32x4.splat(shrink);
   let a = f32x4.mul(v128.load(sum), s), b = f32x4.mul(v128.load(sum, 16), s);
@@ -188,7 +192,7 @@ export function accumulateTwo(
   v128.store(sum1, g, 32);
 }
 
-/** The same for four queries, whose sums lie `stride` apart and whose factors stand at `shrinks`, 12 bytes apart. */
+/** The same for four queries, whose sums lie `stride` bytes apart and whose factors lie at `shrinks`, 12 bytes apart. */
 export function accumulateFour(
   sum: usize, stride: usize, shrinks: usize, p: usize, runs: usize, count: i32, values: usize,
 ): void {

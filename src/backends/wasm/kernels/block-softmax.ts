@@ -1,11 +1,11 @@
-// The softmax of one query over a block of 64 columns, which come as bits of those that it sees: pages of 16 that it sees nothing of are
-// not touched, and of the others the columns that it does not see get the weight 0.
-// Order of the sum of weights: of a page (a + b) + (c + d) and lanes::fold, page after page.
+// The softmax of one query over a block of 64 columns, which are four pages of 16. `seen` has a bit for each column that the query
+// sees. Pages of which it sees nothing are left alone; in the others the columns that it does not see get the weight 0.
+// Order of the sum of weights: page after page; in a page its four vectors (a + b) + (c + d), then lanes::fold.
 
 import { constants, expNegative4 } from "./exponential";
 import { fold } from "./lanes";
 
-/** −∞ in the lanes of the columns that are not in `seen`, whose lanes start at bit `from`. */
+/** Scores with −∞ in the lanes of columns that are not in `seen`. `bits`: the bit of each lane's column. */
 // @ts-ignore: decorator
 @inline
 function masked(score: v128, seen: i32, bits: v128): v128 {
@@ -13,7 +13,7 @@ function masked(score: v128, seen: i32, bits: v128): v128 {
   return v128.bitselect(score, f32x4.splat(-Infinity), on);
 }
 
-/** Scales and masks the 16 scores at p in place; four lanes of the largest of them. `scales`: one for each column, or 0. */
+/** Scales and masks the 16 scores at p in place. Returns four, the largest of all among them. `scales`: one a column, or 0. */
 export function prepare(p: usize, seen: i32, scale: f32, scales: usize): v128 {
   const s = f32x4.splat(scale);
   let a = v128.load(p), b = v128.load(p, 16);
@@ -38,7 +38,7 @@ export function prepare(p: usize, seen: i32, scale: f32, scales: usize): v128 {
   v128.store(p, a);
   v128.store(p, d, 48);
   v128.store(p, c, 32);
-  // pmax is one instruction; that a NaN may get lost here does not hide it, since its own weight is NaN.
+  // pmax is one instruction, but may lose a NaN. The result is NaN all the same, since the weight of that column is.
   return f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d));
 }
 
@@ -56,7 +56,7 @@ export function exponentials(p: usize, m: f32): f32 {
   return fold(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
 }
 
-/** The 16 weights at p times the numbers at `by`. */
+/** Multiplies the 16 weights at p by the numbers at `by`, in place. */
 export function multiply(p: usize, by: usize): void {
   const a = f32x4.mul(v128.load(p), v128.load(by)), b = f32x4.mul(v128.load(p, 16), v128.load(by, 16));
   const c = f32x4.mul(v128.load(p, 32), v128.load(by, 32)), d = f32x4.mul(v128.load(p, 48), v128.load(by, 48));
@@ -66,7 +66,7 @@ export function multiply(p: usize, by: usize): void {
   v128.store(p, c, 32);
 }
 
-/** What is seen of page n of a block, as 16 bits. */
+/** The columns seen of page n of a block, as 16 bits. */
 // @ts-ignore: decorator
 @inline
 export function seenOf(seen: i64, n: i32): i32 {
@@ -82,7 +82,7 @@ export function largestOf(lanes: v128): f32 {
   return l > r ? l : r;
 }
 
-/** The largest of a query's scores at p, which are scaled and masked in place. */
+/** Scales and masks a query's 64 scores at p in place. Returns the largest. */
 export function largest(p: usize, seen: i64, scale: f32, scales: usize): f32 {
   let most = f32x4.splat(-Infinity);
   for (let n = 0; n < 4; n++) {
@@ -92,7 +92,7 @@ export function largest(p: usize, seen: i64, scale: f32, scales: usize): f32 {
   return largestOf(most);
 }
 
-/** Scores at p become weights; returns their sum. `scales`: what they are multiplied by after that, or 0. */
+/** Turns the scores at p into weights exp(score − m). Returns their sum. `scales`: factors of the weights after that, or 0. */
 export function weigh(p: usize, seen: i64, m: f32, scales: usize): f32 {
   let sum: f32 = 0;
   for (let n = 0; n < 4; n++) {

@@ -1,12 +1,17 @@
-// How numbers of the cache lie: f32, bf16, f16, or int8 codes with one f32 scale a column and key-value head.
-// A page of K lies turned, [KV, 16]: attention loads the same number of 16 columns at once. A page of V lies in slices of 16
-// numbers (the last one of what is left), each [16, slice]. A page of scales of either lies turned, [heads, 16].
-// Nothing but the kernels of this folder sees it.
+// The layout of the cache's pages, which only the kernels of this folder know. Numbers are f32, bf16, f16, or int8 codes with one
+// f32 scale for each column and key-value head.
 
 import { FORMAT_BF16, FORMAT_F16, FORMAT_I8 } from "./header";
 import { f16Limit, f16Mask, f16Ones, f16Scale, high, low, weight } from "./lanes";
 
-// lanes::f16Mask, f16Scale, and the sizes of two f16: in memory, as exponential.ts has its constants.
+// A page has 16 columns:
+//   of      shape        order
+//   K       [KV, 16]     transposed: attention loads the same number of all 16 columns at once
+//   V       [16, width]  one such slice after the other, of 16 numbers each; the last has what is left
+//   scales  [heads, 16]  transposed, for K and for V
+
+// For f16: f16Mask and f16Scale of lanes.ts, and a mask of two f16 without their signs. In memory, for the reason that
+// exponential.ts gives.
 const HALF: usize = memory.data<u32>([0x8fffe000, 0x77800000, 0x7fff7fff]);
 const HALF_AT: usize = memory.data<usize>([HALF]);
 
@@ -17,7 +22,7 @@ export function bytesOfCache(format: i32): usize {
   return format == 0 ? 4 : format == FORMAT_I8 ? 1 : 2;
 }
 
-/** `count` numbers, a multiple of 16, as f32: codes stay codes. */
+/** Writes `count` numbers, a multiple of 16, as f32. int8 codes are not scaled. */
 export function widenCache(to: usize, from: usize, count: i32, format: i32): void {
   if (format == 0) widenAs<f32>(to, from, count);
   else if (format == FORMAT_BF16) widenAs<u16>(to, from, count);
@@ -26,7 +31,7 @@ export function widenCache(to: usize, from: usize, count: i32, format: i32): voi
   else widenCodes(to, from, count);
 }
 
-/** Where number i of a column of V lies in its page, in numbers. */
+/** Where number i of a column lies in a page of V, counted in numbers. */
 // @ts-ignore: decorator
 @inline
 export function valueAt(i: i32, KV: i32, column: i32): i32 {
@@ -34,7 +39,7 @@ export function valueAt(i: i32, KV: i32, column: i32): i32 {
   return (slice << 4) + column * min(16, KV - slice) + (i & 15);
 }
 
-/** Numbers i … i + width − 1 of a page of V as f32 [16, 16]; what lies beyond them is 0. */
+/** Writes numbers i … i + width − 1 of each column of a page of V as f32 [16, 16], with zeros beyond `width`. */
 export function widenSlice(to: usize, page: usize, i: i32, width: i32, KV: i32, format: i32): void {
   const size = bytesOfCache(format);
   if (width == 16 && !(i & 15)) {
@@ -86,7 +91,7 @@ function isFinite16(from: usize, count: i32): bool {
   return !v128.any_true(i16x8.gt_s(i16x8.max_s(most, other), i16x8.splat(0x7bff)));
 }
 
-/** f16 without infinities and NaNs, which take half of the work. */
+/** Widens f16 numbers that are all finite, which is half the work. */
 function widenFinite(to: usize, from: usize, count: i32): void {
   const t = load<usize>(HALF_AT);
   const mask = v128.load_splat<u32>(t), scale = v128.load_splat<u32>(t, 4);
@@ -116,7 +121,7 @@ function widenCodes(to: usize, from: usize, count: i32): void {
   }
 }
 
-/** x as the format that F stands for, to nearest, ties to even. */
+/** Stores x in the format that F stands for (lanes.ts), rounded to nearest, ties to even. */
 // @ts-ignore: decorator
 @inline
 export function storeRounded<F>(to: usize, x: f32): void {
@@ -137,7 +142,7 @@ function toF16(bits: u32): u32 {
   const sign = (bits >> 16) & 0x8000, size = bits & 0x7fffffff;
   if (size > 0x7f800000) return sign | 0x7e00 | ((size >> 13) & 0x3ff);
   if (size >= 0x477ff000) return sign | 0x7c00;
-  // Below 2⁻¹⁴ the unit is 2⁻²⁴ throughout, which is that of numbers from 0.5 on.
+  // Below 2⁻¹⁴ float16 has the unit 2⁻²⁴. So does f32 from 0.5 to 1, so that adding 0.5 rounds to it.
   if (size < 0x38800000) return sign | (reinterpret<u32>(reinterpret<f32>(size) + 0.5) - 0x3f000000);
   return sign | ((size - 0x38000000 + 0xfff + ((size >> 13) & 1)) >> 13);
 }

@@ -1,6 +1,6 @@
-// eager_attention: over cache pages in the plain way: all scores of a query, softmax, times V. Gives probs [T, Hq, C] too.
-// Either output may be absent (pointer 0). Visibility as in paged_attention; a row that sees nothing takes the mean of the values of
-// the first `unmasked` columns, whatever their masks say (0: it stays 0).
+// eager_attention: attention over the cache's pages in three plain steps: all scores of a query, softmax, times V. Gives probs
+// [T, Hq, C] too. Either output may be absent (pointer 0). A row sees what it sees in paged_attention. A row that sees nothing takes
+// the mean of the values of the first `unmasked` columns, whatever their masks say (0: it stays 0).
 
 import { accumulateOne, listRuns, RUN, scoreOne } from "./attend";
 import { exponentials, largestOf, multiply, prepare } from "./block-softmax";
@@ -9,7 +9,7 @@ import { FORMAT_F32 } from "./header";
 import { visible } from "./paged-attention";
 import { EAGER_WIDENED, eagerSumsAt, eagerWeightsAt } from "./scratch";
 
-/** Of a page that begins at a column, which of its columns are below `end`, as 16 bits. */
+/** Which columns of the page that begins at `column` are below `end`, as 16 bits. */
 // @ts-ignore: decorator
 @inline
 function columnsBelow(end: i32, column: i32): i32 {
@@ -26,7 +26,7 @@ export function eager_attention(
 ): void {
   const bytes = <usize>D << 2, KV = kvHeads * D;
   const headBytes = (<usize>D << 4) * bytesOfCache(format);
-  // Slices of f32 are read where they lie.
+  // f32 values in whole slices of 16 are read where they lie.
   const direct = format == FORMAT_F32 && !(D & 15);
   const widened = scratch + EAGER_WIDENED, sums = scratch + <usize>eagerSumsAt(D), weights = scratch + <usize>eagerWeightsAt(D);
   for (let unit = begin; unit < end; unit++) {

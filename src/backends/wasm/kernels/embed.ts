@@ -2,7 +2,7 @@
 
 import { unpack } from "./unpack";
 
-/** What unpack takes at once. */
+/** The most numbers that one call of unpack takes. */
 const BLOCK: i32 = 1024;
 
 /** Rows [begin, end). The table lies at p0 … p3, see unpack. */

@@ -4,8 +4,14 @@
 
 import { madd } from "./lanes";
 
-// log₂ e · 1.5 · 2²³, what is added to it loses its fraction · −ln 2 in two parts, so that n · (first part) is exact ·
-// bounds beyond which exp is infinity or 0 · 1/7! … 1/2!, 1 · bounds within which exp is neither, nor subnormal
+//   offset  content
+//        0  log₂ e
+//        4  1.5 · 2²³: a number that is added to it loses its fraction
+//    8, 12  −ln 2 in two parts, such that n · the first part is exact
+//   16, 20  bounds of x, beyond which exp is infinite or 0
+//  24 … 44  1/7! … 1/2!
+//       48  1
+//   52, 56  bounds of x, within which exp is neither infinite, nor 0, nor subnormal
 const TABLE: usize = memory.data<f32>([
   1.44269504, 12582912, -0.693359375, 2.1219444e-4, 89, -104,
   0.00019841270, 0.0013888889, 0.0083333333, 0.041666667, 0.16666667, 0.5, 1,
@@ -53,8 +59,8 @@ export function exp4(x: v128, c: usize): v128 {
   return f32x4.mul(f32x4.mul(series(r, c), first), second);
 }
 
-// exp(x) of x from −87.3 to 88, in half the work: n stands in the low bits of `shifted`, from where it is added to the
-// exponent of exp(r).
+// exp(x) of x from −87.3 to 88, in half the work: n is in the low bits of `shifted`, and is added to the exponent of exp(r) from
+// there.
 // @ts-ignore: decorator
 @inline
 function expWithin(x: v128, c: usize): v128 {
@@ -73,7 +79,7 @@ export function expNegative4(x: v128, c: usize): v128 {
   return v128.andnot(expWithin(f32x4.pmax(x, least), c), f32x4.lt(x, least));
 }
 
-/** exp(x) for what is added to 1: beyond −87.3 and 88 it stays as it is there. */
+/** exp(x) for callers that add 1 to it: x is limited to −87.3 … 88 first. */
 // @ts-ignore: decorator
 @inline
 export function expBounded4(x: v128, c: usize): v128 {

@@ -4,7 +4,16 @@
 import { constants, exp4, expBounded4 } from "./exponential";
 import { madd } from "./lanes";
 
-// P's coefficients from t⁹ down, 0.4/√2 · 1 · −0.5 · 0.5 · 0.044715 · −2·√(2/π) · −1 · 0
+//  offset  content
+//  0 … 36  the coefficients of P in gelu, from t⁹ down
+//      40  0.4/√2
+//      44  1
+//      48  −0.5
+//      52  0.5
+//      56  0.044715
+//      60  −2·√(2/π)
+//      64  −1
+//      68  0
 const TABLE: usize = memory.data<f32>([
   -0.028636841, 0.192822086, -0.486629245, 0.5312279, -0.270924315, 0.264874493, 0.13215631, 0.214390789, 0.225015267,
   0.225703676, 0.282842712, 1, -0.5, 0.5, 0.044715, -1.5957691216057308, -1, 0,
@@ -51,7 +60,7 @@ function gelu(x: v128, c: usize, g: usize): v128 {
   return f32x4.mul(x, v128.bitselect(f32x4.sub(v128.load_splat<f32>(g, ONE), tail), tail, positive));
 }
 
-// Each activation has a function of its own, told apart by a type: V8 joins vectors in small loops without branches only.
+// A type stands for each activation, so that each gets a loop of its own: V8 joins vectors only in small loops without branches.
 type Silu = i8;
 type Gelu = i16;
 type GeluTanh = i32;

@@ -1,14 +1,14 @@
-// Products of int8 activations with unsigned codes of at most 7 bits, eight at a time in i16, and how they become f32.
-// The same bits in both builds, but for the rounding of madd. Knows no layouts.
+// Products of int8 activations with unsigned codes of at most 7 bits, summed as integers, and how the sums become f32.
+// The builds with and without relaxed SIMD give the same bits, but for the rounding of madd. Knows no layouts.
 
 import { madd } from "./lanes";
 
-/** 2¹¹²: what f16 bits that are shifted into an f32 lack. */
+/** 2¹¹²: the bits of an f16, shifted into an f32, are the number · 2⁻¹¹². This factor makes up for it. */
 export const F16_BIAS: f32 = 5.192296858534828e33;
 
 /**
- * t + x · w in eight i16 lanes, two neighbouring bytes a lane: x signed, w from 0 to 127. Modulo 2¹⁶: what is taken in
- * turn from a start value may wrap, as long as the sum of all does not.
+ * t + x · w in eight i16 lanes, each with the products of two neighbouring bytes: x is signed, w from 0 to 127. Sums are modulo 2¹⁶:
+ * those on the way may wrap around, as long as the last one fits.
  */
 // @ts-ignore: decorator
 @inline
@@ -19,7 +19,7 @@ export function mac(t: v128, x: v128, w: v128): v128 {
   return i16x8.add(t, i16x8.narrow_i32x4_s(low, high));
 }
 
-/** t + x · w in four i32 lanes, four neighbouring bytes a lane; w is at most 127, as above. */
+/** t + x · w in four i32 lanes, each with the products of four neighbouring bytes; w is at most 127, as above. */
 // @ts-ignore: decorator
 @inline
 export function mac32(t: v128, x: v128, w: v128): v128 {
@@ -27,14 +27,14 @@ export function mac32(t: v128, x: v128, w: v128): v128 {
   return i32x4.add(t, i32x4.dot_i16x8_s(mac(i32x4.splat(0), x, w), i16x8.splat(1)));
 }
 
-/** sum + (integers of four lanes) · d · scale: the one rounding order of a block. */
+/** sum + integers · (d · scale) in four lanes: every block is added in this order, so that it is rounded alike everywhere. */
 // @ts-ignore: decorator
 @inline
 export function addBlock(sum: v128, integers: v128, d: v128, scale: v128): v128 {
   return madd(f32x4.convert_i32x4_s(integers), f32x4.mul(d, scale), sum);
 }
 
-/** What stays of an f16 that was widened to 32 bits with its sign and shifted by 13: the number · 2⁻¹¹². */
+/** Mask for an f16 that was sign-extended to 32 bits and shifted left by 13: what stays is the number · 2⁻¹¹². */
 // @ts-ignore: decorator
 @inline
 export function scaleMask(): v128 {

@@ -1,6 +1,6 @@
-// kv_append_codes: rows of k and v [T, KV] into their slots of pools of int8 codes, with f32 scales KS and VS [pages, 16, heads].
-// scale = largest / 127 of a head's numbers; code = number · (1 / scale), to nearest even. With a scale that is no normal
-// number all codes are 0. cache-format.ts says how a page lies.
+// kv_append_codes: writes rows of k and v [T, KV] to their slots in pools of int8 codes, with f32 scales KS and VS [pages, 16, heads].
+// scale = the largest size of a head's numbers / 127; code = number · (1 / scale), rounded to nearest, ties to even. If the scale is
+// no normal f32, all codes are 0. cache-format.ts has the layout of a page.
 
 import { valueAt } from "./cache-format";
 
@@ -23,7 +23,7 @@ export function kv_append_codes(
       const keyInverse = inverseOf(keyScale), valueInverse = inverseOf(valueScale);
       let key = K + page + <usize>((first << 4) + column), from = row;
       for (let i = first; i < first + D; ) {
-        // A slice of V, or what the head has of it.
+        // One slice of V at a time, or the part of it that belongs to this head.
         let value = V + page + <usize>valueAt(i, KV, column);
         for (const stop = min(first + D, (i | 15) + 1); i < stop; ++i) {
           store<i8>(key, codeOf(load<f32>(k + from) * keyInverse));
@@ -37,7 +37,7 @@ export function kv_append_codes(
   }
 }
 
-/** NaN if there is one. */
+/** The scale of D numbers; NaN if one of them is. */
 function scaleOf(x: usize, D: i32): f32 {
   let most: f32 = 0;
   for (let d = 0; d < D; d++) most = max<f32>(most, abs(load<f32>(x + (<usize>d << 2))));

@@ -1,5 +1,5 @@
-// kv_append: rows of k and v [T, KV] into their slots (page · 16 + offset; −1: none) of the pools K and V [pages, 16, KV],
-// rounded to the cache's format; cache-format.ts says how a page lies.
+// kv_append: writes rows of k and v [T, KV] to their slots (page · 16 + offset; −1: none) in the pools K and V [pages, 16, KV],
+// rounded to the cache's format. cache-format.ts has the layout of a page.
 
 import { storeRounded } from "./cache-format";
 import { FORMAT_BF16, FORMAT_F32 } from "./header";

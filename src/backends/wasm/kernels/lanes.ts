@@ -115,7 +115,7 @@ export function sumsOfFour(a: v128, b: v128, c: v128, d: v128): v128 {
     i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
   );
 }
-// Lanes 0 and 1, lanes 2 and 3 of two vectors, side by side.
+// Lanes 0 and 1 of two vectors in turn (a₀ b₀ a₁ b₁), and lanes 2 and 3 (a₂ b₂ a₃ b₃).
 // @ts-ignore: decorator
 @inline
 export function firstHalves(a: v128, b: v128): v128 {
@@ -127,7 +127,7 @@ export function lastHalves(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
 }
 
-/** The first `count` lanes, up to four. */
+/** Stores the first `count` lanes, up to four. */
 // @ts-ignore: decorator
 @inline
 export function storeSome(y: usize, v: v128, count: i32): void {
@@ -149,7 +149,7 @@ export function largestLane(v: v128): f32 {
   );
 }
 
-/** Four lanes, `step` bytes apart; those that would lie at `end` or behind it are left out. */
+/** Stores four lanes `step` bytes apart, except those that would lie at `end` or beyond. */
 // @ts-ignore: decorator
 @inline
 export function scatter(y: usize, step: usize, end: usize, v: v128): void {

@@ -1,6 +1,7 @@
-// linear on the int8 road: y [T, O] = packed x [T, K] · w [O, K]ᵀ, weights in groups of 8 rows (q4, q4r, q6r, q8, q4k, q6k; see src/formats/),
-// activations from pack_rows_int8. Four groups, 32 columns, are computed together. One order of summation, whoever computes
-// a row: integers are exact within 32 k, and blocks of 32 k are added one after the other, in f32.
+// linear on the int8 compute path: y [T, O] = packed x [T, K] · w [O, K]ᵀ. Weights lie in groups of 8 rows (q4, q4r, q6r, q8, q4k,
+// q6k; see src/formats/); activations come from pack_rows_int8. Four groups, 32 columns, are computed at a time.
+// Order of summation, the same for any number of rows: integers are summed exactly within 32 k, and blocks of 32 k are added one
+// after the other, in f32.
 
 import {
   any_2x2, any_2x2_32, any_4x1, any_4x2, any_4x2_32, any_panel, any_stream_1, any_stream_2, bytesOf, hasRowScales, panelBlocks,
@@ -8,22 +9,22 @@ import {
 import { X_BLOCK } from "./pack-rows-int8";
 import { EIGHT_ROWS_PANEL, EIGHT_ROWS_SCALES } from "./scratch";
 
-/** Tiles for vectors of 256 bits; sums of 32 bits, where the processor adds four products to one in an instruction. */
+/** Bits of `tiles`: use the tiles for 256-bit vectors; sum in 32 bits, where one instruction adds four products to a sum. */
 const WIDE_TILES: i32 = 1;
 const SUMS_32: i32 = 2;
-/** Columns that are computed together; ranges begin at a multiple of it. */
+/** Columns that are computed at a time; a range of columns begins at a multiple of it. */
 export const EIGHT_ROWS_COLUMNS: i32 = 32;
 /** Rows of x whose sums are kept in scratch; a panel of weights, which stays in the first-level cache, serves all of them. */
 export const EIGHT_ROWS_ROWS: i32 = 128;
-/** From this many rows on, unpacking weights to a panel pays; fewer read them as they lie, two rows at a time. */
+/** From this many rows of x on, unpacking weights to a panel pays. Fewer read them where they lie, two rows at a time. */
 const PANEL_ROWS: i32 = 6;
 /** Bytes of 32 columns of sums. */
 const SUMS: usize = 128;
 
-// A type parameter F stands for a format: see scripts/generate-formats.ts. 16 registers hold 4 groups × 2 rows at 256 bits, 2 × 2
-// at 128.
+// The type parameter F stands for a format, see scripts/generate-formats.ts. The 16 vector registers hold the sums of 4 groups ×
+// 2 rows of x when they have 256 bits, and of 2 groups × 2 rows when they have 128.
 
-/** q6k has sums of 16 bits only, as pairs of them have scales of their own. */
+/** Whether a format can be summed in 32 bits. q6k cannot: a 32-bit sum adds four products, and two of them have another scale. */
 // @ts-ignore: decorator
 @inline
 function has32<F>(): bool {
@@ -44,7 +45,7 @@ function twoByTwo<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usi
   else any_2x2<F>(c, panel, x, blocks, xStride);
 }
 
-/** Adds to the sums of all rows what some blocks of k give. */
+/** Adds the products with a panel, which holds some blocks of k, to the sums of all rows. */
 function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usize, rows: i32, tiles: i32): void {
   for (; rows > 1; rows -= 2) {
     if (tiles & WIDE_TILES) fourByTwo<F>(c, panel, x, blocks, xStride, tiles & SUMS_32);
@@ -58,7 +59,7 @@ function addPanel<F>(c: usize, panel: usize, x: usize, blocks: i32, xStride: usi
   if (rows) any_4x1<F>(c, panel, x, blocks, xStride);
 }
 
-/** Multiplies sums of 32 columns by the scales of their rows of weights; behind the last group they are nobody's. */
+/** Multiplies the sums of 32 columns by the scales of their rows of w. Nobody reads the sums beyond the last group. */
 function scaleRows(c: usize, rows: i32, scales: usize): void {
   for (; rows > 0; --rows) {
     for (let at: usize = 0; at < SUMS; at += 16)
@@ -67,7 +68,7 @@ function scaleRows(c: usize, rows: i32, scales: usize): void {
   }
 }
 
-/** Sums of 32 columns to rows of y, of which `count` exist. */
+/** Copies sums of 32 columns to rows of y, in which only the first `count` of these columns exist. */
 function copyOut(y: usize, yStride: usize, c: usize, rows: i32, count: i32): void {
   if (count < EIGHT_ROWS_COLUMNS) {
     for (; rows > 0; --rows) {
@@ -100,11 +101,11 @@ function linear<F>(
   const scales = scratch + EIGHT_ROWS_SCALES, panel = scratch + EIGHT_ROWS_PANEL;
   for (let o = begin; o < end; o += EIGHT_ROWS_COLUMNS) {
     const group = o >> 3, count = min(EIGHT_ROWS_COLUMNS, end - o);
-    // Behind the last group it stands again; nobody sees those columns.
+    // Beyond the last group it is read again; nobody reads those columns.
     const w0 = w + <usize>group * groupBytes, w1 = w + <usize>min(group + 1, last) * groupBytes;
     const w2 = w + <usize>min(group + 2, last) * groupBytes, w3 = w + <usize>min(group + 3, last) * groupBytes;
     const all = rowEnd - rowBegin;
-    // The last columns may have fewer scales than vectors read.
+    // Copied, since there may be fewer scales for the last columns than the vectors read.
     if (hasRowScales<F>()) memory.copy(scales, ofRows + (<usize>o << 2), <usize>min(EIGHT_ROWS_COLUMNS, ((last + 1) << 3) - o) << 2);
     if (all < PANEL_ROWS) {
       let x = packed + <usize>rowBegin * X_BLOCK, c = scratch, rest = all;
@@ -137,7 +138,7 @@ function linear<F>(
 
 /**
  * Columns [begin, end) of rows [rowBegin, rowEnd); begin is a multiple of 32, `rowsOfStep` the rows that `packed` has.
- * `tiles`: bits of the two constants above; the same bits come out. ofRows: the second part, where the format has one.
+ * `tiles`: WIDE_TILES, SUMS_32, both or none, which all give the same bits. ofRows: the scales of rows, if the format has them.
  */
 export function linear_q4(
   y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,

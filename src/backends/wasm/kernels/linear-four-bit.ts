@@ -1,6 +1,6 @@
-// 4-bit weights for linear-packed.ts, faster than by unpack and bit for bit the same: the two values of a byte come from a table in
-// the first-level cache, by loads, where swizzles would make the shuffles the limit. One row of x does not write the unpacked
-// weights down. For rows of a multiple of 64 and blocks of 64 numbers or more.
+// Reads 4-bit weights for linear-packed.ts: faster than unpack, with the same bits. The two values of a byte are loaded from a table
+// in the first-level cache; swizzles would be slower, since they all need the processor's shuffle unit. For one row of x the
+// unpacked weights stay in registers. Only for rows of a multiple of 64 numbers and blocks of 64 numbers or more.
 
 import { absmaxOf, fourRows, isFp4 } from "./absmax";
 import { FORMAT_FP4_DQ, FORMAT_NF4, FORMAT_NF4_DQ } from "./header";
@@ -9,7 +9,7 @@ import { BLOCK } from "./linear";
 import { FOUR_BIT_ABSMAX, FOUR_BIT_PAIRS } from "./scratch";
 import { bytes0, bytes1, bytes2, bytes3, pairHigh, pairLow, zipHigh, zipLow } from "./unpack-four-bit";
 
-/** The two values of each byte, at 8 bytes a byte: 2048 in all. */
+/** Fills the table: for each of the 256 bytes its two values as f32, 2048 bytes in all. */
 export function fillPairs(to: usize, format: i32): void {
   if (isFp4(format)) fill<i8>(to);
   else fill<u8>(to);
@@ -18,7 +18,7 @@ export function fillPairs(to: usize, format: i32): void {
 /** F: u8 is nf4, i8 fp4. */
 function fill<F>(to: usize): void {
   const t0 = bytes0<F>(), t1 = bytes1<F>(), t2 = bytes2<F>(), t3 = bytes3<F>();
-  // The 16 values, four in a vector; there first, where the last pairs will be.
+  // The 16 values, four in a vector. They are kept where the last pairs will be written.
   const values = to + 1984;
   const low = zipLow(t0, t1), high = zipLow(t2, t3), low2 = zipHigh(t0, t1), high2 = zipHigh(t2, t3);
   const a = pairLow(low, high), b = pairHigh(low, high), c = pairLow(low2, high2), d = pairHigh(low2, high2);
@@ -53,7 +53,7 @@ function fourByOne(
 ): void {
   const zero = i32x4.splat(0);
   let a = zero, A = zero, b = zero, B = zero, c = zero, C = zero, d = zero, D = zero;
-  // Half a block in turn.
+  // Half of 64 k a round.
   for (let n = count << 1; n > 0; --n) {
     const s0 = v128.load_splat<f32>(absmax), s1 = v128.load_splat<f32>(absmax, 4);
     const s2 = v128.load_splat<f32>(absmax, 8), s3 = v128.load_splat<f32>(absmax, 12);
@@ -102,7 +102,7 @@ function fourByOne(
     w1 += 16;
     w2 += 16;
     w3 += 16;
-    // The second half of a block has the same absmax.
+    // The second half has the same absmax.
     absmax += <usize>(n & 1) << 4;
   }
   v128.store(to, A, 16);
@@ -115,12 +115,12 @@ function fourByOne(
   v128.store(to, d, 96);
 }
 
-/** Whether rows can be read so. */
+/** Whether the functions of this file can read a matrix. */
 export function isAligned(format: i32, param: i32, K: i32): bool {
   return format >= FORMAT_NF4 && format <= FORMAT_FP4_DQ && ((param | K) & 63) == 0;
 }
 
-/** `length` of k of row o, from k on, as f32, in groups of 8 k that lie `step` bytes apart. */
+/** Writes `length` numbers of row o, from column k on, as f32, in groups of 8 that lie `step` bytes apart. */
 export function spreadFourBit(
   to: usize, step: usize, pairs: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32,
   o: i32, k: i32, length: i32,

@@ -1,10 +1,10 @@
-// linear_llm_int8: products with LLM.int8's weights, bit for bit as src/formats/llm-int8-product.ts has them. Integers are summed
-// exactly, in any order; then scaled; then the columns with outliers are added in f32, one after the other.
+// linear_llm_int8: products with LLM.int8's weights, bit for bit those of src/formats/llm-int8-product.ts. Integers are summed,
+// exactly in any order, and the sum is scaled. Then the products of outlier columns are added in f32, one after the other.
 
 import { storeSome, sumsOfFour } from "./lanes";
 import { INT8_ROW_CODES, int8CodeBytes, int8RowBytes } from "./pack-rows-llm-int8";
 
-/** bitsandbytes' own 1/127 and 1/127², the latter 2 · 10⁻⁵ larger. */
+/** 1/127 and 1/127² as bitsandbytes has them: its 1/127² is too large by a factor of 1 + 2 · 10⁻⁵. */
 const INVERSE: f32 = 7.874015718698502e-3;
 const INVERSE_SQUARED: f32 = 6.200124e-5;
 
@@ -19,7 +19,7 @@ function high(w: usize, x: v128, sum: v128): v128 {
   return i32x4.add(sum, i32x4.dot_i16x8_s(v128.load_ext<i8>(w, 8), x));
 }
 
-/** Four rows of w times one row of x: `n` times 16 k; four pairs of sums at `to`. */
+/** Four rows of w times one row of x, over n · 16 k. Four pairs of vectors go to `to`, one for each row of w. */
 function fourByOne(to: usize, x: usize, w0: usize, w1: usize, w2: usize, w3: usize, n: i32): void {
   const zero = i32x4.splat(0);
   let a = zero, A = zero, b = zero, B = zero, c = zero, C = zero, d = zero, D = zero;
@@ -104,7 +104,10 @@ function fourByTwo(to: usize, x0: usize, x1: usize, w0: usize, w1: usize, w2: us
   v128.store(to, h, 224);
 }
 
-/** From four pairs of sums, and the k after them, to up to four numbers of y. x: the packed row. */
+/**
+ * Turns four pairs of sums into up to four numbers of y: adds the k beyond the last multiple of 16, scales, and adds the outliers.
+ * x: the packed row.
+ */
 function finish(
   y: usize, sums: usize, x: usize, w0: usize, w1: usize, w2: usize, w3: usize, scales: v128, K: i32, count: i32,
 ): void {

@@ -1,7 +1,7 @@
-// linear_nf4_int8: products with 4-bit weights (nf4, fp4) as bitsandbytes packs them, in 7 bits: the 16 values of a code are
-// integers around 64, activations those of pack_rows_int8_halves. Not exact: values are off by up to 0.9 % of absmax (nf4).
-// Four products are summed in i16, 64 in i32, exactly in any order; y = Σ over blocks of 64 k, in turn, of f32(sum) · (absmax ·
-// scale), fused multiply-add. One row reads four rows of w as they lie; more share a panel of 32 rows, rows in the lanes.
+// linear_nf4_int8: products with 4-bit weights (nf4, fp4), in the bytes of bitsandbytes, in 7 bits. Each code stands for an integer
+// around 64; activations are those of pack_rows_int8_halves. Not exact: values are off by up to 0.9 % of absmax (nf4). Four products
+// are summed in i16, 64 in i32, exactly in any order. Then y = Σ of f32(sum) · (absmax · scale) over blocks of 64 k, in their order,
+// by fused multiply-add. One row of x reads four rows of w where they lie; more share a panel of 32 rows, side by side in the lanes.
 
 import { fourRows, isFp4, turn } from "./absmax";
 import { mac } from "./int8-dot";
@@ -11,14 +11,18 @@ import { HALVES_BLOCK, HALVES_SCALE, HALVES_STARTS } from "./pack-rows-int8-halv
 import { NF4_INT8_PANEL } from "./scratch";
 import { pick } from "./unpack-four-bit";
 
-/** Rows of x whose sums are kept in scratch. */
+/** The most rows of x whose sums scratch holds. */
 const MOST_ROWS: i32 = 128;
-// A panel: for each block of 64 k the absmax of its rows, then 16 quads of codes of all rows.
+// A panel of 32 rows of w holds for each block of 64 k:
+//   offset  bytes  content
+//        0    128  absmax of each row, f32
+//      128   2048  16 quads of k; of each quad the four integers of every row, one byte each
 const PANEL_BLOCKS: i32 = 8;
 const PANEL_ROWS: i32 = 32;
 const PANEL_BLOCK: usize = 128 + 2048;
 
-// Values · 53.01, which brings nf4's nearest to integers on average; · 60, where fp4's are integers but for the least. 64 is 0.
+// What 1 stands for in these integers, which are round(value · 53.01) + 64 for nf4, where that is nearest to integers on average,
+// and round(value · 60) + 64 for fp4, where only the smallest value is no integer.
 const NF4_UNIT: f32 = 1.0 / 53.01;
 const FP4_UNIT: f32 = 1.0 / 60.0;
 
@@ -30,7 +34,7 @@ function valuesOf(fp4: bool): v128 {
     : i8x16(11, 27, 36, 43, 49, 54, 59, 64, 68, 73, 77, 82, 87, 94, 102, 117);
 }
 
-/** 16 bytes of codes times 32 packed activations (the even ones and the odd ones): four sums of eight. */
+/** The 32 codes in 16 bytes times 32 packed activations (even and odd ones): four partial sums, of eight products each. */
 // @ts-ignore: decorator
 @inline
 function half(bytes: v128, mask: v128, values: v128, ones: v128, start: v128, even: v128, odd: v128): v128 {
@@ -46,7 +50,7 @@ function fourByOne(
   const unit = fp4 ? FP4_UNIT : NF4_UNIT;
   let sum = f32x4.splat(0);
   for (; blocks > 0; --blocks) {
-    // Of x each vector is loaded once for the four rows.
+    // Each vector of x is loaded once for all four rows.
     let start = v128.load(x, HALVES_STARTS), even = v128.load(x), odd = v128.load(x, 16);
     let a = half(v128.load(w0), mask, values, ones, start, even, odd), b = half(v128.load(w1), mask, values, ones, start, even, odd);
     let c = half(v128.load(w2), mask, values, ones, start, even, odd), d = half(v128.load(w3), mask, values, ones, start, even, odd);
@@ -69,7 +73,7 @@ function fourByOne(
   return sum;
 }
 
-/** One row of x: four rows of w far from each other, so that each is a long stream. */
+/** One row of x. The columns are cut into four quarters that are read at the same time, as four long streams. */
 function oneRow(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
   begin: i32, end: i32,
@@ -85,7 +89,10 @@ function oneRow(
   }
 }
 
-/** `blocks` of a panel for rows of w from row o on, the last one again from `end` on; k: where they begin. */
+/**
+ * Fills a panel with `blocks` blocks, from column k on, of rows of w, from row o on. Rows from `end` on repeat earlier ones; their
+ * sums are not copied out.
+ */
 function fillPanel(
   panel: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, o: i32, end: i32, k: i32, blocks: i32,
 ): void {
@@ -97,7 +104,7 @@ function fillPanel(
     let w0 = p0 + <usize>from * stride + (<usize>k >> 1);
     let w1 = from + 1 < end ? w0 + stride : w0, w2 = from + 2 < end ? w1 + stride : w0, w3 = from + 3 < end ? w2 + stride : w0;
     for (let n = blocks << 1; n > 0; --n) {
-      // The first of the two halves of a block follows the absmax.
+      // Before the first half of a block, step over its absmax.
       if ((n & 1) == 0) to += 128;
       const a = v128.load(w0), b = v128.load(w1), c = v128.load(w2), d = v128.load(w3);
       turn(
@@ -117,7 +124,7 @@ function fillPanel(
   }
 }
 
-/** sum + four products of each lane's rows: a quad of even k and one of odd k. */
+/** sum + start + the products of a quad of even k and of one of odd k, for the row of w in each lane. */
 // @ts-ignore: decorator
 @inline
 function quads(sum: v128, start: v128, even: v128, w: v128, odd: v128, v: v128, ones: v128): v128 {
@@ -145,7 +152,7 @@ function addPanel(to: usize, panel: usize, x: usize, blocks: i32, unit: f32): vo
         q += 4;
         w += 128;
       }
-      // Behind the odd ones.
+      // Step over the odd k, which were read with the even ones.
       q += 16;
       w += 512;
     }

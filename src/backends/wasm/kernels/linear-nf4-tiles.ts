@@ -1,7 +1,12 @@
-// The inner loops of linear_fixed16 for many rows: 32 rows of w (16 for vectors of 128 bits) times two rows of x, sums in
-// registers, rows of w in the lanes. A panel: for each block of 64 k the absmax of its rows, then 32 pairs of k of all rows.
+// The inner loops of linear_fixed16 for many rows of x: a panel of R rows of w times two rows of x, with the sums in registers and
+// the rows of w in the lanes. R is 32 for vectors of 256 bits, 16 for 128 bits. Knows no formats.
 
 import { madd } from "./lanes";
+
+// A panel holds for each block of 64 k:
+//   offset    bytes  content
+//        0    4 · R  absmax of each row, f32
+//    4 · R  128 · R  32 pairs of k; of each pair the two numbers of every row, i16
 
 // @ts-ignore: decorator
 @inline
@@ -29,7 +34,7 @@ export function fixedTileWide(
     let a0 = zero, a1 = zero, a2 = zero, a3 = zero, a4 = zero, a5 = zero, a6 = zero, a7 = zero;
     let b0 = zero, b1 = zero, b2 = zero, b3 = zero, b4 = zero, b5 = zero, b6 = zero, b7 = zero;
     let w = panel + 128;
-    // Two pairs in turn: the branch costs as much as a quarter of one.
+    // Two pairs of k a round: the branch costs as much as a quarter of a pair.
     for (let n = 16; n > 0; --n) {
       let p = v128.load_splat<i32>(x0), q = v128.load_splat<i32>(x1);
       let v = v128.load(w), V = v128.load(w, 16);

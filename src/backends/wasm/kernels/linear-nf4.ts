@@ -1,7 +1,7 @@
-// linear_fixed16: products with 4-bit weights (nf4, fp4) as bitsandbytes packs them, in 16-bit fixed point. The 16 values of a
-// code are integers of at most MOST_WEIGHT, activations those of pack_rows_fixed16; 64 products are summed in i32, exactly in
-// any order, and then scaled: y = Σ over blocks of 64 k, in turn, of f32(sum) · (absmax · scale), fused multiply-add.
-// One row reads four rows of w as they lie; more rows share a panel of w that was unpacked to i16, rows in the lanes.
+// linear_fixed16: products with 4-bit weights (nf4, fp4), in the bytes of bitsandbytes, in 16-bit fixed point. Each code stands for
+// an integer of at most MOST_WEIGHT; activations are the integers of pack_rows_fixed16. 64 products are summed in i32, exactly in
+// any order. Then y = Σ of f32(sum) · (absmax · scale) over blocks of 64 k, in their order, by fused multiply-add. One row of x
+// reads four rows of w where they lie. More rows share a panel: rows of w unpacked to i16, side by side in the lanes.
 
 import { fourRows, isFp4, turn } from "./absmax";
 import { madd, scatter, sumsOfFour } from "./lanes";
@@ -10,17 +10,18 @@ import { fixedRowBytes } from "./pack-rows-fixed16";
 import { FIXED16_PANEL } from "./scratch";
 import { pick, zipHigh, zipLow } from "./unpack-four-bit";
 
-/** Rows of x whose sums are kept in scratch. */
+/** The most rows of x whose sums scratch holds. */
 const MOST_ROWS: i32 = 128;
 /** Rows of w in a panel. */
 const WIDE_ROWS: i32 = 32;
 const NARROW_ROWS: i32 = 16;
 
-// Values · 6282.85, which brings nf4's near integers (the farthest is off by 5e-5); values of fp4 are multiples of 1/192, · 6144.
+// What 1 stands for in these integers. nf4's values · 6282.85 are nearly integers (the farthest is off by 5e-5). fp4's values are
+// multiples of 1/192, so that values · 6144 are integers.
 const NF4_UNIT: f32 = 1.0 / 6282.85;
 const FP4_UNIT: f32 = 1.0 / 6144.0;
 
-// The values' low bytes and high bytes, by code.
+// The low bytes and the high bytes of the 16 integers, in the order of the codes.
 // @ts-ignore: decorator
 @inline
 function lowBytes(fp4: bool): v128 {
@@ -36,7 +37,7 @@ function highBytes(fp4: bool): v128 {
     : i8x16(-25, -18, -13, -10, -7, -5, -3, 0, 1, 3, 6, 8, 10, 13, 17, 24);
 }
 
-/** 16 bytes of codes times 32 packed activations. */
+/** The 32 codes in 16 bytes times 32 packed activations: four partial sums. */
 // @ts-ignore: decorator
 @inline
 function dots(bytes: v128, mask: v128, lows: v128, highs: v128, x: usize): v128 {
@@ -50,7 +51,7 @@ function dots(bytes: v128, mask: v128, lows: v128, highs: v128, x: usize): v128 
   return i32x4.add(a, b);
 }
 
-/** 32 bytes of codes times a block of 64. */
+/** The 64 codes in 32 bytes times a block of 64 activations: four partial sums. */
 // @ts-ignore: decorator
 @inline
 function block(w: usize, mask: v128, lows: v128, highs: v128, x: usize): v128 {
@@ -80,7 +81,7 @@ function fourByOne(
   return sum;
 }
 
-/** One row of x: four rows of w far from each other, so that each is a long stream. */
+/** One row of x. The columns are cut into four quarters that are read at the same time, as four long streams. */
 function oneRow(
   y: usize, x: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize,
   begin: i32, end: i32,
@@ -98,7 +99,10 @@ function oneRow(
   }
 }
 
-/** Blocks of a panel for `width` rows of w from row o on, those from `end` on zero; k: where they begin. */
+/**
+ * Fills a panel with `blocks` blocks, from column k on, of `width` rows of w, from row o on. Rows from `end` on repeat earlier
+ * ones; their sums are not copied out.
+ */
 function fillPanel(
   panel: usize, width: i32, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32,
   o: i32, end: i32, k: i32, blocks: i32,
@@ -112,7 +116,7 @@ function fillPanel(
     let w0 = p0 + <usize>from * stride + (<usize>k >> 1);
     let w1 = from + 1 < end ? w0 + stride : w0, w2 = from + 2 < end ? w1 + stride : w0, w3 = from + 3 < end ? w2 + stride : w0;
     for (let n = blocks << 1; n > 0; --n) {
-      // The first of the two halves of a block follows the absmax.
+      // Before the first half of a block, step over its absmax.
       if ((n & 1) == 0) to += step;
       const a = v128.load(w0), b = v128.load(w1), c = v128.load(w2), d = v128.load(w3);
       turnCodes(
@@ -131,7 +135,7 @@ function fillPanel(
   }
 }
 
-/** 16 codes of four rows as pairs of numbers, the four rows side by side. */
+/** 16 codes of each of four rows as i16: each vector has a pair of k of all four rows, side by side. */
 // @ts-ignore: decorator
 @inline
 function turnCodes(to: usize, step: usize, lows: v128, highs: v128, a: v128, b: v128, c: v128, d: v128): void {

@@ -34,7 +34,7 @@ function manyRows(
   const width = tileWidth(wide), row = scratch + PACKED_ROW, tile = scratch + PACKED_TILE;
   const xStride = <usize>K << 2, yStride = <usize>O << 2;
   const isFourBit = isAligned(format, param, K);
-  // In the place of a row.
+  // The table takes the place of an unpacked row.
   if (isFourBit) fillPairs(row, format);
   for (let k = 0; k < K; k += BLOCK) {
     const length = min(BLOCK, K - k);

@@ -1,10 +1,10 @@
-// The inner loops of linear where two rows of x share what is read of w: tiles of sums over one block of k.
-// Sums of eight lanes over k stay pairs of vectors here; linear.ts folds them. Knows no blocks of k and no threads.
+// The inner loops of linear for two rows of x, which share what is loaded of w. A tile sums over one block of k, for three or six
+// rows of w. Each sum has eight lanes, a pair of vectors; linear.ts folds them. Knows no other blocks and no threads.
 
 import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, high, low, madd, weight } from "./lanes";
 import { W_TAILS, X_TAILS } from "./scratch";
 
-/** The last k of a row, padded to eight f32. */
+/** Writes the last `count` numbers of a row, padded with zeros to eight f32. */
 // @ts-ignore: decorator
 @inline
 export function tail<F>(to: usize, from: usize, count: i32): void {
@@ -13,7 +13,10 @@ export function tail<F>(to: usize, from: usize, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(to + (<usize>i << 2), weight<F>(from + <usize>i * bytesOf<F>()));
 }
 
-/** Three rows of w as they lie times two rows of x, over one block of k: six pairs of sums at `scratch`, w-major. */
+/**
+ * Three rows of w, read where they lie, times two rows of x, over one block of k. Six pairs of vectors go to `scratch`: for each
+ * row of w, those of both rows of x.
+ */
 export function threeByTwo<F>(
   x0: usize, x1: usize, w0: usize, w1: usize, w2: usize, length: i32, scratch: usize,
 ): void {
@@ -83,7 +86,10 @@ export function threeByTwo<F>(
   v128.store(scratch, f, 160);
 }
 
-/** Three unpacked rows of w times two rows of x: groups of 8 k, each row 0, 1, 2. */
+/**
+ * Three unpacked rows of w times two rows of x. w holds, for each group of 8 k, the eight numbers of rows 0, 1 and 2. `tails`: the
+ * last k of both rows of x, padded to eight; 0 if there are none.
+ */
 export function unpackedThreeByTwo(x0: usize, x1: usize, w: usize, groups: i32, tails: usize, to: usize): void {
   const zero = i32x4.splat(0);
   let a = zero, A = zero, b = zero, B = zero, c = zero, C = zero;
@@ -135,7 +141,7 @@ export function unpackedThreeByTwo(x0: usize, x1: usize, w: usize, groups: i32, 
   v128.store(to, f, 160);
 }
 
-/** Six unpacked rows of w times two rows of x: the same for vectors of 256 bits. */
+/** The same with six unpacked rows of w, for vectors of 256 bits. */
 export function unpackedSixByTwo(x0: usize, x1: usize, w: usize, groups: i32, tails: usize, to: usize): void {
   const zero = i32x4.splat(0);
   let a = zero, A = zero, b = zero, B = zero, c = zero, C = zero;

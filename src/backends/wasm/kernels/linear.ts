@@ -1,16 +1,16 @@
 // linear: y [T, O] = x [T, K] · w [O, K]ᵀ for f32, bf16 and f16 weights as they lie in a file.
-// One order of summation, whoever computes a row: blocks of 1024 k, added in turn; in a block eight lanes over k (the last
-// k padded with zeros), lane i + lane i + 4, then lanes::fold. Few rows read the weights as they lie; many rows unpack six
-// (or three) of them at a time into `scratch`, where they stay in the first-level cache while all rows of x pass by.
+// Order of summation, the same for any number of rows: blocks of 1024 k, one after the other; in a block eight lanes over k (the
+// last k padded with zeros), then lane i + lane (i + 4), then lanes::fold. Few rows of x read the weights where they lie. Many
+// rows unpack six (or three) rows of w at a time to `scratch`: these stay in the first-level cache until all rows of x have used them.
 
 import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, fold4, high, low, madd, pairSum } from "./lanes";
 import { tail, threeByTwo, unpackedSixByTwo, unpackedThreeByTwo } from "./linear-tiles";
 import { LINEAR_UNPACKED, W_TAILS, X_TAILS } from "./scratch";
 
-/** Numbers of a row that are summed before they are added to the sums so far. */
+/** How many products are summed up before they are added to the sum so far. */
 export const BLOCK: i32 = 1024;
 
-/** Four rows of w times one row of x: four streams from memory at once, which is what decode is limited by. */
+/** Four rows of w times one row of x. Reading memory limits decode, and four streams at once read fastest. */
 export function fourByOne<F>(
   y: usize, x: usize, w0: usize, w1: usize, w2: usize, w3: usize, K: i32, scratch: usize, count: i32,
 ): void {
@@ -74,7 +74,10 @@ export function fourByOne<F>(
   if (count > 2) store<f32>(y, f32x4.extract_lane(sum, 2), 8);
 }
 
-/** Folds the sums of `count` rows of w (w-major pairs, two rows of x each) into y0, and into y1 when there is one. */
+/**
+ * Folds the sums of a tile: for each of `count` rows of w, a pair of vectors for each of two rows of x. They go to y0, and to y1
+ * unless it is 0. `first`: sums of the first block of k are stored, those of later ones are added.
+ */
 export function foldInto(y0: usize, y1: usize, sums: usize, count: i32, first: bool): void {
   for (; count > 0; count -= 4) {
     foldRow(y0, sums, count, first);
@@ -85,7 +88,7 @@ export function foldInto(y0: usize, y1: usize, sums: usize, count: i32, first: b
   }
 }
 
-/** Up to four sums, 64 bytes apart; what lies beyond the last one is not stored. */
+/** Folds up to four sums, 64 bytes apart, into y. Nothing is stored beyond the last of `count`. */
 // @ts-ignore: decorator
 @inline
 function foldRow(y: usize, sums: usize, count: i32, first: bool): void {
@@ -95,7 +98,7 @@ function foldRow(y: usize, sums: usize, count: i32, first: bool): void {
     v128.store(y, total);
     return;
   }
-  // A tile of six leaves two.
+  // Two are left of a tile of six.
   if (count > 1) {
     if (!first) v128.store64_lane(y, f32x4.add(v128.load64_zero(y), total), 0);
     else v128.store64_lane(y, total, 0);
@@ -111,7 +114,7 @@ function addLane(y: usize, value: f32, first: bool): void {
   store<f32>(y, first ? value : load<f32>(y) + value);
 }
 
-/** Adds up to four sums of a block to y; the first block's are stored. */
+/** Adds up to four sums of a block to y; those of the first block are stored. */
 // @ts-ignore: decorator
 @inline
 export function addSums(y: usize, sums: usize, count: i32, first: bool): void {
@@ -128,7 +131,10 @@ export function addSums(y: usize, sums: usize, count: i32, first: bool): void {
   }
 }
 
-/** `length` of k of one row of w as f32, in groups of 8 k that lie `width` groups apart; zeros when there is no such row. */
+/**
+ * Writes `length` numbers of a row of w as f32, in groups of 8 that lie `width` groups apart: the groups of the tile's other rows
+ * lie between them. `there`: whether the row exists; if not, zeros are written.
+ */
 export function spread<F>(to: usize, from: usize, length: i32, width: i32, there: bool): void {
   const mask = f16Mask(), scale = f16Scale(), limit = f16Limit(), ones = f16Ones();
   const step = <usize>width << 5;
@@ -150,14 +156,14 @@ export function spread<F>(to: usize, from: usize, length: i32, width: i32, there
   if (length & 7) tail<F>(to, from, length & 7);
 }
 
-/** Rows of w in a tile of many rows. */
+/** Rows of w in the tile for many rows of x. */
 // @ts-ignore: decorator
 @inline
 export function tileWidth(wide: i32): i32 {
   return wide ? 6 : 3;
 }
 
-/** Many rows: block of k after block of k, and in it a few rows of w at a time, unpacked once for all rows of x. */
+/** Many rows of x. In each block of k, a few rows of w at a time are unpacked once, for all rows of x. */
 function manyRows<F>(
   y: usize, x: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
@@ -193,7 +199,7 @@ function manyRows<F>(
   }
 }
 
-/** Two rows or a few more: pairs of them share the weights that they load. */
+/** Two rows of x or a few more: each pair of them shares the weights that are loaded. */
 function fewRows<F>(
   y: usize, x: usize, w: usize, K: i32, O: i32, scratch: usize,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
@@ -225,7 +231,7 @@ function oneRow<F>(y: usize, x: usize, w: usize, K: i32, scratch: usize, begin: 
   }
 }
 
-/** From this many rows on, unpacking the weights pays; f16 is the costliest to widen again and again. */
+/** From this many rows of x on, unpacking pays. It pays sooner for f16, the costliest to widen anew for each pair of rows. */
 // @ts-ignore: decorator
 @inline
 export function manyFrom(format: i32): i32 {
@@ -245,7 +251,7 @@ function linear<F>(
     oneRow<F>(y + <usize>rowBegin * (<usize>O << 2), x + <usize>rowBegin * (<usize>K << 2), w, K, scratch, begin, end);
 }
 
-/** Columns [begin, end) of rows [rowBegin, rowEnd). `wide`: the tile for 256 bits; the same bits come out. */
+/** Columns [begin, end) of rows [rowBegin, rowEnd). `wide`: use the tile for 256-bit vectors, which gives the same bits. */
 export function linear_f32(
   y: usize, x: usize, w: usize, K: i32, O: i32, scratch: usize, wide: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,

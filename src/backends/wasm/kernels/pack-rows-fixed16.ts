@@ -1,16 +1,21 @@
-// pack_rows_fixed16: rows of activations in 16-bit fixed point, 64 numbers a block, in the order that linear_fixed16 meets them.
-// A packed row of K numbers (a multiple of 64): K/64 blocks of 64 i16, then K/64 f32 scales. A number is i16 · scale.
-// The scale is as small as the sums of linear_fixed16 allow: with weights of at most MOST_WEIGHT they stay in 32 bits. So a
-// number is off by at most a 10,600th of its block's mean size (or a 65,000th of the largest); in float16, by a 2,048th of itself.
+// pack_rows_fixed16: rows of activations in 16-bit fixed point, in the order in which linear_fixed16 reads them. A number is an i16
+// times the scale of its block of 64. The scale is as small as 32-bit sums of products with weights of at most MOST_WEIGHT allow.
+// So a number is off by at most a 10,600th of its block's mean size (or a 65,000th of the largest); in float16 it would be by a
+// 2,048th of itself. Knows no weights.
 
 import { largestLane } from "./lanes";
 
+// A packed row of K numbers, a multiple of 64:
+//   offset  bytes  content
+//        0    2·K  blocks of 64 i16: of each 32 numbers the even ones, then the odd ones
+//      2·K   K/16  the scale of each block, f32
+
 /** The largest weight, in units of linear_fixed16. */
 const MOST_WEIGHT: i32 = 6283;
-/** What the sizes of 64 i16 may sum to; rounding may add a half to each, and 32 covers the rounding of the sum. */
+/** The most that the sizes of 64 i16 may sum to. Of the 64 taken off, 32 are for rounding them, a half each, 32 for that of the sum. */
 const MOST_SUM: f32 = <f32>(i32.MAX_VALUE / MOST_WEIGHT - 64);
 const MOST: f32 = 32767;
-/** Blocks of less in sum count as zeros, whose scale has an inverse. */
+/** A block whose sizes sum to less counts as zeros: the inverse of its scale might be infinite. */
 export const LEAST_SUM: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /** Bytes of a packed row. */
@@ -39,7 +44,7 @@ export function pack_rows_fixed16(to: usize, x: usize, K: i32, begin: i32, end: 
   }
 }
 
-/** 0 for a block of zeros; not finite when a number is not. */
+/** The scale of a block: 0 for zeros; not finite when a number is not. */
 function scaleOf(x: usize): f32 {
   let sum = f32x4.splat(0), most = f32x4.splat(0);
   for (let i: usize = 0; i < 256; i += 16) {
@@ -52,7 +57,7 @@ function scaleOf(x: usize): f32 {
   return max(all / MOST_SUM, largestLane(most) / MOST);
 }
 
-/** Of each 32 numbers the even ones, then the odd ones. */
+/** Packs 64 numbers: of each 32 the even ones, then the odd ones. */
 function packBlock(to: usize, x: usize, scale: f32): void {
   const inverse = f32x4.splat(scale == 0 ? 0 : 1 / scale);
   for (let half = 0; half < 2; half++) {
@@ -79,7 +84,7 @@ function rounded(x: v128, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse)));
 }
 
-// The lanes of even and of odd number of two vectors.
+// The even and the odd lanes of two vectors.
 // @ts-ignore: decorator
 @inline
 export function evens(a: v128, b: v128): v128 {

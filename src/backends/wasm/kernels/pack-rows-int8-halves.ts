@@ -1,11 +1,17 @@
-// pack_rows_int8_halves: rows of activations as int8, 64 numbers a block, in the order that linear_nf4_int8 meets them.
-// A packed row of K numbers (a multiple of 64): for each block, of each 32 numbers the even ones and the odd ones; for each 32
-// numbers eight i16 at which sums start, −64 · the numbers of a lane; an f32 scale, largest size / 127; 12 B unused.
+// pack_rows_int8_halves: rows of activations as int8, in blocks of 64 numbers, in the order in which linear_nf4_int8 reads them.
+// Knows no weights, except that 64 stands for zero there.
 
 import { largestLane } from "./lanes";
 import { eight, evens, LEAST_SUM, odds } from "./pack-rows-fixed16";
 
-/** Bytes of a block, and where its start values and its scale are. */
+// A packed row of K numbers, a multiple of 64, is K/64 blocks:
+//   offset  bytes  content
+//        0     64  int8: of each 32 numbers the even ones, then the odd ones
+//       64     32  for each 32 numbers eight i16, one a lane, where its sum starts: −64 · the sum of the lane's numbers
+//       96      4  scale, f32: the largest size / 127
+//      100     12  unused
+
+/** Bytes of a block, and the offsets of its start values and its scale. */
 export const HALVES_BLOCK: usize = 112;
 export const HALVES_STARTS: usize = 64;
 export const HALVES_SCALE: usize = 96;
@@ -26,7 +32,7 @@ export function pack_rows_int8_halves(to: usize, x: usize, K: i32, begin: i32, e
   }
 }
 
-/** 0 for numbers so small that their scale would have no inverse; not finite when a number is not. */
+/** The largest size of 64 numbers: 0 if their scale would be too small to have an inverse, not finite when a number is not. */
 function largestOf(x: usize): f32 {
   let most = f32x4.splat(0);
   for (let i: usize = 0; i < 256; i += 16) most = f32x4.max(most, f32x4.abs(v128.load(x + i)));

@@ -1,26 +1,31 @@
-// pack_rows_int8: rows of activations as int8 with one scale for 32 k, largest size / 127; rounded to nearest, ties to even.
-// A block of 40 bytes: scale · 2¹¹² (f32), -8 · Σx over k % 4 < 2 and over the other k (i16 each: where the sums of codes with
-// zero point 8 start), 32 × i8. Laid out [block][row]; k beyond K are 0. What it means: src/formats/int8-road.ts.
-// Vectors are not handed to functions that stay functions: V8 stops the process when it tries to join such ones to 256 bits.
+// pack_rows_int8: rows of activations as int8, with one scale for each 32 k: the largest size / 127. Numbers are rounded to nearest,
+// ties to even. The specification is src/formats/int8-road.ts. No vector is passed to a function that is not inlined: V8 aborts the
+// process when it tries to join such vectors to 256 bits.
 
 import { F16_BIAS } from "./int8-dot";
 
+// Blocks of 32 k lie in the order [block][row]; numbers beyond K are 0. A block:
+//   offset  bytes  content
+//        0      4  scale · 2¹¹², f32
+//        4      4  two i16 where sums start, as codes have the zero point 8: −8 · Σx over k % 4 < 2, and over the other k
+//        8     32  the numbers, int8
+
 /** Bytes of a packed block. */
 export const X_BLOCK: usize = 40;
-/** Blocks whose numbers are all smaller than this are zeros: 127 over their largest may be no number. */
+/** A block whose numbers are all smaller counts as zeros: 127 / the largest might be infinite. */
 const LEAST: f32 = 7.888609052210118e-31; // 2⁻¹⁰⁰
 
 /** 1.5 · 2²³: an f32 near it has a unit of 1, so that adding it rounds to nearest, ties to even. */
 const MAGIC: f32 = 12582912;
 
-/** v · inverse as integers: what the bits of a number near MAGIC are more than its own. */
+/** v · inverse, rounded to integers: the bits of v · inverse + MAGIC less the bits of MAGIC. */
 // @ts-ignore: decorator
 @inline
 function code(v: v128, inverse: v128): v128 {
   return i32x4.sub(f32x4.add(f32x4.mul(v, inverse), f32x4.splat(MAGIC)), f32x4.splat(MAGIC));
 }
 
-/** 32 numbers as a block at `to`. One that is not finite makes the scale infinite or NaN, and so every sum NaN. */
+/** Writes 32 numbers as a block. One that is not finite makes the scale infinite or NaN, and so every sum with it NaN. */
 function packBlock(to: usize, x: usize, run: i32): void {
   const a = v128.load(x), b = v128.load(x, 16), c = v128.load(x, 32), d = v128.load(x, 48);
   const e = v128.load(x, 64), f = v128.load(x, 80), g = v128.load(x, 96), h = v128.load(x, 112);
@@ -57,8 +62,8 @@ function packBlock(to: usize, x: usize, run: i32): void {
 }
 
 /**
- * Rows [begin, end) of x [rows, K]. `run`: numbers of a row of weights that share a scale; 16: pairs of the first and of the
- * last 16 k of a block lie in turn, see src/formats/q6k.ts.
+ * Rows [begin, end) of x [rows, K]. `run`: how many weights of a row share a scale. If it is 16, pairs of a block's first 16 k and
+ * pairs of its last 16 k lie in turn, as they do in src/formats/q6k.ts.
  */
 export function pack_rows_int8(
   to: usize, x: usize, K: i32, rows: i32, run: i32, scratch: usize, begin: i32, end: i32,

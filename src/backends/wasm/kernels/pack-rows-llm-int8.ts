@@ -1,9 +1,16 @@
 // pack_rows_llm_int8: rows of activations for linear_llm_int8, bit for bit as src/formats/llm-int8-product.ts has it. Numbers are
-// rounded to float16; a column is an outlier when its size reaches the threshold in one of the rows that are looked at together.
-// A packed row: f32 scale, i32 outliers, 56 B unused; a code for each column, as i16, padded to 16 with zeros, 0 for outliers;
-// then for each outlier its column as i32 and its number as f32, in turn, as it came.
+// rounded to float16. A column is an outlier when the size of its number reaches the threshold: in the row itself or, on the compute
+// path "call", in any row of the call. Knows no weights.
 
 import { packLlmInt8Scratch } from "./scratch";
+
+// A packed row of K numbers; K' is K rounded up to 16:
+//   offset     bytes  content
+//        0         4  scale, f32
+//        4         4  how many outliers, i32
+//        8        56  unused
+//       64      2·K'  a code for each column, i16: 0 for outliers and beyond K
+//  64 + 2·K'     8·K  of each outlier its column, i32, and its number as it came, f32; room for K of them
 
 /** Bytes before the codes of a packed row. */
 export const INT8_ROW_CODES: usize = 64;
@@ -23,7 +30,8 @@ export function int8RowBytes(K: i32): usize {
 }
 
 /**
- * Rows [begin, end) of x [·, K]. threshold 0: no outliers. `together`: their outliers are chosen together, else each row's own.
+ * Rows [begin, end) of x [·, K]. threshold 0: no outliers. `together`: outlier columns are chosen once for all these rows, else for
+ * each row.
  */
 export function pack_rows_llm_int8(
   to: usize, x: usize, K: i32, threshold: f32, together: i32, scratch: usize, begin: i32, end: i32,
@@ -50,7 +58,7 @@ function mark(masks: usize, x: usize, K: i32, threshold: f32): void {
 }
 
 function packRow(to: usize, x: usize, K: i32, threshold: f32, masks: usize): void {
-  // Without a threshold nothing is left out.
+  // Outliers do not count for the scale; without a threshold there are none.
   const scale = scaleOf(x, K, threshold > 0 ? threshold : Infinity);
   const inverse: f32 = <f32>1 / scale * 127;
   const factor = f32x4.splat(inverse == Infinity ? 0 : inverse);
@@ -82,7 +90,7 @@ function packRow(to: usize, x: usize, K: i32, threshold: f32, masks: usize): voi
 /** The largest size below the limit, or NaN. */
 function scaleOf(x: usize, K: i32, limit: f32): f32 {
   const limits = f32x4.splat(limit), sign = i32x4.splat(0x7fffffff);
-  // As integers sizes are in order, and a NaN is the largest.
+  // The bits of sizes, compared as integers, have the order of the sizes; a NaN is the largest.
   let most = i32x4.splat(0);
   for (let k = 0; k < K; k += 4) {
     const size = v128.and(halves(x, K - k), sign);
@@ -94,7 +102,7 @@ function scaleOf(x: usize, K: i32, limit: f32): f32 {
   );
 }
 
-/** Four numbers rounded to float16; fewer when fewer are `left`, and zeros. */
+/** Four numbers rounded to float16. If fewer are `left` in the row, zeros follow them. */
 // @ts-ignore: decorator
 @inline
 function halves(x: usize, left: i32): v128 {
@@ -104,7 +112,7 @@ function halves(x: usize, left: i32): v128 {
   const size = f32x4.abs(v);
   const odd = v128.and(i32x4.shr_u(v, 13), i32x4.splat(1));
   const normal = v128.and(i32x4.add(i32x4.add(v, i32x4.splat(0xfff)), odd), i32x4.splat(0xffffe000));
-  // 2⁻²⁴ is the last bit of 0.75, and the unit of float16's subnormals.
+  // Adding 0.75 rounds to 2⁻²⁴, the last bit of 0.75 in f32 and the unit of float16's subnormals.
   const subnormal = f32x4.sub(f32x4.add(v, f32x4.splat(0.75)), f32x4.splat(0.75));
   const finite = v128.bitselect(subnormal, normal, f32x4.lt(size, f32x4.splat(6.103515625e-5)));
   return v128.bitselect(finite, f32x4.mul(v, f32x4.splat(Infinity)), f32x4.lt(size, f32x4.splat(65520)));

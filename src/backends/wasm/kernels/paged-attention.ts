@@ -1,7 +1,7 @@
-// paged_attention: y [T, Hq·D] of q over cache pages with an online softmax, block after block of 64 columns (four pages).
-// A row sees column j of its sequence if the page's mask has it and at − window < j ≤ at. A unit of work is a block of rows
-// of one key-value head: keys and values are widened once for all its queries, and stay in the first-level cache meanwhile.
-// A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
+// paged_attention: y [T, Hq·D] of q over the cache's pages, by an online softmax over blocks of 64 columns (four pages), in order.
+// A row at column `at` sees column j of its sequence if the page's mask has it and at − window < j ≤ at. A unit of work is a block
+// of rows with the query heads of one key-value head: keys and values are widened once for all these queries, and stay in the
+// first-level cache. A query's bits depend on its own columns only: those it does not see add nothing, not even a zero.
 
 import { accumulateFour, accumulateOne, accumulateTwo, listRuns, RUN, scoreFour, scoreOne, scoreTwo } from "./attend";
 import { largest, seenOf, weigh } from "./block-softmax";
@@ -12,20 +12,29 @@ import {
   PAGED_PAGES, PAGED_ROW, PAGED_SCALES, PAGED_STATE, PAGED_WIDENED, PAGED_ZEROS, pagedRowsAt, pagedScoresAt, pagedStatesAt, pagedSumsAt,
 } from "./scratch";
 
-// What scratch holds of a row: columns seen of a block as bits, how many runs, where they are listed; then the list, of up to 32.
+// What scratch holds of a row, PAGED_ROW bytes, for the block at hand:
+//   offset  bytes  content
+//        0      8  the columns that it sees, one bit each
+//        8      4  how many runs these form
+//       12      4  address of the list of runs: that of the whole block, or its own
+//       16    384  its own list, up to 32 runs (attend.ts)
 const COUNT: usize = 8;
 const LIST: usize = 12;
 const RUNS: usize = 16;
-// And of a query: largest score, sum of weights, by what the last block made its sums shrink.
+// What scratch holds of a query, PAGED_STATE bytes:
+//   offset  bytes  content
+//        0      4  largest score so far
+//        4      4  sum of weights so far
+//        8      4  factor by which the last block shrank its sums
 const SHRINK: usize = 8;
-/** Up to so many queries are few. */
+/** Up to this many queries, reading keys from memory takes longer than multiplying them. */
 const FEW: i32 = 8;
-/** Numbers of a key that are read from one page before the next one's turn. */
+/** How many numbers of each key are read from one page before going on to the next. */
 const STREAM: i32 = 16;
-/** Keys of up to so many numbers come from a cache anyway. */
+/** Up to this many numbers a key, keys come from the processor's cache anyway. */
 const LARGE: i32 = 64;
 
-/** Of the columns 16·page … + 15, those that the page holds and that a row at column `at` sees, as bits. */
+/** Of the 16 columns from 16 · page on, those that the page holds (`mask`) and that a row at column `at` sees, as bits. */
 export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
   const first = page << 4;
   const last = at - first;
@@ -39,7 +48,7 @@ export function visible(mask: i32, page: i32, at: i32, window: i32): i32 {
 
 /**
  * Units [begin, end): unit = (block of `blockRows` rows · kvHeads + key-value head) · parts + part of the head's queries.
- * KS, VS: scales [pages, heads, 16] of an int8 cache. `wide`: tiles for 256 bits; the same bits come out.
+ * KS, VS: scales [pages, heads, 16] of an int8 cache. `wide`: use the tiles for 256-bit vectors, which give the same bits.
  */
 export function paged_attention(
   y: usize, q: usize, K: usize, V: usize, seq: usize, at: usize, pages: usize, KS: usize, VS: usize,
@@ -88,7 +97,7 @@ function run(
   for (let i: usize = 0; i < <usize>queries * sumBytes; i += 16) v128.store(sums + i, i32x4.splat(0));
 
   const scales = format == FORMAT_I8 ? scratch + PAGED_SCALES : 0;
-  // Slices of f32 are read where they lie.
+  // f32 values in whole slices of 16 are read where they lie.
   const direct = format == FORMAT_F32 && !(D & 15);
   for (let block = low >> 6; block <= high >> 6; block++) {
     const held = findPages(scratch, pages, block, P, K, V, KS, VS, kvHeads, head, D, format);
@@ -126,7 +135,7 @@ function run(
   }
 }
 
-/** Writes where the pages of a block lie, and their scales; returns the columns that they hold as bits. */
+/** Writes the addresses of a block's pages, and their scales, to scratch. Returns the columns that they hold, as bits. */
 function findPages(
   scratch: usize, pages: usize, block: i32, P: i32, K: usize, V: usize, KS: usize, VS: usize,
   kvHeads: i32, head: i32, D: i32, format: i32,
@@ -153,8 +162,8 @@ function findPages(
 }
 
 /**
- * Per row the columns of a block that it sees; returns those that any of them sees.
- * `direct`: values are read where they lie, the head's at `offset` in a page; else widened.
+ * Finds for each row the columns of a block that it sees, and lists them as runs. Returns the columns that any row sees.
+ * `direct`: values are read where they lie, the head's at `offset` in a page; otherwise from where they are widened to.
  */
 function findRuns(
   rowsAt: usize, scratch: usize, held: i64, block: i32, at: usize, window: i32, begin: i32, end: i32, direct: bool, offset: usize,
@@ -175,7 +184,7 @@ function findRuns(
   return any;
 }
 
-/** Runs of the columns that are seen of a block; returns where the list ends. */
+/** Lists the runs of the columns that are seen of a block. Returns where the list ends. */
 function listBlock(to: usize, seen: i64, scratch: usize, direct: bool, offset: usize): usize {
   for (let n: usize = 0; n < 4; n++) {
     const values = direct ? <usize>load<u32>(scratch + PAGED_PAGES + (n << 3), 4) + offset : scratch + PAGED_WIDENED + (n << 10);
@@ -185,8 +194,8 @@ function listBlock(to: usize, seen: i64, scratch: usize, direct: bool, offset: u
 }
 
 /**
- * Scores of all queries over the pages of a block of which somebody sees something: [queries, 64].
- * Few queries wait for the memory: a part of page after page are four streams from there, which are faster than one.
+ * Scores [queries, 64] of all queries over those pages of a block of which any query sees a column. With few queries, reading
+ * memory is the limit: then a part of each page is read in turn, since four streams from memory are faster than one.
  */
 function score(
   scores: usize, rowsAt: usize, scratch: usize, seen: i64, q: usize, begin: i32, queries: i32, group: i32, heads: i32, first: i32,
@@ -210,7 +219,7 @@ function score(
   }
 }
 
-/** Scores of all queries over page n of a block, of `count` numbers; added to what they are already if there is `more`. */
+/** Scores of all queries over page n of a block, from `count` numbers of each key. `more`: added to the scores so far. */
 function scorePage(
   scores: usize, more: bool, zeros: usize, rowsAt: usize, n: i32, q: usize, keys: usize, begin: i32, queries: i32, group: i32, heads: i32, first: i32,
   D: i32, count: i32, wide: i32,
@@ -232,13 +241,13 @@ function scorePage(
       scoreTwo(q0, q1, keys, count, from, to);
       continue;
     }
-    // Of three the last one is done twice: there is room for four.
+    // Of three queries the last is computed twice: scratch has room for four.
     const q2 = queryAt(q, begin, i + 2, group, heads, first, D);
     scoreFour(q0, q1, q2, together == 3 ? q2 : queryAt(q, begin, i + 3, group, heads, first, D), keys, count, from, to);
   }
 }
 
-/** Adds a block to 16 numbers of the sums of all queries; neighbours that see the same columns go together. */
+/** Adds a block to 16 numbers of the sums of all queries. Neighbours that see the same columns are computed at a time. */
 function accumulate(
   sums: usize, sumBytes: usize, states: usize, scores: usize, rowsAt: usize, values: usize, queries: i32, group: i32, wide: i32,
 ): void {

@@ -1,5 +1,5 @@
-// What a thread of this machine can do at most: reading memory, and the arithmetic that the kernels are made of. No op uses
-// these: they are limits to compare with. Work is so arranged that nothing but its own kind holds it up.
+// Measures the most that a thread of this machine can do: reading memory, and the arithmetic of the kernels. No op uses these loops:
+// they give limits to compare kernels with. In each loop, only the work that it is to measure holds it up.
 
 import { madd } from "./lanes";
 
@@ -53,7 +53,7 @@ function dot32(sum: v128, signed: v128, codes: v128): v128 {
   return i32x4.add(sum, i32x4.dot_i16x8_s(signed, codes));
 }
 
-/** Products of a turn of probe_int8, at 128 bits: 8 dot products of 16 bytes (without relaxed SIMD: of 8 words). */
+/** How many products a turn of probe_int8 computes, at 128 bits: 8 dot products of 16 bytes (without relaxed SIMD: of 8 words). */
 export function probe_int8_products(): i32 {
   return ASC_FEATURE_RELAXED_SIMD ? 128 : 64;
 }

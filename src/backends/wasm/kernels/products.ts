@@ -1,5 +1,5 @@
-// Products with weights, on every road: how one is cut into units of columns and rows, and which kernel does a unit; and the
-// packing of rows for the roads that need it. The arguments of each op stand in the order of ../encode-products.ts.
+// Products with weights on every compute path: cuts a product into units of work (some columns of some rows of y), calls the kernel
+// that computes a unit, and packs rows for the paths that need it. An op's arguments stand in the order of ../encode-products.ts.
 
 import {
   CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6R, FORMAT_Q8, LINEAR, LINEAR_FIXED16,
@@ -18,7 +18,10 @@ import { pack_rows_int8 } from "./pack-rows-int8";
 import { pack_rows_int8_halves } from "./pack-rows-int8-halves";
 import { pack_rows_llm_int8 } from "./pack-rows-llm-int8";
 
-/** Bytes of weights of a claim: streams of less cost a tenth of the speed, as reading ahead begins anew with each. */
+/**
+ * Bytes of weights that a thread claims at a time when there are few rows: shorter streams lose a tenth of the speed, because the
+ * processor's prefetcher starts anew with each.
+ */
 const CLAIM_BYTES: i32 = 524288;
 
 // @ts-ignore: decorator
@@ -27,7 +30,7 @@ export function isProduct(code: i32): bool {
   return code == LINEAR || (code >= LINEAR_PACKED && code <= LINEAR_LLM_INT8);
 }
 
-/** Whether a unit has all rows. */
+/** Whether there are so few rows that each unit has all of them. */
 // @ts-ignore: decorator
 @inline
 function isFew(op: usize, rows: i32): bool {
@@ -35,23 +38,23 @@ function isFew(op: usize, rows: i32): bool {
   return rows < (code == LINEAR || code == LINEAR_PACKED ? manyFrom(arg(op, 8)) : 2);
 }
 
-/** Columns of a unit: a multiple of the kernel's tiles. */
+/** Columns of a unit: a multiple of the columns of the kernel's tile. */
 // @ts-ignore: decorator
 @inline
 function columnsOf(op: usize, rows: i32): i32 {
   const code = word(op, CODE_WORD);
   if (code == LINEAR_INT8) return 32;
   if (code == LINEAR || code == LINEAR_LLM_INT8) return isFew(op, rows) ? 12 : 48;
-  // One row of x reads four streams of weights, each of a quarter of the columns.
+  // For one row of x the weights are read as four streams at once, a quarter of the columns each.
   if (rows == 1) return arg(op, 6) > 8192 ? 24 : 48;
   return code == LINEAR_FIXED16 ? 32 : 48;
 }
 
-/** Rows of a unit, when there are many. */
+/** The most rows of a unit, when there are many. */
 // @ts-ignore: decorator
 @inline
 function mostRows(op: usize): i32 {
-  // Unpacking weights should pay.
+  // Every unit unpacks its own weights. Packed formats take longer, so more rows must share it.
   return word(op, CODE_WORD) == LINEAR ? 64 : 128;
 }
 
@@ -60,13 +63,13 @@ export function productUnits(op: usize, rows: i32): i32 {
   return ceilDiv(arg(op, 7), columnsOf(op, rows)) * (isFew(op, rows) ? 1 : ceilDiv(rows, mostRows(op)));
 }
 
-/** Units of one claim; `even`: what would give all threads the same. */
+/** How many units a thread claims at a time. `even`: as many as give all threads the same share. */
 export function productChunk(op: usize, rows: i32, even: i32): i32 {
   if (!isFew(op, rows)) return 1;
   return min(even, max(1, CLAIM_BYTES / (columnsOf(op, rows) * arg(op, 6) * bytesOf(arg(op, 8)))));
 }
 
-/** Bytes of a weight, about. */
+/** About how many bytes a weight takes. */
 // @ts-ignore: decorator
 @inline
 function bytesOf(format: i32): i32 {
@@ -74,11 +77,13 @@ function bytesOf(format: i32): i32 {
   return format <= FORMAT_F16 ? 2 : 1;
 }
 
+/** Computes units [begin, end) of a product. */
 export function callProduct(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
   const O = arg(op, 7), columns = columnsOf(op, rows);
   if (isFew(op, rows)) return call(op, rows, scratch, 0, rows, begin * columns, min(end * columns, O));
   const blocks = ceilDiv(rows, mostRows(op));
-  // Blocks of one size, of an even number of rows; neighbouring units share the weights.
+  // Blocks of rows have one size, an even number, since tiles take two rows. Units that follow one another have the same columns,
+  // and so share their weights in the processor's cache.
   const blockRows = (ceilDiv(rows, blocks) + 1) & ~1;
   for (let unit = begin; unit < end; unit++) {
     const row = (unit % blocks) * blockRows, column = (unit / blocks) * columns;
@@ -86,6 +91,7 @@ export function callProduct(op: usize, rows: i32, scratch: usize, begin: i32, en
   }
 }
 
+/** Computes columns [begin, end) of rows [rowBegin, rowEnd), of `rows` in all. */
 function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32): void {
   const y = address(op, 0), x = address(op, 1), p0 = address(op, 2), p1 = address(op, 3), p2 = address(op, 4), p3 = address(op, 5);
   const K = arg(op, 6), O = arg(op, 7), format = arg(op, 8), param = arg(op, 9), wide = load<i32>(WIDE);
@@ -117,12 +123,12 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
   }
 }
 
-/** Outliers that are chosen for all rows together make one unit of them. */
+/** Units of packing: one for each row, or one for all rows where outlier columns are chosen for all of them together. */
 export function packUnits(op: usize, rows: i32): i32 {
   return arg(op, 3) == PACK_LLM_INT8_CALL ? min(rows, 1) : rows;
 }
 
-/** Rows [begin, end) of `rows`, packed for the products that read them. */
+/** Packs rows [begin, end), of `rows` in all, for the products that read them. */
 export function packRows(op: usize, rows: i32, scratch: usize, begin: i32, end: i32): void {
   const to = address(op, 0), x = address(op, 1), K = arg(op, 2), param = reinterpret<f32>(arg(op, 4));
   switch (arg(op, 3)) {

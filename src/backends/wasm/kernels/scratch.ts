@@ -25,8 +25,8 @@ export const LINEAR_SCRATCH = 25600;
 
 // linear_packed
 //   offset  bytes  content
-//        0   1024  as linear has it
-//     1024   4096  a row of w, or the pairs of linear_four_bit; for one row of x: four rows, 16384 bytes
+//        0   1024  sums and tails, as in linear
+//     1024   4096  a row of w, or the table of linear-four-bit.ts; for one row of x: four rows, 16384 bytes
 //     5120  24576  up to six rows of w side by side
 export const PACKED_ROW = 1024;
 export const PACKED_TILE = 5120;
@@ -35,7 +35,7 @@ export const LINEAR_PACKED_SCRATCH = 29696;
 // one row of x times 4-bit weights, exactly (linear-four-bit.ts)
 //   offset  bytes  content
 //        0    128  sums of four rows of w
-//      256   2048  the two values of each byte
+//      256   2048  a table: the two values of each byte
 //     2304    K/4  absmax of four rows of w side by side, for each 64 k
 export const FOUR_BIT_PAIRS = 256;
 export const FOUR_BIT_ABSMAX = 2304;
@@ -43,7 +43,7 @@ export function fourBitScratch(K: number): number {
   return FOUR_BIT_ABSMAX + absmaxBytes(K);
 }
 
-/** absmax of four rows of w side by side, for each 64 k: one f32 each. */
+/** Bytes of absmax of four rows of w side by side: an f32 a row for each 64 k. */
 function absmaxBytes(K: number): number {
   return Math.ceil(K / 64) * 16;
 }
@@ -94,16 +94,16 @@ export function packLlmInt8Scratch(K: number): number {
 
 // paged_attention, for blocks of `rows` rows with `queries` queries
 //        offset        bytes  content
-//             0           48  runs of columns of a block of which all is seen
+//             0           48  list of runs for a block of which every column is seen
 //            64          512  scales of the block's keys, then of its values
-//           576           32  where its four pages lie: keys of the head, values of all heads
+//           576           32  for each of its four pages the addresses of the head's keys and of the values of all heads
 //           640          896  zeros, from which scores begin
 //          1536    max(64·D,  a page of keys as f32, or a slice of the values of a block
 //                     4096)
-//      pagedRow   400 · rows  what each row sees of a block
-//    pagedState    12 · each  of each query: largest score, sum of weights, by what its sums shrink
-//   pagedScores   256 · each  its scores of a block
-//     pagedSums     4·D each  its sums, D rounded up to 16. Queries are rounded up to 4
+//   pagedRowsAt   400 · rows  what each row sees of the block, see paged-attention.ts
+// pagedStatesAt   12 · query  largest score so far, sum of weights so far, factor by which the block shrinks the sums
+// pagedScoresAt  256 · query  scores of the block's 64 columns
+//   pagedSumsAt  4·D · query  sums of weighted values, D rounded up to 16. Queries are rounded up to 4
 export const PAGED_SCALES = 64;
 export const PAGED_PAGES = 576;
 export const PAGED_ZEROS = 640;
@@ -127,12 +127,12 @@ export function pagedAttentionScratch(D: number, rows: number, queries: number):
 }
 
 // eager_attention, for C columns
-//        offset        bytes  content
-//             0           96  runs of columns that are seen of a page
-//           128    max(64·D,  a page of keys as f32, or a slice of the values of a page
-//                     1024)
-//     eagerSums          4·D  sums, D rounded up to 16
-//  eagerWeights          4·C  scores, then weights, C rounded up to 16
+//         offset        bytes  content
+//              0           96  list of runs of the columns that are seen of a page
+//            128    max(64·D,  a page of keys as f32, or a slice of the values of a page
+//                      1024)
+//    eagerSumsAt          4·D  sums of weighted values, D rounded up to 16
+// eagerWeightsAt          4·C  scores, then weights, C rounded up to 16
 export const EAGER_WIDENED = 128;
 export function eagerSumsAt(D: number): number {
   return EAGER_WIDENED + Math.max(64 * D, 1024);

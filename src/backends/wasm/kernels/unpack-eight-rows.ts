@@ -3,7 +3,7 @@
 
 import { f16Limit, f16Mask, f16Ones, f16Scale, weight } from "./lanes";
 
-/** 16 codes, less the zero point, times the scale. */
+/** Stores 16 numbers: codes less the zero point, times the scale. */
 // @ts-ignore: decorator
 @inline
 function storeCodes(to: usize, codes: v128, zero: v128, scale: v128): void {
@@ -14,14 +14,17 @@ function storeCodes(to: usize, codes: v128, zero: v128, scale: v128): void {
   v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high)), scale), 48);
 }
 
-/** Four runs of four codes, 32 bytes apart. */
+/** The four bytes at p, and those 32, 64 and 96 bytes further. */
 // @ts-ignore: decorator
 @inline
 function gather(p: usize): v128 {
   return v128.load32_lane(p, v128.load32_lane(p, v128.load32_lane(p, v128.load32_zero(p), 1, 32), 2, 64), 3, 96);
 }
 
-/** High bits of quads 0 to 3, and 4 bits above them those of 4 to 7, out of two runs 32 bytes apart. */
+/**
+ * The high bits of codes, from two runs 32 bytes apart. Byte i of the result has those of code i, of quads 0 to 3, in bits 0 and 1,
+ * and those of code i + 16, of quads 4 to 7, in bits 4 and 5.
+ */
 // @ts-ignore: decorator
 @inline
 function twoRuns(p: usize): v128 {
@@ -35,7 +38,7 @@ function splatScale(p: usize): v128 {
   return f32x4.splat(weight<i16>(p));
 }
 
-/** The scale of row r of the block at `block`: u8 for q4; u32 for formats with scales of rows, `ofRow` being this one's. */
+/** The scale of row r of a block. F: u8 is q4; u32 are formats in which it is multiplied by the row's scale, which is at `ofRow`. */
 // @ts-ignore: decorator
 @inline
 function scaleOf<F>(ofRow: usize, block: usize, r: usize): f32 {
@@ -123,7 +126,7 @@ export function unpack_q8(
   }
 }
 
-/** 16 codes times the scale, less the minimum. */
+/** Stores 16 numbers: codes times the scale, less the minimum. */
 // @ts-ignore: decorator
 @inline
 function storeAbove(to: usize, codes: v128, scale: v128, minimum: v128): void {
@@ -167,7 +170,7 @@ export function unpack_q6k(
     const d = weight<i16>(at + (r << 1));
     let block = at + 16;
     for (let n = 8; n > 0; --n) {
-      // Quads 0 to 3 and 4 to 7: pairs of the first 16 k and of the last 16 in turn.
+      // a: quads 0 to 3, b: quads 4 to 7. In both, pairs of the block's first 16 k and of its last 16 k lie in turn.
       const low = gather(block + 16 + (r << 2)), twice = twoRuns(block + 144 + (r << 2));
       const a = v128.or(v128.and(low, mask), i8x16.shl(v128.and(twice, three), 4));
       const b = v128.or(i8x16.shr_u(low, 4), i8x16.shl(v128.and(i8x16.shr_u(twice, 4), three), 4));

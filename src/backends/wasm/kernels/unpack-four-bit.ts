@@ -1,6 +1,6 @@
 // unpack_nf4, unpack_fp4 and the same with doubly quantised scales (_dq): numbers of one row as f32, exactly what the bytes
-// mean; layout: src/formats/four-bit.ts. Blocks run along the flattened matrix, so that a row may begin within one, and within a
-// byte. The 16 values are looked up byte by byte: four tables of 16 bytes, joined to f32.
+// mean; layout: src/formats/four-bit.ts. Blocks run along the flattened matrix: a row may begin within a block, and within a byte.
+// The 16 values are looked up byte by byte: each of four tables has one byte of every value, and the four are joined to f32.
 
 // @ts-ignore: decorator
 @inline
@@ -39,7 +39,7 @@ export function bytes3<F>(): v128 {
     : i8x16(-65, -65, -65, -66, -66, -66, -67, 0, 61, 62, 62, 62, 62, 63, 63, 63);
 }
 
-// Bytes, or pairs of them, of two vectors in turn.
+// The bytes, or the pairs of bytes, of two vectors in turn.
 // @ts-ignore: decorator
 @inline
 export function zipLow(a: v128, b: v128): v128 {

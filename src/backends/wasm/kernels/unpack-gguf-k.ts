@@ -18,7 +18,7 @@ export function unpack_q2_k(to: usize, p: usize, count: i32): void {
   }
 }
 
-/** The scale of 6 bits of a run, at the 12 bytes at p. */
+/** The 6-bit scale of a run; the 12 bytes at p hold those of all 16 runs. */
 // @ts-ignore: decorator
 @inline
 function q3Scale(p: usize, run: i32): i32 {
@@ -41,7 +41,7 @@ export function unpack_q3_k(to: usize, p: usize, count: i32): void {
   }
 }
 
-/** The scale of a run, of the 12 bytes at p. */
+/** The 6-bit scale of a run; the 12 bytes at p hold the scales and the minima of all eight runs. */
 // @ts-ignore: decorator
 @inline
 function scaleOf(p: usize, run: i32): f32 {
@@ -97,7 +97,7 @@ export function unpack_q5_k(to: usize, p: usize, count: i32): void {
   }
 }
 
-/** Sixteen codes of six bits: `top` has the high two at places 4 and 5. */
+/** Stores 16 numbers from codes of six bits: `top` has their high two bits, in bits 4 and 5. */
 // @ts-ignore: decorator
 @inline
 function sixBits(to: usize, low: v128, top: v128, d: f32): void {

@@ -25,7 +25,7 @@ export function unpack_q4_1(to: usize, p: usize, count: i32): void {
   }
 }
 
-/** 16 where the bit of the lane's number is set, of the two bytes at p. */
+/** The fifth bits of 16 codes: lane i is 16 if bit i of the two bytes at p is set, else 0. */
 // @ts-ignore: decorator
 @inline
 function fifth(p: usize): v128 {

@@ -4,7 +4,7 @@ import { unpack_iq4_nl, unpack_iq4_xs } from "./unpack-gguf-iq";
 import { unpack_q2_k, unpack_q3_k, unpack_q4_k, unpack_q5_k, unpack_q6_k } from "./unpack-gguf-k";
 import { unpack_q4_0, unpack_q4_1, unpack_q5_0, unpack_q5_1, unpack_q8_0 } from "./unpack-gguf-plain";
 
-/** `numbers`: those of a block, 32 or 256. */
+/** The address of the block with number k of a row. `numbers`: how many a block has, 32 or 256. */
 // @ts-ignore: decorator
 @inline
 function blockAt(matrix: usize, bytes: usize, numbers: i32, K: i32, row: i32, k: i32): usize {

@@ -1,6 +1,6 @@
 // unpack_int4, unpack_int4_act: numbers of one row of packed 4-bit weights as f32, scale · (code − zero), exactly what the bytes mean.
-// Layout: src/formats/int4.ts. p0 codes, p1 scales, p2 zero points, p3 the group of each column (act only); param: columns a group.
-// The difference is exact, and the product is rounded once.
+// Layout: src/formats/int4.ts. p0: codes; p1: scales; p2: zero points; p3: the group of each column (act only); param: columns in a
+// group. The difference is exact, and the product is rounded once.
 
 // @ts-ignore: decorator
 @inline
@@ -8,8 +8,9 @@ function codeAt(codes: usize, k: i32): i32 {
   return (<i32>load<u8>(codes + <usize>(k >> 1)) >> ((k & 1) << 2)) & 15;
 }
 
-// Four codes of a word, each where it stands, become the last bits of a number of its lane: base + code, exactly.
-// In memory, as V8 would build constants anew in every round of a loop.
+// Four codes of a 16-bit word become f32 without being shifted. The mask of lane i keeps code i where it is in the word. The base of
+// lane i is the power of two for which those bits count as ones: base | code is base + code, exactly.
+// They lie in memory, since V8 would build constants anew in every round of a loop.
 const BASES: usize = memory.data<f32>([8388608, 524288, 32768, 2048]);
 const MASKS: usize = memory.data<i32>([0xf, 0xf0, 0xf00, 0xf000]);
 // @ts-ignore: decorator
@@ -62,7 +63,7 @@ export function unpack_int4(
   }
 }
 
-/** The scales of four columns, whose groups are numbers at p. */
+/** The scales of four columns; p has the number of the group of each. */
 // @ts-ignore: decorator
 @inline
 function fourScales(scales: usize, p: usize): v128 {
@@ -71,7 +72,7 @@ function fourScales(scales: usize, p: usize): v128 {
   return v128.load32_lane(scales + (<usize>load<u32>(p, 12) << 2), three, 3);
 }
 
-/** Their zero points, as numbers. */
+/** The zero points of four columns, as f32. */
 // @ts-ignore: decorator
 @inline
 function fourZeros(zeros: usize, p: usize): v128 {

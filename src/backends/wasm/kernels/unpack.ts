@@ -1,5 +1,5 @@
-// unpack: numbers of one row of a weight matrix of any format as f32, exactly what its bytes mean. The formats' own files do it;
-// here is only which one. Embeddings read their rows with it, and so do products that have no road of their own.
+// unpack: numbers of one row of a weight matrix of any format as f32, exactly what its bytes mean. Used by embeddings, and by products
+// without a compute path of their own. Chooses the format's function, and does not know what that does.
 
 import {
   FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4, FORMAT_FP4_DQ, FORMAT_GGUF, FORMAT_INT4, FORMAT_INT4_ACT, FORMAT_INT8, FORMAT_NF4,
@@ -13,8 +13,8 @@ import { unpack_int8 } from "./unpack-int8";
 import { widenRow } from "./widen";
 
 /**
- * `count` numbers of row `row` from column `k` on, into `to`. p0 … p3: the parts of the matrix [·, K]; param: the format's
- * number. k is a multiple of 256; count is at most 1024, and only at the end of a row no multiple of 256.
+ * Writes `count` numbers of row `row`, from column k on, to `to`. p0 … p3: the parts of the matrix [·, K]; param: the format's
+ * parameter. k is a multiple of 256. count is at most 1024, and a multiple of 256 except at the end of a row.
  */
 export function unpack(
   to: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, row: i32, k: i32, count: i32,

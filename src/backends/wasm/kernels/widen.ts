@@ -1,4 +1,4 @@
-// A row of weights of any format as f32.
+// Numbers of a plain format (f32, bf16 or f16) as f32.
 
 import { bytesOf, f16Limit, f16Mask, f16Ones, f16Scale, high, low, weight } from "./lanes";
 
@@ -18,7 +18,7 @@ function widen<F>(to: usize, from: usize, count: i32): void {
   }
 }
 
-/** `count` numbers from element `first` of a tensor. format: 0 f32, 1 bf16, 2 f16. */
+/** Writes `count` numbers of a tensor, from number `first` on. format: 0 f32, 1 bf16, 2 f16. */
 export function widenRow(to: usize, from: usize, first: usize, count: i32, format: i32): void {
   if (format == 0) widen<f32>(to, from + (first << 2), count);
   else if (format == 1) widen<u16>(to, from + (first << 1), count);
