@@ -1,47 +1,63 @@
-// The first 64 KiB of every WASM memory, the shape of a program and of its claim lines, and the ops by number.
-// Read by AssemblyScript and by TypeScript: byte addresses and offsets, plain numbers only.
+// The layout of a memory's first 64 KiB, of a program and of its claim lines, and the numbers of ops and formats.
+// Read by AssemblyScript and by TypeScript, so plain numbers only: addresses and offsets in bytes. Knows no kernels.
 
-/** Not 0: threads leave the program at their next claim or wait. */
+// The first 64 KiB of every WASM memory:
+//   address   bytes  content
+//        64       4  STOP
+//        80       8  LIVE: how many rows are live, then how many are wanted
+//        88       8  SCRATCH: address of the threads' scratch, then bytes for each thread
+//        96       4  WIDE
+//       100       4  LINES: address of the claim lines, one for each op of the program that runs
+//       104       4  OPS: how many ops that program has
+//       108       4  TEAM: how many threads may take part
+//       112       4  SUMS_32
+//       128       4  SLEEPERS: how many threads sleep until an op is done
+//       256     256  constants of the kernels, see --memoryBase in scripts/build-wasm.ts
+//      1024  64 a thread  THREAD: the op that it is in, then BUSY, whether it may be computing a chunk
+//     65536          HEAP: from here on, tensors
+
+/** Not 0: the run is to be stopped. Threads leave the program when they next claim work or wait. */
 export const STOP = 64;
-/** Live rows, then wanted rows. */
 export const LIVE = 80;
-/** Address of the threads' scratch, then bytes a thread. */
 export const SCRATCH = 88;
-/** 1: use the tiles made for 256-bit vectors. */
+/** 1: use the tiles for 256-bit vectors. */
 export const WIDE = 96;
-/** Address of the claim lines, one an op of the program that runs; then how many ops it has. */
 export const LINES = 100;
 export const OPS = 104;
-/** How many threads may come. */
 export const TEAM = 108;
 /** 1: sum 8-bit products in 32 bits, see ../sums-probe.ts. */
 export const SUMS_32 = 112;
-/** Threads that sleep until an op is done. */
 export const SLEEPERS = 128;
-// 256 … 511: constants of the kernels, see --memoryBase in scripts/build-wasm.ts
-/** What a thread does, 64 bytes a thread: the op that it is in, then whether it may hold a chunk. */
 export const THREAD = 1024;
 export const THREAD_BYTES = 64;
 export const BUSY = 4;
-/** Where tensors may begin. */
 export const HEAP = 65536;
 
-/** A claim line: number of the replay · 2³² + next unit, then these. */
+// A claim line, 64 bytes for each op. From it threads claim chunks, which are runs of an op's units of work:
+//   offset  bytes  content
+//        0      8  number of the replay · 2³² + the next unit to claim
+//        8      4  UNITS: how many units the op has
+//       12      4  CHUNK: how many units a thread claims at a time
+//       16      4  DONE: how many units are finished
+//       20      4  WAITS: whether all earlier ops must be finished before
+//       24      4  SOLO: whether thread 0 computes the op alone
 export const LINE_BYTES = 64;
 export const UNITS = 8;
-/** Units of one claim. */
 export const CHUNK = 12;
-/** Units whose chunk is finished. */
 export const DONE = 16;
-/** Whether all ops before it must be done. */
 export const WAITS = 20;
-/** Whether thread 0 does it alone. */
 export const SOLO = 24;
 
-/** A program: its number of ops, padded; then the ops. */
+// A program is a header of 64 bytes, whose first word is the number of ops, and 128 bytes for each op:
+//   word  content
+//      0  CODE: the op's number
+//      1  WAITS: 1 if all earlier ops must be finished before
+//      2  WORK: of one row, as the count of numbers read or written
+//      3  LIVE: which live count its rows are: 1 live rows, 2 wanted rows, 0 none
+//      4  ROWS: how many rows, if word 3 is 0
+//    5 …  ARGS: the arguments, in the order of ../encode.ts
 export const PROGRAM_HEADER = 64;
 export const OP_BYTES = 128;
-// Words of an op: its number, whether it waits, work of one row, which live count (0: none), rows if there is none, arguments.
 export const CODE_WORD = 0;
 export const WAITS_WORD = 1;
 export const WORK_WORD = 2;
@@ -62,7 +78,7 @@ export const ADD = 10;
 export const GATHER_ROWS = 11;
 export const LOG_SOFTMAX = 12;
 export const CROSS_ENTROPY = 13;
-/** Products with packed weights: exact; with int8 activations; in 16-bit fixed point; LLM.int8. */
+// Products with weights that are not plain: exact; with int8 activations; in 16-bit fixed point; LLM.int8.
 export const LINEAR_PACKED = 14;
 export const LINEAR_INT8 = 15;
 export const LINEAR_FIXED16 = 16;
@@ -79,18 +95,18 @@ export const PICK_IDS = 26;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
 
-// How rows are packed for a road.
+// How the rows of x are packed for a compute path, see ../compute-paths.ts.
 export const PACK_INT8 = 1;
 export const PACK_FIXED16 = 2;
 export const PACK_LLM_INT8 = 3;
 export const PACK_LLM_INT8_CALL = 4;
 export const PACK_INT8_HALVES = 5;
 
-// Formats of weights by number; a GGUF type is 32 + its number there.
+// The numbers of formats. A type of GGUF is 32 + its number in ggml.
 export const FORMAT_F32 = 0;
 export const FORMAT_BF16 = 1;
 export const FORMAT_F16 = 2;
-/** Whole numbers, one byte each: codes of the cache. */
+/** Codes of the cache: whole numbers of one byte. */
 export const FORMAT_I8 = 3;
 export const FORMAT_NF4 = 10;
 export const FORMAT_FP4 = 11;
