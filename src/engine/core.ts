@@ -49,7 +49,7 @@ export class EngineCore {
   readonly #cacheTurns = new Map<number, Promise<void>>();
   readonly #steps: Steps;
   #nextCache: number;
-  /** Forward calls in progress. */
+  /** Forward calls that run steps: not those that wait for another call on their cache, which may wait for pages itself. */
   #forwards = 0;
 
   private constructor(
@@ -90,18 +90,18 @@ export class EngineCore {
       mostRows: () => (this.#rowsDependOnStep ? CHUNK : this.#generation.promptRows),
       step: (pages, prepare) => this.#forwardStep(call, pages, prepare),
     };
-    this.#forwards++;
-    try {
-      return await this.#alone(request.cache, async () => {
-        const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
-        checkPast(old, request.past);
+    return this.#alone(request.cache, async () => {
+      const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
+      checkPast(old, request.past);
+      this.#forwards++;
+      try {
         const { result, cache } = await forward(env, request, old, call.abortable ?? false);
         return { ...result, ...this.#keepResult(request, cache, call) };
-      });
-    } finally {
-      this.#forwards--;
-      this.#generation.wake();
-    }
+      } finally {
+        this.#forwards--;
+        this.#generation.wake();
+      }
+    });
   }
 
   async generate(
@@ -179,11 +179,15 @@ export class EngineCore {
   }
 
   /** Runs one step of a forward call; sequences of generate calls give pages back when it needs them. */
-  async #forwardStep<T>(call: Call, pages: number, prepare: () => ForwardStep<T>): Promise<T> {
+  async #forwardStep<T>(
+    call: Call,
+    pages: () => number,
+    prepare: () => ForwardStep<T>,
+  ): Promise<T> {
     const step = await this.#steps.run(async () => {
       call.throwIfAborted();
-      await this.#room.make(pages);
-      this.#generation.giveBack(pages);
+      await this.#room.make(pages());
+      this.#generation.giveBack(pages());
       const { rows, run, drop } = prepare();
       const timed = async (): Promise<{ result: T }> => {
         const begin = performance.now();

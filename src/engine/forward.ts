@@ -16,11 +16,11 @@ export type ForwardEnvironment = {
   readonly eager: boolean;
   /**
    * Runs one step of the call when no other step runs.
-   * @param pages as many as `prepare` takes at most
+   * @param pages how many `prepare` would take; asked between two steps
    * @param prepare reserves pages and says what is to run; asked again when the step was stopped
    * @throws MemoryError; what the call throws when it was aborted
    */
-  step<T>(pages: number, prepare: () => ForwardStep<T>): Promise<T>;
+  step<T>(pages: () => number, prepare: () => ForwardStep<T>): Promise<T>;
   /** Rows that the next step may have, so that sequences which decode beside it get their tokens in time. */
   mostRows(): number;
 };
@@ -112,7 +112,8 @@ async function runChunk(
     parts.push({ sequence, count, entry });
   }
 
-  const pages = parts.reduce((sum, { sequence, count }) => sum + sequence.missingFor(count), 0);
+  const pages = (): number =>
+    parts.reduce((sum, { sequence, count }) => sum + sequence.missingFor(count), 0);
   const result = await env.step(pages, () => {
     const slots: number[] = [];
     const copies: (readonly [number, number])[] = [];
@@ -156,19 +157,23 @@ async function runEveryPlace(
     i: t % S,
     at: t % S,
   }));
-  const result = await env.step(B * Math.ceil(S / PAGE_COLUMNS), () => {
-    const slots = cache.sequences.flatMap((sequence) => [...sequence.reserve(S).slots]);
-    const { pages, tables } = pageTables(cache.sequences);
-    rows.forEach(({ b, i }, t) => {
-      // Its key lies in its slot, but nobody sees it.
-      const entry = (b * tables.P + Math.floor(i / PAGE_COLUMNS)) * 2 + 1;
-      if (mask?.[t] === 0) pages[entry] &= ~(1 << (i % PAGE_COLUMNS));
-    });
-    const unmasked = mask && S;
-    const run = (): Promise<StepResult> =>
-      runRows(env, rows, slots, { pages, tables, unmasked }, placement);
-    return { rows: rows.length, run };
-  });
+  const pagesNeeded = B * Math.ceil(S / PAGE_COLUMNS);
+  const result = await env.step(
+    () => pagesNeeded,
+    () => {
+      const slots = cache.sequences.flatMap((sequence) => [...sequence.reserve(S).slots]);
+      const { pages, tables } = pageTables(cache.sequences);
+      rows.forEach(({ b, i }, t) => {
+        // Its key lies in its slot, but nobody sees it.
+        const entry = (b * tables.P + Math.floor(i / PAGE_COLUMNS)) * 2 + 1;
+        if (mask?.[t] === 0) pages[entry] &= ~(1 << (i % PAGE_COLUMNS));
+      });
+      const unmasked = mask && S;
+      const run = (): Promise<StepResult> =>
+        runRows(env, rows, slots, { pages, tables, unmasked }, placement);
+      return { rows: rows.length, run };
+    },
+  );
   placement.take(rows, result, () => 0);
 }
 

@@ -46,6 +46,8 @@ export class Sequence implements Job {
   cachedTokens: number | undefined;
   /** Tokens that were reported and that the reader has not taken yet. */
   unread = 0;
+  /** Its next token is being chosen, which takes time: it has no rows in steps until then, even if it loses its pages meanwhile. */
+  choosing = false;
   /** Why it has ended. */
   reason: StopReason | undefined;
   readonly #options: SequenceOptions;
@@ -78,8 +80,10 @@ export class Sequence implements Job {
     return (this.#pages ??= this.#firstPages());
   }
 
+  /** The last token of a sequence that has ended is not run. */
   get columns(): number {
-    return this.#past + this.#options.rows.positions.length + this.step + this.#drafts.length;
+    const tokens = this.#options.rows.positions.length + this.step + this.#drafts.length;
+    return this.#past + tokens - (this.reason === undefined ? 0 : 1);
   }
 
   get drafts(): number {
@@ -87,7 +91,7 @@ export class Sequence implements Job {
   }
 
   get paused(): boolean {
-    return this.unread > MOST_UNREAD;
+    return this.choosing || this.unread > MOST_UNREAD;
   }
 
   /** Prompt, left padding included, and new tokens: a view, valid until the next token. */
@@ -139,8 +143,10 @@ export class Sequence implements Job {
       this.#ids = larger;
     }
     this.#drafts = [];
+    this.choosing = false;
     this.#ids[this.#length++] = token;
-    this.#note(this.pages, this.columns - 1);
+    // Pages that are made later, when it runs again, note all columns.
+    if (this.#pages !== undefined) this.#note(this.#pages, this.columns - 1);
     this.reason = this.#stop.check(this.ids);
   }
 
@@ -149,8 +155,10 @@ export class Sequence implements Job {
     this.cachedTokens ??= this.pages.adopted;
   }
 
+  /** What it has computed counts as not cached, though it may find those very pages again. */
   restart(): void {
-    this.cachedTokens ??= this.pages.adopted;
+    const { adopted, length } = this.pages;
+    if (length > this.#past + adopted) this.cachedTokens ??= adopted;
     this.#drafts = [];
     this.dispose();
   }
@@ -183,6 +191,8 @@ export class Sequence implements Job {
     const { base, pool, window, domain } = this.#options;
     const pages =
       base?.fork() ?? new SequencePages(pool, window, new PageContent(pool.keys, domain));
+    // What it adds to a cache of another domain must not be found there: from here on its content counts as unknown.
+    if (pages.content.domain !== domain) pages.content.cut(0);
     this.#noteAll(pages);
     return pages;
   }
