@@ -40,7 +40,7 @@ export class GenerationLoop {
   readonly #running = new Set<Running>();
   readonly #sequences = new Map<number, { running: Running; sequence: Sequence }>();
   /** Sequences whose next token was chosen, until they go on. */
-  readonly #chosen: { running: Running; sequence: Sequence }[] = [];
+  readonly #chosen = new Map<Sequence, Running>();
   #nextId = 1;
   #active = false;
   #batch: RowBatch | undefined;
@@ -123,7 +123,7 @@ export class GenerationLoop {
       const woken = this.#woken.promise;
       try {
         if ((await this.#env.steps.run(() => this.#prepare())) === undefined) {
-          for (const { group } of this.#running) group.report(true);
+          for (const running of this.#running) this.#report(running, true);
           if (this.#running.size > 0) await woken; // for a reader, a choice, or pages
         }
       } catch (error) {
@@ -137,8 +137,8 @@ export class GenerationLoop {
   async #prepare(): Promise<Step<true> | undefined> {
     this.#batch = undefined;
     this.#takeOutAborted();
-    for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
-    this.#finishDone();
+    this.#goOn();
+    await this.#finishDone();
     await this.#env.room.make(this.#scheduler.demand);
     const batch = this.#scheduler.next({
       share: (decoding) => this.#share.rows(decoding),
@@ -158,6 +158,8 @@ export class GenerationLoop {
     const begin = performance.now();
     await this.#env.runner.copyPages(batch.sequences.flatMap(({ copies }) => copies));
     this.#takeTokens(batch, await this.#logits(batch));
+    await this.#finishDone();
+    for (const running of this.#running) this.#report(running);
     const prompts = batch.sequences
       .slice(batch.decoding)
       .reduce((sum, { count }) => sum + count, 0);
@@ -212,7 +214,9 @@ export class GenerationLoop {
       const known = this.#sequences.get(id);
       if (wanted === 0 || known === undefined) continue; // its call has failed with another row of this step
       const { running, sequence } = known;
-      if (sequence.step === 0 && running.group.isLeader(sequence)) {
+      if (sequence.reason !== undefined) {
+        this.#chosen.set(sequence, running); // it had ended: its columns are computed again for its cache
+      } else if (sequence.step === 0 && running.group.isLeader(sequence)) {
         const group = running.group.groupOf(sequence);
         sequence.promptDone();
         for (const one of group) this.#choose(running, one, rows[0].slice());
@@ -222,11 +226,12 @@ export class GenerationLoop {
     this.#scheduler.advance((rows) => accepted.get(rows.id) ?? rows.count);
     for (const { running, group } of groups) {
       const [leader, ...others] = this.#running.has(running) ? group : [];
-      for (const one of others) one.forkFrom(leader);
+      for (const one of others) {
+        one.forkFrom(leader);
+        this.#scheduler.add(one, true);
+      }
     }
-    for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
-    this.#finishDone();
-    for (const { group } of this.#running) group.report();
+    this.#goOn();
   }
 
   /** Chooses a token after each row for as long as it is what the next row was computed for. @returns how many rows were right */
@@ -244,11 +249,12 @@ export class GenerationLoop {
   /** Lets a call choose a token; when that takes time, the sequence goes on between two later steps. */
   #choose(running: Running, sequence: Sequence, logits: Float32Array): void {
     const chosen = (): void => {
-      this.#chosen.push({ running, sequence });
+      this.#chosen.set(sequence, running);
     };
     try {
       const wait = running.group.choose(sequence, logits);
       if (wait === undefined) return chosen();
+      sequence.choosing = true;
       void wait
         .then(chosen, (error: unknown) => this.#fail(running, error))
         .then(() => this.wake());
@@ -257,33 +263,47 @@ export class GenerationLoop {
     }
   }
 
-  /** A sequence has its next token. */
-  #goOn(running: Running, sequence: Sequence): void {
-    if (!this.#running.has(running)) return;
-    if (sequence.reason !== undefined) {
-      this.#scheduler.remove(sequence.id);
-      this.#sequences.delete(sequence.id);
-      running.group.ended(sequence);
-    } else {
-      if (sequence.step === 1 && !running.group.isLeader(sequence)) {
-        this.#scheduler.add(sequence, true);
-      }
-      try {
-        running.group.draft(sequence);
-      } catch (error) {
-        this.#fail(running, error);
+  /** Lets the sequences go on whose next tokens were chosen. */
+  #goOn(): void {
+    const chosen = [...this.#chosen];
+    this.#chosen.clear();
+    for (const [sequence, running] of chosen) {
+      if (!this.#running.has(running)) continue;
+      if (sequence.reason === undefined) this.#draft(running, sequence);
+      else if (running.group.ended(sequence)) {
+        this.#scheduler.remove(sequence.id);
+        this.#sequences.delete(sequence.id);
       }
     }
   }
 
-  #finishDone(): void {
+  #draft(running: Running, sequence: Sequence): void {
+    try {
+      running.group.draft(sequence);
+    } catch (error) {
+      this.#fail(running, error);
+    }
+  }
+
+  /** Tells a call's reader what has come; a reader that throws ends its call. */
+  #report(running: Running, now?: boolean): void {
+    try {
+      running.group.report(now);
+    } catch (error) {
+      this.#fail(running, error);
+    }
+  }
+
+  async #finishDone(): Promise<void> {
     for (const running of this.#running) {
-      if (!running.group.done) continue;
-      this.#running.delete(running);
+      if (running.group.sequences.some(({ id }) => this.#sequences.has(id))) continue;
       try {
+        await this.#env.room.make(running.group.pagesToFinish);
+        if (!this.#running.delete(running)) continue;
         this.#scheduler.giveBack(running.group.pagesToFinish);
         running.resolve(running.group.finish());
       } catch (error) {
+        this.#running.delete(running);
         running.group.dispose();
         running.reject(error);
       }
