@@ -194,10 +194,13 @@ export class Scheduler {
     // When there are more than a step takes: those that have waited longest.
     const chosen = new Set(decoding.toSorted((a, b) => a.lastStep - b.lastStep).slice(0, most));
     const starved: Entry[] = [];
+    let others = chosen.size;
     for (const entry of decoding) {
-      const room = most - this.#rows;
-      if (!chosen.has(entry) || !entry.running || room === 0) continue;
-      const count = Math.min(pending(entry.job), room);
+      if (!chosen.has(entry)) continue;
+      others--;
+      if (!entry.running) continue;
+      // Guesses take what is left when each of the others has a row.
+      const count = Math.min(pending(entry.job), most - this.#rows - others);
       if (this.#secure(entry, entry.job.pages.missingFor(count))) this.#reserve(entry, count, true);
       else starved.push(entry);
     }
