@@ -108,7 +108,7 @@ export class GenerationLoop {
 
   /** Rows of prompts that a step of another call may have now. */
   get promptRows(): number {
-    return this.#share.rows(this.#scheduler.decoding);
+    return this.#share.rowsApart(this.#scheduler.decoding);
   }
 
   /** Notes how long a step of another call took. */
