@@ -1,13 +1,13 @@
-// How many rows of prompts a step may have beside rows that decode, so that these get their next token in time (a limit of rows, after
-// Sarathi-Serve, Agrawal et al. 2024, arXiv:2403.02310; here it follows from measured times). Knows no sequences and no backend.
+// Says how many rows of prompts a step may have beside rows that decode, so that those sequences get their next token in time. Such a limit
+// is Sarathi-Serve's (Agrawal et al. 2024, arXiv:2403.02310); here it follows from measured times. Knows no sequences and no backend.
 
-/** Milliseconds between two tokens of a sequence that decodes, as far as prompts beside it decide. */
+/** Milliseconds that may pass between two tokens of a sequence that decodes while prompts are read beside it. */
 export const TOKEN_BUDGET = 100;
 /** The share of the budget that is planned for: the times of equal steps vary. */
 const PLANNED = 0.75;
 /** Where decoding alone takes longer than the budget, a step with prompts may take this many times as long: prompts must go on too. */
 const SLOWDOWN = 2.5;
-/** The rows beside sequences that decode, before any prompt was measured. Steps of fewer rows do not show what a row costs. */
+/** The rows of prompts beside sequences that decode, while no prompt was measured yet. */
 const FIRST_ROWS = 8;
 /** How many of the newest measurements of a prompt's row are kept. The largest counts, so that one fast step does not mislead. */
 const ROWS_KEPT = 8;
@@ -56,7 +56,7 @@ export class PrefillShare {
       return note(this.#decode, milliseconds, DECODES_KEPT);
     }
     if (decoding > 0) this.#mixed++;
-    // A short prompt alone mostly reads the weights: its rows look dearer than they are beside others.
+    // A short prompt alone spends most of its step on reading the weights: beside others its rows cost less.
     else if (prompts < FIRST_ROWS) return;
     const rest = decoding === 0 ? milliseconds : milliseconds - median(this.#decode);
     note(this.#row, Math.max(0, rest) / prompts, ROWS_KEPT);
