@@ -1,5 +1,5 @@
-// The engine proper: one loaded model on one backend, its cache pages, and the calls on it. Runs in the worker (or in a test);
-// knows no threads and no messages. Steps run one at a time, whatever calls they belong to.
+// The engine itself: one loaded model on one backend, its pages of the cache, and the calls on it. It runs in the engine worker, or in a
+// test's own thread; knows no threads and no messages. Steps run one at a time, whichever calls they belong to.
 
 import type { Backend } from "../backends/backend.ts";
 import { InputError } from "../errors.ts";
@@ -28,11 +28,11 @@ import type {
 
 /** What the engine needs of the thread that it runs on. */
 export type EngineHooks = StepHooks & {
-  /** Leaves were placed: what the backend shares has changed. */
+  /** Called when leaves were placed or grown: what the backend hands over to other threads has changed. */
   placed(): void;
-  /** The backend was adopted with all weights in it. */
+  /** The backend took over the memory of a worker that died, with all weights in it. */
   readonly weightsAreThere: boolean;
-  /** How many engine workers these callers had before. */
+  /** How many workers this engine had before: numbers of caches are not used again. */
   readonly restarts?: number;
 };
 
@@ -45,11 +45,11 @@ export class EngineCore {
   readonly #room: PageRoom;
   readonly #generation: GenerationLoop;
   readonly #caches = new Map<number, BatchCache>();
-  /** Per cache in use: resolves when the calls on it so far are over. */
+  /** For each cache in use: resolves when all calls on it so far are over. */
   readonly #cacheTurns = new Map<number, Promise<void>>();
   readonly #steps: Steps;
   #nextCache: number;
-  /** Forward calls in progress. */
+  /** Forward calls that run steps. One that still waits for a call on its cache does not count: that call may itself wait for pages. */
   #forwards = 0;
 
   private constructor(
@@ -90,18 +90,18 @@ export class EngineCore {
       mostRows: () => (this.#rowsDependOnStep ? CHUNK : this.#generation.promptRows),
       step: (pages, prepare) => this.#forwardStep(call, pages, prepare),
     };
-    this.#forwards++;
-    try {
-      return await this.#alone(request.cache, async () => {
-        const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
-        checkPast(old, request.past);
+    return this.#alone(request.cache, async () => {
+      const old = request.cache === undefined ? undefined : this.cacheOf(request.cache);
+      checkPast(old, request.past);
+      this.#forwards++;
+      try {
         const { result, cache } = await forward(env, request, old, call.abortable ?? false);
         return { ...result, ...this.#keepResult(request, cache, call) };
-      });
-    } finally {
-      this.#forwards--;
-      this.#generation.wake();
-    }
+      } finally {
+        this.#forwards--;
+        this.#generation.wake();
+      }
+    });
   }
 
   async generate(
@@ -119,12 +119,12 @@ export class EngineCore {
     });
   }
 
-  /** The reader of a generate call's reports has taken so many more tokens. */
+  /** The reader of a generate call's tokens has taken `count` more. */
   taken(call: number, count: number): void {
     this.#generation.taken(call, count);
   }
 
-  /** A call was aborted: when no step runs, this is where it is noticed. */
+  /** To be called when a call was aborted: without it, a loop that waits would not notice. */
   wake(): void {
     this.#generation.wake();
   }
@@ -134,7 +134,7 @@ export class EngineCore {
   }
 
   #change(request: CacheRequest): CacheState | undefined {
-    // Whoever gives back a cache that is lost has what they want.
+    // Disposing of a cache that was lost with its worker is no error: it is gone, as asked.
     if (request.op === "dispose" && !this.#caches.has(request.cache)) return undefined;
     const cache = this.cacheOf(request.cache);
     switch (request.op) {
@@ -160,7 +160,7 @@ export class EngineCore {
     return { ...this.#backend.memory(), pages: this.pool.pages, pagesInUse: this.pool.inUse };
   }
 
-  /** The cache of that number. @throws InputError it is gone */
+  /** The cache with that number. @throws InputError it is gone */
   cacheOf(id: number): BatchCache {
     const cache = this.#caches.get(id);
     if (cache === undefined) {
@@ -171,19 +171,23 @@ export class EngineCore {
     return cache;
   }
 
-  /** Keeps a cache under a number of its own. */
+  /** Keeps a cache under a new number. */
   keep(cache: BatchCache): CacheState {
     const id = this.#nextCache++;
     this.#caches.set(id, cache);
     return this.#state(id, cache);
   }
 
-  /** Runs one step of a forward call; sequences of generate calls give pages back when it needs them. */
-  async #forwardStep<T>(call: Call, pages: number, prepare: () => ForwardStep<T>): Promise<T> {
+  /** Runs one step of a forward call. If pages are short, the pools grow; then sequences of generate calls give theirs back. */
+  async #forwardStep<T>(
+    call: Call,
+    pages: () => number,
+    prepare: () => ForwardStep<T>,
+  ): Promise<T> {
     const step = await this.#steps.run(async () => {
       call.throwIfAborted();
-      await this.#room.make(pages);
-      this.#generation.giveBack(pages);
+      await this.#room.make(pages());
+      this.#generation.giveBack(pages());
       const { rows, run, drop } = prepare();
       const timed = async (): Promise<{ result: T }> => {
         const begin = performance.now();
@@ -196,7 +200,7 @@ export class EngineCore {
     return (step as { result: T }).result;
   }
 
-  /** Runs calls on one cache one after the other, in the order in which they came. */
+  /** Calls on one cache run one after the other, in the order in which they came. */
   async #alone<T>(cache: number | undefined, run: () => Promise<T>): Promise<T> {
     if (cache === undefined) return run();
     const before = this.#cacheTurns.get(cache);
@@ -211,7 +215,7 @@ export class EngineCore {
     }
   }
 
-  /** What becomes of a call's cache: it takes the old one's place, or a number of its own, or is given back. */
+  /** After a call, its cache replaces the old one, gets a new number, or is given back when nobody wants it. */
   #keepResult(
     { cache: id, keepCache }: Pick<ForwardRequest, "cache" | "keepCache">,
     cache: BatchCache,
@@ -233,7 +237,7 @@ export class EngineCore {
   }
 }
 
-/** Two calls on one cache at the same time: the second meant its state before the first. */
+/** Refuses a call when another one has changed its cache since it was made. */
 function checkPast(cache: BatchCache | undefined, past: number | undefined): void {
   if (cache === undefined || past === undefined || cache.frame === past) return;
   throw new InputError(

@@ -1,5 +1,5 @@
-// One forward call: a padded batch becomes flat rows, runs in chunks, and its results go back to their places in [B, S].
-// Padded places are not computed and stay 0. Knows no backend.
+// One forward call: turns a padded batch [B, S] into flat rows, runs them in chunks, and puts the results back to their places in [B, S].
+// A place is row b and column i. Padded places are not computed; their results are 0. Knows no backend.
 
 import { InputError } from "../errors.ts";
 import { PAGE_COLUMNS, type PagePool } from "../generate/page-pool.ts";
@@ -16,12 +16,12 @@ export type ForwardEnvironment = {
   readonly eager: boolean;
   /**
    * Runs one step of the call when no other step runs.
-   * @param pages as many as `prepare` takes at most
-   * @param prepare reserves pages and says what is to run; asked again when the step was stopped
+   * @param pages says how many pages `prepare` takes; called just before it
+   * @param prepare reserves pages and says what is to run; called again when the step was stopped
    * @throws MemoryError; what the call throws when it was aborted
    */
-  step<T>(pages: number, prepare: () => ForwardStep<T>): Promise<T>;
-  /** Rows that the next step may have, so that sequences which decode beside it get their tokens in time. */
+  step<T>(pages: () => number, prepare: () => ForwardStep<T>): Promise<T>;
+  /** How many rows the next step may have, so that generate calls that decode get their tokens in time. */
   mostRows(): number;
 };
 
@@ -29,8 +29,8 @@ export type ForwardStep<T> = Omit<Step<T>, "calls"> & { readonly rows: number };
 
 /**
  * Runs a forward call.
- * @param cache an earlier cache; it is left as it was when the call fails
- * @param keep leave it as it was in any case
+ * @param cache the cache of an earlier call; when this call fails, it is as before
+ * @param keep it stays as it is in any case: the result gets a copy with the new columns
  * @returns the result, and the cache that belongs to it: another one, or `cache` itself (the caller disposes of both)
  */
 export async function forward(
@@ -50,7 +50,7 @@ export async function forward(
           "keep a cache; leave out past_key_values, set use_cache: false, or give padded places the label -100",
       );
     }
-    // Without a window: what a row that sees nothing takes the mean of may not be given back.
+    // Without a window, so that no page is given back: a row that sees nothing takes the mean over all columns.
     const used = BatchCache.empty(env.pool, B, null);
     try {
       await runEveryPlace(env, request, used, placement);
@@ -61,14 +61,14 @@ export async function forward(
     return { result: placement.result(), cache: used };
   }
 
-  // Several chunks commit one after the other; a fork lets a failure in a later one leave the old cache whole.
+  // Chunks are committed one after the other. When there are several, they go into a fork: if a later one fails, the old cache is whole.
   const copy = keep || B * S > env.mostRows();
   const work =
     cache === undefined ? BatchCache.empty(env.pool, B, window) : copy ? cache.fork() : cache;
   try {
     const queue = work.sequences.map((_, b) => ({ b, ...work.columns(b, mask, S), done: 0 }));
     while (queue.some(({ present, done }) => done < present.length)) {
-      // Without a copy all rows run at once, as they fitted into one step when the call came.
+      // Without a copy all rows must run in one step; they fitted when the call came.
       const most = copy || cache === undefined ? env.mostRows() : CHUNK;
       await runChunk(env, request, work, queue, placement, most);
     }
@@ -112,7 +112,8 @@ async function runChunk(
     parts.push({ sequence, count, entry });
   }
 
-  const pages = parts.reduce((sum, { sequence, count }) => sum + sequence.missingFor(count), 0);
+  const pages = (): number =>
+    parts.reduce((sum, { sequence, count }) => sum + sequence.missingFor(count), 0);
   const result = await env.step(pages, () => {
     const slots: number[] = [];
     const copies: (readonly [number, number])[] = [];
@@ -142,8 +143,8 @@ async function runChunk(
 }
 
 /**
- * Runs all B · S places as rows of one step, masked ones too: they see nothing, or what stands before them. `cache` is empty and
- * of no use afterwards.
+ * Runs all B · S places as rows of one step, masked ones too; those see the unmasked columns before them, or none. `cache` comes empty, and
+ * nothing can go on from it afterwards.
  */
 async function runEveryPlace(
   env: ForwardEnvironment,
@@ -156,19 +157,23 @@ async function runEveryPlace(
     i: t % S,
     at: t % S,
   }));
-  const result = await env.step(B * Math.ceil(S / PAGE_COLUMNS), () => {
-    const slots = cache.sequences.flatMap((sequence) => [...sequence.reserve(S).slots]);
-    const { pages, tables } = pageTables(cache.sequences);
-    rows.forEach(({ b, i }, t) => {
-      // Its key lies in its slot, but nobody sees it.
-      const entry = (b * tables.P + Math.floor(i / PAGE_COLUMNS)) * 2 + 1;
-      if (mask?.[t] === 0) pages[entry] &= ~(1 << (i % PAGE_COLUMNS));
-    });
-    const unmasked = mask && S;
-    const run = (): Promise<StepResult> =>
-      runRows(env, rows, slots, { pages, tables, unmasked }, placement);
-    return { rows: rows.length, run };
-  });
+  const pagesNeeded = B * Math.ceil(S / PAGE_COLUMNS);
+  const result = await env.step(
+    () => pagesNeeded,
+    () => {
+      const slots = cache.sequences.flatMap((sequence) => [...sequence.reserve(S).slots]);
+      const { pages, tables } = pageTables(cache.sequences);
+      rows.forEach(({ b, i }, t) => {
+        // The key of a masked place is written to its slot, but its bit is cleared, so that no row sees it.
+        const entry = (b * tables.P + Math.floor(i / PAGE_COLUMNS)) * 2 + 1;
+        if (mask?.[t] === 0) pages[entry] &= ~(1 << (i % PAGE_COLUMNS));
+      });
+      const unmasked = mask && S;
+      const run = (): Promise<StepResult> =>
+        runRows(env, rows, slots, { pages, tables, unmasked }, placement);
+      return { rows: rows.length, run };
+    },
+  );
   placement.take(rows, result, () => 0);
 }
 

@@ -186,9 +186,14 @@ export class GenerateCall {
     this.#reportedAt = performance.now();
   }
 
-  /** A sequence has ended. Its pages go back, unless the call gives its cache to somebody. */
-  ended(sequence: Sequence): void {
-    if (!this.#keepsCache) sequence.dispose();
+  /**
+   * A sequence has ended. Its pages go back, unless the call gives its cache to somebody.
+   * @returns false when that cache lacks columns, since the sequence had lost its pages: they must be computed again
+   */
+  ended(sequence: Sequence): boolean {
+    if (this.#keepsCache) return sequence.pages.length === sequence.columns;
+    sequence.dispose();
+    return true;
   }
 
   /** The call was aborted: tells its reader what there is. */

@@ -43,7 +43,7 @@ export class GenerationLoop {
   readonly #running = new Set<Running>();
   readonly #sequences = new Map<number, { running: Running; sequence: Sequence }>();
   /** Sequences whose next token was chosen, until they go on. */
-  readonly #chosen: { running: Running; sequence: Sequence }[] = [];
+  readonly #chosen = new Map<Sequence, Running>();
   #nextId = 1;
   #active = false;
   #batch: RowBatch | undefined;
@@ -111,7 +111,7 @@ export class GenerationLoop {
 
   /** Rows of prompts that a step of another call may have now. */
   get promptRows(): number {
-    return this.#share.rows(this.#scheduler.decoding);
+    return this.#share.rowsApart(this.#scheduler.decoding);
   }
 
   /** Notes how long a step of another call took. */
@@ -126,7 +126,7 @@ export class GenerationLoop {
       const woken = this.#woken.promise;
       try {
         if ((await this.#env.steps.run(() => this.#prepare())) === undefined) {
-          for (const { group } of this.#running) group.report(true);
+          for (const running of this.#running) this.#report(running, true);
           if (this.#running.size > 0) await woken; // for a reader, a choice, or pages
         }
       } catch (error) {
@@ -140,8 +140,8 @@ export class GenerationLoop {
   async #prepare(): Promise<Step<true> | undefined> {
     this.#batch = undefined;
     this.#takeOutAborted();
-    for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
-    this.#finishDone();
+    this.#goOn();
+    await this.#finishDone();
     await this.#env.room.make(this.#scheduler.demand);
     const batch = this.#scheduler.next({
       share: (decoding) => this.#share.rows(decoding),
@@ -167,7 +167,9 @@ export class GenerationLoop {
     const choice = await StepChoice.of(wanted, result, runner, ({ running }, error) =>
       this.#fail(running, error),
     );
-    this.#takeTokens(wanted, choice);
+    this.#takeTokens(batch, wanted, choice);
+    await this.#finishDone();
+    for (const running of this.#running) this.#report(running);
     const prompts = batch.sequences
       .slice(batch.decoding)
       .reduce((sum, { count }) => sum + count, 0);
@@ -196,7 +198,7 @@ export class GenerationLoop {
         at[t] = rows.at + i;
         slots[t] = rows.slots[i];
         const later = i - (rows.count - rows.wanted);
-        if (later < 0) continue;
+        if (later < 0 || sequence.reason !== undefined) continue;
         for (const one of begins(call, sequence) ? call.groupOf(sequence) : [sequence]) {
           want.push(t);
           wanted.push({ running, call, sequence: one, later });
@@ -212,9 +214,15 @@ export class GenerationLoop {
   }
 
   /** Takes the tokens that follow the wanted rows, and lets their sequences go on. */
-  #takeTokens(wanted: readonly Wanted[], choice: StepChoice): void {
+  #takeTokens({ sequences }: RowBatch, wanted: readonly Wanted[], choice: StepChoice): void {
     const accepted = new Map<number, number>();
     const begun: { running: Running; sequence: Sequence }[] = [];
+    for (const { id, wanted: rows } of sequences) {
+      const known = this.#sequences.get(id);
+      // It had ended: its columns were computed again for its cache.
+      if (rows > 0 && known?.sequence.reason !== undefined)
+        this.#chosen.set(known.sequence, known.running);
+    }
     for (let n = 0; n < wanted.length;) {
       const { running, call, sequence } = wanted[n];
       if (begins(call, sequence)) {
@@ -234,11 +242,12 @@ export class GenerationLoop {
     );
     for (const { running, sequence: leader } of begun) {
       const [, ...others] = this.#running.has(running) ? running.group.groupOf(leader) : [];
-      for (const one of others) one.forkFrom(leader);
+      for (const one of others) {
+        one.forkFrom(leader);
+        this.#scheduler.add(one, true);
+      }
     }
-    for (const { running, sequence } of this.#chosen.splice(0)) this.#goOn(running, sequence);
-    this.#finishDone();
-    for (const { group } of this.#running) group.report();
+    this.#goOn();
   }
 
   /** Takes a token after each row for as long as it is what the next row was computed for. @returns how many rows were right */
@@ -262,11 +271,12 @@ export class GenerationLoop {
   #choose(running: Running, sequence: Sequence, choice: StepChoice, n: number): void {
     if (!this.#running.has(running)) return; // it has failed with another row of this step
     const chosen = (): void => {
-      this.#chosen.push({ running, sequence });
+      this.#chosen.set(sequence, running);
     };
     try {
       const wait = choice.take(n);
       if (wait === undefined) return chosen();
+      sequence.choosing = true;
       void wait
         .then(chosen, (error: unknown) => this.#fail(running, error))
         .then(() => this.wake());
@@ -275,33 +285,47 @@ export class GenerationLoop {
     }
   }
 
-  /** A sequence has its next token. */
-  #goOn(running: Running, sequence: Sequence): void {
-    if (!this.#running.has(running)) return;
-    if (sequence.reason !== undefined) {
-      this.#scheduler.remove(sequence.id);
-      this.#sequences.delete(sequence.id);
-      running.group.ended(sequence);
-    } else {
-      if (sequence.step === 1 && !running.group.isLeader(sequence)) {
-        this.#scheduler.add(sequence, true);
-      }
-      try {
-        running.group.draft(sequence);
-      } catch (error) {
-        this.#fail(running, error);
+  /** Lets the sequences go on whose next tokens were chosen. */
+  #goOn(): void {
+    const chosen = [...this.#chosen];
+    this.#chosen.clear();
+    for (const [sequence, running] of chosen) {
+      if (!this.#running.has(running)) continue;
+      if (sequence.reason === undefined) this.#draft(running, sequence);
+      else if (running.group.ended(sequence)) {
+        this.#scheduler.remove(sequence.id);
+        this.#sequences.delete(sequence.id);
       }
     }
   }
 
-  #finishDone(): void {
+  #draft(running: Running, sequence: Sequence): void {
+    try {
+      running.group.draft(sequence);
+    } catch (error) {
+      this.#fail(running, error);
+    }
+  }
+
+  /** Tells a call's reader what has come; a reader that throws ends its call. */
+  #report(running: Running, now?: boolean): void {
+    try {
+      running.group.report(now);
+    } catch (error) {
+      this.#fail(running, error);
+    }
+  }
+
+  async #finishDone(): Promise<void> {
     for (const running of this.#running) {
-      if (!running.group.done) continue;
-      this.#running.delete(running);
+      if (running.group.sequences.some(({ id }) => this.#sequences.has(id))) continue;
       try {
+        await this.#env.room.make(running.group.pagesToFinish);
+        if (!this.#running.delete(running)) continue;
         this.#scheduler.giveBack(running.group.pagesToFinish);
         running.resolve(running.group.finish());
       } catch (error) {
+        this.#running.delete(running);
         running.group.dispose();
         running.reject(error);
       }

@@ -1,5 +1,5 @@
-// In which format each weight is kept, and on which road products with it run: from what the file holds and what was asked for.
-// A checkpoint that is quantised stays as it is; a plain one is quantised where the method says. Knows no bytes.
+// Decides in which format each weight is kept in memory, and by which compute path products with it run: from what the file holds and
+// what the caller asked for. A quantised checkpoint stays as it is; a plain one is quantised where the method says. Knows no bytes.
 
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
@@ -11,7 +11,7 @@ import { isSkipped } from "./skipped-modules.ts";
 /** How products are computed: exactly in f32, in 16-bit fixed point, or with activations of 8 bits. */
 export type Compute = "float32" | "fixed16" | "int8";
 
-/** Format names by the kind of weight; undefined: kept as it is. Modules named in `skip` are kept too. */
+/** Into which format each kind of weight is quantised; without one, and for modules named in `skip`, it stays plain. */
 export type Quantisation = {
   readonly linear: string;
   readonly head?: string;
@@ -19,8 +19,8 @@ export type Quantisation = {
   readonly skip: readonly string[];
 };
 
-/** The roads besides the exact one that a family's kernels have. */
-const ROADS: Readonly<Record<string, readonly string[]>> = {
+/** The compute paths, beside exact products in float32, for which a family of formats has kernels. */
+const COMPUTE_PATHS: Readonly<Record<string, readonly string[]>> = {
   nf4: ["fixed16", "int8"],
   fp4: ["fixed16", "int8"],
   "nf4-dq": ["fixed16", "int8"],
@@ -36,22 +36,23 @@ const ROADS: Readonly<Record<string, readonly string[]>> = {
 const LINEAR = /_proj\.weight$/;
 const HEAD = /(^|\.)(lm_head|score|qa_outputs)\.weight$/;
 
+/** What the caller asked for. */
 export type Asked = {
-  /** A plain format's name, or "auto": as in the file. */
+  /** A plain format's name, or "auto": the one in the file. */
   readonly dtype: string;
   readonly quantisation?: Quantisation;
   readonly compute?: Compute;
 };
 
-/** Of our own methods: the formats of linear layers and of the head. */
+/** The formats of linear layers and of the head in our own methods. */
 const OWN = {
   q4: { linear: "q4r", head: "q6r" },
   q8: { linear: "q8", head: "q8" },
 } as const;
 
 /**
- * Our own methods.
- * @param tied the head is the embedding: the one matrix that serves both is quantised
+ * What the method "q4" or "q8" quantises.
+ * @param tied one matrix is both embedding and head: then it is quantised as the head would be
  */
 export function ownQuantisation(
   method: "q4" | "q8",
@@ -62,28 +63,28 @@ export function ownQuantisation(
   return { linear, head, ...(tied && { embedding: head }), skip };
 }
 
-/** The dtype of a weight. @param together the rows of a step are those of one call: see LeafOf */
+/** The dtype of a weight: its format and, behind a colon, the compute path. @param together the rows of a step are those of one call: see LeafOf */
 export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, together = false): string {
   const { quantisation, compute = "float32" } = asked;
   const plain = findFormat(stored.encoding);
   const columns = stored.shape.at(-1) ?? 1;
-  const onRoad = (format: WeightFormat): string => {
+  const withPath = (format: WeightFormat): string => {
     const { name, family } = format;
     if (family === "int8") return `${name}:${together ? "call" : "row"}`;
-    const fits = ROADS[family]?.includes(compute) && isAligned(format, columns);
+    const fits = COMPUTE_PATHS[family]?.includes(compute) && isAligned(format, columns);
     return fits ? `${name}:${compute}` : name;
   };
   if (plain === undefined) {
     const isMatrix = LINEAR.test(leaf) || HEAD.test(leaf);
     const regrouped = compute === "int8" && isMatrix ? stored.regrouped : undefined;
-    return onRoad(regrouped?.format ?? stored.format);
+    return withPath(regrouped?.format ?? stored.format);
   }
   const target = quantisation && formatFor(leaf, quantisation);
-  if (target !== undefined) return onRoad(weightDType(target).format);
+  if (target !== undefined) return withPath(weightDType(target).format);
   return asked.dtype === "auto" ? plain.name : asked.dtype;
 }
 
-/** Kernels of 4-bit rows sum 64 numbers at a time, which must share a scale. */
+/** Whether the 4-bit kernels of the faster paths can read it: they sum 64 numbers at a time, which must share a scale. Others always fit. */
 function isAligned({ name, param }: WeightFormat, columns: number): boolean {
   return fourBitSettings(name) === undefined || (param % 64 === 0 && columns % 64 === 0);
 }

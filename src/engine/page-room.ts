@@ -1,14 +1,15 @@
-// Room in the cache: lets the pools grow when pages are short, and says what can never fit. Knows no calls and no steps.
+// Makes room in the cache: lets the page pools grow when pages are short, and refuses what can never fit. Knows no calls and no steps.
+// A kept page is one that no sequence holds, but that a later call with the same text can use (see page-pool.ts).
 
 import { MemoryError } from "../errors.ts";
 import { PAGE_COLUMNS, type PagePool } from "../generate/page-pool.ts";
 import type { Runner } from "../generate/runner.ts";
 
-/** Pools grow by this factor at least: growth is rare then, and fills whole large pages of the system's. */
+/** Pools grow at least by this factor, so that they grow rarely and fill the operating system's large pages. */
 const GROWTH = 1.5;
-/** Milliseconds for which the most pages that could be had are taken to stay what they were: asking costs up to a millisecond. */
-const MOST_KEPT = 1000;
-/** Pools grow rather than give up kept pages up to this share of what they could take. */
+/** For this many milliseconds the largest possible number of pages is not asked for again: asking takes up to a millisecond. */
+const MOST_VALID = 1000;
+/** While the pools are smaller than this share of what memory allows, they grow instead of giving up kept pages. */
 const KEPT_SHARE = 1 / 8;
 
 export class PageRoom {
@@ -25,8 +26,8 @@ export class PageRoom {
   }
 
   /**
-   * Lets the pools grow, as far as memory allows, until `count` pages can be taken. Between two steps. Pages that nobody holds, but
-   * that later calls could use, are given up only when the pools take their share of memory already.
+   * Lets the pools grow until `count` pages can be taken, as far as memory allows. To be called between two steps.
+   * Kept pages are given up only when the pools take KEPT_SHARE already.
    */
   async make(count: number): Promise<void> {
     const { inUse, kept, pages } = this.#pool;
@@ -39,7 +40,7 @@ export class PageRoom {
     await this.#growTo(wanted, Math.min(most, Math.max(wanted, Math.ceil(pages * GROWTH))));
   }
 
-  /** @throws MemoryError a sequence of that many columns could never have the `pages` that it needs */
+  /** @param pages what a sequence of that many columns needs @throws MemoryError the pools can never have so many */
   checkFits(pages: number, columns: number): void {
     const most = this.#runner.maxPages;
     if (pages <= most) return;
@@ -53,10 +54,10 @@ export class PageRoom {
     );
   }
 
-  /** The most pages that could be had, as far as it was known a moment ago. */
+  /** The largest possible number of pages, at most MOST_VALID old. */
   #recentMost(): number {
     const now = performance.now();
-    if (now - this.#most.at > MOST_KEPT) this.#most = { pages: this.#runner.maxPages, at: now };
+    if (now - this.#most.at > MOST_VALID) this.#most = { pages: this.#runner.maxPages, at: now };
     return this.#most.pages;
   }
 

@@ -1,4 +1,4 @@
-// Results are held as a whole until their call ends: whether memory has room for them is checked before anything is computed.
+// Checks that memory has room for the results of a call before anything is computed: the engine holds them until the call ends.
 
 import { availableBytes } from "#platform";
 import { MemoryError } from "../errors.ts";
@@ -6,7 +6,7 @@ import { MemoryError } from "../errors.ts";
 /**
  * Checks that `count` float32 arrays of those dimensions can be held.
  * @param remedy what the caller can do about it
- * @throws MemoryError with the arithmetic: a worker that asks for more than there is would end
+ * @throws MemoryError with the arithmetic. Without this check the worker would die when it allocates them
  */
 export function checkResultBytes(
   call: string,

@@ -1,5 +1,5 @@
-// One sequence of a generate() call: its tokens, where they rotate, its pages, and what it still has to run.
-// Knows no steps and no other sequence.
+// One sequence of a generate() call: its tokens, their positions, its pages of the cache, and which columns still have to run.
+// A column is a place in the cache; column 0 is the first token behind the left padding. Knows no steps and no other sequence.
 
 import { PageContent } from "../generate/page-content.ts";
 import type { PagePool } from "../generate/page-pool.ts";
@@ -8,15 +8,16 @@ import type { SequenceRows } from "../generate/rows.ts";
 import type { Job } from "../generate/scheduler.ts";
 import type { SequenceStop, StopReason } from "../generate/stopping.ts";
 
-/** Tokens that a reader may be behind: a sequence that is further ahead has no rows in steps until the reader has caught up. */
+/** When a reader is more than this many tokens behind, the sequence has no rows in steps until the reader has caught up. */
 export const MOST_UNREAD = 64;
 
 export type SequenceOptions = {
   readonly id: number;
+  /** See Job. */
   readonly order: number;
   /** Its row of the result. */
   readonly index: number;
-  /** How many earlier rows of the call have the same prompt: what its random numbers depend on, beside seed and step. */
+  /** How many earlier rows of the call have the same prompt. Its random numbers depend on this, the seed and the step. */
   readonly occurrence: number;
   /** [S], left padding included */
   readonly prompt: Int32Array;
@@ -24,11 +25,11 @@ export type SequenceOptions = {
   readonly rows: SequenceRows;
   readonly pool: PagePool;
   readonly window: number | null;
-  /** The first columns, of an earlier call: they stay as they are, and are there until this sequence has ended. */
+  /** The first columns, computed by an earlier call. They do not change, and exist until this sequence's call is over. */
   readonly base?: SequencePages;
   /** Sequences of different domains never share pages. */
   readonly domain: string;
-  /** Equal for two lengths of a sequence that rotate alike: see ropeKey of models/rope.ts. */
+  /** A number for the length of a sequence; equal numbers mean equal rotary angles. See ropeKey of models/rope.ts. */
   readonly ropeKey: (length: number) => number;
   readonly stop: SequenceStop;
 };
@@ -42,10 +43,12 @@ export class Sequence implements Job {
   readonly padding: number;
   /** Tokens of the prompt, left padding included. */
   readonly promptLength: number;
-  /** Prompt tokens that it did not have to compute, since pages of others had them: known when its first token is. */
+  /** Prompt tokens that it did not compute, since it found their pages in the cache. Undefined until its prompt has run, or it has lost its pages. */
   cachedTokens: number | undefined;
-  /** Tokens that were reported and that the reader has not taken yet. */
+  /** New tokens that the reader has not taken yet. */
   unread = 0;
+  /** A processor's promise for its next token is open: it has no rows in steps until then, even if it loses its pages meanwhile. */
+  choosing = false;
   /** Why it has ended. */
   reason: StopReason | undefined;
   readonly #options: SequenceOptions;
@@ -78,8 +81,10 @@ export class Sequence implements Job {
     return (this.#pages ??= this.#firstPages());
   }
 
+  /** The last token of a sequence that has ended is not run. */
   get columns(): number {
-    return this.#past + this.#options.rows.positions.length + this.step + this.#drafts.length;
+    const tokens = this.#options.rows.positions.length + this.step + this.#drafts.length;
+    return this.#past + tokens - (this.reason === undefined ? 0 : 1);
   }
 
   get drafts(): number {
@@ -87,7 +92,7 @@ export class Sequence implements Job {
   }
 
   get paused(): boolean {
-    return this.unread > MOST_UNREAD;
+    return this.choosing || this.unread > MOST_UNREAD;
   }
 
   /** Prompt, left padding included, and new tokens: a view, valid until the next token. */
@@ -108,7 +113,7 @@ export class Sequence implements Job {
     return this.#options.rows.present[column - this.#past] ?? 1;
   }
 
-  /** What runs in a column: its token, where it rotates, and the length of the sequence for which its angles are made. */
+  /** The row that computes a column: its token, its position, and the length of sequence that its rotary angles are made for. */
   row(column: number): { id: number; position: number; ropeLength: number } {
     const { ids, positions } = this.#options.rows;
     const i = column - this.#past;
@@ -121,17 +126,17 @@ export class Sequence implements Job {
     return { id, position: promptEnd + n, ropeLength: promptEnd + n + 1 };
   }
 
-  /** The guesses that run with its last token. */
+  /** The guesses that run in one step with its last token. */
   get proposed(): readonly number[] {
     return this.#drafts;
   }
 
-  /** Guesses of what follows: they run together with the last token. */
+  /** Sets guesses of the tokens that follow: their rows run in one step with the row of its last token. */
   propose(drafts: readonly number[]): void {
     this.#drafts = drafts;
   }
 
-  /** Takes its next token. Drafts are over. */
+  /** Appends its next token, clears its guesses, and notes whether it has ended. */
   push(token: number): void {
     if (this.#length === this.#ids.length) {
       const larger = new Int32Array(this.#length * 2);
@@ -139,8 +144,10 @@ export class Sequence implements Job {
       this.#ids = larger;
     }
     this.#drafts = [];
+    this.choosing = false;
     this.#ids[this.#length++] = token;
-    this.#note(this.pages, this.columns - 1);
+    // Without pages there is nothing to note: when they are made, they learn about all columns.
+    if (this.#pages !== undefined) this.#note(this.#pages, this.columns - 1);
     this.reason = this.#stop.check(this.ids);
   }
 
@@ -149,8 +156,10 @@ export class Sequence implements Job {
     this.cachedTokens ??= this.pages.adopted;
   }
 
+  /** Gives its pages back: it is computed again later. The columns that it has computed do not count as cached when it finds them then. */
   restart(): void {
-    this.cachedTokens ??= this.pages.adopted;
+    const { adopted, length } = this.pages;
+    if (length > this.#past + adopted) this.cachedTokens ??= adopted;
     this.#drafts = [];
     this.dispose();
   }
@@ -161,7 +170,7 @@ export class Sequence implements Job {
     this.#pages = undefined;
   }
 
-  /** Goes on with the prompt that another sequence of the same prompt has run. */
+  /** Takes over the pages of a sequence with the same prompt, which has run it. */
   forkFrom(leader: Sequence): void {
     this.dispose();
     this.#pages = leader.pages.fork();
@@ -169,7 +178,7 @@ export class Sequence implements Job {
     this.#noteAll(this.#pages);
   }
 
-  /** Adds columns without keys until there are `length`: in a batch, rows that ended early have some behind their end. */
+  /** Adds columns without keys until there are `length`: in the cache of a batch, rows that ended early are as long as the others. */
   fillWithHoles(length: number): void {
     const { pages } = this;
     const count = length - pages.length;
@@ -183,6 +192,8 @@ export class Sequence implements Job {
     const { base, pool, window, domain } = this.#options;
     const pages =
       base?.fork() ?? new SequencePages(pool, window, new PageContent(pool.keys, domain));
+    // It goes on from a cache of another domain: with unknown content, the pages that it adds are found in neither domain.
+    if (pages.content.domain !== domain) pages.content.cut(0);
     this.#noteAll(pages);
     return pages;
   }
@@ -192,7 +203,7 @@ export class Sequence implements Job {
     for (let column = known; column < this.columns; column++) this.#note(pages, column);
   }
 
-  /** Lets pages know what stands in a column. What follows a hole cannot be shared. */
+  /** Tells the pages what a column holds, so that others can find them. Not behind a hole: positions and columns differ there. */
   #note({ content }: SequencePages, column: number): void {
     const { id, position, ropeLength } = this.row(column);
     if (this.present(column) === 0 || position !== column) return;

@@ -1,5 +1,5 @@
-// Who may run a step, whose rows are in it, and who may stop it. One step runs at a time, in the order in which they were asked for.
-// Knows no rows, no pages and no messages.
+// Lets steps run one at a time, in the order in which calls asked for them; knows which calls have rows in the running step, and which one
+// may stop it. Knows no rows, no pages and no messages.
 
 import { Aborted } from "../backends/backend.ts";
 
@@ -7,17 +7,18 @@ import { Aborted } from "../backends/backend.ts";
 export type Call = {
   /** Positive, and no other call's. */
   readonly id: number;
-  /** @throws what tells the caller's side that its call ended by its own wish */
+  /** @throws the reason of the abort, if the caller has aborted this call */
   throwIfAborted(): void;
-  /** Whether its caller may still abort it, even after it is done: the cache that it was given must then stay. */
+  /** Its caller may abort it, even when the engine is done with it already: the cache that it was given must then be as before. */
   readonly abortable?: boolean;
 };
 
 /** What steps need of the thread that they run on. */
 export type StepHooks = {
   /**
-   * Says which call alone has rows in the next step and may stop it (its id; 0: several calls, nobody stops it). Clears the stop
-   * word, then lets waiting messages in: an earlier abort is known afterwards, a later one finds the step.
+   * Notes who may stop the next step, clears the stop word, then lets the thread take the messages that wait. So an abort that came
+   * before is known when this resolves, and a later one stops the step.
+   * @param owner the id of the call that alone has rows in the step; 0: several calls have, and nobody may stop it
    */
   beforeStep(owner: number): Promise<void>;
 };
@@ -27,13 +28,13 @@ export type Step<T> = {
   /** The calls that have rows in it. */
   readonly calls: readonly Call[];
   run(): Promise<T>;
-  /** Takes back what was prepared: the step does not run, or was stopped. Another one is prepared then. */
+  /** Takes back what was prepared, when the step does not run, was stopped or failed. */
   drop?(): void;
 };
 
 export class Steps {
   readonly #hooks: StepHooks;
-  /** Resolves when what was asked for so far has run. */
+  /** Resolves when everything that was asked for so far has run. */
   #turn: Promise<void> = Promise.resolve();
 
   constructor(hooks: StepHooks) {
@@ -41,10 +42,11 @@ export class Steps {
   }
 
   /**
-   * Runs one step when no other runs.
-   * @param prepare says what is to run, between two steps; asked again when a call of the step was aborted before it ran, or when
-   *   the step was stopped. Undefined: nothing is to run any more
-   * @throws what `prepare` and the step throw, but for `Aborted`
+   * Runs one step when it is its turn.
+   * @param prepare called when no other step runs: says what is to run, or undefined when nothing is. It is called again when a call of
+   *   the step was aborted before the step began, and when the step was stopped
+   * @returns the step's result; undefined when there was nothing to run
+   * @throws what `prepare` and the step throw, except `Aborted`
    */
   async run<T>(
     prepare: () => Promise<Step<T> | undefined> | Step<T> | undefined,
@@ -69,7 +71,7 @@ export class Steps {
     });
   }
 
-  /** Runs what must not happen while a step runs. */
+  /** Runs something that must not happen while a step runs, when it is its turn. */
   async inTurn<T>(run: () => Promise<T>): Promise<T> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();

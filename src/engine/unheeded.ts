@@ -1,5 +1,5 @@
-// Options of loading that a checkpoint leaves nothing to do for: said once, where Transformers says so too or would compute
-// otherwise.
+// Finds options of loading that change nothing for this checkpoint. The user is told once: Transformers tells it too, or would compute
+// with other precision.
 
 import type { LeafSpec } from "../backends/backend.ts";
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
@@ -7,7 +7,7 @@ import { findFormat } from "../formats/format.ts";
 import type { DType } from "../graph/graph.ts";
 import type { Asked } from "./kept-formats.ts";
 
-/** Sentences for the user. @param dtypeOf a weight's dtype, road included */
+/** Sentences for the user. @param dtypeOf a weight's dtype, compute path included */
 export function unheeded(
   asked: Asked,
   leaves: readonly LeafSpec[],
@@ -23,8 +23,8 @@ export function unheeded(
     );
   }
   const { compute = "float32" } = asked;
-  const onRoad = leaves.some(({ name }) => dtypeOf(name).endsWith(`:${compute}`));
-  if (packed.length > 0 && compute !== "float32" && !onRoad) {
+  const hasPath = leaves.some(({ name }) => dtypeOf(name).endsWith(`:${compute}`));
+  if (packed.length > 0 && compute !== "float32" && !hasPath) {
     const { encoding } = storedAs(packed[0].name);
     notes.push(
       `the weights (${encoding}) have no kernels for that compute_dtype: products are computed exactly, in float32, which is slower`,

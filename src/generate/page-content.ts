@@ -47,6 +47,8 @@ export class PageKeys {
 
 /** The known columns of one sequence: those that were computed, and those that are still to be. */
 export class PageContent {
+  /** Sequences of different domains never share pages. */
+  readonly domain: string;
   readonly #keys: PageKeys;
   #ids: Int32Array = new Int32Array(64);
   #ropeKeys: Int32Array = new Int32Array(64);
@@ -55,8 +57,8 @@ export class PageContent {
   #chain: Key[];
   #names: string[] = [];
 
-  /** @param domain sequences of different domains never share pages */
   constructor(keys: PageKeys, domain = "") {
+    this.domain = domain;
     this.#keys = keys;
     this.#chain = [keys.root(domain)];
   }
@@ -107,7 +109,7 @@ export class PageContent {
 
   /** A copy of the first `length` columns, for a sequence that goes on in its own way. */
   fork(length: number): PageContent {
-    const fork = new PageContent(this.#keys);
+    const fork = new PageContent(this.#keys, this.domain);
     fork.#ids = this.#ids.slice();
     fork.#ropeKeys = this.#ropeKeys.slice();
     fork.#length = this.#length;

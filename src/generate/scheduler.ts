@@ -18,7 +18,7 @@ export type Job = {
   readonly columns: number;
   /** How many of the known columns, at the end, are guesses. Their rows run in one step with the row before them; all are wanted. */
   readonly drafts: number;
-  /** Whether its reader has fallen behind: it has no rows in steps until it has caught up. */
+  /** It has no rows in steps: its reader has fallen behind, or its next token is still being chosen. */
   readonly paused: boolean;
   /** Whether a column has a key (1), or is a hole (0). */
   present(column: number): number;
@@ -102,14 +102,14 @@ export class Scheduler {
 
   /**
    * Queues a sequence.
-   * @param running it goes on with pages that it holds already (a fork of one that runs), and need not be let in
+   * @param running it goes on with pages that it holds already (a fork of one that runs): it need not be let in, and may wait for a token
    * @throws InputError an id or an order that is known already, or nothing to run
    */
   add(job: Job, running: boolean = false): void {
     if (this.#entries.some((other) => other.job.id === job.id || other.job.order === job.order)) {
       throw new InputError(`sequence ${job.id} is scheduled already`);
     }
-    if (pending(job) === 0) {
+    if (!running && pending(job) === 0) {
       throw new InputError(`sequence ${job.id}: expected at least one row to run`);
     }
     const at = this.#entries.findIndex((other) => other.job.order > job.order);
@@ -194,10 +194,13 @@ export class Scheduler {
     // When there are more than a step takes: those that have waited longest.
     const chosen = new Set(decoding.toSorted((a, b) => a.lastStep - b.lastStep).slice(0, most));
     const starved: Entry[] = [];
+    let others = chosen.size;
     for (const entry of decoding) {
-      const room = most - this.#rows;
-      if (!chosen.has(entry) || !entry.running || room === 0) continue;
-      const count = Math.min(pending(entry.job), room);
+      if (!chosen.has(entry)) continue;
+      others--;
+      if (!entry.running) continue;
+      // Guesses take what is left when each of the others has a row.
+      const count = Math.min(pending(entry.job), most - this.#rows - others);
       if (this.#secure(entry, entry.job.pages.missingFor(count))) this.#reserve(entry, count, true);
       else starved.push(entry);
     }

@@ -1,11 +1,12 @@
 // Random schedules of unequal calls on one engine: they join, leave, are aborted, share beginnings, fork, lose their pages to others, guess,
-// and are read slowly. Every call's logits and tokens equal, bit for bit, those that it gets alone; every call ends; no page stays behind.
+// choose slowly and are read slowly. Every call's logits and tokens equal, bit for bit, those that it gets alone; every call ends; no page stays behind.
 
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import type { GenerateResult } from "../../src/engine/messages.ts";
 import { Sequence } from "../../src/engine/sequence.ts";
+import type { LogitsProcessor } from "../../src/generate/logits-processor.ts";
 import { PAGE_COLUMNS } from "../../src/generate/page-pool.ts";
 import { SequencePages } from "../../src/generate/pages.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
@@ -38,6 +39,8 @@ const call = fc.record({
   guesses: fc.constantFrom(0, 0, 3),
   /** The reader takes that many tokens a turn; 0: at once. */
   reads: fc.constantFrom(0, 0, 1),
+  /** Turns of the event loop that each choice of a token takes. */
+  thinks: fc.constantFrom(0, 0, 0, 1, 6),
   turn: fc.constantFrom("only", "only", "only", "second", "second", "cached"),
 });
 type CallCase = typeof call extends fc.Arbitrary<infer T> ? T : never;
@@ -209,13 +212,18 @@ describe.each(attentions)("%s", (attention) => {
               Array.from({ length: one.guesses }, (_unused, i) => ids[known.length + i] ?? 3).map(
                 (id, i) => (i === known.length % 5 ? 4 : id),
               );
+            const think: LogitsProcessor = () => turns(one.thinks);
+            const functions = {
+              ...(one.guesses > 0 && S > 0 && { draft }),
+              ...(one.thinks > 0 && { processors: [think] }),
+            };
             const queue: (() => void)[] = [];
             if (one.reads > 0) readers.push(reader(queue));
             try {
               await turns(one.joins);
               const running = run(busy, one, {
                 ...(one.turn === "only" && { call: aborting }),
-                ...(one.guesses > 0 && S > 0 && { functions: { draft } }),
+                functions,
                 ...(one.reads > 0 && {
                   onTokens: ({ tokens }, taken) => {
                     for (let i = 0; i < tokens.length; i++) queue.push(() => taken(1));

@@ -161,6 +161,21 @@ test("a step mixes decode rows with chunks of prompts, which get their share", (
   expect(shape(world, { share: () => 1 })).toEqual(["1 5+1!", "2 20+1!"]);
 });
 
+test("guesses take what is left: others that decode have a row in every step", () => {
+  const world = new World(100);
+  const many = new Story(world.pool, { id: 0, prompt: [1], length: 300, guesses: 2 * CAPACITY });
+  const others = [1, 2, 3].map((id) => new Story(world.pool, { id, prompt: [id], length: 15 }));
+  for (const story of [many, ...others]) world.add(story);
+  for (let step = 0; step < 12; step++) {
+    const batch = world.scheduler.next(all);
+    assert.ok(batch !== undefined);
+    expect(batch.sequences.map(({ id }) => id)).toEqual([0, 1, 2, 3]);
+    if (step > 0) expect(batch.rows).toBe(CAPACITY);
+    world.check(batch);
+    world.advance(batch, CAPACITY * 2);
+  }
+});
+
 describe("pages", () => {
   test("what is computed in the same step by another is waited for, and taken over", () => {
     const world = new World(40);
