@@ -21,14 +21,14 @@ import { unheeded } from "./unheeded.ts";
 
 export type LoadedModel = {
   readonly runner: Runner;
-  /** In forward calls a row's numbers depend on the other rows of its step: LLM.int8 chooses its outlier columns over all of them. */
+  /** Whether a forward call's results depend on which rows run in one step: LLM.int8 chooses outlier columns over all rows of a step. */
   readonly rowsDependOnStep: boolean;
   readonly report: LoadReport;
 };
 
 /**
  * Loads the model that `model` names into the backend.
- * @param weightsAreThere the backend was adopted with all weights in it
+ * @param weightsAreThere the backend took over the memory of a worker that died, with all weights in it
  * @throws CheckpointError, MemoryError; nothing stays allocated
  */
 export async function loadModel(
@@ -63,7 +63,7 @@ export async function loadModel(
   }
 }
 
-/** A tied model whose file holds two different matrices is not tied, as in Transformers. */
+/** Corrects the config of a model that claims to be tied, though its file holds two different matrices; as Transformers does. */
 export async function untie(
   config: MistralConfig,
   source: WeightSource,
