@@ -37,12 +37,12 @@ export function topKProcessor(k: number, minKeep = 1): LogitsProcessor {
 export function topPProcessor(p: number, minKeep = 1): LogitsProcessor {
   fraction("top_p", p, p >= 0 && p <= 1, "[0, 1]");
   const cut = Math.fround(1 - p);
-  // p = 1 removes only what has no probability at all, which sums in two orders could not tell.
+  // p = 1 removes only tokens whose probability is 0. A sum would not find them: rounding makes it miss or pass 1.
   if (p === 1) {
     return (_, scores) => removeBelow(scores, softmax(scores), Number.MIN_VALUE, minKeep);
   }
   return (_, scores) => {
-    // After top-k few are left: all further work is on those.
+    // After top_k few tokens are left: only those are sorted.
     const { ids, values } = possible(scores);
     const probabilities = softmax(values);
     let total = 0;
@@ -66,7 +66,7 @@ export function minPProcessor(p: number, minKeep = 1): LogitsProcessor {
   return (_, scores) => {
     const probabilities = softmax(scores);
     const cut = Math.fround(Math.fround(p) * kthLargest(probabilities, 1));
-    // The best one always passes the cut; more than one are kept by rank, not by value.
+    // The best token always passes the cut. When more must stay, they are the best by rank, even where scores are equal.
     const kept =
       minKeep === 1 ? [] : Array.from(best(probabilities, minKeep), (id) => [id, scores[id]]);
     for (let i = 0; i < scores.length; i++) if (probabilities[i] < cut) scores[i] = -Infinity;
