@@ -1,5 +1,5 @@
-// Records the plan of one step: flat rows in, what the caller wants out. One recording serves every backend.
-// Knows the model and the names of its inputs; no numbers, no batch, no sequence.
+// Records the plan of one step, from flat rows to the results that the caller wants. The same plan serves every backend.
+// Knows the model and the names of its inputs; no weights' values, no batch, no sequence.
 
 import { type DType, Graph, type LeafKind, type Shape, type Tensor } from "../graph/graph.ts";
 import { makePlan, type Plan } from "../graph/plan.ts";
@@ -36,7 +36,7 @@ export type StepShape = {
   readonly wants: Wants;
 };
 
-/** What steps are recorded of. */
+/** The model that steps are recorded for. */
 export type StepModel = {
   readonly config: MistralConfig;
   readonly modelClass: ModelClass;
@@ -68,7 +68,7 @@ export type Wants = {
 
 export type Recorded = {
   readonly plan: Plan;
-  /** Where each wanted thing stands among the plan's outputs. */
+  /** For each wanted result, its indices among the plan's outputs. */
   readonly at: Readonly<Record<keyof Wants, readonly number[]>>;
 };
 
