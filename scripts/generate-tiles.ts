@@ -1,6 +1,6 @@
 // Writes the inner loops of the int8 compute path as AssemblyScript, which can neither keep an array of locals in registers nor unroll
 // a loop at compile time: panels of unpacked codes, tiles whose sums stay in registers, and the four streams of decode.
-// Formats: generate-formats.ts; activations: src/formats/int8-road.ts. build-wasm.ts calls it. Does not choose tiles.
+// Formats: generate-formats.ts; activations: src/formats/int8-compute-path.ts. build-wasm.ts calls it. Does not choose tiles.
 
 import { type Format, formats, type Operand, type Vectors } from "./generate-formats.ts";
 

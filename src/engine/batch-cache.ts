@@ -1,5 +1,5 @@
-// The cache of a batch, as one `past_key_values` stands for it: a paged sequence per row, and how its columns lie in the
-// padded frame that the caller sees. Column 0 of a sequence is its first real token, so that padding changes no bits.
+// The cache of a batch, which the caller holds as `past_key_values`: one paged sequence for each row, and where its columns stand in the
+// frame, the padded [B, T] that the caller sees. Column 0 of a sequence is its first real token, so that padding changes no result.
 
 import { InputError } from "../errors.ts";
 import type { PagePool } from "../generate/page-pool.ts";
@@ -30,7 +30,7 @@ export class BatchCache {
     return BatchCache.of(Array.from({ length: B }, () => new SequencePages(pool, window)));
   }
 
-  /** A row for each sequence. How their columns lie in the frame is told by `advance`. */
+  /** One row for each sequence. Their columns enter the frame with `advance`. */
   static of(sequences: SequencePages[]): BatchCache {
     return new BatchCache(
       sequences,
@@ -44,12 +44,12 @@ export class BatchCache {
     return this.sequences.length;
   }
 
-  /** The first real token's frame column of row `b`, if there was one. */
+  /** The frame column of row `b`'s first real token, if it has one. */
   start(b: number): number | undefined {
     return this.#starts[b];
   }
 
-  /** The mask [B, frame + S] of what is known and `S` new tokens; undefined when nothing is known. */
+  /** The mask [B, frame + S] of the columns so far and of `S` new tokens, all present; undefined while there are no columns. */
   mask(S: number): Uint8Array | undefined {
     if (this.frame === 0) return undefined;
     const T = this.frame + S;
@@ -58,7 +58,7 @@ export class BatchCache {
     return mask;
   }
 
-  /** Row `b` of a mask as a sequence's columns: where they start, and per new column whether it holds a key. */
+  /** What row `b` of a mask means for its sequence: the frame column where it starts, and for each new column whether it holds a key. */
   columns(
     b: number,
     mask: Uint8Array | undefined,
@@ -72,7 +72,7 @@ export class BatchCache {
     return { start, present: row.subarray(Math.max(start, this.frame)) };
   }
 
-  /** Notes that the frame has `S` more columns under that mask. The sequences have been committed. */
+  /** Adds `S` columns with that mask to the frame, after their keys were committed to the sequences. */
   advance(mask: Uint8Array | undefined, S: number): void {
     const T = this.frame + S;
     for (let b = 0; b < this.batch; b++) {
@@ -86,7 +86,7 @@ export class BatchCache {
     this.frame = T;
   }
 
-  /** Rows `rows[i]` as row i; shares pages. */
+  /** A new cache whose row i is row `rows[i]` of this one; both share pages. */
   select(rows: readonly number[]): BatchCache {
     for (const row of rows) {
       if (!Number.isInteger(row) || row < 0 || row >= this.batch) {
@@ -113,7 +113,7 @@ export class BatchCache {
       );
     }
     const lengths = this.sequences.map((_, b) => Math.max(0, length - (this.#starts[b] ?? length)));
-    // A trial on forks, so that a row that cannot be cropped leaves the others as they were.
+    // First on forks: if one row cannot be cropped, all rows stay as they are.
     const trial = this.sequences.map((sequence) => sequence.fork());
     try {
       trial.forEach((sequence, b) => sequence.crop(lengths[b]));
@@ -128,7 +128,7 @@ export class BatchCache {
     this.frame = length;
   }
 
-  /** Drops what the open reservations took. */
+  /** Takes back the open reservations of all rows. */
   drop(): void {
     for (const sequence of this.sequences) sequence.drop();
   }

@@ -1,4 +1,4 @@
-// The loss of one forward call: which places its labels judge, what a step gets of them, and the mean of the rows' losses.
+// The loss of one forward call: which places have a label, which labels each step gets, and the mean of the rows' losses.
 // A place is row b and column i of [B, S]. Knows no padding and no steps.
 
 import type { MistralConfig } from "../models/config.ts";
@@ -12,13 +12,13 @@ type Place = { readonly b: number; readonly i: number };
 export type CallLoss = {
   /** What steps record. */
   readonly loss: Loss;
-  /** Whether the loss needs the logits of that place. */
+  /** Whether that place has a label, so that the loss needs its logits. */
   judges(place: Place): boolean;
   /** The input `labels` of a step whose wanted rows stand at these places. */
   labels(wanted: readonly Place[]): Labels;
-  /** Takes that step's losses. */
+  /** Adds that step's losses. */
   take(wanted: readonly Place[], losses: Float32Array): void;
-  /** NaN when nothing was judged, as in PyTorch. */
+  /** NaN when no place had a label, as in PyTorch. */
   mean(): number;
 };
 
@@ -41,11 +41,11 @@ export function callLoss(
   return classLoss(({ b, i }) => {
     if (pooled !== undefined) return pooled[b] === i ? labels[b] : IGNORED_LABEL;
     if (modelClass === "MistralForTokenClassification") return labels[b * S + i];
-    return i + 1 < S ? labels[b * S + i + 1] : IGNORED_LABEL; // a row foretells the next column's token
+    return i + 1 < S ? labels[b * S + i + 1] : IGNORED_LABEL; // a row predicts the next column's token
   }, numItems);
 }
 
-/** Each row names one class. */
+/** Cross-entropy: each place has one class as its label. */
 function classLoss(labelOf: (place: Place) => number, numItems: number | undefined): CallLoss {
   let [sum, count] = [0, 0];
   const judges = (place: Place): boolean => labelOf(place) !== IGNORED_LABEL;
@@ -64,7 +64,7 @@ function classLoss(labelOf: (place: Place) => number, numItems: number | undefin
   };
 }
 
-/** The pooled row of each sequence is held against K numbers. What the caller counts does not matter: PyTorch divides by all. */
+/** The loss between the pooled row of each sequence and K targets. `numItems` does not matter: PyTorch divides by all of them. */
 function targetLoss(loss: Loss, targets: Labels, pooled: readonly number[]): CallLoss {
   const K = targets.length / pooled.length;
   let sum = 0;
@@ -85,7 +85,7 @@ function targetLoss(loss: Loss, targets: Labels, pooled: readonly number[]): Cal
   };
 }
 
-/** The start and the end of each sequence choose one of its columns: the mean of both losses. */
+/** Question answering: start and end are classes over a sequence's columns. The mean of both losses. */
 function spanLoss(loss: Loss, labels: Int32Array, numItems: number | undefined): CallLoss {
   let mean = NaN;
   return {

@@ -1,12 +1,12 @@
-// How the caller's thread reaches a step that runs in the engine worker, in two forms. With shared memory: a few words, which work
-// while the worker computes and reads no messages. Without it (a page that is not cross-origin isolated): messages alone, which
-// the worker reads between two steps.
+// How the caller's thread stops a step that runs in the engine worker. With shared memory it writes a word that the worker sees while it
+// computes. Without shared memory (a page that is not cross-origin isolated) it can only send messages, which the worker reads
+// between two steps.
 
 import { canShareMemory, nextTurn } from "#platform";
 
 /** The caller's end. */
 export type CallerControl = {
-  /** What the worker's end is made from; undefined: by messages alone. */
+  /** What the worker's end is made from; undefined where memory cannot be shared. */
   readonly words: SharedArrayBuffer | undefined;
   /** To be called when a message was posted to the worker. */
   countPosted(): void;
@@ -27,12 +27,12 @@ export type WorkerControl = {
   beforeStep(owner: number): Promise<void>;
 };
 
-// The shared words: 4 bytes each.
-const STOP = 0;
-/** Messages posted so far: when the worker has received fewer, it lets its event loop turn. */
-const POSTED = 1;
-/** The id of the call that alone has rows in the running step, modulo 2³²; 0: several calls have, or none. */
-const OWNER = 2;
+// The shared memory, in words of 4 bytes:
+// word  content
+//    0  not 0: the running step is asked to stop
+//    1  how many messages were posted to the worker; while it has received fewer, it lets its event loop turn
+//    2  the id, modulo 2³², of the call that alone has rows in the running step; 0: several calls have, or no step runs
+const [STOP, POSTED, OWNER] = [0, 1, 2];
 const BYTES = 12;
 
 export function callerControl(shared: boolean = canShareMemory()): CallerControl {
@@ -52,7 +52,7 @@ export function callerControl(shared: boolean = canShareMemory()): CallerControl
 
 export function workerControl(shared: SharedArrayBuffer | undefined): WorkerControl {
   if (shared === undefined) {
-    // How many messages wait is not known: each step lets the event loop turn.
+    // Nobody counts messages here: the event loop turns once before each step, so that those that wait are read.
     return { stop: new Int32Array(1), countReceived: () => {}, beforeStep: nextTurn };
   }
   const words = new Int32Array(shared);

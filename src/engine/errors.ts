@@ -1,4 +1,4 @@
-// Errors across a thread's border: class, message and stack survive.
+// Errors as plain data, so that class, message and stack survive the way from the engine worker to the caller's thread.
 
 import { CheckpointError, EngineError, InputError, MemoryError, TemplateError } from "../errors.ts";
 import type { ErrorData } from "./messages.ts";
@@ -10,7 +10,7 @@ export function errorData(error: unknown): ErrorData {
   return { name: error.name, message: error.message, stack: error.stack };
 }
 
-/** The error again; one that is none of ours is an EngineError, since the engine should not have thrown it. */
+/** The error that the data came from. One of a class that is not ours is a fault of the engine: an EngineError. */
 export function errorFrom({ name, message, stack }: ErrorData): Error {
   const known = Object.hasOwn(classes, name) ? classes[name as keyof typeof classes] : undefined;
   const error = known

@@ -1,4 +1,4 @@
-// One generate() call: its sequences, how their tokens are chosen, what is reported, and what it gives back.
+// One generate() call: has its sequences, chooses their tokens, reports them, and makes the result.
 // B · n sequences (n = num_return_sequences), V vocabulary. Knows no steps and no rows.
 
 import { EngineError, InputError } from "../errors.ts";
@@ -29,14 +29,14 @@ import type { GenerateRequest, GenerateResult, TokenBytesTable, TokensReport } f
 import { checkResultBytes } from "./result-bytes.ts";
 import { Sequence } from "./sequence.ts";
 
-/** Tokens are reported together when they come faster than this (ms): a message each would cost more than the token. */
+/** Milliseconds between two reports: tokens that come faster share one, since a message for each would cost more than the token. */
 const REPORT_EVERY = 8;
 
-/** What a caller in the engine's own thread can pass beside the request: functions. */
+/** Functions that a caller in the engine's own thread can pass beside the request; messages cannot carry any. */
 export type CallFunctions = {
-  /** Change scores after the processors of the settings' tokens. One that returns a promise holds up its own sequence only. */
+  /** Change scores in the place of HF's `logits_processor`: see buildProcessors. One that returns a promise holds up its own sequence only. */
   readonly processors?: readonly LogitsProcessor[];
-  /** Guesses what follows `ids`, as ids below V; each guess that proves right saves a step. Tokens are the same without it. */
+  /** Guesses the ids that follow `ids`, all below V. Each right guess saves a step; wrong ones change no token. */
   readonly draft?: (ids: Int32Array) => readonly number[];
 };
 
@@ -63,7 +63,7 @@ export class GenerateCall {
   readonly #logits: Float32Array[] = [];
   #unreported: { row: number; token: number; logprob: number }[] = [];
   #unreportedEnds: { row: number; reason: StopReason }[] = [];
-  /** Sequences of the tokens that were reported and not taken yet, in their order. */
+  /** The sequence of each token that the reader has not taken yet, in the order of the tokens. */
   #unread: Sequence[] = [];
   #reportedAt = performance.now();
 
@@ -90,7 +90,7 @@ export class GenerateCall {
         : { ...choice, chooser: "host", processors: [...choice.processors, ...last] };
     const frame = past?.frame ?? 0;
     const mask = request.mask ?? past?.mask(S - frame);
-    // Whatever contradicts the cache is found now, not when the result is put together.
+    // A mask that contradicts the cache is refused now, not when the result is made.
     past?.sequences.forEach((_, b) => past.columns(b, mask, S - frame));
     this.#mask = mask;
     this.sequences = makeSequences(setting, mask, n);
@@ -169,7 +169,7 @@ export class GenerateCall {
     sequence.propose(drafts);
   }
 
-  /** Tells the tokens that have come, now and then; at its end it tells the rest at once. */
+  /** Reports the tokens that have come, at most every REPORT_EVERY ms. @param now do not wait; default when all sequences have ended */
   report(now: boolean = this.done): void {
     const { onTokens, request } = this.#setting;
     const [told, ends] = [this.#unreported, this.#unreportedEnds];
@@ -196,7 +196,7 @@ export class GenerateCall {
     return true;
   }
 
-  /** The call was aborted: tells its reader what there is. */
+  /** The call was aborted: reports the tokens so far, and that its sequences have ended. */
   abort(): void {
     for (const sequence of this.sequences) {
       sequence.reason ??= "abort";
@@ -279,7 +279,7 @@ export class GenerateCall {
     sequence.unread++;
   }
 
-  /** Brings all rows to one frame: the last token was not run, and rows that ended early have holes behind their end. */
+  /** The cache of all rows with `frame` columns each: the last token was not run, and rows that ended early get holes behind their end. */
   #cache(frame: number): BatchCache {
     const mask = new Uint8Array(this.sequences.length * frame);
     const { options } = this.#setting.request;

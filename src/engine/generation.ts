@@ -1,5 +1,5 @@
-// The generation loop: sequences of all generate() calls share steps; each one's tokens depend on it alone.
-// The scheduler says which rows run; this file runs them, hands their logits to the calls, and tells when a call is done.
+// The generation loop: sequences of all generate() calls share steps, but no call's tokens depend on the others. The scheduler says which
+// rows run next; this file runs them, gives their logits to the calls, and ends the calls that are done.
 
 import { EngineError, MemoryError } from "../errors.ts";
 import type { PagePool } from "../generate/page-pool.ts";
@@ -21,7 +21,7 @@ export type LoopEnvironment = {
   readonly eager: boolean;
   readonly steps: Steps;
   readonly room: PageRoom;
-  /** Whether forward calls are in progress: pages that they hold come back by themselves. */
+  /** Whether forward calls run: they will give back pages, so that a sequence which lacks some can wait. */
   readonly forwardRuns: () => boolean;
 };
 
@@ -42,13 +42,13 @@ export class GenerationLoop {
   readonly #share: PrefillShare = new PrefillShare(CHUNK);
   readonly #running = new Set<Running>();
   readonly #sequences = new Map<number, { running: Running; sequence: Sequence }>();
-  /** Sequences whose next token was chosen, until they go on. */
+  /** Sequences whose next token was chosen, and which #goOn has not treated yet. */
   readonly #chosen = new Map<Sequence, Running>();
   #nextId = 1;
   #active = false;
   #batch: RowBatch | undefined;
   #mostRows = CHUNK;
-  /** Resolves when something has happened that may let a sequence run. */
+  /** Resolves when something has happened after which a sequence may be able to run. */
   #woken = Promise.withResolvers<void>();
 
   constructor(env: LoopEnvironment) {
@@ -58,7 +58,7 @@ export class GenerationLoop {
 
   /**
    * Continues the sequences of one call.
-   * @param past the cache of an earlier call, a row for each prompt: it stays as it is, and must be there until this call is over
+   * @param past the cache of an earlier call, with a row for each prompt. It does not change, and must exist until this call is over
    * @returns the result, and the cache after it when the request keeps one
    * @throws MemoryError, EngineError; what `call` throws when it was aborted. All pages have been given back
    */
@@ -93,28 +93,28 @@ export class GenerationLoop {
     return promise;
   }
 
-  /** The reader of a call's tokens has taken so many more. */
+  /** The reader of a call's tokens has taken `count` more. */
   taken(call: number, count: number): void {
     for (const running of this.#running) if (running.call.id === call) running.group.taken(count);
     this.wake();
   }
 
-  /** Looks again whether something can run: a call was aborted, or pages came back. */
+  /** To be called when a call was aborted, or pages came back: the loop looks again whether something can run. */
   wake(): void {
     this.#woken.resolve();
   }
 
-  /** Makes sequences give pages back until so many can be taken: they are computed again later. Between two steps. */
+  /** See Scheduler.giveBack. */
   giveBack(pages: number): void {
     this.#scheduler.giveBack(pages);
   }
 
-  /** Rows of prompts that a step of another call may have now. */
+  /** How many rows a step of a forward call may have now, so that sequences which decode get their tokens in time. */
   get promptRows(): number {
     return this.#share.rowsApart(this.#scheduler.decoding);
   }
 
-  /** Notes how long a step of another call took. */
+  /** Notes how long a step of a forward call took. */
   measured(rows: number, milliseconds: number): void {
     if (rows > 0) this.#share.measured(rows, 0, milliseconds);
   }
@@ -213,7 +213,7 @@ export class GenerationLoop {
     return { rows, wanted };
   }
 
-  /** Takes the tokens that follow the wanted rows, and lets their sequences go on. */
+  /** Has calls take the tokens that follow the wanted rows, commits the rows that count, and lets the sequences go on. */
   #takeTokens({ sequences }: RowBatch, wanted: readonly Wanted[], choice: StepChoice): void {
     const accepted = new Map<number, number>();
     const begun: { running: Running; sequence: Sequence }[] = [];
@@ -250,7 +250,10 @@ export class GenerationLoop {
     this.#goOn();
   }
 
-  /** Takes a token after each row for as long as it is what the next row was computed for. @returns how many rows were right */
+  /**
+   * Takes a token after each row of guesses, until one differs from the guess that the next row was computed for.
+   * @returns how many rows count
+   */
   #verify(
     running: Running,
     sequence: Sequence,
@@ -267,7 +270,7 @@ export class GenerationLoop {
     return rows;
   }
 
-  /** Lets a call take a token; when choosing takes time, the sequence goes on between two later steps. */
+  /** Has a call take a token. When choosing takes time, other sequences run on, and this one goes on before a later step. */
   #choose(running: Running, sequence: Sequence, choice: StepChoice, n: number): void {
     if (!this.#running.has(running)) return; // it has failed with another row of this step
     const chosen = (): void => {
@@ -333,8 +336,8 @@ export class GenerationLoop {
   }
 
   /**
-   * A step failed for good: the calls that had rows in it fail, the others go on. Where memory had no room for it, smaller steps run
-   * until all calls are over.
+   * After a step that failed: the calls that had rows in it fail, the others go on. If memory had no room for the step, no call fails, but
+   * steps have half as many rows at most until all calls are over.
    */
   #failed(error: unknown): void {
     const rows = this.#batch?.rows ?? 0;
@@ -345,7 +348,7 @@ export class GenerationLoop {
     const ids = this.#batch?.sequences.map(({ id }) => id) ?? [];
     if (error instanceof MemoryError && typeof error.cause === "number") ids.push(error.cause);
     const involved = new Set(ids.map((id) => this.#sequences.get(id)?.running));
-    // An error that belongs to nobody ends all calls: else the loop would meet it for ever.
+    // An error that belongs to no sequence ends all calls: else it would come again with every step.
     const all = involved.size === 0 ? new Set(this.#running) : involved;
     for (const running of all) if (running !== undefined) this.#fail(running, error);
   }

@@ -1,4 +1,4 @@
-// A helper thread of a backend: a worker that takes part in the programs of another one, until it is ended.
+// A helper thread: computes its part of the backend's programs together with the engine worker, until it is terminated.
 
 import { parent } from "#platform";
 import { type HelperStart, teamControl } from "./backends.ts";

@@ -63,14 +63,19 @@ export function ownQuantisation(
   return { linear, head, ...(tied && { embedding: head }), skip };
 }
 
-/** The dtype of a weight: its format and, behind a colon, the compute path. @param together the rows of a step are those of one call: see LeafOf */
-export function keptAs(leaf: string, stored: StoredWeight, asked: Asked, together = false): string {
+/** The dtype of a weight: its format and, behind a colon, the compute path. @param sharedOutliers the rows of a step are those of one call: see LeafOf */
+export function keptAs(
+  leaf: string,
+  stored: StoredWeight,
+  asked: Asked,
+  sharedOutliers = false,
+): string {
   const { quantisation, compute = "float32" } = asked;
   const plain = findFormat(stored.encoding);
   const columns = stored.shape.at(-1) ?? 1;
   const withPath = (format: WeightFormat): string => {
     const { name, family } = format;
-    if (family === "int8") return `${name}:${together ? "call" : "row"}`;
+    if (family === "int8") return `${name}:${sharedOutliers ? "call" : "row"}`;
     const fits = COMPUTE_PATHS[family]?.includes(compute) && isAligned(format, columns);
     return fits ? `${name}:${compute}` : name;
   };

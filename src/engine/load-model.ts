@@ -17,18 +17,18 @@ import { keptAs } from "./kept-formats.ts";
 import { type LoadProgress, loadWeights } from "./load.ts";
 import type { LoadReport, ModelSource } from "./messages.ts";
 import { roundedTo } from "./rounded-weight.ts";
-import { unheeded } from "./unheeded.ts";
+import { ignoredOptions } from "./ignored-options.ts";
 
 export type LoadedModel = {
   readonly runner: Runner;
-  /** In forward calls a row's numbers depend on the other rows of its step: LLM.int8 chooses its outlier columns over all of them. */
+  /** Whether a forward call's results depend on which rows run in one step: LLM.int8 chooses outlier columns over all rows of a step. */
   readonly rowsDependOnStep: boolean;
   readonly report: LoadReport;
 };
 
 /**
  * Loads the model that `model` names into the backend.
- * @param weightsAreThere the backend was adopted with all weights in it
+ * @param weightsAreThere the backend took over the memory of a worker that died, with all weights in it
  * @throws CheckpointError, MemoryError; nothing stays allocated
  */
 export async function loadModel(
@@ -45,9 +45,12 @@ export async function loadModel(
     const match = await untie(config, source, found, modelClass);
     const stored = (leaf: string): StoredWeight =>
       roundedTo(model.dtype, storedWeight(source, match, leaf));
-    const dtypeOf = (leaf: string, together?: boolean): DType =>
-      keptAs(leaf, stored(leaf), model, together);
-    const leafOf: LeafOf = (leaf, together) => ({ kind: "weight", dtype: dtypeOf(leaf, together) });
+    const dtypeOf = (leaf: string, sharedOutliers?: boolean): DType =>
+      keptAs(leaf, stored(leaf), model, sharedOutliers);
+    const leafOf: LeafOf = (leaf, sharedOutliers) => ({
+      kind: "weight",
+      dtype: dtypeOf(leaf, sharedOutliers),
+    });
     const runner = new Runner({ config, modelClass, leafOf }, backend, model.cacheDtype);
     const hasHead = headOf(modelClass, config) !== undefined;
     const leaves = runner.weightLeaves(hasHead ? { logits: true } : { last: true });
@@ -55,7 +58,7 @@ export async function loadModel(
       ? []
       : await loadWeights(backend, leaves, stored, onProgress, model.disableMmap);
     const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
-    const notes = unheeded(model, leaves, stored, dtypeOf);
+    const notes = ignoredOptions(model, leaves, stored, dtypeOf);
     const rowsDependOnStep = leaves.some(({ name }) => dtypeOf(name, true).endsWith(":call"));
     return { runner, rowsDependOnStep, report: { info: match.info, nonFinite, dtype, notes } };
   } finally {
@@ -63,7 +66,7 @@ export async function loadModel(
   }
 }
 
-/** A tied model whose file holds two different matrices is not tied, as in Transformers. */
+/** Corrects the config of a model that claims to be tied, though its file holds two different matrices; as Transformers does. */
 export async function untie(
   config: MistralConfig,
   source: WeightSource,

@@ -1,5 +1,5 @@
-// Brings the weights of a checkpoint into a backend: each is read by range, straight into its place where the file's format is
-// kept, else row by row through two small buffers. Peak memory is the placed model plus these. Knows no model.
+// Brings the weights of a checkpoint into a backend. A weight whose format is kept is read straight into its place; another one is converted
+// piece by piece through two buffers. The most memory in use is the placed model plus these buffers. Knows no model.
 
 import type { Backend, LeafSpec } from "../backends/backend.ts";
 import { CheckpointError, EngineError, MemoryError } from "../errors.ts";
@@ -15,14 +15,14 @@ export type LoadProgress = {
   readonly tensor: string;
 };
 
-/** Numbers converted at once when the stored format differs from the kept one. */
+/** How many numbers of a weight are read and converted at a time, when the stored format differs from the kept one. */
 const PIECE = 1 << 22;
 
 /**
  * Places the leaves and fills them.
  * @param storedAs the checkpoint's weight of a leaf
- * @param disableMmap read also what could be mapped
- * @returns tensors that hold NaN or Inf: loading warns, generating fails with a typed error
+ * @param disableMmap read all weights, also those whose files could be mapped into memory
+ * @returns names of tensors that hold NaN or Inf: loading warns of them, and generating fails with a typed error
  * @throws CheckpointError, MemoryError
  */
 export async function loadWeights(
@@ -51,13 +51,13 @@ export async function loadWeights(
       nonFinite.push(stored.name);
     });
   };
-  // What is only read is read two at a time; quantising has its own buffers, and one thread.
+  // Weights that are only read are read two at a time. Converting one takes buffers and the whole thread: one at a time.
   const whole = leaves.every(({ name, dtype }) => sameFormat(storedAs(name), dtype) !== undefined);
   await inLanes(whole ? 2 : 1, inFileOrder(leaves, storedAs), load);
   return nonFinite;
 }
 
-/** Files are read ahead, mapped ones too, when they are read from front to back. */
+/** The leaves in the order of their bytes: the system reads ahead in a file that is read from front to back, mapped or not. */
 function inFileOrder(
   leaves: readonly LeafSpec[],
   storedAs: (leaf: string) => StoredWeight,
@@ -71,7 +71,7 @@ function inFileOrder(
   return places.map(({ leaf }) => leaf);
 }
 
-/** Does all in order, so many at a time. @throws the first error, when nothing is in progress any more */
+/** Runs all items in order, `lanes` at a time. @throws the first error, once nothing runs any more */
 async function inLanes<T>(
   lanes: number,
   items: readonly T[],
@@ -91,7 +91,7 @@ async function inLanes<T>(
   if (failed !== undefined) throw failed.reason;
 }
 
-/** The way to fill a format from the file without converting, if there is one. */
+/** How to fill a format from the file without converting, if that is possible. */
 function sameFormat(
   stored: StoredWeight,
   format: string,
@@ -99,7 +99,7 @@ function sameFormat(
   return [stored, stored.regrouped].find((way) => way?.format.name === format);
 }
 
-/** @throws MemoryError with the arithmetic, and the next smaller way to load these weights */
+/** Places the leaves, mapped where possible. @throws MemoryError with the arithmetic, and an option that makes the weights smaller */
 async function place(
   backend: Backend,
   leaves: readonly LeafSpec[],
@@ -120,14 +120,14 @@ async function place(
   }
 }
 
-/** Of a weight that was quantised: its codes are finite by themselves, and kernels take its scales to be. */
+/** A quantised weight's codes are always finite; kernels rely on its scales being finite too. */
 function brokenScale({ name, encoding }: StoredWeight): CheckpointError {
   return new CheckpointError(
     `${name} (${encoding}): a scale is NaN or infinite; the file is damaged: download it again, or quantise the model again`,
   );
 }
 
-/** A leaf that is kept as the file has it may be mapped. */
+/** The leaf, with its place in the file if it is kept in the file's format: then the backend may map it. */
 function withFile(leaf: LeafSpec, { format, file }: StoredWeight): LeafSpec {
   return file !== undefined && format.name === leaf.dtype ? { ...leaf, file } : leaf;
 }
@@ -165,7 +165,7 @@ export async function fill(
     const to = Math.min(from + rows, shape.rows);
     const piece = await next;
     next = read(to);
-    next.catch(() => {}); // when this piece fails nobody waits for the next; when it does not, it is awaited
+    next.catch(() => {}); // if packing this piece throws, nobody awaits the next one: its error must not end the process
     packer.rows(piece, from, to);
     onBytes((stored.bytes * (to - from)) / shape.rows);
   }

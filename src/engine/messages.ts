@@ -34,7 +34,7 @@ export type ModelSource = {
   readonly quantisation?: Quantisation;
   /** How products with quantised weights are computed; default float32. */
   readonly compute?: Compute;
-  /** Read weights, also where they could be mapped. */
+  /** Read all weights, also those whose files could be mapped into memory. */
   readonly disableMmap?: boolean;
   /** How keys and values are kept; default f32. */
   readonly cacheDtype?: CacheDType;
@@ -47,9 +47,9 @@ export type BackendChoice = {
   readonly name: "wasm" | "reference";
   readonly threads: number;
   readonly memoryLimit?: number;
-  /** V8 was asked for 256-bit vectors. */
+  /** The caller has told V8 to compute with 256-bit vectors. */
   readonly wideVectors?: boolean;
-  /** Bytes of addresses that WebAssembly memories may reserve; what is not given: what the platform says. */
+  /** Bytes of address space that WebAssembly memories may reserve, each and all together. Default: the platform's maxima. */
   readonly addressSpace?: { readonly perMemory?: number; readonly total?: number };
   /** What the backend of a worker that died handed over: `Handover.state`, with all weights. */
   readonly adopted?: unknown;
@@ -66,15 +66,16 @@ export type ForwardRequest = {
   readonly mask?: Uint8Array;
   /** [B · S] */
   readonly positions?: Int32Array;
-  /** A cache of earlier calls, and how many columns it has as far as the caller knows. */
+  /** The cache of an earlier call, by its number. */
   readonly cache?: number;
+  /** How many columns the cache had when the call was made: it is refused if another call has changed the cache since. */
   readonly past?: number;
   readonly keepCache: boolean;
   /** Columns of S whose logits are wanted. A sequence classifier takes one column of each row by itself. */
   readonly keep: Int32Array;
-  /** What they are of each model class: see lossOf in models/losses.ts */
+  /** Their shape and meaning depend on the model class: see lossOf in models/losses.ts. */
   readonly labels?: Labels;
-  /** Divides summed cross-entropy in place of the number of labels. */
+  /** The sum of cross-entropies is divided by this. Default: the number of labels. */
   readonly numItems?: number;
   readonly wants: { logits: boolean; last: boolean; hidden: boolean; attentions: boolean };
 };
@@ -100,22 +101,22 @@ export type GenerateRequest = {
   readonly S: number;
   readonly ids: Int32Array;
   readonly mask?: Uint8Array;
-  /** A cache of earlier calls, and how many columns it has as far as the caller knows. */
+  /** The cache of an earlier call, and how many columns it had when the call was made: see ForwardRequest. */
   readonly cache?: number;
   readonly past?: number;
   readonly keepCache: boolean;
   readonly options: ResolvedGeneration;
   /** For stop strings. */
   readonly tokenBytes?: TokenBytesTable;
-  /** Tokens are reported while they come; the engine waits for a reader that falls behind. */
+  /** The engine reports tokens as they come, and pauses a sequence whose reader falls behind. */
   readonly stream: boolean;
-  /** Reports say the log-probability of each token, under the logits before any processor. */
+  /** Reports carry the log-probability of each token, computed from the logits before any processor. */
   readonly logprobs?: boolean;
   /** Calls of different domains never share pages of the cache. */
   readonly domain?: string;
 };
 
-/** Token `id` adds the bytes from ends[id − 1] (0 for the first) to ends[id]. */
+/** The bytes of token `id` are bytes[ends[id − 1]] … bytes[ends[id] − 1]; those of token 0 begin at 0. */
 export type TokenBytesTable = { readonly ends: Int32Array; readonly bytes: Uint8Array };
 
 export type GenerateResult = {
@@ -124,7 +125,7 @@ export type GenerateResult = {
   readonly length: number;
   /** [B] why each row has ended */
   readonly reasons: readonly StopReason[];
-  /** [B] tokens of each prompt that need not be computed, since the cache had them from other calls */
+  /** [B] tokens of each prompt that were not computed, since other calls had left their keys and values in the cache */
   readonly cachedTokens: Int32Array;
   /** Per step [B · V] */
   readonly scores?: Float32Array[];
@@ -132,13 +133,13 @@ export type GenerateResult = {
   readonly cache?: CacheState;
 };
 
-/** The n tokens that one or more steps brought, in order. */
+/** n new tokens, of one or more steps, in order. */
 export type TokensReport = {
-  /** [n] the row of the batch of each */
+  /** [n] the row of the result that each token belongs to */
   readonly rows: Int32Array;
   /** [n] */
   readonly tokens: Int32Array;
-  /** [n] natural logarithms, when asked for */
+  /** [n] log-probabilities (natural logarithms), when asked for */
   readonly logprobs?: Float32Array;
   /** Rows whose last token is among them, and why they have ended. */
   readonly ends: readonly { readonly row: number; readonly reason: StopReason }[];
@@ -186,12 +187,12 @@ export type ToEngine =
         readonly type: N;
         readonly id: number;
         readonly request: Calls[N]["request"];
-        /** An abort may follow: its caches must be as before then. */
+        /** An abort may follow: the cache that the call was given must then be as before. */
         readonly abortable?: boolean;
       };
     }[CallName]
   | { readonly type: "abort"; readonly id: number }
-  /** The reader of a call's reports has taken so many more tokens. */
+  /** The reader of a call's tokens has taken `count` more. */
   | { readonly type: "taken"; readonly id: number; readonly count: number };
 
 export type ErrorData = {

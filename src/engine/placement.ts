@@ -1,5 +1,5 @@
-// Between the places of [B, S] and the rows of steps: gathers each chunk's inputs and scatters its results.
-// B batch, S tokens given, T frame columns so far, H hidden, K logits of a row, Hq heads. Knows no pages and no plans.
+// Moves data between the places of a batch [B, S] and the rows of steps: gathers the inputs of a chunk and scatters its results.
+// B batch, S tokens given, T columns with those of the cache, H hidden, K logits of a row, Hq heads. Knows no pages and no plans.
 
 import { InputError } from "../errors.ts";
 import type { StepResult, StepRows } from "../generate/runner.ts";
@@ -15,20 +15,20 @@ export type RowPlace = { readonly b: number; readonly i: number; readonly at: nu
 
 type RowInputs = Pick<
   StepRows,
-  "ids" | "embeds" | "positions" | "ropeLengths" | "want" | "labels" | "together"
+  "ids" | "embeds" | "positions" | "ropeLengths" | "want" | "labels" | "sharedOutliers"
 >;
 
 export class Placement {
   readonly wants: Wants;
   readonly #request: ForwardRequest;
   readonly #config: MistralConfig;
-  /** Frame columns before this call. */
+  /** Columns of the cache that the call was given. */
   readonly #past: number;
-  /** Logits of a row. */
+  /** K */
   readonly #width: number;
-  /** Per column of S: its places among the kept ones. */
+  /** For each column of S whose logits are wanted: where it stands in `keep`, several times if it was asked for twice. */
   readonly #kept = new Map<number, number[]>();
-  /** Of a sequence classifier: per row of B the only column whose logits count. */
+  /** [B], of a sequence classifier: the column of each row whose logits classify it. */
   readonly #pooled: readonly number[] | undefined;
   readonly #loss: CallLoss | undefined;
   readonly #logits: Float32Array | undefined;
@@ -39,7 +39,7 @@ export class Placement {
   readonly #ropeLengths: Int32Array;
 
   /**
-   * @param T frame columns with this call's
+   * @param T columns of the cache and of this call
    * @throws InputError labels or a batch that do not fit the model class; MemoryError results that do not fit
    */
   constructor(request: ForwardRequest, config: MistralConfig, modelClass: ModelClass, T: number) {
@@ -71,7 +71,10 @@ export class Placement {
     };
   }
 
-  /** Whether a masked place matters, or a loss that is over the columns of a sequence: then all places must be rows of one step. */
+  /**
+   * Whether all B · S places must be rows of one step, masked ones too: a masked place has a label or classifies its row, or the loss is
+   * over the columns of a sequence.
+   */
   get needsEveryPlace(): boolean {
     if (this.#loss?.loss.kind === "spans") return true;
     const { B, S, mask } = this.#request;
@@ -86,7 +89,7 @@ export class Placement {
     return false;
   }
 
-  /** What a step needs of these rows; rows are wanted when a result of theirs is. */
+  /** The inputs of a step with these rows. Rows of which the call needs logits, a last state or a loss are wanted. */
   inputs(rows: readonly RowPlace[]): RowInputs {
     const { S, ids, embeds, positions } = this.#request;
     const H = this.#config.hidden_size;
@@ -98,7 +101,7 @@ export class Placement {
       positions: Int32Array.from(rows, position),
       ropeLengths: Int32Array.from(rows, ({ b }) => this.#ropeLengths[b]),
       want: Int32Array.from(wanted),
-      together: true,
+      sharedOutliers: true,
       ...(labels && { labels }),
     };
     if (ids !== undefined)
@@ -110,7 +113,7 @@ export class Placement {
     return { ...inputs, embeds: gathered };
   }
 
-  /** Puts a step's results to their places. @param startOf frame column of a sequence's column 0 */
+  /** Puts a step's results to their places. @param startOf the frame column where row b's sequence starts */
   take(rows: readonly RowPlace[], result: StepResult, startOf: (b: number) => number): void {
     const { S } = this.#request;
     const { hidden_size: H } = this.#config;
@@ -177,7 +180,7 @@ export class Placement {
   }
 }
 
-/** Per row the column that classifies it. @throws InputError without a pad token nobody knows it in a padded batch */
+/** The column that classifies each row: its last token. @throws InputError several rows, and no pad token that tells which is the last */
 function pooledColumns({ B, S, ids }: ForwardRequest, padTokenId: number | null): number[] {
   if (padTokenId === null && B > 1) {
     throw new InputError(

@@ -1,5 +1,5 @@
-// One thread of a measurement of this machine: all threads do the same at the same time, each on memory of its own, since they
-// share the way to it. Answers with rates; then its starter ends it.
+// One thread of a measurement of this machine. All threads do the same work at the same time, since they share the memory bus; each has
+// memory of its own. It posts the rates that it reached; then the thread that started it terminates it.
 
 import { parent } from "#platform";
 import { instantiate, type Kernels } from "../backends/wasm/kernel-module.ts";
@@ -8,28 +8,31 @@ import { instantiate, type Kernels } from "../backends/wasm/kernel-module.ts";
 export type ProbeData = {
   readonly module: WebAssembly.Module;
   readonly sharedMemory: boolean;
-  /** One word where all threads meet; shared if there are several. */
+  /** One word of 4 bytes, on which the threads wait for each other before each round; shared if there are several. */
   readonly meeting: ArrayBufferLike;
   readonly threads: number;
 };
 
-/** What one thread reached, a number a round: per second. */
+/** What one thread reached per second: a number for each round. */
 export type ProbeRates = {
   /** Bytes read from memory. */
   readonly read: readonly number[];
-  /** Products and additions of 8-bit integers: with sums of 16 bits, then with sums of 32. */
+  /** Operations on 8-bit integers, a product or an addition each: with sums of 16 bits, then with sums of 32. */
   readonly int8: readonly number[];
   readonly int8Wide: readonly number[];
-  /** The same of f32. */
+  /** The same operations on float32. */
   readonly f32: readonly number[];
 };
 
-// Byte addresses; 64 MiB a thread are beyond every cache.
+/** Byte addresses in the thread's memory. */
 const [RESULT, OPERANDS, MEMORY] = [65_536, 131_072, 262_144];
+/** What a thread reads: 64 MiB, more than any processor's cache holds. */
 const BYTES = 64 * 2 ** 20;
+/** Of WebAssembly: 64 KiB each. */
 const PAGES = (MEMORY + BYTES) / 65_536;
+/** How often a kernel repeats its operations in one call. */
 const TURNS = 4096;
-/** Milliseconds: until V8 has optimised a kernel, and of one round. */
+/** Milliseconds of warming up, after which V8 has optimised a kernel, and of one round. */
 const [WARM, ROUND] = [30, 25];
 const ROUNDS = 3;
 
@@ -39,7 +42,7 @@ post(measure(data as ProbeData));
 function measure({ module, sharedMemory, meeting, threads }: ProbeData): ProbeRates {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: sharedMemory });
   const kernels = instantiate(module, memory);
-  // Pages that were never written are all the same page.
+  // The system backs pages that were never written by one page of zeros, which stays in the processor's cache.
   new Uint8Array(memory.buffer).fill(1);
   let meetings = 0;
   const meet = (): void => {
@@ -74,7 +77,7 @@ function measure({ module, sharedMemory, meeting, threads }: ProbeData): ProbeRa
   };
 }
 
-/** Walks through the memory in pieces that take some tenths of a millisecond. */
+/** Reads the memory in pieces of 4 MiB, which take some tenths of a millisecond each. */
 function reader(kernels: Kernels): () => number {
   const piece = 2 ** 22;
   let at = 0;

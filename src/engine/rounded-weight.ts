@@ -1,9 +1,9 @@
-// A plain weight as another dtype holds it, before it is quantised: Transformers takes a model to its `dtype` first.
+// Rounds a plain weight to the model's `dtype` before it is quantised, since Transformers converts a model to its `dtype` first.
 
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
 
-/** The weight with its rows rounded to that dtype (a plain format's name; "auto": as in the file). Others stay as they are. */
+/** The weight, with rows rounded to that dtype (a plain format's name, or "auto": the one in the file). A quantised weight stays as it is. */
 export function roundedTo(dtype: string, stored: StoredWeight): StoredWeight {
   const from = findFormat(stored.encoding);
   const to = findFormat(dtype);

@@ -1,9 +1,9 @@
-// Which modules a list of names keeps from being quantised, by the rule of Transformers: a name matches a module when the module's
-// name begins with it and goes on at a dot, or ends in it; it may be a regular expression.
+// Which modules stay unquantised, given a list of names. The rule is Transformers': a name, which may be a regular expression, matches a
+// module whose name ends with it, equals it, or begins with it and a dot.
 
 import { InputError } from "../errors.ts";
 
-/** Whether one of the names means the module, such as "model.layers.0.mlp.up_proj". */
+/** Whether one of the names matches the module. @param module such as "model.layers.0.mlp.up_proj" */
 export function isSkipped(module: string, names: readonly string[]): boolean {
   return names.some((name) => module.endsWith(name) || begins(name).test(module));
 }

@@ -1,4 +1,5 @@
-// What to suggest when a model does not fit: the methods by their size for these very weights. Knows no memory.
+// What to suggest when a model does not fit into memory: the first option of loading that makes these weights clearly smaller.
+// Knows no memory.
 
 import type { LeafSpec } from "../backends/backend.ts";
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
@@ -7,14 +8,14 @@ import { partBytes } from "../formats/registry.ts";
 import { layoutOf } from "../graph/graph.ts";
 import { type Asked, keptAs, ownQuantisation } from "./kept-formats.ts";
 
-/** Ways to load a plain checkpoint, as a caller writes them. */
+/** Options of loading a plain checkpoint, as a caller writes them, from the most exact to the smallest. */
 const WAYS: readonly (readonly [option: string, asked: Asked])[] = [
   ['dtype: "bfloat16"', { dtype: "bf16" }],
   ['quantization_config: { method: "q8" }', { dtype: "auto", quantisation: ownQuantisation("q8") }],
   ['quantization_config: { method: "q4" }', { dtype: "auto", quantisation: ownQuantisation("q4") }],
 ];
 
-/** The next smaller way, with its bytes of weights; undefined when there is none. */
+/** The first option that takes less than 90 % of the present bytes, with its bytes; undefined when there is none, or weights are quantised. */
 export function smallerWay(
   leaves: readonly LeafSpec[],
   storedAs: (leaf: string) => StoredWeight,

@@ -1,6 +1,6 @@
-// The API's side of the engine: starts its workers, passes calls, stops steps, and starts anew what died.
-// The thread that this runs on never computes. Where memory can be shared, weights survive a dead worker, since they are held here
-// too; elsewhere the next worker reads them again.
+// The caller's side of the engine: starts its workers, passes calls to them, stops steps, and replaces a worker that has died. Nothing is
+// computed on this thread. Where memory can be shared, this thread holds the weights too, and the next worker goes on with them;
+// elsewhere it loads them again.
 
 import { InputError, EngineError } from "../errors.ts";
 import { startWorker, type WorkerHandle } from "#platform";
@@ -25,7 +25,7 @@ import { HelperTeam } from "./team.ts";
 export type StartOptions = {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** How workers are started; tests put a wrapper here. */
+  /** How workers are started. Default: the platform's way; tests wrap it. */
   readonly start?: typeof startWorker;
 };
 
@@ -35,7 +35,7 @@ export type CallOptions = {
    * call's rows alone and memory can be shared; otherwise it runs to its end.
    */
   readonly signal?: AbortSignal;
-  /** Gets the tokens of a generate call while they come; to be told with `taken` how many its reader has used. */
+  /** Gets the tokens of a generate call as they come. Its reader calls `taken` with the number of tokens that it has used. */
   readonly onTokens?: (report: TokensReport, taken: (count: number) => void) => void;
   readonly transfer?: readonly ArrayBuffer[];
 };
@@ -53,13 +53,13 @@ export class Engine {
   readonly #startWorker: typeof startWorker;
   readonly #pending = new Map<number, Pending>();
   readonly #team: HelperTeam;
-  /** One a worker: its messages are counted from the start. */
+  /** A new one for each worker, since messages are counted from its start. */
   #control = callerControl();
   #worker: WorkerHandle | undefined;
-  /** Workers so far: caches of a dead one must not be taken for those of its successor. */
+  /** Workers so far: numbers of caches depend on it, so that a cache of a dead worker is not taken for one of its successor. */
   #workers = 0;
   #starting: Promise<LoadReport> | undefined;
-  /** What a new worker goes on with; only once all weights are loaded. */
+  /** What the backend has handed over: once all weights are loaded, a new worker goes on with it. */
   #handover: Handover | undefined;
   #loaded = false;
   #nextId = 1;
@@ -119,7 +119,7 @@ export class Engine {
     this.#pending.set(id, { resolve: resolve as (result: never) => void, reject, onTokens });
     const abort = (): void => {
       this.#pending.delete(id);
-      // The message first, so that the engine finds it when the stopped step lets it look.
+      // The message goes first: when the step stops, the worker reads it before it prepares the next step.
       this.#post({ type: "abort", id });
       if (this.#control.stopStepOf(id)) this.#team.askToStop();
       reject(signal?.reason);
@@ -201,7 +201,7 @@ export class Engine {
   #receive(m: Exclude<FromEngine, { type: "progress" | "handover" | "ready" | "broken" }>): void {
     const call = this.#pending.get(m.id);
     if (call === undefined) {
-      // Aborted when it was done already: nobody will ever ask for what it left.
+      // The caller aborted it when the engine was done already: nobody will ever use the cache that it left.
       if (m.type === "done" && isCache(m.result)) this.forget(m.result.cache.id);
       return;
     }

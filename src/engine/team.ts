@@ -1,5 +1,5 @@
-// The helper threads as their supervisor sees them: started when a backend hands over what they need, replaced when one dies.
-// Runs nothing itself, and does not know what it hands on.
+// Starts the helper threads when the backend hands over what they need, and replaces one that dies. Computes nothing, and passes on what
+// the backend hands over without looking into it.
 
 import { startWorker, type WorkerHandle } from "#platform";
 import type { Handover } from "../backends/backend.ts";
@@ -20,14 +20,14 @@ export class HelperTeam {
     this.#startWorker = start;
   }
 
-  /** Starts the helpers that do not run yet. Those that run stay: they do without memories that are newer than they. */
+  /** Starts the helpers that do not run yet. Those that run stay, and never work on memories that were made after their start. */
   update(handover: Handover): void {
     this.#handover = handover;
     for (const helper of handover.helpers.keys())
       if (!this.#workers.has(helper)) this.#start(helper);
   }
 
-  /** Makes the step in progress, if there is one, leave its program within one op. */
+  /** Asks the running step, if there is one, to stop within one op. */
   askToStop(): void {
     if (this.#handover === undefined) return;
     const { backend, state } = this.#handover;

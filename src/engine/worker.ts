@@ -1,4 +1,4 @@
-// The engine worker: loads the model, takes calls, answers. The only file of the engine that knows messages.
+// The engine worker: loads the model, receives calls as messages, and answers them. The core below it knows no messages.
 
 import { EngineError } from "../errors.ts";
 import { parent } from "#platform";
@@ -9,7 +9,7 @@ import { errorData } from "./errors.ts";
 import type { CallName, Calls, EngineStart, FromEngine, LoadReport, ToEngine } from "./messages.ts";
 import type { Call } from "./steps.ts";
 
-/** Thrown inside an aborted call; the caller's side has rejected already and drops it. */
+/** Ends an aborted call here in the worker. Its caller's promise has rejected already, so that nothing is answered. */
 class CallAborted extends Error {}
 
 type Request = Exclude<ToEngine, { type: "abort" | "taken" }>;
@@ -19,7 +19,7 @@ const start = line.data as EngineStart;
 const control = workerControl(start.control);
 const aborted = new Set<number>();
 const running = new Set<number>();
-/** Resolves when the aborted calls have given back what they held. */
+/** Resolves when all aborted calls have given their pages back: then the memory report counts none of theirs. */
 let settled = Promise.withResolvers<void>();
 
 const send = (message: FromEngine, transfer?: readonly ArrayBuffer[]): void =>

@@ -30,14 +30,14 @@ const known = new Map<string, WeightFormat>(
 );
 
 /** A weight's dtype: the format in which it lies, and the compute path of products with it ("": exact, in f32). */
-export type WeightDType = { readonly format: WeightFormat; readonly road: string };
+export type WeightDType = { readonly format: WeightFormat; readonly computePath: string };
 
 /** The parts of a dtype such as "nf4-64:fixed16". @throws EngineError no format has that name */
 export function weightDType(dtype: string): WeightDType {
-  const [name, road = ""] = dtype.split(":");
+  const [name, computePath = ""] = dtype.split(":");
   const format = findWeightFormat(name);
   if (format === undefined) throw new EngineError(`no weight format is called ${name}`);
-  return { format, road };
+  return { format, computePath };
 }
 
 /** How many bytes each part of a weight takes. */

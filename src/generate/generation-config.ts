@@ -1,6 +1,6 @@
 // GenerationConfig: every setting of generate(), from generation_config.json, from code, and from the call, merged in the
 // order of Transformers 5.23: the call > the generation_config passed to it > the model's own > the defaults.
-// Contract: what comes out of resolveGeneration has been checked field by field and holds no "unset". Knows no files.
+// The result of resolveGeneration was checked field by field, and every setting in it has its value. Knows no files.
 
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
@@ -104,7 +104,7 @@ export class GenerationConfig {
   force_words_ids: number[][] | null = null;
   _from_model_config: boolean | null = null;
   transformers_version: string | null = null;
-  /** Ours: the same seed gives the same tokens, alone and in a batch; null: another one for each call. */
+  /** Not in Transformers: the same seed gives the same tokens, alone and in a batch. null: each call draws its own. */
   seed: number | null = null;
 
   readonly #extra = new Map<string, unknown>();

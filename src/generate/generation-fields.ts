@@ -1,20 +1,20 @@
 // Every field of Transformers' GenerationConfig (5.23): what values it may have, and whether this engine acts on it.
-// THE place to edit when a field becomes honoured: change its third column. Nothing is ignored in silence: a field that is
-// not honoured yet is refused, with its reason, as soon as it has a value that would change anything.
+// When a field becomes honoured, this is the place to edit: change its standing. No field is ignored silently: one that is not honoured
+// is refused, with the reason, as soon as it has a value that would change the result.
 
 /** What a value must be: undefined when it is fine, else the words for "expected …". */
 type Check = (value: unknown) => string | undefined;
 
 /**
- * `honoured` acts; `indifferent` changes no token whatever it is; `with X` acts only where X does, and X is refused;
- * anything else is the reason why a value other than its neutral ones is refused.
+ * `honoured`: the engine acts on it. `indifferent`: no value of it changes a token. `with X`: it matters only when X is set, and X is
+ * refused. `refused: why`: values that would change the result are refused, for that reason.
  */
 type Standing = "honoured" | "indifferent" | `with ${string}` | `refused: ${string}`;
 
 export type Field = { readonly check: Check; readonly standing: Standing };
 
 const MAX_COUNT = 2 ** 31 - 1;
-/** Longer lists of tokens or strings are an attack or a mistake: each is looked at on every step. */
+/** The longest list of tokens or strings. Every step looks at each of them: a longer list is a mistake or an attack. */
 const MAX_LIST = 4096;
 const MAX_STRING = 10_000;
 
@@ -201,13 +201,13 @@ export const fields: ReadonlyMap<string, Field> = new Map(
 /** The names of all fields. */
 export const fieldNames: ReadonlySet<string> = new Set(fields.keys());
 
-/** Values besides the field's default with which it changes nothing. */
+/** Whether a field with this value changes nothing, though it is not the default. */
 export function isNeutral(name: string, value: unknown): boolean {
   if (value === null || value === undefined || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
   if (name === "guidance_scale") return value === 1;
   if (name === "penalty_alpha") return value === 0;
-  // Where keys and values lie does not change them.
+  // The other implementations only say where keys and values are stored.
   if (name === "cache_implementation") return value !== "quantized";
   return false;
 }

@@ -1,15 +1,15 @@
-// What stands in the columns of a sequence, as far as it decides keys and values, and a key for each full page of it: equal keys mean
-// equal pages. The key of a page covers all columns before it, since deeper layers mix them in. Knows no pages and no pools.
+// Knows what a sequence's columns hold (token ids, and numbers for their rotary angles) and makes a name for each full page of them. Equal
+// names mean equal keys and values. A page's name depends on all columns before it too, since deeper layers mix them in. Knows no pools.
 
 import { PAGE } from "../ops/kv-append.ts";
 import { philox } from "./sampler.ts";
 
-/** 128 bits. */
+/** 128 bits, as four words. */
 type Key = readonly [number, number, number, number];
 
 /**
- * Keys of pages, for one engine: CBC-MAC (a chain of a keyed function, here Philox 4x32-10) over the columns. The secret is drawn for
- * each engine, so that nobody can choose texts whose keys collide.
+ * Hashes of pages: CBC-MAC over the columns (each block of words is mixed into the hash by a keyed function, here Philox 4x32-10). Each
+ * engine draws its own secret key, so that nobody can choose texts whose hashes collide.
  */
 export class PageKeys {
   readonly #secret: readonly [number, number];
@@ -19,7 +19,7 @@ export class PageKeys {
     this.#secret = [a, b];
   }
 
-  /** What stands before the first page. @param domain sequences of different domains never share pages (an adapter's name, a salt) */
+  /** The hash before the first page. @param domain an adapter's name or a salt: sequences of different domains never share pages */
   root(domain: string): Key {
     const units = Array.from({ length: domain.length }, (_, i) => domain.charCodeAt(i));
     let key: Key = [domain.length, 0, 0, 0];
@@ -29,7 +29,7 @@ export class PageKeys {
     return key;
   }
 
-  /** The key of a page, from that of the page before it and the page's 16 ids and rope keys. */
+  /** The hash of a page, from the hash of the page before it and the page's 16 ids and rope keys. */
   next(key: Key, ids: Int32Array, ropeKeys: Int32Array): Key {
     for (const words of [ids, ropeKeys]) {
       for (let i = 0; i < PAGE; i += 4) {
@@ -45,7 +45,7 @@ export class PageKeys {
   }
 }
 
-/** The known columns of one sequence: those that were computed, and those that are still to be. */
+/** The known columns of one sequence, whether they were computed already or not. */
 export class PageContent {
   /** Sequences of different domains never share pages. */
   readonly domain: string;
@@ -53,7 +53,7 @@ export class PageContent {
   #ids: Int32Array = new Int32Array(64);
   #ropeKeys: Int32Array = new Int32Array(64);
   #length = 0;
-  /** The key before each page ([0] is the root), and as text what each full page is called in the pool. */
+  /** [i] is the hash before page i; [0] that of the domain. Then the name of each full page: its hash as text. */
   #chain: Key[];
   #names: string[] = [];
 
@@ -69,7 +69,7 @@ export class PageContent {
   }
 
   /**
-   * Notes what stands in a column. One that does not follow the known ones is left out: something unknown stands before it.
+   * Notes what the next column holds. Any other column is ignored, since an unknown one stands before it.
    * @param ropeKey equal for two columns when their angles at equal positions are equal; 0 for most rope types
    */
   note(column: number, id: number, ropeKey = 0): void {
@@ -93,7 +93,7 @@ export class PageContent {
     this.#names.length = Math.min(this.#names.length, pages);
   }
 
-  /** The key of page `page` of the sequence; undefined when not all of its columns are known. */
+  /** The name of page `page` of the sequence; undefined when not all of its columns are known. */
   key(page: number): string | undefined {
     if ((page + 1) * PAGE > this.#length) return undefined;
     for (let next = this.#names.length; next <= page; next++) {

@@ -1,19 +1,19 @@
-// Which pages of the backend's pools are in use, how often, and which free ones still hold keys and values that a later sequence can use.
-// Numbers only. Knows no backend, no model, no sequence and no scheduler.
+// Counts for each page of the cache how many sequences hold it, and remembers which pages that nobody holds still have keys and values that
+// a later sequence can use. Pages are numbers here. Knows no backend, no model, no sequence and no scheduler.
 
 import { InputError, MemoryError } from "../errors.ts";
 import { PAGE } from "../ops/kv-append.ts";
 import { PageKeys } from "./page-content.ts";
 
-/** Columns a page: the ops decide. */
+/** Columns of a page, as the attention and cache ops define it. */
 export const PAGE_COLUMNS: number = PAGE;
 
 /**
- * Pages by their number. A page is either held (by one or more sequences), or kept (nobody holds it, but it can be found by its
- * content), or free. Whoever takes a page gets a free one first, then the kept one that has not been used for longest.
+ * A page is either held (by one or more sequences), or kept (nobody holds it, but it can be found by its content), or free.
+ * `take` gives a free page; when there is none, the kept page that has not been used for longest.
  */
 export class PagePool {
-  /** Makes the keys by which pages are found. */
+  /** Makes the text that stands for a page's content: see PageContent. */
   readonly keys: PageKeys = new PageKeys();
   #references: number[] = [];
   #free: number[] = [];
@@ -70,20 +70,21 @@ export class PagePool {
     );
   }
 
-  /** One page with one reference; its content is forgotten. Call `check` first. */
+  /** One page with one reference, without its old content. To be called after `check`. */
   take(): number {
     const page = this.#free.pop() ?? this.#oldestKept();
     this.#references[page] = 1;
     return page;
   }
 
+  /** Adds a reference to a page that is held. */
   share(page: number): void {
     this.#references[page]++;
   }
 
   /**
-   * Gives one reference back. A page that nobody holds any more is kept when it can be found by its content.
-   * @param forget nobody can use its content: do not keep it
+   * Gives one reference back. A page that nobody holds any more is kept if it can be found by its content.
+   * @param forget do not keep it, since no later sequence could use it
    */
   release(page: number, forget = false): void {
     if (--this.#references[page] > 0) return;
@@ -92,7 +93,7 @@ export class PagePool {
     else this.#free.push(page);
   }
 
-  /** Lets a page that is held be found by its content. When another page has the same content, that one stays the one to find. */
+  /** From now on a page that is held can be found by its content. If another page with the same content can be found already, nothing changes. */
   publish(page: number, content: string): void {
     if (this.#pageOf.has(content)) return;
     this.#pageOf.set(content, page);
@@ -104,7 +105,7 @@ export class PagePool {
     return this.#pageOf.has(content);
   }
 
-  /** The page with that content, with a reference for whoever asked; undefined when there is none. */
+  /** The page with that content, with one more reference, which the caller gives back; undefined when there is none. */
   find(content: string): number | undefined {
     const page = this.#pageOf.get(content);
     if (page === undefined) return undefined;
@@ -113,7 +114,7 @@ export class PagePool {
     return page;
   }
 
-  /** The page's content changes, or is of no use: it cannot be found any more. */
+  /** From now on the page cannot be found: its content will change, or is of no use. */
   forget(page: number): void {
     const content = this.#contentOf.get(page);
     if (content === undefined) return;

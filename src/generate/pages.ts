@@ -1,6 +1,6 @@
-// The pages of one sequence: 16 columns each, shared by reference counts, released behind the window. Numbers only:
-// the keys and values lie in a backend's pools [pages, 16, Hkv·D], and a step finds them through tables and slots.
-// Nothing counts until it is committed: a reservation that is dropped, or run twice, changes nothing.
+// The pages of one sequence: 16 columns each, shared by reference counts, given back when they have left the window. Pages are numbers:
+// their keys and values lie in a backend's pools [pages, 16, Hkv·D], where a step finds them through tables and slots. A step's columns
+// are reserved, then committed: until then a reservation can be dropped or run again, and nothing has changed.
 // Paging after vLLM (Kwon et al. 2023, arXiv:2309.06180). Knows no backend, no model and no scheduler.
 
 import { InputError } from "../errors.ts";
@@ -8,9 +8,9 @@ import { PageContent } from "./page-content.ts";
 import { PAGE_COLUMNS, type PagePool } from "./page-pool.ts";
 
 /**
- * Pages that a sequence must take at most, beyond those that it holds at `from` columns, to reach `to` columns: what it can hold at
- * once and shares with nobody. A partly filled page counts, since it is copied when somebody else holds it too.
- * @param chunk rows of it in one step at most
+ * The most pages that a sequence which has `from` columns must take to reach `to` columns: those that it holds at one time and shares with
+ * nobody. A partly filled page counts, since it is copied when another sequence holds it too.
+ * @param chunk the most rows that the sequence has in one step
  */
 export function pagesToTake(
   from: number,
@@ -20,19 +20,19 @@ export function pagesToTake(
 ): number {
   const all = Math.ceil(to / PAGE_COLUMNS) - Math.floor(from / PAGE_COLUMNS);
   if (window === null) return all;
-  // W − 1 columns before the last full page; behind it up to 15 columns and the chunk, in pages that begin with it.
+  // The W − 1 columns before the last full page; behind that page up to 15 columns, and the chunk.
   const before = Math.ceil((window - 1) / PAGE_COLUMNS);
   return Math.min(all, before + Math.ceil((PAGE_COLUMNS - 1 + chunk) / PAGE_COLUMNS));
 }
 
-/** Entries P of a page table: a power of two that holds `pages` blocks in a row without a clash. */
+/** Entries P of a page table, a power of two: so many that `pages` pages in a row, each at its number modulo P, do not clash. */
 export function tableSize(pages: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(1, pages)));
 }
 
 /**
- * The page tables [S, P, 2] of sequences, side by side, as narrow as the one with most pages allows. S and P are powers of two, so that
- * few plans serve all steps; the tables behind those of the sequences are empty.
+ * The page tables [S, P, 2] of sequences, one after the other, as wide as the sequence with most pages needs. S and P are powers of two,
+ * so that few plans serve all steps; tables beyond those of the sequences are empty.
  */
 export function pageTables(sequences: readonly SequencePages[]): {
   pages: Int32Array;
@@ -47,13 +47,13 @@ export function pageTables(sequences: readonly SequencePages[]): {
 
 /** What a reservation asks of the step. */
 export type Reservation = {
-  /** Per new column page · 16 + offset, or −1 for a hole: where its key and value go */
+  /** Where the key and value of each new column go: page · 16 + offset, or −1 for a hole */
   readonly slots: Int32Array;
   /** [from, to]: pages that the backend must copy before the step runs */
   readonly copies: readonly (readonly [from: number, to: number])[];
 };
 
-/** A page and which of its columns hold a key, a bit each. */
+/** A page, and a bit for each of its columns: whether it holds a key. */
 type Block = { page: number; mask: number };
 
 /** All columns of a page hold a key. */
@@ -62,15 +62,15 @@ const FULL = 2 ** PAGE_COLUMNS - 1;
 /** The columns of one sequence: committed ones, then those of the open reservation. */
 export class SequencePages {
   readonly window: number | null;
-  /** What its columns hold, as far as that is known: full pages can then be found by others. */
+  /** What its columns hold, as far as that is known: other sequences find its full pages by it. */
   readonly content: PageContent;
   readonly #pool: PagePool;
   #blocks: Block[] = [];
-  /** Blocks before this one were released behind the window. */
+  /** The number of the first block that is still held: those before it have left the window. */
   #firstBlock = 0;
   #length = 0;
   #reserved = 0;
-  /** Columns that `adopt` brought. */
+  /** Columns that it took over from other sequences. */
   adopted = 0;
   /** The shared page that the open reservation replaces by a copy. */
   #replaced: number | undefined;
@@ -105,8 +105,8 @@ export class SequencePages {
   }
 
   /**
-   * Takes over pages that other sequences have computed: columns from `length` on, up to `end`, whose content is known.
-   * @returns the columns that it got; they are committed
+   * Takes over pages that other sequences have computed: those that hold its columns from `length` on, up to `end`. They are committed.
+   * @returns how many columns it got
    */
   adopt(end: number): number {
     const from = this.#length;
@@ -131,7 +131,7 @@ export class SequencePages {
     if (this.#length % PAGE_COLUMNS !== 0) return this.#length;
     const last = Math.floor(end / PAGE_COLUMNS);
     let best = this.#length;
-    // Pages in a row that it holds or that can be found: as many as the next row's window sees are needed.
+    // How many pages in a row, up to this one, it holds or can find. It needs those that the window of the next row sees.
     let found = this.#blocks.length;
     for (let page = this.#length / PAGE_COLUMNS; page < last; page++) {
       const key = this.content.key(page);
@@ -144,9 +144,9 @@ export class SequencePages {
   }
 
   /**
-   * Opens a reservation of the columns length … length + count − 1, in place of one that was not committed.
+   * Reserves the columns length … length + count − 1 for a step. A reservation that is still open is dropped first.
    *
-   * @param present per column 1 for a key, 0 for a hole; default all keys
+   * @param present for each column 1 if it gets a key, 0 for a hole; default all keys
    * @throws MemoryError with the arithmetic; nothing has been taken
    */
   reserve(count: number, present?: ArrayLike<number>): Reservation {
@@ -160,7 +160,7 @@ export class SequencePages {
         this.#replaced = last.page;
         last.page = this.#pool.take();
         copies.push([this.#replaced, last.page]);
-      } else this.#pool.forget(last.page); // full once, cut since: its columns are written anew
+      } else this.#pool.forget(last.page); // it may have been full before a crop: its columns are written anew
     }
     for (let i = 0; i < missing; i++) this.#blocks.push({ page: this.#pool.take(), mask: 0 });
 
@@ -191,7 +191,7 @@ export class SequencePages {
     this.#length += count;
     this.#cutTo(this.#length);
     this.#publish(before);
-    // Another sequence may go on from the last full page: what its first row sees stays, too.
+    // Another sequence may go on behind the last full page: the columns that its first row sees stay too.
     this.#releaseBefore(this.#firstSeenBlock(this.#length - (this.#length % PAGE_COLUMNS)));
   }
 
@@ -241,7 +241,7 @@ export class SequencePages {
     if (length === 0) this.#firstBlock = 0;
   }
 
-  /** Writes the table [P, 2] into `target` from `at` on: block b's page and mask stand in entry b mod P, others are 0. */
+  /** Writes its page table [P, 2] into `target` from `at` on: entry b mod P is the page and the bits of block b; all others are 0. */
   writeTable(target: Int32Array, at: number, P: number): void {
     if (this.#blocks.length > P) {
       throw new InputError(`cache: ${this.#blocks.length} pages do not fit a table of ${P}`);

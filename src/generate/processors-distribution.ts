@@ -33,7 +33,7 @@ export function topKProcessor(k: number, minKeep = 1): LogitsProcessor {
 export function topPProcessor(p: number, minKeep = 1): LogitsProcessor {
   fraction("top_p", p, p >= 0 && p <= 1, "[0, 1]");
   const cut = Math.fround(1 - p);
-  // p = 1 removes only what has no probability at all, which sums in two orders could not tell.
+  // p = 1 removes only tokens whose probability is 0. A sum would not find them: rounding makes it miss or pass 1.
   if (p === 1) {
     return (_, scores) => removeBelow(scores, softmax(scores), Number.MIN_VALUE, minKeep);
   }

@@ -35,7 +35,7 @@ import {
 
 /** The fields of a generation config that become processors. Absent, null or neutral: off. */
 export type ProcessorFields = {
-  /** Must be named, since processors that need it are left out without it */
+  /** Has no default: without it, processors that need it are left out */
   readonly eos_token_id: number | readonly number[] | null;
   readonly do_sample?: boolean | null;
   readonly num_beams?: number | null;
@@ -137,7 +137,7 @@ function settingProcessors(config: ProcessorFields, setting: ProcessorSetting): 
   }
   if (config.suppress_tokens) list.push(suppressTokensProcessor(config.suppress_tokens));
   if (config.begin_suppress_tokens) {
-    // A forced first token after a prompt of one comes before the "beginning".
+    // Behind a prompt of one token, a forced bos token comes first: the tokens are then suppressed one step later, as in HF.
     const begin = promptLength + (promptLength === 1 && bos !== undefined ? 1 : 0);
     list.push(suppressAtBeginProcessor(config.begin_suppress_tokens, begin));
   }
@@ -145,7 +145,7 @@ function settingProcessors(config: ProcessorFields, setting: ProcessorSetting): 
 }
 
 function samplingProcessors(config: ProcessorFields): LogitsProcessor[] {
-  // Beams need candidates that go on when the best ones end.
+  // With beams, enough tokens must stay that one is left when all eos tokens are among the best.
   const minKeep =
     (config.num_beams ?? 1) > 1 ? Math.max(1, asList(config.eos_token_id).length) + 1 : 1;
   const list: LogitsProcessor[] = [];

@@ -1,5 +1,5 @@
-// Records the plan of one step: flat rows in, what the caller wants out. One recording serves every backend.
-// Knows the model and the names of its inputs; no numbers, no batch, no sequence.
+// Records the plan of one step, from flat rows to the results that the caller wants. The same plan serves every backend.
+// Knows the model and the names of its inputs; no weights' values, no batch, no sequence.
 
 import { type DType, Graph, type LeafKind, type Shape, type Tensor } from "../graph/graph.ts";
 import { makePlan, type Plan } from "../graph/plan.ts";
@@ -33,11 +33,11 @@ export type StepShape = {
   /** Of eager attention: see EagerAttrs. Default 0. */
   readonly unmasked?: number;
   /** All rows belong to one call: see LeafOf. */
-  readonly together?: boolean;
+  readonly sharedOutliers?: boolean;
   readonly wants: Wants;
 };
 
-/** What steps are recorded of. */
+/** The model that steps are recorded for. */
 export type StepModel = {
   readonly config: MistralConfig;
   readonly modelClass: ModelClass;
@@ -46,12 +46,12 @@ export type StepModel = {
 
 /**
  * What a tensor of the checkpoint is in the plan: a weight, or a state that ops write, as an optimiser does; and its dtype: how it
- * is kept, and by which compute path products with it run. `together`: rows of a step are those of one call, over which LLM.int8
+ * is kept, and by which compute path products with it run. `sharedOutliers`: rows of a step are those of one call, over which LLM.int8
  * chooses its outlier columns; else each row has its own, so that batch mates do not matter.
  */
 export type LeafOf = (
   name: string,
-  together?: boolean,
+  sharedOutliers?: boolean,
 ) => { readonly kind: Exclude<LeafKind, "input">; readonly dtype: DType };
 
 export type Wants = {
@@ -71,7 +71,7 @@ export type Wants = {
 
 export type Recorded = {
   readonly plan: Plan;
-  /** Where each wanted thing stands among the plan's outputs. */
+  /** For each wanted result, its indices among the plan's outputs. */
   readonly at: Readonly<Record<keyof Wants, readonly number[]>>;
 };
 
@@ -82,7 +82,7 @@ export function recordStep(
 ): Recorded {
   const graph = new Graph();
   const w = plainWeights((name, ...dims) => {
-    const { kind, dtype } = leafOf(name, shape.together);
+    const { kind, dtype } = leafOf(name, shape.sharedOutliers);
     return graph.leaf(name, kind, dims, dtype);
   });
   const input = (name: string, live: "rows" | "wanted", ...dims: Shape): Tensor =>

@@ -1,6 +1,6 @@
-// From a batch [B, S] to the rows of each sequence, and back by their places. The padding left of a sequence is stripped:
-// column 0 is its first real token, so that it has the same bits as alone. Zeros of the mask behind that stay as columns without a key
-// (holes), right padding among them. Pure functions: know no cache, no model and no backend.
+// Turns a batch [B, S] into the rows of each sequence, and says to which place of the batch each row belongs. The left padding of a sequence
+// is left out: column 0 is its first real token, so that its results are the same as alone. Where the mask is 0 behind that, right padding
+// included, a column without a key stays (a hole). Pure functions: know no cache, no model and no backend.
 
 import { InputError } from "../errors.ts";
 
@@ -14,15 +14,15 @@ export type Batch = {
   readonly input_ids?: ArrayLike<number>;
   /** [B, past + S] 1: token, 0: padding; default all 1 */
   readonly attention_mask?: ArrayLike<number>;
-  /** [B, S] what rotates; "frame": the column in the frame, as `forward` without position_ids; "mask": tokens so far, as `generate` */
+  /** [B, S] positions. "frame": the column in the frame, as `forward` without position_ids; "mask": the number of tokens before, as `generate` */
   readonly positions: ArrayLike<number> | "frame" | "mask";
-  /** Ids must be below */
+  /** All ids are below it */
   readonly vocabSize: number;
 };
 
 /** The new rows of one sequence. */
 export type SequenceRows = {
-  /** Columns stripped on its left, in the frame; so far all of them when it has no token yet */
+  /** Columns of left padding in the frame; all columns while it has no token */
   readonly padding: number;
   /** Column of its first new row: its committed length */
   readonly first: number;

@@ -1,5 +1,5 @@
-// Runs steps of one model on one backend: places leaves, keeps the few plans in use, writes inputs, reads results.
-// Knows rows and pages as numbers; nothing of requests, batches or tokens' meaning.
+// Runs steps of one model on one backend: places the page pools, keeps the plans that were used last, writes inputs, reads results.
+// Knows rows and pages as numbers; no requests and no batches.
 
 import { layoutOf, type LiveCounts } from "../graph/graph.ts";
 import type { Backend, InputData, LeafSpec, Program } from "../backends/backend.ts";
@@ -27,7 +27,7 @@ export type StepRows = {
   readonly ids?: Int32Array;
   /** [T, H], in place of ids */
   readonly embeds?: Float32Array;
-  /** [T]: what rotates */
+  /** [T]: the position that each row's rotary angles are made for */
   readonly positions: ArrayLike<number>;
   /** [T]: the length of its sequence that a row's angles are made for; see ropeAngles. Default: the rows are one whole sequence. */
   readonly ropeLengths?: ArrayLike<number>;
@@ -45,12 +45,12 @@ export type StepRows = {
   /** For `losses`: see Loss */
   readonly labels?: Labels;
   /** The rows are those of one call: see LeafOf. */
-  readonly together?: boolean;
+  readonly sharedOutliers?: boolean;
   /** Columns over which a row that sees none takes the mean: see EagerAttrs. The step then runs eager attention. */
   readonly unmasked?: number;
 };
 
-/** Live parts, row-major; see Wants for the shapes. */
+/** Results of the rows that came, row-major, without the plan's spare capacity; see Wants for the shapes. */
 export type StepResult = {
   readonly logits?: Float32Array;
   readonly last?: Float32Array;
@@ -73,8 +73,8 @@ export type Chosen = {
 type Made = { readonly program: Program; readonly recorded: Recorded };
 
 /**
- * Rows of one step at most: enough to keep the kernels busy, few enough to bound scratch and the time between two looks at mail. Room
- * for the computed tensors of such a step is kept beside the pools.
+ * The most rows of a step: enough to keep the kernels busy, few enough to bound scratch memory and the time until messages are read again.
+ * The pools leave room in memory for the computed tensors of such a step.
  */
 export const CHUNK = 512;
 
@@ -83,7 +83,7 @@ const NOTHING: Recorded["at"] = {
   ...{ logits: [], last: [], hidden: [], attentions: [], losses: [], choice: [] },
 };
 
-/** Plans kept ready; each costs little but the first run of a new shape. */
+/** How many compiled plans are kept. They take little memory; compiling one delays the first step of its shape. */
 const PROGRAMS_KEPT = 24;
 
 export class Runner {
@@ -94,7 +94,7 @@ export class Runner {
   readonly #model: StepModel;
   /** Bytes of computed tensors in a step of CHUNK rows. */
   readonly #stepBytes: number;
-  /** By their keys; the one that was not used for longest comes first. */
+  /** Compiled plans by their keys; the one that has not been used for longest comes first. */
   readonly #programs = new Map<string, Promise<Made>>();
   #pages = 0;
   /** Resolves when the backend has been given what was submitted so far. */
@@ -127,9 +127,9 @@ export class Runner {
       ...{ embeds: false, wants },
     };
     const asked = new Set<string>();
-    const leafOf: LeafOf = (name, together) => {
+    const leafOf: LeafOf = (name, sharedOutliers) => {
       asked.add(name);
-      return this.#model.leafOf(name, together);
+      return this.#model.leafOf(name, sharedOutliers);
     };
     const { plan } = recordStep({ ...this.#model, leafOf }, shape);
     return [...plan.leaves.values()].flatMap(({ name, kind, shape: dims, dtype, id }) => {
@@ -146,8 +146,8 @@ export class Runner {
   }
 
   /**
-   * Makes the pools hold at least that many pages; what is in them stays. Memory is taken when a page is first written: here it is
-   * only counted. What is grown in steps of megabytes lies in large pages, and is read faster. Not twice at a time.
+   * Makes the pools hold at least that many pages; old pages keep their content. The system gives memory when a page is first written. Pools
+   * that grow by megabytes lie in the system's large pages, and are read faster. To be called one at a time.
    * @throws MemoryError with the arithmetic; nothing has changed
    */
   async growPool(pages: number): Promise<void> {
@@ -197,7 +197,7 @@ export class Runner {
       embeds: rows.embeds !== undefined,
       columns: eager || rows.unmasked ? capacity(columnsOf(rows)) : 0,
       unmasked: rows.unmasked,
-      ...(rows.together && { together: true }),
+      ...(rows.sharedOutliers && { sharedOutliers: true }),
       wants,
     };
     const made = this.#program(JSON.stringify(shape), () => recordStep(this.#model, shape));

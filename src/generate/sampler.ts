@@ -1,6 +1,6 @@
-// Chooses a token from processed scores: the best one, or one drawn with a number that depends on (seed, sequence, step) alone,
-// so that a sequence is the same alone and in a batch, streamed or resumed, on every machine.
-// Numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Sums in float64, in the order of the ids.
+// Chooses a token from processed scores: the best one, or one drawn with a random number. That number depends on seed, sequence and step
+// alone, so that a sequence is the same alone and in a batch, streamed or not, on every machine.
+// Random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Sums in float64, in the order of the ids.
 // Knows no settings: temperature and cuts are processors.
 
 import { EngineError, InputError } from "../errors.ts";
@@ -22,7 +22,7 @@ export function multinomial(scores: Float32Array, u: number): number {
   return drawn(scores, checkedLargest(scores), u);
 }
 
-/** A number in [0, 1) with 53 bits for a seed, a sequence (its index in the call) and a step (new tokens so far). */
+/** A random number in [0, 1) with 53 bits, from a seed, a sequence (see Sequence.occurrence) and a step (new tokens so far). */
 export function uniform(seed: number, sequence: number, step: number): number {
   return fraction(...uniformWords(seed, sequence, step));
 }

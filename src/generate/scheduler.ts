@@ -1,28 +1,28 @@
-// Which rows run next (continuous batching after Orca, Yu et al. 2022, and the chunked prefill of Sarathi, arXiv:2308.16369):
-// the rows of every sequence that decodes, then chunks of prompts, first come first served. A sequence is let in when the pages of
-// its known columns can be had; when pages run out later, the youngest gives its own back and is computed again.
-// Runs nothing: the engine's loop takes `next`, runs the step, then `advance`s. Knows neither ids nor tokens' meaning.
+// Chooses the rows of the next step (continuous batching after Orca, Yu et al. 2022, and chunked prefill after Sarathi, arXiv:2308.16369):
+// first a row of every sequence that decodes, then chunks of prompts, first come first served. A sequence is admitted when there are pages
+// for its known columns. When pages run out later, the youngest sequence gives its own back (it is preempted) and is computed again.
+// Runs nothing itself: the engine's loop calls `next`, runs the step, then calls `advance`. Knows no token.
 
 import { EngineError, InputError, MemoryError } from "../errors.ts";
 import { PAGE_COLUMNS, type PagePool } from "./page-pool.ts";
 import { pagesToTake, type SequencePages } from "./pages.ts";
 
-/** A sequence to be run. What is to run are its known columns beyond those of its pages; when there are none, it waits for a token. */
+/** A sequence to be run. The columns that are known but not in its pages still have to run; when there are none, it waits for a token. */
 export type Job = {
   readonly id: number;
-  /** No other job's. Smaller ones came earlier: they go first, and give their pages back last. */
+  /** A number that no other job has. Jobs with smaller ones came earlier: they go first, and are preempted last. */
   readonly order: number;
-  /** Its columns so far. The scheduler reserves and commits; others dispose of them. */
+  /** Its columns so far. The scheduler reserves and commits columns; the owner of the job disposes of the pages. */
   readonly pages: SequencePages;
   /** Columns whose token is known, computed or not, drafts included. */
   readonly columns: number;
-  /** How many of the known columns, at the end, are guesses. Their rows run in one step with the row before them; all are wanted. */
+  /** How many of the last known columns are guesses. Their rows run in one step with the row before them; a token is chosen after each. */
   readonly drafts: number;
   /** It has no rows in steps: its reader has fallen behind, or its next token is still being chosen. */
   readonly paused: boolean;
   /** Whether a column has a key (1), or is a hole (0). */
   present(column: number): number;
-  /** Gives its pages back, and begins again with those that it came with. */
+  /** Gives its pages back, but for those of an earlier call that it came with: it is computed again from there. */
   restart(): void;
 };
 
@@ -32,17 +32,17 @@ export type ScheduledRows = {
   readonly pages: SequencePages;
   readonly at: number;
   readonly count: number;
-  /** Where keys go, and page copies to be made before the step. */
+  /** Where keys go, and which pages to copy before the step: see Reservation. */
   readonly slots: Int32Array;
   readonly copies: readonly (readonly [from: number, to: number])[];
-  /** How many of its last rows are wanted: a token follows from each. */
+  /** How many of its last rows need logits: a token is chosen after each. */
   readonly wanted: number;
 };
 
 export type RowBatch = {
   readonly rows: number;
   readonly sequences: readonly ScheduledRows[];
-  /** How many of the sequences decode: their only known columns are the last token and drafts. */
+  /** How many of the sequences decode: only their last token, and guesses behind it, are to run. They come first in `sequences`. */
   readonly decoding: number;
 };
 
@@ -52,10 +52,11 @@ export type StepLimits = {
   readonly share: (decoding: number) => number;
   /** Rows in all. Default: as many as a step may ever have. */
   readonly rows?: number;
-  /** Whether pages that no job holds will come back by themselves: then nothing fails for want of pages. Default false. */
+  /** Whether others will give back pages soon: then a job that lacks pages waits instead of failing. Default false. */
   readonly othersGivePages?: boolean;
 };
 
+/** A job, whether it is admitted, and the number of the last step that it had rows in. */
 type Entry = { readonly job: Job; running: boolean; lastStep: number };
 
 export class Scheduler {
@@ -65,7 +66,7 @@ export class Scheduler {
   readonly #entries: Entry[] = [];
   #batch: { entry: Entry; rows: ScheduledRows; decodes: boolean }[] = [];
   #inFlight = false;
-  /** Contents of pages that the step computes: nobody else computes them in the same step. */
+  /** The names of pages that this step computes: no other job computes the same page in it. */
   readonly #underWay = new Set<string>();
   #step = 0;
 
@@ -89,7 +90,7 @@ export class Scheduler {
       .length;
   }
 
-  /** Pages that all jobs together would take now for their known columns, without those that others have computed. */
+  /** How many pages all jobs need for their known columns, beyond those that they hold or can take over from others. */
   get demand(): number {
     return this.#entries.reduce((sum, { job, running }) => {
       const all = this.#toTake(job);
@@ -119,7 +120,7 @@ export class Scheduler {
 
   /**
    * The rows of the next step, their columns reserved; undefined when nothing can run now.
-   * @throws MemoryError pages that others hold leave no room for the first job: it has been taken out; `cause` is its id
+   * @throws MemoryError nothing can run, since others hold the pages that the first job needs: it was removed; `cause` is its id
    */
   next(limits: StepLimits): RowBatch | undefined {
     if (this.#inFlight) {
@@ -152,7 +153,7 @@ export class Scheduler {
     };
   }
 
-  /** The step has run. @param accepted how many of a sequence's rows count, from the first one on; default all */
+  /** To be called when the step has run: commits its columns. @param accepted how many of a sequence's rows count, from the first; default all */
   advance(accepted: (rows: ScheduledRows) => number = ({ count }) => count): void {
     for (const { entry, rows } of this.#batch) {
       if (this.#entries.includes(entry)) rows.pages.commit(accepted(rows));
@@ -160,7 +161,7 @@ export class Scheduler {
     this.#end();
   }
 
-  /** The step did not run, or failed: its rows are run again by a later one. */
+  /** To be called when the step did not run or failed: a later step runs its rows. */
   drop(): void {
     for (const { entry, rows } of this.#batch) {
       if (this.#entries.includes(entry)) rows.pages.drop();
@@ -168,13 +169,13 @@ export class Scheduler {
     this.#end();
   }
 
-  /** Takes a job out, at any time; its pages are its owner's. Unknown ids are ignored. */
+  /** Removes a job, at any time; its owner disposes of its pages. Unknown ids are ignored. */
   remove(id: number): void {
     const at = this.#entries.findIndex(({ job }) => job.id === id);
     if (at >= 0) this.#entries.splice(at, 1);
   }
 
-  /** Makes jobs give pages back, the youngest first, until so many can be taken or none is left. Between two steps. */
+  /** Preempts jobs, the youngest first, until `count` pages can be taken or no job is left. To be called between two steps. */
   giveBack(count: number): void {
     while (this.#pool.available < count) {
       const victim = this.#entries.findLast(({ running }) => running);
@@ -187,7 +188,7 @@ export class Scheduler {
     return this.#batch.reduce((sum, { rows }) => sum + rows.count, 0);
   }
 
-  /** Rows of the sequences that decode. @returns those for which there are no pages */
+  /** Adds a row of each job that decodes. @returns the jobs for which there are no pages */
   #decode(most: number): Entry[] {
     const ready = this.#entries.filter(({ job, running }) => running && isReady(job));
     const decoding = ready.filter(({ job }) => isDecoding(job));
@@ -207,7 +208,7 @@ export class Scheduler {
     return starved;
   }
 
-  /** Chunks of prompts: of those that have begun, then of those that can be let in. @returns those for which there are no pages */
+  /** Adds chunks of prompts: first of jobs that run, then of jobs that can be admitted. @returns the jobs for which there are no pages */
   #prefill(most: number, share: StepLimits["share"]): Entry[] {
     const starved: Entry[] = [];
     let room = Math.min(most - this.#rows, share(this.#batch.length));
@@ -225,7 +226,7 @@ export class Scheduler {
     for (const entry of ready) {
       if (room <= 0 || this.running >= this.#capacity) break;
       if (entry.running) continue;
-      // Nobody overtakes one that must wait for pages: else a long one would wait for ever.
+      // No later job overtakes one that waits for pages: else one that needs many would wait for ever.
       if (!this.#admit(entry)) {
         starved.push(entry);
         break;
@@ -235,7 +236,7 @@ export class Scheduler {
     return starved;
   }
 
-  /** Lets a waiting job in, if the pages of its known columns can be had beside those of the jobs that run. */
+  /** Admits a waiting job if there are pages for its known columns, beside those that the running jobs still need. */
   #admit(entry: Entry): boolean {
     const { job } = entry;
     const before = job.pages.length;
@@ -246,7 +247,7 @@ export class Scheduler {
       return this.#toTake(job) <= this.#pool.available - promised;
     };
     while (!room()) {
-      // Those that wait for a reader or a token lose nothing by waiting without pages.
+      // A job that waits for its reader or for a token can do so without pages.
       const idle = this.#entries.findLast((other) => other.running && !isReady(other.job));
       if (idle === undefined) {
         if (job.pages.length > before) job.restart();
@@ -258,26 +259,26 @@ export class Scheduler {
     return true;
   }
 
-  /** Takes over what others have computed; the last row before a token is always its own. */
+  /** Takes over pages that others have computed. The row from which a token is chosen always runs, since its logits are needed. */
   #adopt({ pages, columns, drafts }: Job): void {
     pages.adopt(columns - drafts - 1);
   }
 
-  /** Whether another job computes the same page in this step: it is taken over afterwards. */
+  /** Whether another job computes its next page in this step: then it waits, and takes the page over afterwards. */
   #isUnderWay({ pages }: Job): boolean {
     if (pages.length % PAGE_COLUMNS !== 0) return false;
     const key = pages.content.key(pages.length / PAGE_COLUMNS);
     return key !== undefined && this.#underWay.has(key);
   }
 
-  /** Pages that a job takes to run all its known columns. */
+  /** How many more pages a job needs to run all its known columns. */
   #toTake(job: Job): number {
     const { pages, columns } = job;
     const most = pagesToTake(pages.length, columns, pages.window, this.#capacity);
     return Math.min(most, pages.missingFor(pending(job)));
   }
 
-  /** How many of `count` rows there are pages for, younger jobs' pages included. */
+  /** For how many of `count` rows there are pages, after younger jobs have given back theirs. */
   #fitting(entry: Entry, count: number): number {
     const { pages } = entry.job;
     if (this.#secure(entry, pages.missingFor(count))) return count;
@@ -287,7 +288,7 @@ export class Scheduler {
     return count;
   }
 
-  /** Makes sure that so many pages can be taken: younger jobs give theirs back, those first that cannot run anyway. */
+  /** Preempts others until so many pages can be taken: first those that cannot run now, then younger ones. @returns false when that is not enough */
   #secure(entry: Entry, pages: number): boolean {
     while (this.#pool.available < pages) {
       const others = this.#entries.filter((other) => other.running && other !== entry);

@@ -5,13 +5,13 @@
 
 import { InputError } from "../errors.ts";
 
-/** Why a sequence ended; `criteria`: a caller's own; `abort`: its caller stopped it. */
+/** Why a sequence ended; `criteria`: a criterion of the caller's; `abort`: the caller aborted the call. */
 export type StopReason = "eos" | "stop_string" | "length" | "time" | "criteria" | "abort";
 
 /** The caller's own criterion: whether the sequence, prompt included (with its left padding), ends here. */
 export type StoppingCriterion = (ids: Int32Array, sequence: number) => boolean;
 
-/** The bytes that a token adds to the text, or undefined for an id that stands for none: such an id ends every match. */
+/** The bytes that a token adds to the text, or undefined for an id that adds none: no stop string matches across it. */
 export type TokenBytes = (id: number) => Uint8Array | undefined;
 
 /** The fields of a generation config that end a sequence. Absent, null or empty: off. */
@@ -41,7 +41,7 @@ export type SequenceStop = {
 
 /** The stopping criteria of one `generate` call. */
 export class Stopping {
-  /** Columns that a sequence may reach, prompt included. */
+  /** The most tokens that a sequence may have, prompt included. */
   readonly maxLength: number;
   readonly #eos: ReadonlySet<number>;
   readonly #stopStrings: StopStrings | undefined;

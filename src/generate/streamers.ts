@@ -1,6 +1,6 @@
-// Text while it is generated, in pieces: a TextStream hands them on, TextIteratorStreamer is iterated or read as a ReadableStream.
-// What is printed when is Transformers' rule: whole lines, Chinese characters at once, else up to the last space.
-// Know a tokenizer only as something that decodes; nothing of models.
+// Turn tokens into pieces of text while they are generated: TextStream passes the pieces on, TextIteratorStreamer is iterated or read as a
+// ReadableStream. Which text is final follows Transformers' rule: whole lines, Chinese characters at once, else up to the last space.
+// They use a tokenizer only for decoding, and know no model.
 
 import { checkOptions } from "../did-you-mean.ts";
 import { EngineError, InputError } from "../errors.ts";
@@ -11,10 +11,10 @@ export type DecodeOptions = {
   readonly clean_up_tokenization_spaces?: boolean;
 };
 
-/** Gives, for tokens one after the other, the text that will not change any more. */
+/** Takes tokens one after the other, and gives the text that later tokens will not change. */
 export type TokenDecoder = {
   put(ids: Iterable<number>): string;
-  /** What was held back; the next token begins a new text */
+  /** The rest of the text. The next token begins a new one */
   end(): string;
 };
 
@@ -34,7 +34,7 @@ export type TokenValues =
 
 /** What `generate` feeds: first the prompt [B, S], then each step's tokens [B] (−1: that sequence has ended), then the end. */
 export type Streamer = {
-  /** A promise: the reader is behind, and asks to wait */
+  /** @returns a promise when the reader is behind: `generate` then waits for it before it goes on */
   put(value: TokenValues): void | Promise<void>;
   end(): void | Promise<void>;
   /** `generate` failed, or was aborted: no end will come */

@@ -1,5 +1,5 @@
-// Pieces from a writer that does not wait to one reader that does. The writer is asked to wait only while a reader is behind:
-// without a reader the pieces are kept, as in Transformers, so that text can be read after the generation too.
+// A queue from one writer to one reader. `push` never waits; `room` tells the writer when it should wait because the reader is behind.
+// While nobody reads, all pieces are kept, as in Transformers, so that text can also be read after the generation.
 // Knows nothing of text.
 
 type Item<T> = { readonly value: T } | { readonly failed: boolean; readonly reason?: unknown };

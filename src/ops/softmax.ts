@@ -3,13 +3,14 @@
 // Knows no tokens and no settings.
 
 const STEPS = 1024;
-/** ln 2 / 1024 in two parts: the first has zeros at its end, so that k · HIGH is exact (Cody and Waite 1980) */
+/** ln 2 / 1024 as a sum of two numbers (Cody and Waite 1980). The last bits of HIGH are 0, so that k · HIGH is exact. */
 const HIGH = 0.6931471803691238 / STEPS;
 const LOW = 1.9082149292705877e-10 / STEPS;
+/** Below this, eˣ is smaller than the smallest float64. */
 const LOWEST = -745;
-/** 2^(n − 1100) */
+/** [n] 2^(n − 1100) */
 const POWERS = Float64Array.from({ length: 1101 }, (_, n) => 2 ** (n - 1100));
-/** 2^(j / 1024), made of square roots: IEEE rounds those alike everywhere */
+/** [j] 2^(j / 1024), as products of square roots, which IEEE 754 rounds alike on all machines */
 const ROOTS = rootsOfTwo();
 
 function rootsOfTwo(): Float64Array {
@@ -58,12 +59,12 @@ export function softmax(scores: Float32Array): Float32Array {
   return probabilities;
 }
 
-/** Float bits as a signed integer of the same order (−NaN < −∞ < … < ∞ < NaN). */
+/** A float's bits as a signed integer; the integers have the order of the floats (−NaN < −∞ < … < ∞ < NaN). */
 function orderOf(bits: number): number {
   return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
-/** The upper 16 bits of the order, from 0. */
+/** The upper 16 bits of that integer, counted from 0. */
 function bucketOf(bits: number): number {
   return (orderOf(bits) >> 16) + BUCKETS / 2;
 }

@@ -305,7 +305,7 @@ describe("random models", () => {
   });
 
   test.each(["Q8_0", "Q6_K"])(
-    "a scale of %s that is NaN is refused on every road",
+    "a scale of %s that is NaN is refused on every compute path",
     async (type) => {
       const { file, plain } = await twins([type]);
       const broken = file.tensors?.find(({ name }) => name === "blk.1.attn_k.weight");

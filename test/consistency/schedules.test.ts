@@ -1,4 +1,4 @@
-// Two roads, one answer: on the WASM backend whole, chunked, packed, batched and one-by-one decode give the same bits, with
+// Any schedule, one answer: on the WASM backend whole, chunked, packed, batched and one-by-one decode give the same bits, with
 // one thread and with two, in one memory and in several. Random schedules of random sequences against each sequence alone.
 
 import fc from "fast-check";

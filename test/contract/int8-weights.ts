@@ -1,12 +1,12 @@
-// Random weights of each format of the int8 road, with what they mean as integers and scales. q4, q4r, q6r and q8 are packed
+// Random weights of each format of the int8 compute path, with what they mean as integers and scales. q4, q4r, q6r and q8 are packed
 // from numbers and read back; q4k and q6k are written as GGUF blocks from chosen fields and regrouped.
 
-import { INT8_BLOCK, type IntegerRow } from "../../src/formats/int8-road.ts";
+import { INT8_BLOCK, type IntegerRow } from "../../src/formats/int8-compute-path.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import { q4k, regroupQ4K } from "../../src/formats/q4k.ts";
 import { q6k, regroupQ6K } from "../../src/formats/q6k.ts";
 import type { Random } from "../random.ts";
-import type { Product, Sizes } from "./int8-road.ts";
+import type { Product, Sizes } from "./int8-compute-path.ts";
 
 export type Weights = Pick<Product, "w" | "ofRows" | "rows">;
 

@@ -1,4 +1,4 @@
-// The road of 16-bit fixed point: nf4 and fp4 within a bound that follows from its arithmetic, no worse than float16's own
+// The compute path of 16-bit fixed point: nf4 and fp4 within a bound that follows from its arithmetic, no worse than float16's own
 // rounding; the same bits for any number of rows, ranges and width of tiles.
 
 import { readFileSync } from "node:fs";
@@ -29,7 +29,7 @@ const sizes: readonly Fixed16["sizes"][] = [
   { T: 131, K: 128, O: 40 },
 ];
 
-/** [T, O] in float64, and how far the road may be from each: what is rounded, times by how much. */
+/** [T, O] in float64, and how far the compute path may be from each: what is rounded, times by how much. */
 function reference(
   given: Fixed16,
   x: Float32Array = given.x,

@@ -9,10 +9,10 @@ import { bits } from "./packed-matrix.ts";
 import { type Build, KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 /** The specification; rows by themselves when outliers are not chosen together. */
-function expected(product: Product, { threshold, together }: How): Float32Array {
+function expected(product: Product, { threshold, sharedOutliers }: How): Float32Array {
   const { sizes, x, codes, scales } = product;
   const { T, K, O } = sizes;
-  if (together) return int8Product(x, { codes, scales }, sizes, threshold);
+  if (sharedOutliers) return int8Product(x, { codes, scales }, sizes, threshold);
   const y = new Float32Array(T * O);
   for (let t = 0; t < T; t++) {
     const row = int8Product(
@@ -41,11 +41,11 @@ for (const build of builds) {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
   describe(`the kernels of ${build}`, () => {
     test.for([
-      { threshold: 6, together: false },
-      { threshold: 6, together: true },
-      { threshold: 0.5, together: true },
-      { threshold: 0, together: false },
-    ])("threshold $threshold, together $together", (how) => {
+      { threshold: 6, sharedOutliers: false },
+      { threshold: 6, sharedOutliers: true },
+      { threshold: 0.5, sharedOutliers: true },
+      { threshold: 0, sharedOutliers: false },
+    ])("threshold $threshold, sharedOutliers $sharedOutliers", (how) => {
       for (const size of sizes) {
         const product = randomProduct(size, size.K * 31 + size.T);
         const y = expected(product, how);
@@ -69,7 +69,7 @@ for (const build of builds) {
           const product = randomProduct({ T: 2, K: 20, O: 5 }, 77);
           product.x.fill(0, 0, 20);
           product.x[9] = x;
-          const how = { threshold, together: false };
+          const how = { threshold, sharedOutliers: false };
           const [result, right] = [multiply(bench, product, how), expected(product, how)];
           expect([...result], `${x}, threshold ${threshold}`).toEqual([...right]);
         }

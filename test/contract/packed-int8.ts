@@ -13,7 +13,7 @@ export type Product = {
   readonly scales: Float32Array;
 };
 /** How outliers are chosen, and in how many ranges the kernels are called. */
-export type How = { threshold: number; together: boolean; rows?: number; columns?: number };
+export type How = { threshold: number; sharedOutliers: boolean; rows?: number; columns?: number };
 
 export function randomProduct({ T, K, O }: Sizes, seed: number): Product {
   const random = seeded(seed);
@@ -29,7 +29,7 @@ export function randomProduct({ T, K, O }: Sizes, seed: number): Product {
 export function multiply(
   bench: KernelBench,
   { sizes: { T, K, O }, x, codes, scales }: Product,
-  { threshold, together, rows = 1, columns = 1 }: How,
+  { threshold, sharedOutliers, rows = 1, columns = 1 }: How,
 ): Float32Array {
   bench.clear();
   const [xAt, w, scb] = [
@@ -44,8 +44,8 @@ export function multiply(
   bench.set(w, codes);
   bench.set(scb, scales);
   const { pack_rows_llm_int8, linear_llm_int8 } = bench.kernels;
-  for (const [begin, end] of ranges(T, together ? 1 : rows))
-    pack_rows_llm_int8(packed, xAt, K, threshold, together ? 1 : 0, scratch, begin, end);
+  for (const [begin, end] of ranges(T, sharedOutliers ? 1 : rows))
+    pack_rows_llm_int8(packed, xAt, K, threshold, sharedOutliers ? 1 : 0, scratch, begin, end);
   for (const [first, last] of ranges(T, rows)) {
     for (const [begin, end] of ranges(O, columns))
       linear_llm_int8(y, packed, w, scb, K, O, scratch, first, last, begin, end);

@@ -1,4 +1,4 @@
-// The exact road: products and embeddings with weights of any format have the bits that the unpacked weights give, for any
+// The exact compute path: products and embeddings with weights of any format have the bits that the unpacked weights give, for any
 // number of rows, any ranges and both builds.
 
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// A product on the exact road for tests: with packed weights, and with what their bytes mean.
+// A product on the exact compute path for tests: with packed weights, and with what their bytes mean.
 
 import { fourBitScratch, LINEAR_PACKED_SCRATCH } from "../../src/backends/wasm/kernels/scratch.ts";
 import { expect } from "vitest";

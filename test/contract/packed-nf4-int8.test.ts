@@ -1,5 +1,5 @@
-// nf4 and fp4 with int8 activations on kernels: the integers of the road, rounded only in f32; the same bits for any number of
-// rows and any ranges. How far the road is from exact products is measured, not hidden.
+// nf4 and fp4 with int8 activations on kernels: the integers of the compute path, rounded only in f32; the same bits for any number of
+// rows and any ranges. How far the compute path is from exact products is measured, not hidden.
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";

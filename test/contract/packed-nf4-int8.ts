@@ -1,4 +1,4 @@
-// nf4 and fp4 on the road of int8 activations, in plain loops: which integers the values and the activations are, and how a
+// nf4 and fp4 on the compute path of int8 activations, in plain loops: which integers the values and the activations are, and how a
 // product is scaled. And the calls of its two kernels.
 
 import { nf4Int8Scratch } from "../../src/backends/wasm/kernels/scratch.ts";
@@ -11,7 +11,7 @@ import type { KernelBench } from "./wasm-kernels.ts";
 /** By what a value is multiplied before it is rounded. */
 const UNITS = { nf4: 53.01, fp4: 60 } as const;
 
-/** y [T, O] as the road defines it, but for the rounding of the sum over blocks of 64, which is left to float64. */
+/** y [T, O] as the compute path defines it, but for the rounding of the sum over blocks of 64, which is left to float64. */
 export function reference(given: Fixed16): Float64Array {
   const { sizes, x, matrix } = given;
   const { T, K, O } = sizes;

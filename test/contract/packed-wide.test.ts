@@ -68,10 +68,13 @@ test.for(formatNames)("int8 activations, %s", async (name) => {
   expect(results).toEqual(expected);
 });
 
-test.for([true, false])("LLM.int8, outliers chosen together: %s", async (together) => {
+test.for([true, false])("LLM.int8, outliers chosen together: %s", async (sharedOutliers) => {
   const { expected, results } = await rounds((bench) =>
     rows.map((T) =>
-      multiplyInt8(bench, randomProduct({ T, K: 1040, O: 13 }, T), { threshold: 6, together }),
+      multiplyInt8(bench, randomProduct({ T, K: 1040, O: 13 }, T), {
+        threshold: 6,
+        sharedOutliers,
+      }),
     ),
   );
   expect(results).toEqual(expected);

@@ -57,7 +57,7 @@ function declarationOf({ node: { op, ins, attrs } }: EncodedOp): string {
   if (op.name === "sample") return ins[0].shape[1] > SAMPLE_FEW ? "sample of many" : "sample";
   if (op.name !== "linear") return op.name;
   const [, w] = ins;
-  const { format, road: path } = weightDType(w.dtype);
+  const { format, computePath: path } = weightDType(w.dtype);
   const isFourBit = /^(nf4|fp4)/.test(format.family);
   const isPlain = (formatCodes[format.family] ?? Infinity) <= FORMAT_F16;
   const length = w.shape[1] === LONG.K ? " of long rows" : "";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ggufFormats } from "../../src/formats/gguf-types.ts";
 import { q4, regroupQ4, ungroupQ4 } from "../../src/formats/q4.ts";
 import { q8, regroupQ8, ungroupQ8 } from "../../src/formats/q8.ts";
-import { roundToInt8 } from "../../src/formats/int8-road.ts";
+import { roundToInt8 } from "../../src/formats/int8-compute-path.ts";
 import { seeded } from "../random.ts";
 import { packed, unpacked } from "./packed-rows.ts";
 import { readSafetensors } from "../safetensors-file.ts";

@@ -1,5 +1,5 @@
-// 4-bit models on every road: how far logits are from those of Transformers in float32. A compute dtype names an accuracy, and
-// what int8 costs is bounded too. Rows of 160 (down_proj of these models) have no fast road and stay exact.
+// 4-bit models on every compute path: how far logits are from those of Transformers in float32. A compute dtype names an accuracy, and
+// what int8 costs is bounded too. Rows of 160 (down_proj of these models) have no fast compute path and stay exact.
 
 import { describe, expect, onTestFinished, test } from "vitest";
 import {

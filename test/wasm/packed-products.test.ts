@@ -20,7 +20,7 @@ function network(dtype: string): ReturnType<typeof planned> {
   const gate = weight("gate");
   const sum = add(linear(x, gate), linear(x, weight("up")));
   const { plan, leaves } = planned(graph, [sum, linear(linear(sum, weight("down")), gate)]);
-  // Roads share the bytes of a weight.
+  // Compute paths share the bytes of a weight.
   return { plan, leaves: leaves.map((leaf) => ({ ...leaf, dtype: layoutOf(leaf.dtype) })) };
 }
 

@@ -20,16 +20,16 @@ export function llmInt8Linear(
   { shape, dtype }: { readonly shape: Shape; readonly dtype: DType },
 ): void {
   const { rows: O, columns: K } = matrixShape(shape);
-  const { format, road } = weightDType(dtype);
+  const { format, computePath } = weightDType(dtype);
   const [codes, scales] = parts;
   const w = {
     codes: new Int8Array(codes.buffer, codes.byteOffset, codes.length),
     scales: floats32(scales),
   };
   const values = Float32Array.from(x);
-  const together = road === "call" ? rows : 1;
-  for (let t = 0; t < rows; t += together) {
-    const some = values.subarray(t * K, (t + together) * K);
-    y.set(int8Product(some, w, { T: together, K, O }, format.param), t * O);
+  const sharingRows = computePath === "call" ? rows : 1;
+  for (let t = 0; t < rows; t += sharingRows) {
+    const some = values.subarray(t * K, (t + sharingRows) * K);
+    y.set(int8Product(some, w, { T: sharingRows, K, O }, format.param), t * O);
   }
 }

@@ -87,7 +87,7 @@ const paths: readonly ComputePath[] = [
 
 /** The path of products with a weight; undefined: the exact one. @throws EngineError its format has no such path */
 export function computePathOf(w: Tensor): ComputePath | undefined {
-  const { format, road: name } = weightDType(w.dtype);
+  const { format, computePath: name } = weightDType(w.dtype);
   if (name === "") return undefined;
   const path = paths.find((p) => p.name === name && p.families.includes(format.family));
   if (path === undefined) {

@@ -16,7 +16,7 @@ export function packedProducts(
 ): Uint32Array {
   const wide = 1;
   const fourBit = [weights, x, 0, 0, FORMAT_NF4, BLOCK, K, O, scratch];
-  const roads: readonly { pack?: () => void; multiply(y: number, rows: number): void }[] = [
+  const computePaths: readonly { pack?: () => void; multiply(y: number, rows: number): void }[] = [
     {
       multiply: (y, rows) => void kernels.linear_packed(y, x, ...fourBit, wide, 0, rows, 0, O),
     },
@@ -37,7 +37,7 @@ export function packedProducts(
   // The largest packed row is LLM.int8's.
   const first = to + T * (64 + 10 * K);
   let at = first;
-  for (const { pack, multiply } of roads) {
+  for (const { pack, multiply } of computePaths) {
     pack?.();
     for (const rows of [T, 1]) {
       multiply(at, rows);

@@ -35,8 +35,8 @@ export function wideVectorsAgree(kernels: Kernels, memory: WebAssembly.Memory): 
     agree =
       sumsAgree(kernels, memory, expected) &&
       attend(kernels, memory).every((bits, i) => bits === first[i]) &&
-      [int8Products, packedProducts].every((of, road) =>
-        of(kernels, memory, places).every((bits, i) => bits === firstProducts[road][i]),
+      [int8Products, packedProducts].every((of, computePath) =>
+        of(kernels, memory, places).every((bits, i) => bits === firstProducts[computePath][i]),
       );
   }
   return agree;

@@ -135,10 +135,10 @@ export function addSums(y: usize, sums: usize, count: i32, first: bool): void {
  * Writes `length` numbers of a row of w as f32, in groups of 8 that lie `width` groups apart: the groups of the tile's other rows
  * lie between them. `there`: whether the row exists; if not, zeros are written.
  */
-export function spread<F>(to: usize, from: usize, length: i32, width: i32, there: bool): void {
+export function spread<F>(to: usize, from: usize, length: i32, width: i32, exists: bool): void {
   const mask = f16Mask(), scale = f16Scale(), limit = f16Limit(), ones = f16Ones();
   const step = <usize>width << 5;
-  if (!there) {
+  if (!exists) {
     for (let n = (length + 7) >> 3; n > 0; --n) {
       v128.store(to, i32x4.splat(0), 16);
       v128.store(to, i32x4.splat(0));

@@ -1,5 +1,5 @@
 // pack_rows_int8: rows of activations as int8, with one scale for each 32 k: the largest size / 127. Numbers are rounded to nearest,
-// ties to even. The specification is src/formats/int8-road.ts. No vector is passed to a function that is not inlined: V8 aborts the
+// ties to even. The specification is src/formats/int8-compute-path.ts. No vector is passed to a function that is not inlined: V8 aborts the
 // process when it tries to join such vectors to 256 bits.
 
 import { F16_BIAS } from "./int8-dot";

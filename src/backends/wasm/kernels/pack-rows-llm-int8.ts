@@ -30,14 +30,14 @@ export function int8RowBytes(K: i32): usize {
 }
 
 /**
- * Rows [begin, end) of x [·, K]. threshold 0: no outliers. `together`: outlier columns are chosen once for all these rows, else for
+ * Rows [begin, end) of x [·, K]. threshold 0: no outliers. `sharedOutliers`: outlier columns are chosen once for all these rows, else for
  * each row.
  */
 export function pack_rows_llm_int8(
-  to: usize, x: usize, K: i32, threshold: f32, together: i32, scratch: usize, begin: i32, end: i32,
+  to: usize, x: usize, K: i32, threshold: f32, sharedOutliers: i32, scratch: usize, begin: i32, end: i32,
 ): void {
   const rowBytes = int8RowBytes(K), xBytes = <usize>K << 2;
-  const few = together ? end - begin : 1;
+  const few = sharedOutliers ? end - begin : 1;
   for (let t = begin; t < end; t += few) {
     memory.fill(scratch, 0, <usize>packLlmInt8Scratch(K));
     if (threshold > 0) {

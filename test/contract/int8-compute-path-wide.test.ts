@@ -1,4 +1,4 @@
-// With V8's 256-bit vectors the int8 road gives the same bits. The flag holds for the whole process: a file of its own.
+// With V8's 256-bit vectors the int8 compute path gives the same bits. The flag holds for the whole process: a file of its own.
 
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
@@ -7,7 +7,7 @@ import { enableRevectorize } from "../../src/backends/wasm/features.ts";
 import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module.ts";
 import { checkMemory, wideVectorsAgree } from "../../src/backends/wasm/wide-check.ts";
 import { seeded } from "../random.ts";
-import { multiply, type Sizes } from "./int8-road.ts";
+import { multiply, type Sizes } from "./int8-compute-path.ts";
 import { randomProduct, roadWeights } from "./int8-weights.ts";
 import { KernelBench, kernelPath } from "./wasm-kernels.ts";
 
@@ -48,7 +48,7 @@ test.each(products)("$format $sizes", async (product) => {
   expect(typeof taken).toBe("boolean");
 });
 
-test("the check at the start sees one wrong sum of the road, late", () => {
+test("the check at the start sees one wrong sum of the compute path, late", () => {
   const memory = checkMemory(true);
   const kernels = instantiate(new WebAssembly.Module(bytes), memory);
   let calls = 0;

@@ -8,7 +8,7 @@ import type { DType } from "../graph/graph.ts";
 import type { Asked } from "./kept-formats.ts";
 
 /** Sentences for the user. @param dtypeOf a weight's dtype, compute path included */
-export function unheeded(
+export function ignoredOptions(
   asked: Asked,
   leaves: readonly LeafSpec[],
   storedAs: (leaf: string) => StoredWeight,

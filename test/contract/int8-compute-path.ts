@@ -1,8 +1,8 @@
-// Puts a product on the int8 road into a WASM memory, between guard zones, and calls its kernels on ranges: rows are packed, then
+// Puts a product on the int8 compute path into a WASM memory, between guard zones, and calls its kernels on ranges: rows are packed, then
 // multiplied. Knows how a packed row lies.
 
 import { EIGHT_ROWS_SCRATCH } from "../../src/backends/wasm/kernels/scratch.ts";
-import { INT8_BLOCK, type IntegerRow, type Int8Row } from "../../src/formats/int8-road.ts";
+import { INT8_BLOCK, type IntegerRow, type Int8Row } from "../../src/formats/int8-compute-path.ts";
 import type { KernelBench } from "./wasm-kernels.ts";
 
 export type Sizes = { readonly T: number; readonly K: number; readonly O: number };
@@ -67,7 +67,7 @@ function ranges(size: number, count: number, step: number): [number, number][] {
   ]).filter(([begin, end]) => begin < end);
 }
 
-/** A packed row as the road's specification has it, and the values at which sums start. */
+/** A packed row as the compute path's specification has it, and the values at which sums start. */
 export function packedRow(
   packed: Uint8Array,
   { T, K }: Sizes,

@@ -1,11 +1,11 @@
-// The kernels of the int8 road against its plain loops: integers exactly, sums within what f32 can round; nothing written
+// The kernels of the int8 compute path against its plain loops: integers exactly, sums within what f32 can round; nothing written
 // beside a tensor, the same bits alone or among other rows, in any ranges, with any tile.
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { int8Product, type IntegerRow, roundToInt8 } from "../../src/formats/int8-road.ts";
+import { int8Product, type IntegerRow, roundToInt8 } from "../../src/formats/int8-compute-path.ts";
 import { seeded } from "../random.ts";
-import { multiply, packedRow, type Product, type Result, type Sizes } from "./int8-road.ts";
+import { multiply, packedRow, type Product, type Result, type Sizes } from "./int8-compute-path.ts";
 import { packed, randomProduct, roadWeights } from "./int8-weights.ts";
 import { grid, u } from "./case.ts";
 import { type Build, KernelBench, kernelPath } from "./wasm-kernels.ts";
@@ -54,7 +54,7 @@ function worst({ y, packed: rows }: Result, product: Product): number {
 
 for (const build of builds) {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
-  describe(`the int8 road of ${build}`, () => {
+  describe(`the int8 compute path of ${build}`, () => {
     test.each(["q4", "q6k"])("rows are packed as the plain loops round them, for %s", (format) => {
       for (const sizes of sizesOf(format)) {
         const product = randomProduct(format, sizes, seeded(sizes.K));

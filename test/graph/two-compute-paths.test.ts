@@ -66,7 +66,7 @@ test("packed without a cache, whole over pages, and in any chunks: one answer", 
   const T = SEQUENCES.flat().length;
   const packed = recordPacked(config, T);
   const drawn = seededWeights(packed.weights, 7);
-  // f32, as a checkpoint has them: both roads then start from the same numbers.
+  // f32, as a checkpoint has them: both compute paths then start from the same numbers.
   const weights = Object.fromEntries(
     Object.entries(drawn).map(([name, w]) => [name, Float64Array.from(Float32Array.from(w))]),
   );
