@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { AutoModelForCausalLM, type DynamicCache, env } from "../src/index.ts";
-import { shared } from "../test/shared.ts";
+import { goldenPath } from "../test/golden-files.ts";
 import { type Machine, residentBytes, thisMachine } from "./machine.ts";
 
 const help = `Usage: npx node bench/memory.ts [folder] [options]
@@ -54,9 +54,7 @@ const { values: flags, positionals } = parseArgs({
 });
 if (flags.help) process.stdout.write(help);
 else
-  await main(
-    positionals[0] === undefined ? shared("goldens/models/sw8-f32") : resolve(positionals[0]),
-  );
+  await main(positionals[0] === undefined ? goldenPath("models/sw8-f32") : resolve(positionals[0]));
 
 async function main(dir: string): Promise<void> {
   env.wasm.revectorize = true;

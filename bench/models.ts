@@ -20,7 +20,7 @@ import {
 } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { promptOf, relativeError, takeTurns } from "./rounds.ts";
-import { shared } from "../test/shared.ts";
+import { goldenPath } from "../test/golden-files.ts";
 
 const here = import.meta.dirname;
 
@@ -224,7 +224,7 @@ async function continues(
 type GoldenCase = { readonly input_ids: readonly number[]; readonly sequence: readonly number[] };
 
 function goldenCases(): readonly GoldenCase[] {
-  const file = readFileSync(shared("stories/model/golden.json"), "utf8");
+  const file = readFileSync(goldenPath("stories/model/golden.json"), "utf8");
   return (JSON.parse(file) as { cases: readonly GoldenCase[] }).cases;
 }
 

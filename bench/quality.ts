@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { AutoModelForCausalLM, AutoTokenizer, env, klDivergence } from "../src/index.ts";
 import type { LoadOptions } from "../src/index.ts";
-import { wholeShared } from "../test/shared.ts";
+import { wholeData } from "../test/golden-files.ts";
 import { stories } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { keptAs } from "./methods.ts";
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
   env.wasm.revectorize = true;
   const machine = thisMachine();
   const tokenizer = await AutoTokenizer.from_pretrained(stories);
-  const texts = readFileSync(wholeShared("stories/data/validation.jsonl"), "utf8")
+  const texts = readFileSync(wholeData("stories/data/validation.jsonl"), "utf8")
     .trim()
     .split("\n")
     .slice(0, Number(flags.stories))

@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AutoTokenizer } from "../src/api/auto-tokenizer.ts";
-import { shared, sharedJson, wholeShared } from "../test/shared.ts";
+import { goldenPath, goldenJson, wholeData } from "../test/golden-files.ts";
 import { thisMachine } from "./machine.ts";
 import { summarize } from "./statistics.ts";
 
@@ -34,7 +34,7 @@ function mixedDocuments(): string[] {
     let total = 0;
     return texts.filter((text) => (total += size(text)) <= bytes);
   };
-  const stories = readFileSync(wholeShared("stories/data/train.jsonl"), "utf8")
+  const stories = readFileSync(wholeData("stories/data/train.jsonl"), "utf8")
     .slice(0, 600_000)
     .split("\n");
   const told = stories
@@ -45,9 +45,7 @@ function mixedDocuments(): string[] {
     .filter((path) => path.endsWith(".ts"))
     .toSorted()
     .flatMap((path) => readFileSync(join(source, path), "utf8").split("\n\n"));
-  const { encode } = sharedJson<{ encode: { text: string }[] }>(
-    "goldens/tokenization/mistral-v1.json",
-  );
+  const { encode } = goldenJson<{ encode: { text: string }[] }>("tokenization/mistral-v1.json");
   const reference = encode.map(({ text }) => text).filter((text) => size(text) < 5000);
   const documents = [...take(told, SIZE * 0.45), ...take(code, SIZE * 0.25), ...reference];
   let total = documents.reduce((sum, text) => sum + size(text) + 1, 0);
@@ -82,7 +80,7 @@ function seconds<T>(run: () => T): [number, T] {
 const machine = thisMachine();
 const work = join(here, ".work");
 mkdirSync(work, { recursive: true });
-const folder = shared("goldens/tokenizers/mistral-v1");
+const folder = goldenPath("tokenizers/mistral-v1");
 const documents = mixedDocuments();
 const text = documents.join("\n");
 const [textFile, idsFile] = [join(work, "tokenizer-text.json"), join(work, "tokenizer-ids.json")];

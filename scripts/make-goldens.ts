@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
-import { wholeShared } from "../test/shared.ts";
+import { wholeData } from "../test/golden-files.ts";
 
 const target = join(import.meta.dirname, "../test/goldens");
 const BY_HAND = ["README.md", "generate"];
@@ -34,21 +34,21 @@ const TRAINING_TENSORS = /^(grad|(lora|rslora)\.(weights|grad|logits))(\.|$)/;
 
 /** All files of test/goldens with their contents before compression, in the order of their paths. */
 export function carriedFiles(): Map<string, Buffer> {
-  const root = wholeShared("goldens");
+  const root = wholeData("goldens");
   const files = readdirSync(root, { recursive: true, encoding: "utf8" })
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => statSync(join(root, path)).isFile())
     .filter((path) => !LEFT_OUT.some((pattern) => pattern.test(path)))
     .map((path) => [path, reduced(path, readFileSync(join(root, path)))] as const);
-  for (const path of trainingFiles()) files.push([path, readFileSync(wholeShared(path))]);
+  for (const path of trainingFiles()) files.push([path, readFileSync(wholeData(path))]);
   const story = "stories/model/golden.json";
-  files.push([story, readFileSync(wholeShared(story))]);
+  files.push([story, readFileSync(wholeData(story))]);
   return new Map(files.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Of the training data: the gradients of classification heads, and their models. */
 function trainingFiles(): string[] {
-  const root = wholeShared("goldens-training");
+  const root = wholeData("goldens-training");
   return readdirSync(root, { recursive: true, encoding: "utf8" })
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => TRAINING_FILES.test(path) && statSync(join(root, path)).isFile())

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import * as errors from "../src/errors.ts";
 import type { Op } from "../src/graph/graph.ts";
 import { bare, importCircles, importsOf, rules, type SourceFile } from "./architecture-rules.ts";
-import { readShared } from "./shared.ts";
+import { readGolden } from "./golden-files.ts";
 
 const root = join(import.meta.dirname, "..");
 const BINARY = /\.(safetensors|gguf|wasm|png|ico|model|onnx|tgz)(\.br)?$/;
@@ -18,7 +18,7 @@ const files: SourceFile[] = execFileSync(
 )
   .split("\0")
   .filter((path) => path !== "" && existsSync(join(root, path)) && !BINARY.test(path))
-  .map((path) => ({ path, text: readShared(join(root, path.replace(/\.br$/, ""))).toString() }));
+  .map((path) => ({ path, text: readGolden(join(root, path.replace(/\.br$/, ""))).toString() }));
 
 test("the repository's files are there to be judged", () => {
   const paths = files.map(({ path }) => path);

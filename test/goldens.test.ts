@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readShared } from "./shared.ts";
+import { readGolden } from "./golden-files.ts";
 
 const root = join(import.meta.dirname, "goldens");
 type Entry = { bytes: number; sha256: string };
@@ -26,7 +26,7 @@ test("every file is there, and no other", () => {
 
 test("every file has the bytes that it had", () => {
   for (const [path, entry] of Object.entries(manifest)) {
-    const bytes = readShared(join(root, path));
+    const bytes = readGolden(join(root, path));
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     expect({ bytes: bytes.length, sha256 }, path).toEqual(entry);
   }

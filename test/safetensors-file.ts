@@ -1,7 +1,7 @@
 // Reads a whole .safetensors file for tests: header and tensors, no checks beyond what a test needs.
 // Independent of src/checkpoint, so that a golden does not pass through the code that it tests.
 
-import { readShared } from "./shared.ts";
+import { readGolden } from "./golden-files.ts";
 
 export type TensorOnFile = {
   dtype: string;
@@ -12,7 +12,7 @@ export type TensorOnFile = {
 
 /** All tensors of a file by name. @throws Error on a dtype that no golden uses */
 export function readSafetensors(path: string): Map<string, TensorOnFile> {
-  const file = readShared(path);
+  const file = readGolden(path);
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString("utf8", 8, 8 + headerBytes)) as Record<
     string,

@@ -5,7 +5,7 @@
 export const TOKEN_BUDGET = 100;
 /** The share of the budget that is planned for: the times of equal steps vary. */
 const PLANNED = 0.75;
-/** Where decoding alone takes longer than the budget, a step with prompts may take this many times as long: prompts must go on too. */
+/** Where decoding alone takes longer than half the budget, a step with prompts may take this many times as long: prompts must go on too. */
 const SLOWDOWN = 2;
 /** The rows of prompts beside sequences that decode, while no prompt was measured yet. */
 const FIRST_ROWS = 8;

@@ -13,7 +13,7 @@ import {
 } from "../../src/api/quantization.ts";
 import { isSkipped } from "../../src/engine/skipped-modules.ts";
 import { InputError } from "../../src/errors.ts";
-import { sharedJson } from "../shared.ts";
+import { goldenJson } from "../golden-files.ts";
 
 /** Options that no type allows. */
 const wrong = (options: Record<string, unknown>): BitsAndBytesOptions =>
@@ -42,8 +42,8 @@ test("the defaults are Transformers' own", () => {
 test.each(["base-bnb-nf4-dq", "base-bnb-int8"])(
   "%s: config.json's own, there and back",
   (model) => {
-    const { quantization_config } = sharedJson<{ quantization_config: Record<string, unknown> }>(
-      `goldens/models/${model}/config.json`,
+    const { quantization_config } = goldenJson<{ quantization_config: Record<string, unknown> }>(
+      `models/${model}/config.json`,
     );
     const config = BitsAndBytesConfig.from_dict(quantization_config);
     expect(config.to_dict()).toEqual(quantization_config);

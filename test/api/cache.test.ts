@@ -8,7 +8,7 @@ import {
   type MistralForCausalLM,
   Tensor,
 } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const V = 640;
 const rows = [
@@ -19,7 +19,7 @@ const rows = [
 describe.each(["base-f32", "sw8-f32"])("%s", (name) => {
   let model: MistralForCausalLM;
   beforeAll(async () => {
-    model = await AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${name}`));
+    model = await AutoModelForCausalLM.from_pretrained(goldenPath(`models/${name}`));
   });
   afterEach(async () => expect((await model.memory()).pagesInUse).toBe(0));
   afterAll(() => model.dispose());
@@ -237,7 +237,7 @@ describe.each(["base-f32", "sw8-f32"])("%s", (name) => {
   });
 
   test("of another model, or of another batch size", async () => {
-    const other = await AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${name}`));
+    const other = await AutoModelForCausalLM.from_pretrained(goldenPath(`models/${name}`));
     const { past_key_values } = await other({ input_ids: rows, use_cache: true });
     await expect(model({ input_ids: [[1], [2]], past_key_values })).rejects.toThrow(
       /belongs to another model/,
@@ -274,7 +274,7 @@ describe.each(["base-f32", "sw8-f32"])("%s", (name) => {
 });
 
 test("a window that has released what the next token would see refuses to be cropped", async () => {
-  const model = await AutoModelForCausalLM.from_pretrained(shared("goldens/models/sw8-f32"));
+  const model = await AutoModelForCausalLM.from_pretrained(goldenPath("models/sw8-f32"));
   const ids = Array.from({ length: 80 }, (_, i) => (i * 7) % V);
   const { past_key_values: cache } = await model({ input_ids: ids, use_cache: true });
   await expect(cache?.crop(40)).rejects.toThrow(InputError);

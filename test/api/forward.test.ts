@@ -12,7 +12,7 @@ import {
   Tensor,
 } from "../../src/index.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Case = {
   id: string;
@@ -23,9 +23,9 @@ type Case = {
   losses?: { labels: number[] | number[][]; loss: number; num_items_in_batch?: number }[];
 };
 
-const folder = shared("goldens/models/base-f32");
-const { cases } = sharedJson<{ cases: Case[] }>("goldens/forward/base-f32.json");
-const golden = readSafetensors(shared("goldens/forward/base-f32.safetensors"));
+const folder = goldenPath("models/base-f32");
+const { cases } = goldenJson<{ cases: Case[] }>("forward/base-f32.json");
+const golden = readSafetensors(goldenPath("forward/base-f32.safetensors"));
 const [V, H, L, Hq] = [640, 64, 3, 4];
 /** goldens/README.md */
 const TOLERANCE = 2e-4;
@@ -64,7 +64,7 @@ beforeAll(async () => {
     AutoModelForCausalLM.from_pretrained(folder),
     AutoModelForCausalLM.from_pretrained(folder, { attn_implementation: "eager" }),
     AutoModel.from_pretrained(folder),
-    AutoTokenizer.from_pretrained(shared("goldens/tokenizers/tiny")),
+    AutoTokenizer.from_pretrained(goldenPath("tokenizers/tiny")),
   ]);
 });
 afterAll(async () => {

@@ -10,13 +10,13 @@ import {
   type PreTrainedTokenizer,
   Tensor,
 } from "../../src/index.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Case = { id: string; input_ids: number[][]; sequences: number[][] };
 
 const V = 640;
 const golden = (model: string, id: string): Case => {
-  const { cases } = sharedJson<{ cases: Case[] }>(`goldens/generation/${model}.json`);
+  const { cases } = goldenJson<{ cases: Case[] }>(`generation/${model}.json`);
   const found = cases.find((c) => c.id === id);
   if (found === undefined) throw new Error(`no golden ${id}`);
   return found;
@@ -27,9 +27,9 @@ let window: MistralForCausalLM;
 let tokenizer: PreTrainedTokenizer;
 beforeAll(async () => {
   [model, window, tokenizer] = await Promise.all([
-    AutoModelForCausalLM.from_pretrained(shared("goldens/models/base-f32")),
-    AutoModelForCausalLM.from_pretrained(shared("goldens/models/sw8-f32"), { threads: 1 }),
-    AutoTokenizer.from_pretrained(shared("goldens/tokenizers/tiny")),
+    AutoModelForCausalLM.from_pretrained(goldenPath("models/base-f32")),
+    AutoModelForCausalLM.from_pretrained(goldenPath("models/sw8-f32"), { threads: 1 }),
+    AutoTokenizer.from_pretrained(goldenPath("tokenizers/tiny")),
   ]);
 });
 afterEach(async () => {

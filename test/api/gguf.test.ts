@@ -24,9 +24,9 @@ import {
 } from "../checkpoint/craft-gguf.ts";
 import { seeded } from "../random.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
-const dir = shared("goldens/models/base-gguf");
+const dir = goldenPath("models/base-gguf");
 const gguf_file = "model-q8_0.gguf";
 const devices = ["reference", "cpu"] as const;
 type LoadOptions = NonNullable<Parameters<typeof AutoModelForCausalLM.from_pretrained>[1]>;
@@ -46,10 +46,10 @@ const farthest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i])), 0);
 
 describe("the file of the goldens", () => {
-  const { files } = sharedJson<{ files: { input_ids: number[]; logits: string }[] }>(
-    "goldens/quant/gguf.json",
+  const { files } = goldenJson<{ files: { input_ids: number[]; logits: string }[] }>(
+    "quant/gguf.json",
   );
-  const tensors = readSafetensors(shared("goldens/quant/gguf.safetensors"));
+  const tensors = readSafetensors(goldenPath("quant/gguf.safetensors"));
 
   test.each(devices)("%s: logits and the ids that they choose", async (device) => {
     const model = await load(dir, { gguf_file, device });
@@ -76,7 +76,7 @@ describe("the file of the goldens", () => {
     const path = join(dir, gguf_file);
     for (const [from, options] of [
       [dir, { gguf_file }],
-      [shared("goldens/models"), { subfolder: "base-gguf", gguf_file }],
+      [goldenPath("models"), { subfolder: "base-gguf", gguf_file }],
       [path, {}],
     ] as const) {
       const config = await AutoConfig.from_pretrained(from, options);
@@ -107,7 +107,7 @@ describe("the file of the goldens", () => {
     await refused(join(dir, "no"), { gguf_file }, CheckpointError, /no is no folder/);
     await refused(join(dir, gguf_file), { gguf_file }, CheckpointError, /q8_0.gguf is no folder/);
     await refused("/nowhere/x.gguf", {}, CheckpointError, /x.gguf: no such file/);
-    const other = shared("goldens/models/base-f32");
+    const other = goldenPath("models/base-f32");
     await refused(other, { gguf_file: "model.safetensors" }, CheckpointError, /begins with/);
   });
 });

@@ -1,15 +1,12 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { AutoModelForCausalLM, type LoadOptions } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
 afterEach(() => warn.mockClear());
 
 async function warnings(name: string, options: LoadOptions): Promise<string[]> {
-  const model = await AutoModelForCausalLM.from_pretrained(
-    shared(`goldens/models/${name}`),
-    options,
-  );
+  const model = await AutoModelForCausalLM.from_pretrained(goldenPath(`models/${name}`), options);
   await model.dispose();
   return warn.mock.calls.map(([text]) => String(text));
 }

@@ -8,9 +8,9 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { AutoModelForCausalLM, EngineError, InputError } from "../../src/index.ts";
 import { temporaryFolder } from "../engine/written-model.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
-const folder = shared("goldens/models/base-f32");
+const folder = goldenPath("models/base-f32");
 
 describe("dispose", () => {
   test("twice is harmless, every use is an InputError", async () => {

@@ -15,9 +15,9 @@ import {
 } from "../../src/index.ts";
 import { temporaryFolder, writeModel } from "../engine/written-model.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
-const base = shared("goldens/models/base-f32");
+const base = goldenPath("models/base-f32");
 const ids = [1, 20, 300, 7, 5];
 const open: { dispose(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -38,10 +38,10 @@ const distance = (a: Float32Array, b: ArrayLike<number>): number =>
 
 const golden = (name: string): { input_ids: number[]; wanted: ArrayLike<number> } => {
   type Case = { id: string; input_ids: number[]; tensors: Record<string, string> };
-  const { cases } = sharedJson<{ cases: Case[] }>(`goldens/forward/${name}.json`);
+  const { cases } = goldenJson<{ cases: Case[] }>(`forward/${name}.json`);
   const { input_ids, tensors } = cases[0];
   const key = tensors["logits.float32_compute"] ?? tensors.logits;
-  const wanted = readSafetensors(shared(`goldens/forward/${name}.safetensors`)).get(key)?.data;
+  const wanted = readSafetensors(goldenPath(`forward/${name}.safetensors`)).get(key)?.data;
   return { input_ids, wanted: wanted ?? [] };
 };
 describe("dtype", () => {
@@ -59,7 +59,7 @@ describe("dtype", () => {
       ["base-bf16", "bfloat16"],
       ["base-f16", "float16"],
     ]) {
-      const dir = shared(`goldens/models/${file}`);
+      const dir = goldenPath(`models/${file}`);
       expect((await load(dir)).dtype).toBe(dtype);
       expect((await load(dir, { dtype: "auto" })).dtype).toBe(dtype);
     }
@@ -70,7 +70,7 @@ describe("dtype", () => {
     async (name) => {
       const { input_ids, wanted } = golden(`base-${name}`);
       for (const dtype of ["auto", "float32"]) {
-        const model = await load(shared(`goldens/models/base-${name}`), { dtype });
+        const model = await load(goldenPath(`models/base-${name}`), { dtype });
         expect(distance(await logits(model, input_ids), wanted)).toBeLessThan(2e-4);
       }
     },

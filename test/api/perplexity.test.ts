@@ -10,13 +10,13 @@ import {
   Tensor,
 } from "../../src/index.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 const V = 640;
-const { cases } = sharedJson<{ cases: { id: string; input_ids: number[] }[] }>(
-  "goldens/forward/base-f32.json",
+const { cases } = goldenJson<{ cases: { id: string; input_ids: number[] }[] }>(
+  "forward/base-f32.json",
 );
-const golden = readSafetensors(shared("goldens/forward/base-f32.safetensors"));
+const golden = readSafetensors(goldenPath("forward/base-f32.safetensors"));
 const ids = cases.find(({ id }) => id === "single_long")?.input_ids ?? [];
 const goldenLogits = golden.get("single_long.logits")?.data as Float32Array;
 
@@ -25,7 +25,7 @@ let other: MistralForCausalLM;
 
 beforeAll(async () => {
   const load = (name: string) =>
-    AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${name}`), { threads: 1 });
+    AutoModelForCausalLM.from_pretrained(goldenPath(`models/${name}`), { threads: 1 });
   [model, other] = await Promise.all([load("base-f32"), load("base-bf16")]);
 });
 afterAll(async () => {

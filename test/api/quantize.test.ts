@@ -25,9 +25,9 @@ import {
 } from "../../src/index.ts";
 import { saveSafetensors } from "../../src/checkpoint/save-safetensors.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
-const base = shared("goldens/models/base-f32");
+const base = goldenPath("models/base-f32");
 const root = mkdtempSync(join(tmpdir(), "quantize-test-"));
 const out = join(root, "out");
 afterAll(() => rmSync(root, { recursive: true }));
@@ -79,7 +79,7 @@ test.each([
   ["int8", "base-bnb-int8"],
 ] as const)("%s: the tensors that bitsandbytes and Transformers wrote", async (method, golden) => {
   await quantize(base, out, { method });
-  const [ours, theirs] = [out, shared(`goldens/models/${golden}`)].map((dir) =>
+  const [ours, theirs] = [out, goldenPath(`models/${golden}`)].map((dir) =>
     readSafetensors(join(dir, "model.safetensors")),
   );
   expect([...ours.keys()].toSorted()).toEqual([...theirs.keys()].toSorted());
@@ -92,7 +92,7 @@ test.each([
       expect({ name, state: a }).toEqual({ name, state: b });
     } else expect({ name, ...found }).toEqual({ name, dtype, shape, data });
   }
-  const [settings, expected] = [out, shared(`goldens/models/${golden}`)].map(
+  const [settings, expected] = [out, goldenPath(`models/${golden}`)].map(
     (dir) => settingsOf(dir).quantization_config,
   );
   expect(settings).toEqual(expected);
@@ -216,9 +216,9 @@ describe("complete or not at all", () => {
   test("its own folder and a quantised model are refused", async () => {
     const force = true;
     await expect(quantize(base, base, { method: "q4", force })).rejects.toThrow(/own folder/);
-    const again = quantize(shared("goldens/models/base-awq"), out, { method: "q4" });
+    const again = quantize(goldenPath("models/base-awq"), out, { method: "q4" });
     await expect(again).rejects.toThrow(/quantised already \(awq\)/);
-    const gguf = quantize(shared("goldens/models/base-gguf/model-q8_0.gguf"), out, {
+    const gguf = quantize(goldenPath("models/base-gguf/model-q8_0.gguf"), out, {
       method: "q4",
     });
     await expect(gguf).rejects.toThrow(/is a GGUF file, which runs as it is/);

@@ -7,9 +7,9 @@ import {
   type NestedInput,
   TextIteratorStreamer,
 } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
-const folder = shared("goldens/models/base-f32");
+const folder = goldenPath("models/base-f32");
 const prompts = [
   [1, 20, 300, 7, 5, 44, 91],
   [9, 8, 77],

@@ -11,13 +11,13 @@ import {
   TextIteratorStreamer,
   TextStreamer,
 } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 let model: MistralForCausalLM;
 let tokenizer: PreTrainedTokenizer;
 beforeAll(async () => {
-  model = await AutoModelForCausalLM.from_pretrained(shared("goldens/models/base-f32"));
-  tokenizer = await AutoTokenizer.from_pretrained(shared("goldens/tokenizers/tiny"));
+  model = await AutoModelForCausalLM.from_pretrained(goldenPath("models/base-f32"));
+  tokenizer = await AutoTokenizer.from_pretrained(goldenPath("tokenizers/tiny"));
   tokenizer.padding_side = "left";
 });
 afterAll(async () => {

@@ -8,10 +8,10 @@ import { readGgufHeader } from "../../src/checkpoint/gguf-header.ts";
 import { ggufWeights } from "../../src/checkpoint/gguf-weights.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { readGgufTokenizer } from "../../src/text/gguf-tokenizer.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { source } from "./craft.ts";
 
-const whole = readFileSync(shared("goldens/models/base-gguf/model-q8_0.gguf"));
+const whole = readFileSync(goldenPath("models/base-gguf/model-q8_0.gguf"));
 /** Bytes before the first tensor. */
 const HEADER = 15_584;
 

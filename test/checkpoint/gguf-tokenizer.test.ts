@@ -3,12 +3,12 @@ import { expect, test } from "vitest";
 import { readGgufHeader } from "../../src/checkpoint/gguf-header.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { type GgufTokenizer, readGgufTokenizer } from "../../src/text/gguf-tokenizer.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { source } from "./craft.ts";
 import { bool, craftGguf, f32, i32, list, text, type Typed, u32, u8 } from "./craft-gguf.ts";
 import { tokenizerMetadata } from "./craft-gguf-tokenizer.ts";
 
-const tiny = tokenizerMetadata(readFileSync(shared("goldens/tokenizers/tiny/tokenizer.model")));
+const tiny = tokenizerMetadata(readFileSync(goldenPath("tokenizers/tiny/tokenizer.model")));
 
 /** The tokenizer of a small vocabulary with keys of "tokenizer.ggml." changed, or left out where they are undefined. */
 async function changed(keys: Readonly<Record<string, Typed | undefined>>): Promise<GgufTokenizer> {
@@ -51,7 +51,7 @@ test("named tokens are those of the usual places when the file names none", asyn
 });
 
 test("a whole tokenizer.json goes before the pieces, also for kinds that have no pieces here", async () => {
-  const json = readFileSync(shared("goldens/tokenizers/tiny/tokenizer.json"), "utf8");
+  const json = readFileSync(goldenPath("tokenizers/tiny/tokenizer.json"), "utf8");
   const rest = tiny.filter(([key]) => key !== "tokenizer.ggml.model");
   const { parts, settings } = await tokenizerOf([
     ...rest,

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { AutoConfig } from "../../src/api/auto-config.ts";
 import { openCheckpoint } from "../../src/checkpoint/weights.ts";
 import { checkWeights } from "../../src/models/config-weights.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { folder } from "./craft.ts";
 
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
@@ -29,7 +29,7 @@ test("a sharded checkpoint with a tokenizer: independent normal numbers, norms o
     "--shard-gb",
     "0.0002",
   ];
-  const tokenizer = ["--tokenizer", shared("goldens/tokenizers/tiny")];
+  const tokenizer = ["--tokenizer", goldenPath("tokenizers/tiny")];
   for (const [name, seed] of [
     ["a", "1"],
     ["b", "1"],
@@ -70,7 +70,7 @@ test("a sharded checkpoint with a tokenizer: independent normal numbers, norms o
   expect(new Set(await a.readValues("model.norm.weight"))).toEqual(new Set([1]));
   await Promise.all([a, b, c].map((checkpoint) => checkpoint.close()));
   expect(readFileSync(join(dir, "a/tokenizer.json"))).toEqual(
-    readFileSync(shared("goldens/tokenizers/tiny/tokenizer.json")),
+    readFileSync(goldenPath("tokenizers/tiny/tokenizer.json")),
   );
 });
 

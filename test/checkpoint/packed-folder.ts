@@ -2,14 +2,14 @@
 
 import { onTestFinished } from "vitest";
 import { type Checkpoint, openCheckpoint } from "../../src/checkpoint/weights.ts";
-import { readShared } from "../shared.ts";
+import { readGolden } from "../golden-files.ts";
 import { craft, folder } from "./craft.ts";
 
 export type RawTensor = { dtype: string; shape: number[]; bytes: Uint8Array };
 
 /** All tensors of a file, as they lie. */
 export function readRaw(path: string): Map<string, RawTensor> {
-  const file = readShared(path);
+  const file = readGolden(path);
   const begin = 8 + Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString("utf8", 8, begin)) as Record<
     string,

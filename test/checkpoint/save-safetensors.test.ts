@@ -10,14 +10,14 @@ import {
 import { openCheckpoint } from "../../src/checkpoint/weights.ts";
 import { CheckpointError, InputError } from "../../src/errors.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { folder } from "./craft.ts";
 
 /** The tensors of an open checkpoint, in pieces of some odd size. */
 async function tensorsOf(
   name: string,
 ): Promise<{ tensors: TensorToSave[]; close: () => Promise<void> }> {
-  const checkpoint = await openCheckpoint(shared(`goldens/models/${name}`));
+  const checkpoint = await openCheckpoint(goldenPath(`models/${name}`));
   const tensors = [...checkpoint.tensors.values()].map(({ name: tensor, dtype, shape, bytes }) => ({
     name: tensor,
     dtype,
@@ -43,7 +43,7 @@ test.each(["base-f32", "base-bf16"])(
       onProgress: (done, total) => seen.push(done / total),
     });
     await close();
-    const original = readFileSync(shared(`goldens/models/${name}/model.safetensors`));
+    const original = readFileSync(goldenPath(`models/${name}/model.safetensors`));
     expect(readFileSync(join(dir, "new/model.safetensors")).equals(original)).toBe(true);
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
     expect(seen.at(-1)).toBe(1);
@@ -62,7 +62,7 @@ test("shards are named and indexed so that they are read as one", async () => {
   writeFileSync(join(dir, "model.safetensors.index.json"), shardIndex(shards));
   await close();
   const checkpoint = await openCheckpoint(dir);
-  const expected = readSafetensors(shared("goldens/models/base-f32/model.safetensors"));
+  const expected = readSafetensors(goldenPath("models/base-f32/model.safetensors"));
   expect(checkpoint.tensors.size).toBe(expected.size);
   for (const [name, { data }] of expected) expect(await checkpoint.readValues(name)).toEqual(data);
   await checkpoint.close();

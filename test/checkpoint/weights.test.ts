@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { type Checkpoint, openCheckpoint } from "../../src/checkpoint/weights.ts";
 import { CheckpointError, InputError } from "../../src/errors.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { craft, f32Tensor, folder } from "./craft.ts";
 
 const models =
@@ -38,7 +38,7 @@ describe("the goldens' checkpoints", () => {
   test.each(models)(
     "%s: names, shapes and bytes, by an independent reading of the files",
     async (name) => {
-      const dir = shared(`goldens/models/${name}`);
+      const dir = goldenPath(`models/${name}`);
       await using(dir, async ({ tensors, read, bytes }) => {
         let total = 0;
         for (const [tensor, entry] of tensors) {
@@ -67,7 +67,7 @@ describe("the goldens' checkpoints", () => {
 
   test("base-sharded holds the values of base-f32", async () => {
     const [whole, parts] = await Promise.all(
-      ["base-f32", "base-sharded"].map((name) => openCheckpoint(shared(`goldens/models/${name}`))),
+      ["base-f32", "base-sharded"].map((name) => openCheckpoint(goldenPath(`models/${name}`))),
     );
     expect([...parts.tensors.keys()].toSorted()).toEqual([...whole.tensors.keys()].toSorted());
     expect(new Set([...parts.tensors.values()].map(({ file }) => file)).size).toBe(3);
@@ -80,7 +80,7 @@ describe("the goldens' checkpoints", () => {
   test.each(["base-f32", "base-bf16", "base-f16"])(
     "%s: values widened as an independent reader does",
     async (name) => {
-      const dir = shared(`goldens/models/${name}`);
+      const dir = goldenPath(`models/${name}`);
       const expected = readSafetensors(join(dir, "model.safetensors"));
       await using(dir, async (checkpoint) => {
         expect(checkpoint.tensors.size).toBe(expected.size);

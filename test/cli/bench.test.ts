@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
 import { drawing } from "../../src/cli/bench-picture.ts";
 import { asMarkdown, asText, type BenchReport } from "../../src/cli/bench-report.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { fakeStream } from "./fake-stream.ts";
 
 const cli = join(import.meta.dirname, "../../src/cli.ts");
@@ -125,7 +125,7 @@ test("a random model is measured and leaves nothing behind; JSON holds every sam
 });
 
 test("a GGUF file is measured by its own bytes", async () => {
-  const file = shared("goldens/models/base-gguf/model-q8_0.gguf");
+  const file = goldenPath("models/base-gguf/model-q8_0.gguf");
   const { stdout } = await bench(file, "--pp", "0", "--tg", "4", "--reps", "1", "--json", "-q");
   const { model, tests } = JSON.parse(stdout) as BenchReport;
   expect(model).toMatchObject({ name: "model-q8_0.gguf", quantization: "GGUF" });

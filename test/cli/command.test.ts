@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { sharedJson } from "../shared.ts";
+import { goldenJson } from "../golden-files.ts";
 
 const cli = join(import.meta.dirname, "../../src/cli.ts");
 
@@ -60,7 +60,7 @@ describe("run", () => {
     ["text", []],
     ["chat", ["--chat"]],
   ])("greedy continuations are those of Transformers: %s", async (kind, flags) => {
-    const { cases } = sharedJson<{ cases: Golden[] }>("stories/model/golden.json");
+    const { cases } = goldenJson<{ cases: Golden[] }>("stories/model/golden.json");
     const golden = cases.find((each) => each.kind === kind && each.complete);
     if (golden === undefined) throw new Error(`golden.json has no complete case of kind ${kind}`);
     const { stdout } = await mistral(["run", "--greedy", "--json", ...flags, golden.prompt]);

@@ -12,7 +12,7 @@ import { SequencePages } from "../../src/generate/pages.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
 import { DirectEngine, type DirectOptions } from "../engine/direct-engine.ts";
 import { attentions, loadFolder, makeRoom, wasmTeam } from "../golden/engines.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const NEW = 24;
 /** Pages of the cache: enough for the longest call with a cache of its own. */
@@ -163,7 +163,7 @@ describe.each(attentions)("%s", (attention) => {
     const load = async (threads: number): Promise<DirectEngine> => {
       const team = await wasmTeam(threads);
       const engine = await DirectEngine.of((beforeStep) =>
-        loadFolder(shared(`goldens/models/${model}`), team.backend, attention, "auto", cache, {
+        loadFolder(goldenPath(`models/${model}`), team.backend, attention, "auto", cache, {
           beforeStep,
           config,
         }),

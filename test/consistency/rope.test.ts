@@ -3,9 +3,9 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AutoConfig, AutoModelForCausalLM, type MistralForCausalLM } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
-const dir = shared("goldens/models/base-f32");
+const dir = goldenPath("models/base-f32");
 const MAX_POSITION = 64;
 /** Of head_dim / 2 frequencies. */
 const factors = (step: number): number[] => Array.from({ length: 8 }, (_, i) => 1 + step * i);

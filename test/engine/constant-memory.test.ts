@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { AutoModelForCausalLM, defaultModel } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 /** Columns of one page. */
 const PAGE = 16;
@@ -10,7 +10,7 @@ const PAGE = 16;
 const NOISE = 12 * 2 ** 20;
 
 test.each([
-  ["sw8-f32", async () => shared("goldens/models/sw8-f32"), 8, 1600],
+  ["sw8-f32", async () => goldenPath("models/sw8-f32"), 8, 1600],
   ["the embedded model", defaultModel, 256, 2600],
 ])("%s", async (_, folder, window, tokens) => {
   const model = await AutoModelForCausalLM.from_pretrained(await folder());

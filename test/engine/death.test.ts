@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EngineError, InputError, type Tensor } from "../../src/index.ts";
 import { withThreads, threadsOr1, weightsStay } from "../platform/has.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { pause, type SpiedModel, spiedModel } from "./spied-model.ts";
 import { slowShape, temporaryFolder, writeModel } from "./written-model.ts";
 
@@ -26,7 +26,7 @@ describe("a small model", () => {
   let spied: SpiedModel;
   let expected: unknown;
   beforeAll(async () => {
-    spied = await spiedModel(shared("goldens/models/base-f32"), { threads: threadsOr1(2) });
+    spied = await spiedModel(goldenPath("models/base-f32"), { threads: threadsOr1(2) });
     expected = (await spied.model.generate(prompt, { max_new_tokens: 12 })).tolist();
   });
   afterAll(() => spied.model.dispose());
@@ -204,7 +204,7 @@ describe("a prompt that takes seconds", () => {
 });
 
 test("a kernel that traps: an EngineError that names the op; the next call works", async () => {
-  const { model, engine } = await spiedModel(shared("goldens/models/base-f32"), {
+  const { model, engine } = await spiedModel(goldenPath("models/base-f32"), {
     threads: threadsOr1(2),
   });
   const good = await model({ input_ids: prompt });

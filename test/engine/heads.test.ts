@@ -8,10 +8,10 @@ import { CHUNK } from "../../src/generate/runner.ts";
 import { InputError } from "../../src/errors.ts";
 import type { ModelClass } from "../../src/models/heads.ts";
 import { backends, call, loadModel } from "../golden/engines.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 async function load(model: string, backend = "wasm"): Promise<EngineCore> {
-  const dir = shared(`goldens/models/${model}`);
+  const dir = goldenPath(`models/${model}`);
   const config = JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Record<string, unknown>;
   const [modelClass] = config.architectures as ModelClass[];
   const source = { dir, config, dtype: "auto", attention: "flash" as const, modelClass };

@@ -7,10 +7,10 @@ import {
   MemoryError,
   type MistralForCausalLM,
 } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 import { temporaryFolder, writeModel } from "./written-model.ts";
 
-const base = shared("goldens/models/base-f32");
+const base = goldenPath("models/base-f32");
 const prompt = [1, 17, 30, 45];
 
 describe("weights that are no numbers", () => {
@@ -51,7 +51,7 @@ describe("weights that are no numbers", () => {
 
 describe("memory", () => {
   const load = (memoryLimit: number): Promise<MistralForCausalLM> =>
-    AutoModelForCausalLM.from_pretrained(shared("goldens/models/v03-f32"), { memoryLimit });
+    AutoModelForCausalLM.from_pretrained(goldenPath("models/v03-f32"), { memoryLimit });
 
   test("weights that do not fit", async () => {
     const error = await load(1e5).catch((e: unknown) => e);
@@ -61,7 +61,7 @@ describe("memory", () => {
 
   test("on the reference backend", async () => {
     const options = { device: "reference", memoryLimit: 4e6 };
-    const dir = shared("goldens/models/v03-f32");
+    const dir = goldenPath("models/v03-f32");
     const small = AutoModelForCausalLM.from_pretrained(dir, { ...options, memoryLimit: 1e6 });
     await expect(small).rejects.toThrow(MemoryError);
     const model = await AutoModelForCausalLM.from_pretrained(dir, options);

@@ -8,10 +8,10 @@ import { roundedTo } from "../../src/engine/rounded-weight.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import { floats32 } from "../../src/formats/words.ts";
 import { AutoModelForCausalLM, BitsAndBytesConfig } from "../../src/index.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const Q_PROJ = "model.layers.0.self_attn.q_proj.weight";
-const BASE = shared("goldens/models/base-f32");
+const BASE = goldenPath("models/base-f32");
 
 // From Transformers 5.23 and bitsandbytes 0.50.2: the first scales of Q_PROJ.
 test.each([

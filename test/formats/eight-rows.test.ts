@@ -8,9 +8,9 @@ import { roundToInt8 } from "../../src/formats/int8-compute-path.ts";
 import { seeded } from "../random.ts";
 import { packed, unpacked } from "./packed-rows.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
-const golden = readSafetensors(shared("goldens/quant/gguf.safetensors"));
+const golden = readSafetensors(goldenPath("quant/gguf.safetensors"));
 const floats = (name: string): Float32Array => golden.get(name)?.data as Float32Array;
 const bytesOf = (name: string): Uint8Array => golden.get(name)?.data as Uint8Array;
 

@@ -6,9 +6,9 @@ import { q4k, regroupQ4K } from "../../src/formats/q4k.ts";
 import { q6k, regroupQ6K } from "../../src/formats/q6k.ts";
 import { seeded } from "../random.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
-const golden = readSafetensors(shared("goldens/quant/gguf.safetensors"));
+const golden = readSafetensors(goldenPath("quant/gguf.safetensors"));
 
 describe.each([
   { format: q4k, gguf: "Q4_K", regroup: regroupQ4K },

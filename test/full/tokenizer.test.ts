@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import type { AddedTokenInput } from "../../src/api/special-tokens.ts";
 import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const python = join(import.meta.dirname, "../../bench/.venv/bin/python");
 
@@ -28,11 +28,11 @@ type Call = {
 test.each([1, 2, 3])("5,000 random calls, seed %i", { timeout: 300_000 }, async (seed) => {
   expect(existsSync(python), `${python} is missing: bash bench/setup.sh`).toBe(true);
   const script = join(import.meta.dirname, "tokenizer_calls.py");
-  const output = execFileSync(
-    python,
-    [script, shared("goldens/tokenizers"), String(seed), "5000"],
-    { encoding: "utf8", maxBuffer: 2 ** 29, stdio: ["ignore", "pipe", "ignore"] },
-  );
+  const output = execFileSync(python, [script, goldenPath("tokenizers"), String(seed), "5000"], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 29,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   const { added, calls } = JSON.parse(output) as { added: AddedTokenInput[]; calls: Call[] };
   const loaded = new Map<string, PreTrainedTokenizer>();
   for (const call of calls) {
@@ -47,7 +47,7 @@ async function load(
   { tokenizer, added }: Call,
   tokens: AddedTokenInput[],
 ): Promise<PreTrainedTokenizer> {
-  const t = await AutoTokenizer.from_pretrained(shared(`goldens/tokenizers/${tokenizer}`));
+  const t = await AutoTokenizer.from_pretrained(goldenPath(`tokenizers/${tokenizer}`));
   if (added) {
     t.add_special_tokens({ pad_token: "[PAD]" });
     t.add_tokens(tokens);

@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
 import { Stopping, StopStrings, type TokenBytes } from "../../src/generate/stopping.ts";
-import { sharedJson } from "../shared.ts";
+import { goldenJson } from "../golden-files.ts";
 
 type Generation = {
   cases: {
@@ -17,8 +17,8 @@ type Generation = {
 };
 
 /** The bytes of the tiny tokenizer's pieces: byte tokens, and ▁ for a space. */
-const pieces = sharedJson<{ model: { vocab: Record<string, number> } }>(
-  "goldens/tokenizers/tiny/tokenizer.json",
+const pieces = goldenJson<{ model: { vocab: Record<string, number> } }>(
+  "tokenizers/tiny/tokenizer.json",
 );
 const table = new Map<number, Uint8Array>();
 for (const [piece, id] of Object.entries(pieces.model.vocab)) {
@@ -31,7 +31,7 @@ const bytesOf: TokenBytes = (id) => table.get(id);
 describe("golden continuations", () => {
   const PAD = 0;
   const cases = ["base-f32", "sw8-f32", "v03-f32"].flatMap((model) =>
-    sharedJson<Generation>(`goldens/generation/${model}.json`)
+    goldenJson<Generation>(`generation/${model}.json`)
       .cases.filter(({ kwargs }) => kwargs.stop_strings && (kwargs.num_beams ?? 1) === 1)
       .map((golden) => ({ ...golden, model })),
   );

@@ -14,9 +14,9 @@ import {
 import { StreamDecoder } from "../../src/text/stream-decoder.ts";
 import { readTokenizerJson } from "../../src/text/tokenizer-json.ts";
 import { TextTokenizer } from "../../src/text/tokenizer.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
-const path = shared("goldens/tokenizers/tiny/tokenizer.json");
+const path = goldenPath("tokenizers/tiny/tokenizer.json");
 const text = new TextTokenizer(readTokenizerJson(readFileSync(path), path), path);
 const tiny: StreamTokenizer = {
   decode: (ids, options = {}) => text.decode(ids, options.skip_special_tokens ?? false),
@@ -47,7 +47,7 @@ async function all<T>(pieces: AsyncIterable<T>): Promise<T[]> {
 
 describe("pieces as Transformers prints them", () => {
   type Golden = { ids: number[]; chunks: string[]; chunks_skip_special: string[] };
-  const { stream } = sharedJson<{ stream: Golden[] }>("goldens/tokenization/tiny.json");
+  const { stream } = goldenJson<{ stream: Golden[] }>("tokenization/tiny.json");
 
   test.each([
     ["decoding again", tiny],

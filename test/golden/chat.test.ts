@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import type { ChatMessage, ChatTemplateOptions } from "../../src/api/apply-chat-template.ts";
 import { Float } from "../../src/text/chat-template.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Case = {
   name: string;
@@ -16,7 +16,7 @@ type Case = {
 
 /** JSON in which numbers that Python reads as floats stay floats. */
 function readWithFloats<T>(path: string): T {
-  const text = readFileSync(shared(path), "utf8");
+  const text = readFileSync(goldenPath(path), "utf8");
   return JSON.parse(text, (_, value: unknown, { source }: { source?: string } = {}) =>
     typeof value === "number" && source !== undefined && /[.eE]/.test(source)
       ? new Float(value)
@@ -25,15 +25,15 @@ function readWithFloats<T>(path: string): T {
 }
 
 const template = (name: string): string =>
-  readFileSync(shared(`goldens/chat/templates/${name}.jinja`), "utf8");
+  readFileSync(goldenPath(`chat/templates/${name}.jinja`), "utf8");
 
 const names = ["instruct-v0.1-2023", "instruct-v0.2-2023", "instruct-v0.2", "instruct-v0.3"];
 
 describe.each(names)("%s", (name) => {
   const { tokenizer: folder, cases } = readWithFloats<{ tokenizer: string; cases: Case[] }>(
-    `goldens/chat/${name}.json`,
+    `chat/${name}.json`,
   );
-  const loaded = AutoTokenizer.from_pretrained(shared(`goldens/tokenizers/${folder}`));
+  const loaded = AutoTokenizer.from_pretrained(goldenPath(`tokenizers/${folder}`));
 
   test(`${cases.length} conversations`, async () => {
     const t = await loaded;
@@ -85,10 +85,10 @@ type Batch = {
 };
 
 test("batches: padding, truncation, masks of assistant tokens", async () => {
-  const t = await AutoTokenizer.from_pretrained(shared("goldens/tokenizers/mistral-v1"), {
+  const t = await AutoTokenizer.from_pretrained(goldenPath("tokenizers/mistral-v1"), {
     pad_token: "<unk>",
   });
-  const { cases } = sharedJson<{ cases: Batch[] }>("goldens/chat/batches.json");
+  const { cases } = goldenJson<{ cases: Batch[] }>("chat/batches.json");
   expect(cases.map(({ kind }) => kind)).toContain("assistant_mask");
   for (const c of cases) {
     t.padding_side = c.padding_side ?? "right";

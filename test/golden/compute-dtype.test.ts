@@ -8,7 +8,7 @@ import {
   type BitsAndBytesOptions,
 } from "../../src/index.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type ModelCase = {
   id: string;
@@ -18,8 +18,8 @@ type ModelCase = {
   logits?: string;
 };
 
-const { cases } = sharedJson<{ cases: ModelCase[] }>("goldens/quant/models.json");
-const logitsOf = readSafetensors(shared("goldens/quant/models.safetensors"));
+const { cases } = goldenJson<{ cases: ModelCase[] }>("quant/models.json");
+const logitsOf = readSafetensors(goldenPath("quant/models.safetensors"));
 
 /**
  * Of all logits of a method's cases, the largest difference, and the root of the mean square. Without a compute dtype: those of
@@ -31,7 +31,7 @@ async function difference(
 ): Promise<{ largest: number; rms: number }> {
   const chosen = cases.filter(({ id }) => id.split(".")[0] === method);
   const { from, quantization_config } = chosen[0];
-  const model = await AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${from}`), {
+  const model = await AutoModelForCausalLM.from_pretrained(goldenPath(`models/${from}`), {
     ...{ device: "cpu", threads: 1 },
     ...(compute !== undefined && {
       quantization_config: new BitsAndBytesConfig({

@@ -10,7 +10,7 @@ import { EngineCore } from "../../src/engine/core.ts";
 import type { ModelSource } from "../../src/engine/messages.ts";
 import type { Call } from "../../src/engine/steps.ts";
 import type { CacheDType } from "../../src/models/attend.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 export const attentions = ["flash", "eager"] as const;
 
@@ -37,7 +37,7 @@ export async function loadGolden(
   cacheDtype?: CacheDType,
   beforeStep?: (owner: number) => Promise<void>,
 ): Promise<EngineCore> {
-  const dir = shared(`goldens/models/${model}`);
+  const dir = goldenPath(`models/${model}`);
   return loadFolder(dir, backend, attention, dtype, cacheDtype, { beforeStep });
 }
 

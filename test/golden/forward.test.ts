@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EngineCore } from "../../src/engine/core.ts";
 import type { ForwardRequest, ForwardResult } from "../../src/engine/messages.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 import { attentions, backends, call, loadGolden } from "./engines.ts";
 
@@ -44,8 +44,8 @@ for (const [backendName, makeBackend] of Object.entries(backends)) {
   for (const model of models) {
     for (const attention of attentions) {
       describe(`${model} · ${backendName} · ${attention}`, () => {
-        const golden = sharedJson<Golden>(`goldens/forward/${goldenOf(model)}.json`);
-        const tensors = readSafetensors(shared(`goldens/forward/${goldenOf(model)}.safetensors`));
+        const golden = goldenJson<Golden>(`forward/${goldenOf(model)}.json`);
+        const tensors = readSafetensors(goldenPath(`forward/${goldenOf(model)}.safetensors`));
         const expected = (name: string): { data: ArrayLike<number>; shape: number[] } => {
           const found = tensors.get(name);
           if (found === undefined) throw new Error(`the golden has no tensor ${name}`);

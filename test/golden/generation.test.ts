@@ -9,7 +9,7 @@ import {
   type PreTrainedTokenizer,
   type Tensor,
 } from "../../src/index.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 
 type Options = Record<string, unknown>;
@@ -35,18 +35,18 @@ const SCORES = 2e-3;
 for (const device of ["cpu", "reference"]) {
   for (const attn_implementation of ["sdpa", "eager"]) {
     describe.each(models)(`%s · ${device} · ${attn_implementation}`, (name) => {
-      const cases = sharedJson<{ cases: Case[] }>(`goldens/generation/${name}.json`).cases.filter(
+      const cases = goldenJson<{ cases: Case[] }>(`generation/${name}.json`).cases.filter(
         ({ id }) => now.test(id),
       );
-      const scores = readSafetensors(shared("goldens/generation/scores.safetensors"));
+      const scores = readSafetensors(goldenPath("generation/scores.safetensors"));
       let model: MistralForCausalLM;
       let tokenizer: PreTrainedTokenizer;
       beforeAll(async () => {
-        model = await AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${name}`), {
+        model = await AutoModelForCausalLM.from_pretrained(goldenPath(`models/${name}`), {
           device,
           attn_implementation,
         });
-        tokenizer = await AutoTokenizer.from_pretrained(shared("goldens/tokenizers/tiny"));
+        tokenizer = await AutoTokenizer.from_pretrained(goldenPath("tokenizers/tiny"));
       });
       afterAll(async () => {
         expect((await model.memory()).pagesInUse).toBe(0);

@@ -8,7 +8,7 @@ import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
 import { folder } from "../checkpoint/craft.ts";
 import { bool, craftGguf, text, type Typed, u32 } from "../checkpoint/craft-gguf.ts";
 import { tokenizerMetadata } from "../checkpoint/craft-gguf-tokenizer.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Goldens = {
   special: Record<string, number | null>;
@@ -22,7 +22,7 @@ function load(
   more: readonly [string, Typed][] = [],
   options: Parameters<typeof AutoTokenizer.from_pretrained>[1] = {},
 ): Promise<PreTrainedTokenizer> {
-  const model = readFileSync(shared(`goldens/tokenizers/${name}/tokenizer.model`));
+  const model = readFileSync(goldenPath(`tokenizers/${name}/tokenizer.model`));
   const metadata = [...tokenizerMetadata(model), ...more];
   const dir = folder({ "vocab.gguf": craftGguf({ metadata }) });
   return AutoTokenizer.from_pretrained(dir, { gguf_file: "vocab.gguf", ...options });
@@ -34,7 +34,7 @@ describe.each([
   { goldens: "tiny", vocabulary: "tiny", options: { pad_token: "<unk>" } },
   { goldens: "mistral-v1-prepend", vocabulary: "mistral-v1", options: { legacy: true } },
 ])("$goldens", ({ goldens: name, vocabulary, options }) => {
-  const goldens = sharedJson<Goldens>(`goldens/tokenization/${name}.json`);
+  const goldens = goldenJson<Goldens>(`tokenization/${name}.json`);
 
   test("names, 500 texts with offsets, id lists, streams", async () => {
     const t = await load(vocabulary, [], options);
@@ -85,8 +85,8 @@ test("what is added to a text, and padding, come from the file; options go befor
 });
 
 test("chat templates: one, several, none", async () => {
-  const { chat_template } = sharedJson<{ chat_template: string }>(
-    "goldens/tokenizers/mistral-v3/tokenizer_config.json",
+  const { chat_template } = goldenJson<{ chat_template: string }>(
+    "tokenizers/mistral-v3/tokenizer_config.json",
   );
   const chat = [{ role: "user", content: "Hi" }];
   const one = await load("mistral-v3", [["tokenizer.chat_template", text(chat_template)]]);

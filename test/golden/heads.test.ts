@@ -9,7 +9,7 @@ import { InputError } from "../../src/errors.ts";
 import type { ModelClass } from "../../src/models/heads.ts";
 import type { Labels } from "../../src/models/losses.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 import { attentions, backends, call, loadModel } from "./engines.ts";
 
 type Case = {
@@ -40,7 +40,7 @@ async function load(
   { backend, attention }: { backend: string; attention: "flash" | "eager" },
   options: Options = {},
 ): Promise<EngineCore> {
-  const dir = shared(`goldens/models/${model}`);
+  const dir = goldenPath(`models/${model}`);
   const config = {
     ...(JSON.parse(readFileSync(`${dir}/config.json`, "utf8")) as Options),
     ...options,
@@ -71,8 +71,8 @@ for (const backend of Object.keys(backends)) {
     describe.each(["seqcls-f32", "tokcls-f32", "qa-f32"])(
       `%s · ${backend} · ${attention}`,
       (model) => {
-        const { cases } = sharedJson<{ cases: Case[] }>(`goldens/forward/${model}.json`);
-        const tensors = readSafetensors(shared(`goldens/forward/${model}.safetensors`));
+        const { cases } = goldenJson<{ cases: Case[] }>(`forward/${model}.json`);
+        const tensors = readSafetensors(goldenPath(`forward/${model}.safetensors`));
         const golden = (name: string): ArrayLike<number> => {
           const found = tensors.get(name);
           if (found === undefined) throw new Error(`the golden has no tensor ${name}`);

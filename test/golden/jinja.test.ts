@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { TemplateError } from "../../src/errors.ts";
 import { Float, renderChatTemplate } from "../../src/text/chat-template.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Result = { text: string } | { error: string; message: string };
 type Program = {
@@ -31,7 +31,7 @@ function readWithFloats<T>(path: string): T {
     text: string,
     reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
   ) => T;
-  return parse(readFileSync(shared(path), "utf8"), withFloats);
+  return parse(readFileSync(goldenPath(path), "utf8"), withFloats);
 }
 
 type Outcome = { text: string } | { message: string };
@@ -50,7 +50,7 @@ const wanted = (result: Result): Outcome =>
   "text" in result ? { text: result.text } : { message: result.message };
 
 describe("jinja.json", () => {
-  const { cases } = readWithFloats<{ cases: Program[] }>("goldens/chat/jinja.json");
+  const { cases } = readWithFloats<{ cases: Program[] }>("chat/jinja.json");
   test("has all programs", () => expect(cases.length).toBeGreaterThanOrEqual(58));
   test.each(cases)("$name", ({ template, variables, result }) => {
     expect(outcome(() => renderChatTemplate(template, variables).text)).toEqual(wanted(result));
@@ -94,8 +94,8 @@ function applied(template: string, { messages, kwargs }: Conversation): string {
 describe.each(["instruct-v0.1-2023", "instruct-v0.2-2023", "instruct-v0.2", "instruct-v0.3"])(
   "%s",
   (name) => {
-    const template = readFileSync(shared(`goldens/chat/templates/${name}.jinja`), "utf8");
-    const { cases } = readWithFloats<{ cases: Conversation[] }>(`goldens/chat/${name}.json`);
+    const template = readFileSync(goldenPath(`chat/templates/${name}.jinja`), "utf8");
+    const { cases } = readWithFloats<{ cases: Conversation[] }>(`chat/${name}.json`);
     // Errors of these classes are raised by apply_chat_template around the template, not in it.
     const inTemplate = cases.filter(
       ({ result }) => !("error" in result && ["ValueError"].includes(result.error)),
@@ -115,7 +115,7 @@ describe("batches.json", () => {
     messages: Message[];
     assistant_masks: number[];
   };
-  const { cases } = sharedJson<{ cases: Mask[] }>("goldens/chat/batches.json");
+  const { cases } = goldenJson<{ cases: Mask[] }>("chat/batches.json");
   const masks = cases.filter(({ kind }) => kind === "assistant_mask");
   test.each(masks)("generation ranges: $name", ({ template_text, messages, assistant_masks }) => {
     const { text, generation } = renderChatTemplate(template_text, {

@@ -34,7 +34,7 @@ import {
 import { buildProcessors } from "../../src/generate/processors.ts";
 import { softmax } from "../../src/ops/softmax.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Params = Record<string, number & number[]>;
 type Case = {
@@ -56,8 +56,8 @@ type Pipeline = {
 };
 type Goldens = { vocab: number; eos_token_id: number; cases: Case[]; pipelines: Pipeline[] };
 
-const goldens = sharedJson<Goldens>("goldens/processors/processors.json");
-const tensors = readSafetensors(shared("goldens/processors/processors.safetensors"));
+const goldens = goldenJson<Goldens>("processors/processors.json");
+const tensors = readSafetensors(goldenPath("processors/processors.safetensors"));
 const V = goldens.vocab;
 
 const factories: Record<string, (p: Params) => LogitsProcessor> = {

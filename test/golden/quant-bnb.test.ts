@@ -24,7 +24,7 @@ import {
 } from "../../src/index.ts";
 import { folder } from "../checkpoint/craft.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type FourBit = {
   id: string;
@@ -50,12 +50,12 @@ type Linear = Record<"id" | "weight" | "x" | "y" | "kind", string> & {
   threshold?: number;
 } & Partial<Record<"CB" | "SCB" | "CA" | "SCA" | "int32", string>> & { outlier_columns?: number[] };
 
-const { four_bit, eight_bit_blockwise, linear } = sharedJson<{
+const { four_bit, eight_bit_blockwise, linear } = goldenJson<{
   four_bit: FourBit[];
   eight_bit_blockwise: Blockwise[];
   linear: Linear[];
-}>("goldens/quant/bnb.json");
-const tensors = readSafetensors(shared("goldens/quant/bnb.safetensors"));
+}>("quant/bnb.json");
+const tensors = readSafetensors(goldenPath("quant/bnb.safetensors"));
 
 function floats(name: string): Float32Array {
   const data = tensors.get(name)?.data;
@@ -184,14 +184,14 @@ describe.each([
   ["base-bnb-nf4-dq", "nf4-64-dq"],
   ["base-bnb-int8", "int8-6"],
 ])("%s", (model, name) => {
-  const dir = shared(`goldens/models/${model}`);
+  const dir = goldenPath(`models/${model}`);
 
   test("its weights are base-f32's, quantised", async () => {
-    const plain = await openCheckpoint(shared("goldens/models/base-f32"));
+    const plain = await openCheckpoint(goldenPath("models/base-f32"));
     const checkpoint = await openCheckpoint(dir);
     onTestFinished(() => Promise.all([plain.close(), checkpoint.close()]).then(() => {}));
-    const { quantization_config } = sharedJson<{ quantization_config: Record<string, unknown> }>(
-      `goldens/models/${model}/config.json`,
+    const { quantization_config } = goldenJson<{ quantization_config: Record<string, unknown> }>(
+      `models/${model}/config.json`,
     );
     const { weights, used } = await bitsandbytesWeights(checkpoint, quantization_config);
     expect(weights.size).toBe(21);
@@ -216,7 +216,7 @@ describe.each([
   });
 
   test("quantising base-f32 and saving it gives the same file", async () => {
-    const plain = await openCheckpoint(shared("goldens/models/base-f32"));
+    const plain = await openCheckpoint(goldenPath("models/base-f32"));
     onTestFinished(() => plain.close());
     const out: TensorToSave[] = [];
     for (const entry of plain.tensors.values()) {
@@ -250,8 +250,8 @@ type ModelCase = {
   logits?: string;
   sequence?: number[];
 };
-const { cases } = sharedJson<{ cases: ModelCase[] }>("goldens/quant/models.json");
-const expectedLogits = readSafetensors(shared("goldens/quant/models.safetensors"));
+const { cases } = goldenJson<{ cases: ModelCase[] }>("quant/models.json");
+const expectedLogits = readSafetensors(goldenPath("quant/models.safetensors"));
 const methodOf = ({ id }: ModelCase): string => id.split(".")[0];
 
 /** Greedy search by forward, which chooses the outliers of a call's rows together, as bitsandbytes does; generate() does not. */
@@ -307,7 +307,7 @@ describe.each(["reference", "cpu"])("models on %s", (device) => {
 
   test.each(["nf4", "nf4-dq", "fp4", "int8"])("base-f32, quantised to %s", async (method) => {
     const [{ from, quantization_config }] = cases.filter((c) => methodOf(c) === method);
-    const model = await AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${from}`), {
+    const model = await AutoModelForCausalLM.from_pretrained(goldenPath(`models/${from}`), {
       ...{ device, threads: 1 },
       quantization_config: new BitsAndBytesConfig(quantization_config),
     });
@@ -317,7 +317,7 @@ describe.each(["reference", "cpu"])("models on %s", (device) => {
   });
 
   test.each(["nf4-dq", "int8"])("base-bnb-%s", async (method) => {
-    const dir = shared(`goldens/models/base-bnb-${method}`);
+    const dir = goldenPath(`models/base-bnb-${method}`);
     const model = await AutoModelForCausalLM.from_pretrained(dir, { device, threads: 1 });
     const { difference, sequences } = await run(model, method);
     expect(difference).toBeLessThan(bound(method));

@@ -7,7 +7,7 @@ import { FORMAT_GGUF } from "../../src/backends/wasm/kernels/header.ts";
 import { ggufFormats } from "../../src/formats/gguf-types.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import { KernelBench, kernelPath } from "../contract/wasm-kernels.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 import { readSafetensors } from "../safetensors-file.ts";
 
 type Case = {
@@ -17,10 +17,8 @@ type Case = {
   blocks?: number;
   source?: string;
 };
-const { cases } = sharedJson<{ cases: (Case & { block_size: number })[] }>(
-  "goldens/quant/gguf.json",
-);
-const tensors = readSafetensors(shared("goldens/quant/gguf.safetensors"));
+const { cases } = goldenJson<{ cases: (Case & { block_size: number })[] }>("quant/gguf.json");
+const tensors = readSafetensors(goldenPath("quant/gguf.safetensors"));
 
 function tensor(name: string): Float32Array | Uint8Array {
   const data = tensors.get(name)?.data;

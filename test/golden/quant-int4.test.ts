@@ -15,7 +15,7 @@ import { bytesOf } from "../../src/formats/words.ts";
 import { AutoModelForCausalLM, Tensor } from "../../src/index.ts";
 import { checkpointOf, type RawTensor, readRaw } from "../checkpoint/packed-folder.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Read = (checkpoint: Checkpoint, settings: Settings) => Promise<QuantizedWeights>;
 
@@ -138,9 +138,9 @@ const methods: Method[] = [
 ];
 
 describe.for(methods)("$file", ({ file, read, variants }) => {
-  const { linear: cases } = sharedJson<{ linear: Linear[] }>(`goldens/quant/${file}.json`);
-  const raw = readRaw(shared(`goldens/quant/${file}.safetensors`));
-  const numbers = readSafetensors(shared(`goldens/quant/${file}.safetensors`));
+  const { linear: cases } = goldenJson<{ linear: Linear[] }>(`quant/${file}.json`);
+  const raw = readRaw(goldenPath(`quant/${file}.safetensors`));
+  const numbers = readSafetensors(goldenPath(`quant/${file}.safetensors`));
   const tensorOf = (name: string): RawTensor => {
     const found = raw.get(name);
     if (found === undefined) throw new Error(`${file}.safetensors has no ${name}`);
@@ -196,8 +196,8 @@ type ModelCase = {
 };
 
 describe("models-int4", () => {
-  const { cases } = sharedJson<{ cases: ModelCase[] }>("goldens/quant/models-int4.json");
-  const golden = readSafetensors(shared("goldens/quant/models-int4.safetensors"));
+  const { cases } = goldenJson<{ cases: ModelCase[] }>("quant/models-int4.json");
+  const golden = readSafetensors(goldenPath("quant/models-int4.safetensors"));
   const folders = [...new Set(cases.map((c) => c.saved_as))];
 
   test.for(
@@ -205,7 +205,7 @@ describe("models-int4", () => {
       (["reference", "cpu"] as const).map((device) => [folder, device] as const),
     ),
   )("%s on %s", async ([folder, device]) => {
-    const model = await AutoModelForCausalLM.from_pretrained(shared(`goldens/models/${folder}`), {
+    const model = await AutoModelForCausalLM.from_pretrained(goldenPath(`models/${folder}`), {
       device,
     });
     onTestFinished(() => model.dispose());

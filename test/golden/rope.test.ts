@@ -12,12 +12,12 @@ import {
   ropeKey,
 } from "../../src/models/rope.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 import more from "./rope-types.json" with { type: "json" };
 
 type Case = RopeConfig & { id: string; positions: number[]; attention_scaling: number };
-const { cases } = sharedJson<{ cases: Case[] }>("goldens/forward/rope.json");
-const goldens = readSafetensors(shared("goldens/forward/rope.safetensors"));
+const { cases } = goldenJson<{ cases: Case[] }>("forward/rope.json");
+const goldens = readSafetensors(goldenPath("forward/rope.safetensors"));
 const TOLERANCE = 1e-5; // goldens/README.md
 
 test.each(cases.map((c) => [`${c.id} ${String(c.rope_parameters.rope_type)}`, c] as const))(

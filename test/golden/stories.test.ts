@@ -8,7 +8,7 @@ import {
   type MistralForCausalLM,
   type PreTrainedTokenizer,
 } from "../../src/index.ts";
-import { sharedJson } from "../shared.ts";
+import { goldenJson } from "../golden-files.ts";
 
 type Case = {
   kind: "text" | "chat";
@@ -19,7 +19,7 @@ type Case = {
   top5: { ids: number[]; logits: number[] };
 };
 
-const { cases } = sharedJson<{ cases: Case[] }>("stories/model/golden.json");
+const { cases } = goldenJson<{ cases: Case[] }>("stories/model/golden.json");
 let model: MistralForCausalLM;
 let tokenizer: PreTrainedTokenizer;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Goldens = {
   special: Record<string, number | null>;
@@ -44,12 +44,12 @@ afterAll(() => Promise.all(folders.map((dir) => rm(dir, { recursive: true }))));
 async function modelOnly(name: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "tokenizer-model-"));
   folders.push(dir);
-  await symlink(shared(`goldens/tokenizers/${name}/tokenizer.model`), join(dir, "tokenizer.model"));
+  await symlink(goldenPath(`tokenizers/${name}/tokenizer.model`), join(dir, "tokenizer.model"));
   return dir;
 }
 
 const published = (name: string) => (): Promise<PreTrainedTokenizer> =>
-  AutoTokenizer.from_pretrained(shared(`goldens/tokenizers/${name}`));
+  AutoTokenizer.from_pretrained(goldenPath(`tokenizers/${name}`));
 
 const sources: { title: string; goldens: string; load: () => Promise<PreTrainedTokenizer> }[] = [
   ...["mistral-v1", "mistral-v1-prepend", "mistral-v3", "tiny"].map((name) => ({
@@ -77,7 +77,7 @@ const sources: { title: string; goldens: string; load: () => Promise<PreTrainedT
 ];
 
 describe.each(sources)("$title", ({ goldens: name, load }) => {
-  const goldens = sharedJson<Goldens>(`goldens/tokenization/${name}.json`);
+  const goldens = goldenJson<Goldens>(`tokenization/${name}.json`);
   const loaded = load();
 
   test("names and sizes", async () => {

@@ -18,7 +18,7 @@ import { linear } from "../../src/ops/linear.ts";
 import { once } from "../../src/ops/shapes.ts";
 import { evaluator } from "../graph/evaluate.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 type Batch = Record<"input_ids" | "attention_mask" | "position_ids" | "labels", number[][]>;
 type Golden = {
@@ -35,8 +35,8 @@ type Golden = {
     losses: number[];
   }[];
 };
-const golden = sharedJson<Golden>("goldens/training/training.json");
-const tensors = readSafetensors(shared("goldens/training/training.safetensors"));
+const golden = goldenJson<Golden>("training/training.json");
+const tensors = readSafetensors(goldenPath("training/training.safetensors"));
 const TOLERANCE = 1e-4; // goldens/README.md: of losses, and of gradients relative to the largest of the tensor
 
 type Heads = { heads: number; kvHeads: number; scale: number };
@@ -161,9 +161,9 @@ function checkpoint(model: string): {
   config: MistralConfig;
   weights: Record<string, Float64Array>;
 } {
-  const folder = `goldens/models/${model}`;
-  const config = new MistralConfig(sharedJson<MistralConfigOptions>(`${folder}/config.json`));
-  const file = readSafetensors(shared(`${folder}/model.safetensors`));
+  const folder = `models/${model}`;
+  const config = new MistralConfig(goldenJson<MistralConfigOptions>(`${folder}/config.json`));
+  const file = readSafetensors(goldenPath(`${folder}/model.safetensors`));
   const weights = [...file].map(([name, { data }]) => [name, Float64Array.from(data)]);
   return { config, weights: Object.fromEntries(weights) as Record<string, Float64Array> };
 }

@@ -13,7 +13,7 @@ import { add } from "../../src/ops/add.ts";
 import { IGNORED_LABEL } from "../../src/ops/cross-entropy.ts";
 import { evaluator } from "../graph/evaluate.ts";
 import { readSafetensors } from "../safetensors-file.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 import { packedInputs, recordPacked, seededWeights, tinyConfig } from "../tiny-model.ts";
 import { gradientErrors, TOLERANCE } from "./difference.ts";
 
@@ -30,11 +30,11 @@ const names = [
 
 describe("classification", () => {
   test.each(names)("%s", (name) => {
-    const { model, loss } = sharedJson<{ model: string; loss: number }>(
+    const { model, loss } = goldenJson<{ model: string; loss: number }>(
       `goldens-training/gradients/${name}.json`,
     );
-    const golden = readSafetensors(shared(`goldens-training/gradients/${name}.safetensors`));
-    const folder = shared(`goldens-training/${model}`);
+    const golden = readSafetensors(goldenPath(`goldens-training/gradients/${name}.safetensors`));
+    const folder = goldenPath(`goldens-training/${model}`);
     const config = new MistralConfig(
       JSON.parse(readFileSync(`${folder}/config.json`, "utf8")) as MistralConfigOptions,
     );

@@ -16,7 +16,7 @@ import {
   type WeightTable,
 } from "../../src/models/config-weights.ts";
 import { MistralConfig, type MistralConfigOptions } from "../../src/models/config.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const tiny: MistralConfigOptions = {
   hidden_size: 64,
@@ -229,7 +229,7 @@ test("the number of weights of Mistral-7B", () => {
 const golden = async (
   name: string,
 ): Promise<{ config: MistralConfig; table: WeightTable; close: () => Promise<void> }> => {
-  const dir = shared(`goldens/models/${name}`);
+  const dir = goldenPath(`models/${name}`);
   const table = await openCheckpoint(dir);
   return { config: await AutoConfig.from_pretrained(dir), table, close: () => table.close() };
 };

@@ -10,7 +10,7 @@ import {
   type ResolvedGeneration,
 } from "../../src/generate/generation-config.ts";
 import { fieldNames, fields } from "../../src/generate/generation-fields.ts";
-import { sharedJson } from "../shared.ts";
+import { goldenJson } from "../golden-files.ts";
 
 const resolve = (
   options: GenerationOptions,
@@ -284,9 +284,9 @@ describe("merging", () => {
   });
 
   test("the options of the golden cases: errors where the reference gives one", () => {
-    const { cases } = sharedJson<{
+    const { cases } = goldenJson<{
       cases: { id: string; input_ids: number[][]; kwargs: GenerationOptions; error?: string }[];
-    }>("goldens/generation/base-f32.json");
+    }>("generation/base-f32.json");
     const chosen = cases.filter(({ id }) =>
       /^(greedy|eos|min_|max_|repetition_penalty|stop_string|error_return|error_unknown)/.test(id),
     );

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { AutoConfig, GenerationConfig, MistralConfig } from "../../src/api/auto-config.ts";
 import { CheckpointError, InputError } from "../../src/errors.ts";
 import type { MistralConfigOptions } from "../../src/models/config.ts";
-import { shared, sharedJson } from "../shared.ts";
+import { goldenPath, goldenJson } from "../golden-files.ts";
 
 function folder(files: Record<string, unknown>): string {
   const dir = mkdtempSync(join(tmpdir(), "mistral-test-"));
@@ -158,10 +158,8 @@ describe("from_pretrained", () => {
   test.each(written)(
     "%s: config.json of Transformers 5 written again is the same",
     async (name) => {
-      const config = await AutoConfig.from_pretrained(shared(`goldens/models/${name}`));
-      expect(JSON.parse(config.to_json_string())).toEqual(
-        sharedJson(`goldens/models/${name}/config.json`),
-      );
+      const config = await AutoConfig.from_pretrained(goldenPath(`models/${name}`));
+      expect(JSON.parse(config.to_json_string())).toEqual(goldenJson(`models/${name}/config.json`));
       const dir = folder({});
       await config.save_pretrained(dir);
       expect((await MistralConfig.from_pretrained(dir)).to_diff_dict()).toEqual(
@@ -171,7 +169,7 @@ describe("from_pretrained", () => {
   );
 
   test("a file in the published style, and a field that the caller sets", async () => {
-    const dir = shared("goldens/models/base-bf16");
+    const dir = goldenPath("models/base-bf16");
     const config = await AutoConfig.from_pretrained(dir, {
       sliding_window: 8,
       attn_implementation: "eager",
@@ -239,7 +237,7 @@ describe("from_pretrained", () => {
         "model_type is null",
       ],
       [
-        () => AutoConfig.from_pretrained(shared("goldens/models/base-f32"), { hiden_size: 5 }),
+        () => AutoConfig.from_pretrained(goldenPath("models/base-f32"), { hiden_size: 5 }),
         InputError,
         'did you mean "hidden_size"?',
       ],
@@ -265,7 +263,7 @@ describe("from_pretrained", () => {
   });
 
   test("a model's generation settings: its own file, or what config.json carries", async () => {
-    const own = await GenerationConfig.ofModel(shared("goldens/models/base-f32"));
+    const own = await GenerationConfig.ofModel(goldenPath("models/base-f32"));
     expect(own).toMatchObject({
       eos_token_id: 2,
       pad_token_id: 0,

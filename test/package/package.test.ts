@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "tsdown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { importsOf } from "../architecture-rules.ts";
-import { sharedJson } from "../shared.ts";
+import { goldenJson } from "../golden-files.ts";
 import { root, run, succeed } from "./command.ts";
 
 type Manifest = {
@@ -152,7 +152,7 @@ describe("installed in an empty project", () => {
     const { stdout, stderr } = await succeed("node", ["program.js"], { cwd: installed });
     const { ids, text } = JSON.parse(stdout) as { ids: number[]; text: string };
     type Golden = { cases: { kind: string; prompt: string; sequence: number[] }[] };
-    const { cases } = sharedJson<Golden>("stories/model/golden.json");
+    const { cases } = goldenJson<Golden>("stories/model/golden.json");
     const golden = cases.find(({ prompt }) => prompt === "Once upon a time");
     expect(ids).toEqual(golden?.sequence.slice(0, 5 + 40));
     expect(text).toMatch(/^<s> ?Once upon a time/);

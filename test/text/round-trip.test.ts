@@ -6,11 +6,11 @@ import { describe, expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import { StreamDecoder } from "../../src/text/stream-decoder.ts";
 import type { TextTokenizer } from "../../src/text/tokenizer.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const names = ["mistral-v1", "mistral-v1-prepend", "mistral-v3", "tiny"];
 const load = async (name: string): Promise<TextTokenizer> =>
-  (await AutoTokenizer.from_pretrained(shared(`goldens/tokenizers/${name}`))).backend_tokenizer;
+  (await AutoTokenizer.from_pretrained(goldenPath(`tokenizers/${name}`))).backend_tokenizer;
 const tokenizers = await Promise.all(names.map(load));
 
 const plain = { details: false, splitSpecial: false };

@@ -8,10 +8,10 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import { Tensor } from "../../src/api/tensor.ts";
 import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
-import { shared } from "../shared.ts";
+import { goldenPath } from "../golden-files.ts";
 
 const load = (name: string): Promise<PreTrainedTokenizer> =>
-  AutoTokenizer.from_pretrained(shared(`goldens/tokenizers/${name}`));
+  AutoTokenizer.from_pretrained(goldenPath(`tokenizers/${name}`));
 
 const v1 = await load("mistral-v1");
 const v3 = await load("mistral-v3");
@@ -270,11 +270,11 @@ describe("wrong use says what to do", () => {
   });
 
   test("loading", async () => {
-    const dir = shared("goldens/tokenizers/tiny");
+    const dir = goldenPath("tokenizers/tiny");
     const options = { padding_sid: "left" } as object;
     await expect(AutoTokenizer.from_pretrained(dir, options)).rejects.toThrow(/"padding_side"/);
     await expect(AutoTokenizer.from_pretrained("/no/such")).rejects.toThrow(/is no folder/);
-    const empty = AutoTokenizer.from_pretrained(shared("goldens/models/base-f32"));
+    const empty = AutoTokenizer.from_pretrained(goldenPath("models/base-f32"));
     await expect(empty).rejects.toThrow(/no tokenizer.json and no tokenizer.model/);
   });
 });

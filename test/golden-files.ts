@@ -1,5 +1,5 @@
 // Where reference data lies: in test/goldens of this project, or, with MISTRAL_FULL=1, the whole of it in ../shared or
-// $MISTRAL_SHARED. A path such as `goldens/models/base-f32` means the same in both. Knows nothing of what the files say.
+// $MISTRAL_SHARED. A path such as `models/base-f32` means the same in both. Knows nothing of what the files say.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -10,16 +10,16 @@ const whole = resolve(process.env.MISTRAL_SHARED ?? join(import.meta.dirname, ".
 
 /**
  * The absolute path of a file or folder of the reference data. Where test/goldens holds the file compressed, only
- * `<path>.br` is there: `readShared`, `sharedJson` and `readSafetensors` read both.
+ * `<path>.br` is there: `readGolden`, `goldenJson` and `readSafetensors` read both.
  */
-export function shared(path: string): string {
+export function goldenPath(path: string): string {
   return process.env.MISTRAL_FULL
-    ? wholeShared(path)
-    : join(carried, path.replace(/^goldens\//, ""));
+    ? wholeData(path.startsWith("stories/") ? path : `goldens/${path}`)
+    : join(carried, path);
 }
 
-/** The same in the whole data, for what the project does not carry. @throws Error in one line when it is not there */
-export function wholeShared(path: string): string {
+/** An absolute path in the whole data, such as `goldens/models`. @throws Error in one line when it is not there */
+export function wholeData(path: string): string {
   const found = join(whole, path);
   if (!existsSync(found))
     throw new Error(
@@ -29,7 +29,7 @@ export function wholeShared(path: string): string {
 }
 
 /** The bytes of a file by its absolute path, or of `<path>.br`, decompressed, where only that is there. */
-export function readShared(path: string): Buffer {
+export function readGolden(path: string): Buffer {
   const packed = `${path}.br`;
   return existsSync(packed) && !existsSync(path)
     ? brotliDecompressSync(readFileSync(packed))
@@ -37,6 +37,6 @@ export function readShared(path: string): Buffer {
 }
 
 /** A JSON file of the reference data. */
-export function sharedJson<T>(path: string): T {
-  return JSON.parse(readShared(shared(path)).toString("utf8")) as T;
+export function goldenJson<T>(path: string): T {
+  return JSON.parse(readGolden(goldenPath(path)).toString("utf8")) as T;
 }
