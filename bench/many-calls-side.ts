@@ -16,7 +16,7 @@ const model = await AutoModelForCausalLM.from_pretrained(dir, { threads: 2 });
 const V = model.config.vocab_size;
 
 const measures: Record<string, () => Promise<Record<string, number>>> = {
-  /** Tokens a second: a prompt of 512, and 128 tokens one after the other. */
+  /** Tokens a second: a prompt of 512, and tokens one after the other. */
   async speed() {
     const prompt = promptOf(512, V);
     const prefill = async (): Promise<number> => {
@@ -28,19 +28,22 @@ const measures: Record<string, () => Promise<Record<string, number>>> = {
     };
     const decode = async (count: number): Promise<number> => {
       const begin = performance.now();
-      const lengths = { max_new_tokens: count, min_new_tokens: count };
-      await model.generate([prompt.slice(0, 16)], { ...lengths, do_sample: false });
+      const settings = { max_new_tokens: count, eos_token_id: null, do_sample: false };
+      await model.generate([prompt.slice(0, 16)], settings);
       return (performance.now() - begin) / 1000;
     };
     await prefill();
-    await decode(8);
+    await decode(128);
+    // About a second: a small model makes thousands of tokens in that time, and needs as many to be compiled.
+    const tokens = Math.max(128, Math.min(4000, Math.round(128 / (await decode(128)))));
+    await decode(tokens);
     const prefills: number[] = [];
     const decodes: number[] = [];
     for (let i = 0; i < 5; i++) {
       prefills.push(await prefill());
-      decodes.push((await decode(128)) - (await decode(1)));
+      decodes.push((await decode(tokens + 1)) - (await decode(1)));
     }
-    return { prefill: 512 / median(prefills), decode: 127 / median(decodes) };
+    return { prefill: 512 / median(prefills), decode: tokens / median(decodes) };
   },
 
   /** Milliseconds between the tokens of a short call, alone and beside a prompt of 20,000 tokens. */

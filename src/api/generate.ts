@@ -127,7 +127,10 @@ async function run(
   const request: GenerateRequest = {
     ...{ B: batch.B, S: batch.S, ids: batch.ids ?? new Int32Array(), mask },
     ...DynamicCache.request(past, settings.return_dict_in_generate && settings.use_cache),
-    options: settings,
+    // Scores and logits are kept for a result that can hold them only, as in Transformers.
+    options: settings.return_dict_in_generate
+      ? settings
+      : { ...settings, output_scores: false, output_logits: false },
     tokenBytes: stopStringBytes(settings, given.tokenizer ?? undefined),
     stream: streamer !== undefined,
   };

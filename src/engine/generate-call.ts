@@ -106,7 +106,7 @@ export class GenerateCall {
   }
 
   /** The sequences with the same prompt. */
-  groupOf(leader: Sequence): readonly Sequence[] {
+  siblingsOf(leader: Sequence): readonly Sequence[] {
     const n = this.#setting.request.options.num_return_sequences;
     return this.sequences.slice(leader.index, leader.index + n);
   }

@@ -28,8 +28,9 @@ export type LoopEnvironment = {
 type Done = { readonly result: GenerateResult; readonly cache: BatchCache | undefined };
 
 type Running = {
-  readonly group: GenerateCall;
-  readonly call: Call;
+  readonly call: GenerateCall;
+  /** Tells who the caller is, and whether it has aborted. */
+  readonly handle: Call;
   readonly resolve: (done: Done) => void;
   readonly reject: (error: unknown) => void;
 };
@@ -47,6 +48,7 @@ export class GenerationLoop {
   #nextId = 1;
   #active = false;
   #batch: RowBatch | undefined;
+  /** Rows of a step at most: half as many whenever memory had no room for one, until all calls are over. */
   #mostRows = CHUNK;
   /** Resolves when something has happened after which a sequence may be able to run. */
   #woken = Promise.withResolvers<void>();
@@ -60,33 +62,33 @@ export class GenerationLoop {
    * Continues the sequences of one call.
    * @param past the cache of an earlier call, with a row for each prompt. It does not change, and must exist until this call is over
    * @returns the result, and the cache after it when the request keeps one
-   * @throws MemoryError, EngineError; what `call` throws when it was aborted. All pages have been given back
+   * @throws MemoryError, EngineError; what `handle` throws when the call was aborted. All pages have been given back
    */
   async generate(
     request: GenerateRequest,
     past: BatchCache | undefined,
-    call: Call,
+    handle: Call,
     onTokens: (report: TokensReport) => void,
     functions?: CallFunctions,
   ): Promise<Done> {
     const { runner, pool, room } = this.#env;
     const { config } = runner;
     const firstId = this.#nextId;
-    const group = new GenerateCall({
+    const call = new GenerateCall({
       ...{ request, config, pool, past, firstId, onTokens, functions },
     });
-    this.#nextId += group.sequences.length;
-    for (const { padding } of group.sequences) {
+    this.#nextId += call.sequences.length;
+    for (const { padding } of call.sequences) {
       const columns = request.options.max_length - padding;
       const from = Math.max(0, (past?.frame ?? 0) - padding);
       room.checkFits(pagesToTake(from, columns, config.sliding_window, CHUNK), columns);
     }
     const { promise, resolve, reject } = Promise.withResolvers<Done>();
-    const running: Running = { group, call, resolve, reject };
+    const running: Running = { call, handle, resolve, reject };
     this.#running.add(running);
-    for (const sequence of group.sequences) {
+    for (const sequence of call.sequences) {
       this.#sequences.set(sequence.id, { running, sequence });
-      if (group.isLeader(sequence)) this.#scheduler.add(sequence);
+      if (call.isLeader(sequence)) this.#scheduler.add(sequence);
     }
     this.wake();
     if (!this.#active) void this.#loop();
@@ -95,7 +97,7 @@ export class GenerationLoop {
 
   /** The reader of a call's tokens has taken `count` more. */
   taken(call: number, count: number): void {
-    for (const running of this.#running) if (running.call.id === call) running.group.taken(count);
+    for (const running of this.#running) if (running.handle.id === call) running.call.taken(count);
     this.wake();
   }
 
@@ -151,7 +153,7 @@ export class GenerationLoop {
     if (batch === undefined) return undefined;
     this.#batch = batch;
     return {
-      calls: batch.sequences.map(({ id }) => this.#of(id).running.call),
+      calls: batch.sequences.map(({ id }) => this.#of(id).running.handle),
       run: () => this.#step(batch),
       drop: () => this.#scheduler.drop(),
     };
@@ -188,7 +190,7 @@ export class GenerationLoop {
     let t = 0;
     sequences.forEach((rows, s) => {
       const { running, sequence } = this.#of(rows.id);
-      const call = running.group;
+      const call = running.call;
       for (let i = 0; i < rows.count; i++, t++) {
         const row = sequence.row(rows.at + i);
         ids[t] = row.id;
@@ -199,7 +201,7 @@ export class GenerationLoop {
         slots[t] = rows.slots[i];
         const later = i - (rows.count - rows.wanted);
         if (later < 0 || sequence.reason !== undefined) continue;
-        for (const one of begins(call, sequence) ? call.groupOf(sequence) : [sequence]) {
+        for (const one of begins(call, sequence) ? call.siblingsOf(sequence) : [sequence]) {
           want.push(t);
           wanted.push({ running, call, sequence: one, later });
         }
@@ -219,14 +221,14 @@ export class GenerationLoop {
     const begun: { running: Running; sequence: Sequence }[] = [];
     for (const { id, wanted: rows } of sequences) {
       const known = this.#sequences.get(id);
-      // It had ended: its columns were computed again for its cache.
+      // It had ended and lost its pages: it ran again to complete its cache only, and no token follows.
       if (rows > 0 && known?.sequence.reason !== undefined)
         this.#chosen.set(known.sequence, known.running);
     }
     for (let n = 0; n < wanted.length;) {
       const { running, call, sequence } = wanted[n];
       if (begins(call, sequence)) {
-        const group = call.groupOf(sequence);
+        const group = call.siblingsOf(sequence);
         sequence.promptDone();
         for (const one of group) this.#choose(running, one, choice, n++);
         begun.push({ running, sequence });
@@ -241,7 +243,7 @@ export class GenerationLoop {
       accepted.has(id) ? count - rows + (accepted.get(id) as number) : count,
     );
     for (const { running, sequence: leader } of begun) {
-      const [, ...others] = this.#running.has(running) ? running.group.groupOf(leader) : [];
+      const [, ...others] = this.#running.has(running) ? running.call.siblingsOf(leader) : [];
       for (const one of others) {
         one.forkFrom(leader);
         this.#scheduler.add(one, true);
@@ -295,7 +297,7 @@ export class GenerationLoop {
     for (const [sequence, running] of chosen) {
       if (!this.#running.has(running)) continue;
       if (sequence.reason === undefined) this.#draft(running, sequence);
-      else if (running.group.ended(sequence)) {
+      else if (running.call.ended(sequence)) {
         this.#scheduler.remove(sequence.id);
         this.#sequences.delete(sequence.id);
       }
@@ -304,7 +306,7 @@ export class GenerationLoop {
 
   #draft(running: Running, sequence: Sequence): void {
     try {
-      running.group.draft(sequence);
+      running.call.draft(sequence);
     } catch (error) {
       this.#fail(running, error);
     }
@@ -313,7 +315,7 @@ export class GenerationLoop {
   /** Tells a call's reader what has come; a reader that throws ends its call. */
   #report(running: Running, now?: boolean): void {
     try {
-      running.group.report(now);
+      running.call.report(now);
     } catch (error) {
       this.#fail(running, error);
     }
@@ -321,15 +323,15 @@ export class GenerationLoop {
 
   async #finishDone(): Promise<void> {
     for (const running of this.#running) {
-      if (running.group.sequences.some(({ id }) => this.#sequences.has(id))) continue;
+      if (running.call.sequences.some(({ id }) => this.#sequences.has(id))) continue;
       try {
-        await this.#env.room.make(running.group.pagesToFinish);
+        await this.#env.room.make(running.call.pagesToFinish);
         if (!this.#running.delete(running)) continue;
-        this.#scheduler.giveBack(running.group.pagesToFinish);
-        running.resolve(running.group.finish());
+        this.#scheduler.giveBack(running.call.pagesToFinish);
+        running.resolve(running.call.finish());
       } catch (error) {
         this.#running.delete(running);
-        running.group.dispose();
+        running.call.dispose();
         running.reject(error);
       }
     }
@@ -356,9 +358,9 @@ export class GenerationLoop {
   #takeOutAborted(): void {
     for (const running of this.#running) {
       try {
-        running.call.throwIfAborted();
+        running.handle.throwIfAborted();
       } catch (reason) {
-        running.group.abort();
+        running.call.abort();
         this.#fail(running, reason);
       }
     }
@@ -366,11 +368,11 @@ export class GenerationLoop {
 
   #fail(running: Running, error: unknown): void {
     if (!this.#running.delete(running)) return;
-    for (const { id } of running.group.sequences) {
+    for (const { id } of running.call.sequences) {
       this.#scheduler.remove(id);
       this.#sequences.delete(id);
     }
-    running.group.dispose();
+    running.call.dispose();
     running.reject(error);
   }
 

@@ -20,13 +20,14 @@ export function choiceWants(rows: readonly WantedRow[]): {
   wants: Wants;
   sampling?: SampleInputs;
 } {
-  const logits = rows.some(({ call }) => call.chooser !== "device");
+  const needsLogits = rows.some(({ call }) => call.chooser !== "device");
   const sampled = rows.map(({ call, sequence, later }) =>
     call.chooser === "device" ? call.sampledRow(sequence, later) : undefined,
   );
-  if (sampled.every((row) => row === undefined)) return { wants: { logits } };
+  if (sampled.every((row) => row === undefined)) return { wants: { logits: needsLogits } };
   const logProbs = sampled.some((row) => row?.logProb);
-  return { wants: { logits, choice: { logProbs } }, sampling: sampleInputs(sampled) };
+  const wants = { logits: needsLogits, choice: { logProbs } };
+  return { wants, sampling: sampleInputs(sampled) };
 }
 
 /** The results of a step, as far as tokens are chosen from them. */
@@ -54,7 +55,7 @@ export class StepChoice {
     onError: (row: Row, error: unknown) => void,
   ): Promise<StepChoice> {
     const choice = new StepChoice(rows, result, runner.config.vocab_size);
-    const handed = rows.flatMap((row, n) => {
+    const changed = rows.flatMap((row, n) => {
       if (row.call.chooser !== "scores") return [];
       const scores = choice.#logits(n).slice();
       try {
@@ -65,15 +66,15 @@ export class StepChoice {
         return [];
       }
     });
-    if (handed.length === 0) return choice;
-    const sampled = handed.map(({ row }) => row.call.sampledRow(row.sequence));
+    if (changed.length === 0) return choice;
+    const sampled = changed.map(({ row }) => row.call.sampledRow(row.sequence));
     const logProbs = sampled.some((row) => row?.logProb);
     const chosen = await runner.choose(
-      choice.#sideBySide(handed.map(({ scores }) => scores)),
+      choice.#sideBySide(changed.map(({ scores }) => scores)),
       sampleInputs(sampled),
-      logProbs ? choice.#sideBySide(handed.map(({ n }) => choice.#logits(n))) : undefined,
+      logProbs ? choice.#sideBySide(changed.map(({ n }) => choice.#logits(n))) : undefined,
     );
-    choice.#changed = { chosen, at: new Map(handed.map(({ n }, i) => [n, i])) };
+    choice.#changed = { chosen, at: new Map(changed.map(({ n }, i) => [n, i])) };
     return choice;
   }
 
@@ -84,12 +85,12 @@ export class StepChoice {
    */
   take(n: number): void | Promise<void> {
     const { call, sequence } = this.#rows[n];
-    if (call.chooser === "host") return call.choose(sequence, this.#logits(n).slice());
+    if (call.chooser === "host") return call.choose(sequence, this.#logits(n));
     const chosen = call.chooser === "device" ? this.#result.choice : this.#changed?.chosen;
     const at = call.chooser === "device" ? n : this.#changed?.at.get(n);
     if (chosen === undefined || at === undefined) return undefined; // left out: its call has failed
     const nll = chosen.nll?.[at] ?? 0;
-    call.accept(sequence, chosen.tokens[at], chosen.statuses[at], 0 - nll);
+    call.accept(sequence, chosen.tokens[at], chosen.statuses[at], 0 - nll); // not −0
     return undefined;
   }
 

@@ -93,7 +93,7 @@ export function noTokenError(status: number): EngineError {
     `choosing a token: the scores are ${what}; ` +
       (isNothing
         ? "the logits processors left no token to choose: loosen bad_words_ids, suppress_tokens or the like"
-        : "the weights or inputs_embeds hold NaN or Infinity (run `mistral verify`), or a logits processor made them; " +
+        : "the weights or inputs_embeds hold NaN or Infinity (loading warns which tensors do), or a logits processor made them; " +
           "remove_invalid_values: true goes on with finite scores"),
   );
 }

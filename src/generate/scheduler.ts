@@ -311,9 +311,12 @@ export class Scheduler {
   #reserve(entry: Entry, count: number, decodes: boolean): number {
     const { id, pages, columns, drafts } = entry.job;
     const at = pages.length;
-    const holes = Array.from({ length: count }, (_, i) => entry.job.present(at + i));
+    // Generated tokens have no holes among them.
+    const present = decodes
+      ? undefined
+      : Array.from({ length: count }, (_, i) => entry.job.present(at + i));
     const wanted = Math.max(0, at + count - Math.max(at, columns - drafts - 1));
-    const rows = { id, pages, at, count, wanted, ...pages.reserve(count, holes) };
+    const rows = { id, pages, at, count, wanted, ...pages.reserve(count, present) };
     this.#batch.push({ entry, rows, decodes });
     for (let page = Math.ceil(at / PAGE_COLUMNS); (page + 1) * PAGE_COLUMNS <= at + count; page++) {
       const key = pages.content.key(page);

@@ -132,6 +132,20 @@ describe("memory", () => {
     await model.dispose();
   });
 
+  test("scores are kept only for a result that can hold them", async () => {
+    const model = await AutoModelForCausalLM.from_pretrained(base);
+    const options = { max_new_tokens: 50_000_000, eos_token_id: null, output_scores: true };
+    const kept = model.generate(prompt, { ...options, return_dict_in_generate: true });
+    await expect(kept).rejects.toThrow(
+      "output_scores 1 × [50000000, 1, 640] in float32 take 128.00 GB",
+    );
+    const signal = AbortSignal.timeout(200);
+    await expect(model.generate(prompt, { ...options, signal })).rejects.toThrow(
+      /timeout|is the most that fits/,
+    );
+    await model.dispose();
+  });
+
   test("results that no machine can hold", async () => {
     const { dir, remove } = temporaryFolder();
     await writeModel(dir, { vocab_size: 60_000, max_position_embeddings: 1_000_000 });
