@@ -311,10 +311,8 @@ export class Scheduler {
   #reserve(entry: Entry, count: number, decodes: boolean): number {
     const { id, pages, columns, drafts } = entry.job;
     const at = pages.length;
-    // Generated tokens have no holes among them.
-    const present = decodes
-      ? undefined
-      : Array.from({ length: count }, (_, i) => entry.job.present(at + i));
+    const present = new Uint8Array(count);
+    for (let i = 0; i < count; i++) present[i] = entry.job.present(at + i);
     const wanted = Math.max(0, at + count - Math.max(at, columns - drafts - 1));
     const rows = { id, pages, at, count, wanted, ...pages.reserve(count, present) };
     this.#batch.push({ entry, rows, decodes });
