@@ -13,8 +13,11 @@ import type { ModelResult } from "./models.ts";
 import type { OpsResult } from "./ops.ts";
 import type { QualityResult } from "./quality.ts";
 import type { QuantisedResult } from "./quantised.ts";
+import type { ManyCallsResult } from "./many-calls.ts";
 import { attention, cache } from "./report-attention.ts";
+import { manyCalls, sampling } from "./report-engine.ts";
 import { loading, quality, quantised } from "./report-quantised.ts";
+import type { SamplingResult } from "./sampling.ts";
 import type { Phase } from "./single-op.ts";
 import type { Summary } from "./statistics.ts";
 import { describe, error, megabytes, place, ratio, spread, table } from "./tables.ts";
@@ -39,7 +42,9 @@ type Run = { readonly kind: string; readonly machine: Machine };
 
 const results = (existsSync(folder) ? readdirSync(folder).toSorted() : [])
   .filter((name) =>
-    /^((models|ops|memory|quantised|loading)-.*|quality|attention|cache)\.json$/.test(name),
+    /^((models|ops|memory|quantised|loading)-.*|quality|attention|cache|many-calls|sampling)\.json$/.test(
+      name,
+    ),
   )
   .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as Run);
 const tokenizerFile = join(folder, "tokenizer.json");
@@ -59,6 +64,8 @@ const sections = [
   quality(ofKind<QualityResult>("quality").at(0), machines.length > 1),
   attention(ofKind<AttentionResult>("attention").at(0), machines.length > 1),
   cache(ofKind<CacheResult>("cache").at(0)),
+  manyCalls(ofKind<ManyCallsResult>("many-calls").at(0), machines.length > 1),
+  sampling(ofKind<SamplingResult>("sampling").at(0), machines.length > 1),
   models(ofKind<ModelResult>("models")),
   ops(ofKind<OpsResult>("ops")),
   memory(ofKind<MemoryResult>("memory")),
@@ -81,6 +88,8 @@ npx node bench/loading.ts      # loading and peak memory of a whole 7B
 npx node bench/quality.ts      # perplexity and KL divergence of each way to keep the weights
 npx node bench/attention.ts    # flash against eager attention, and its share of a step
 npx node bench/cache.ts        # memory of the cache by context length
+npx node bench/many-calls.ts --before FOLDER   # many calls on one engine, and an older checkout beside it
+npx node bench/sampling.ts     # choosing the tokens of 32 rows
 npx node bench/models.ts       # speed of models in float32 and bfloat16
 npx node bench/ops.ts          # where the time goes
 npx node bench/ops.ts --cases  # each op by itself, at the sizes of Mistral-7B
