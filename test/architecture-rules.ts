@@ -14,11 +14,12 @@ export type Rule = {
   readonly sound: SourceFile;
 };
 
-/** Folder (or file) of src/ → what it may import besides itself, errors.ts and did-you-mean.ts. */
+/** Folder (or file) of src/ → what it may import besides itself and what all may import (SHARED_BY_ALL). */
 const all = ["graph", "formats", "ops", "models", "backends", "text", "checkpoint", "generate"];
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "did-you-mean.ts": [],
+  "show-bytes.ts": [],
   graph: [],
   formats: [],
   platform: [],
@@ -35,7 +36,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: ["api", "index.ts", "platform"],
   "cli.ts": ["cli", "api", "index.ts", "platform"],
 };
-const SHARED_BY_ALL = ["errors.ts", "did-you-mean.ts"];
+const SHARED_BY_ALL = ["errors.ts", "did-you-mean.ts", "show-bytes.ts"];
 const NODE_ALLOWED = /^src\/(platform\/|cli\/|cli\.ts$)/;
 /** The choice of a backend, and the measurement of a machine by one's kernels. */
 const KNOWS_BACKENDS = ["src/engine/backends.ts", "src/engine/probe-worker.ts"];

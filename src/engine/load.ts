@@ -7,6 +7,7 @@ import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
 import { weightDType } from "../formats/registry.ts";
 import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
+import { showBytes } from "../show-bytes.ts";
 import { smallerWay } from "./smaller.ts";
 
 export type LoadProgress = {
@@ -112,9 +113,8 @@ async function place(
   } catch (error) {
     const way = error instanceof MemoryError ? smallerWay(leaves, storedAs) : undefined;
     if (way === undefined) throw error;
-    const size = `${(way.bytes / 1e9).toFixed(2)} GB`;
     throw new MemoryError(
-      `${(error as MemoryError).message}; with ${way.option} the weights take ${size}`,
+      `${(error as MemoryError).message}; with ${way.option} the weights take ${showBytes(way.bytes)}`,
       { cause: error },
     );
   }

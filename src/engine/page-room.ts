@@ -4,6 +4,7 @@
 import { MemoryError } from "../errors.ts";
 import { PAGE_COLUMNS, type PagePool } from "../generate/page-pool.ts";
 import type { Runner } from "../generate/runner.ts";
+import { showBytes } from "../show-bytes.ts";
 
 /** Pools grow at least by this factor, so that they grow rarely and fill the operating system's large pages. */
 const GROWTH = 1.5;
@@ -44,10 +45,7 @@ export class PageRoom {
   checkFits(pages: number, columns: number): void {
     const most = this.#runner.maxPages;
     if (pages <= most) return;
-    const show = (count: number): string => {
-      const bytes = count * this.#runner.bytesPerPage;
-      return bytes >= 1e8 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(2)} MB`;
-    };
+    const show = (count: number): string => showBytes(count * this.#runner.bytesPerPage);
     throw new MemoryError(
       `cache: a sequence of up to ${columns} columns needs ${show(pages)} (${pages} pages of ${PAGE_COLUMNS} columns), ` +
         `but ${show(most)} (${most} pages) is the most that fits; lower max_new_tokens or max_length, choose a smaller cacheDtype, or raise memoryLimit`,

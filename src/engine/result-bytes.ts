@@ -2,6 +2,7 @@
 
 import { availableBytes } from "#platform";
 import { MemoryError } from "../errors.ts";
+import { showBytes } from "../show-bytes.ts";
 
 /**
  * Checks that `count` float32 arrays of those dimensions can be held.
@@ -18,8 +19,7 @@ export function checkResultBytes(
   const bytes = dims.reduce((a, b) => a * b, 1) * count * 4;
   const free = availableBytes();
   if (bytes <= free) return;
-  const show = (n: number): string => `${(n / 1e9).toFixed(2)} GB`;
   throw new MemoryError(
-    `${call}: ${name} ${count} × [${dims.join(", ")}] in float32 take ${show(bytes)}, but ${show(free)} are available; ${remedy}`,
+    `${call}: ${name} ${count} × [${dims.join(", ")}] in float32 take ${showBytes(bytes)}, but ${showBytes(free)} are available; ${remedy}`,
   );
 }

@@ -46,7 +46,7 @@ describe("few addresses", () => {
     const more = weights(7, 300_000);
     await expect(backend.place(more)).rejects.toThrow(MemoryError);
     await expect(backend.place(more)).rejects.toThrow(
-      /^placing 5 tensors needs 1\.50 MB \(weights 1\.50 MB, .*memories have 1\.37 MB of addresses left \(memories of 1\.05 MB \+ 1\.05 MB, and 0\.00 MB/,
+      /^placing 5 tensors needs 1\.50 MB \(weights 1\.50 MB, .*memories have 1\.37 MB of addresses left \(memories of 1\.05 MB \+ 1\.05 MB, and 0\.0 kB/,
     );
     expect(backend.memory()).toEqual(before);
     await backend.place(weights(6, 300_000));
@@ -57,7 +57,7 @@ describe("few addresses", () => {
     const addressSpace = { perMemory: MIB, total: 1000 };
     const backend = await WasmBackend.create({ threads: 1, addressSpace });
     await expect(backend.place(weights(1, 400))).rejects.toThrow(
-      /no addresses are left for another WebAssembly memory.* may take 0\.00 MB together/,
+      /no addresses are left for another WebAssembly memory.* may take 1\.0 kB together/,
     );
   });
 

@@ -130,7 +130,7 @@ describe("memory", () => {
     } as const;
     await expect(backend.place([large])).rejects.toThrow(MemoryError);
     await expect(backend.place([large])).rejects.toThrow(
-      /0\.12 MB.*limit of 0\.10 MB less 0\.00 MB in use/,
+      /0\.12 MB.*limit of 0\.10 MB less 2\.6 kB in use leaves 97\.4 kB/,
     );
     expect(backend.memory()).toEqual(before);
     await backend.place([{ ...large, dtype: "bf16" }]);
@@ -151,7 +151,7 @@ describe("memory", () => {
     const large = backend.compile(sums(1000));
     const { scratch } = backend.memory();
     expect(() => backend.compile(sums(4000))).toThrow(
-      /^scratch of a program needs 0\.38 MB, but the limit of 0\.20 MB less 0\.\d+ MB in use leaves/,
+      /^scratch of a program needs 0\.38 MB, but the limit of 0\.20 MB less \d+\.\d kB in use leaves/,
     );
     expect(backend.memory().scratch).toBe(scratch);
     for (const program of [small, large, small]) {

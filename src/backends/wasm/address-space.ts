@@ -3,7 +3,7 @@
 
 import type { MemoryMaxima } from "#platform";
 import { MemoryError } from "../../errors.ts";
-import { showBytes } from "./budget.ts";
+import { showBytes } from "../../show-bytes.ts";
 
 /** Bytes of WebAssembly's unit of memory. */
 export const PAGE = 65536;

@@ -3,6 +3,7 @@
 
 import { availableBytes, machine } from "#platform";
 import { MemoryError } from "../../errors.ts";
+import { showBytes } from "../../show-bytes.ts";
 
 export class Budget {
   readonly #limit: number | undefined;
@@ -47,8 +48,4 @@ export class Budget {
       `${need}, but ${limit}; use a smaller dtype, a shorter max_length or a smaller batch`,
     );
   }
-}
-
-export function showBytes(bytes: number): string {
-  return bytes >= 1e8 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(2)} MB`;
 }

@@ -6,7 +6,8 @@ import type { MemoryMaxima, NativeMemory } from "#platform";
 import { EngineError, MemoryError } from "../../errors.ts";
 import type { LeafSpec, Room } from "../backend.ts";
 import { AddressSpace, type SizedMemory } from "./address-space.ts";
-import { Budget, showBytes } from "./budget.ts";
+import { showBytes } from "../../show-bytes.ts";
+import { Budget } from "./budget.ts";
 import type { Wanted } from "./file-spans.ts";
 import { SUMS_32, WIDE } from "./kernels/header.ts";
 import {

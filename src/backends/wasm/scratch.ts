@@ -2,7 +2,7 @@
 // claim lines, through which threads share out work. All programs use the same memory, since only one runs at a time. Arena and
 // scratch grow by being allocated anew, without a copy: nothing in them is needed after a run. Knows no leaves and no ops.
 
-import { showBytes } from "./budget.ts";
+import { showBytes } from "../../show-bytes.ts";
 import { LINE_BYTES, LINES, SCRATCH } from "./kernels/header.ts";
 import type { Block, Shard, Use } from "./shard.ts";
 
