@@ -95,8 +95,8 @@ export class Scheduler {
     return this.#entries.reduce((sum, { job, running }) => {
       const all = this.#toTake(job);
       if (running) return sum + all;
-      const { pages, columns, drafts } = job;
-      const from = pages.reachable(columns - drafts - 1);
+      const { pages, columns } = job;
+      const from = pages.reachable(firstWanted(job));
       return sum + Math.min(all, pagesToTake(from, columns, pages.window, this.#capacity));
     }, 0);
   }
@@ -260,8 +260,8 @@ export class Scheduler {
   }
 
   /** Takes over pages that others have computed. The row from which a token is chosen always runs, since its logits are needed. */
-  #adopt({ pages, columns, drafts }: Job): void {
-    pages.adopt(columns - drafts - 1);
+  #adopt(job: Job): void {
+    job.pages.adopt(firstWanted(job));
   }
 
   /** Whether another job computes its next page in this step: then it waits, and takes the page over afterwards. */
@@ -309,11 +309,11 @@ export class Scheduler {
 
   /** Reserves a job's next columns for this step. @returns how many */
   #reserve(entry: Entry, count: number, decodes: boolean): number {
-    const { id, pages, columns, drafts } = entry.job;
+    const { id, pages } = entry.job;
     const at = pages.length;
     const present = new Uint8Array(count);
     for (let i = 0; i < count; i++) present[i] = entry.job.present(at + i);
-    const wanted = Math.max(0, at + count - Math.max(at, columns - drafts - 1));
+    const wanted = Math.max(0, at + count - Math.max(at, firstWanted(entry.job)));
     const rows = { id, pages, at, count, wanted, ...pages.reserve(count, present) };
     this.#batch.push({ entry, rows, decodes });
     for (let page = Math.ceil(at / PAGE_COLUMNS); (page + 1) * PAGE_COLUMNS <= at + count; page++) {
@@ -333,6 +333,11 @@ export class Scheduler {
 /** Known columns that are still to run. */
 function pending({ columns, pages }: Job): number {
   return columns - pages.length;
+}
+
+/** The first column whose logits are needed: the last token's, which chooses the next one. Those of the drafts follow it. */
+function firstWanted({ columns, drafts }: Job): number {
+  return columns - drafts - 1;
 }
 
 /** Whether it could have rows in the next step. */
