@@ -2,27 +2,34 @@
 
 export { AutoConfig, GenerationConfig, MistralConfig } from "./api/auto-config.ts";
 export { AutoTokenizer } from "./api/auto-tokenizer.ts";
-export { AutoModel, AutoModelForCausalLM, type WithLoadingInfo } from "./api/auto.ts";
+export {
+  AutoModel,
+  AutoModelForCausalLM,
+  AutoModelForQuestionAnswering,
+  AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
+} from "./api/auto.ts";
 export { BatchEncoding } from "./api/batch-encoding.ts";
 export { BitsAndBytesConfig, type BitsAndBytesOptions } from "./api/bits-and-bytes-config.ts";
 export { type CacheOptions, DynamicCache } from "./api/cache.ts";
+export { type CausalLMInputs, MistralForCausalLM } from "./api/causal-lm.ts";
 export { defaultModel } from "./api/default-model.ts";
 export { env } from "./api/env.ts";
 export type { GenerateInputs, GenerateOptions } from "./api/generate.ts";
 export { type KlDivergence, klDivergence } from "./api/kl-divergence.ts";
 export type { LoadOptions } from "./api/load-options.ts";
-export {
-  type CausalLMInputs,
-  type ForwardInputs,
-  MistralForCausalLM,
-  MistralModel,
-} from "./api/model.ts";
+export type { WithLoadingInfo } from "./api/load.ts";
+export { MistralModel } from "./api/mistral-model.ts";
 export type {
   BaseModelOutputWithPast,
   CausalLMOutputWithPast,
   GenerateDecoderOnlyOutput,
+  QuestionAnsweringModelOutput,
+  SequenceClassifierOutputWithPast,
+  TokenClassifierOutput,
 } from "./api/outputs.ts";
 export { type Perplexity, perplexity } from "./api/perplexity.ts";
+export { type ForwardInputs, PreTrainedModel } from "./api/pretrained-model.ts";
 export type { QuantizationMethod } from "./api/quantization-methods.ts";
 export type { OwnQuantization, QuantizationConfig } from "./api/quantization.ts";
 export {
@@ -31,7 +38,19 @@ export {
   type QuantizeOptions,
   type QuantizeProgress,
 } from "./api/quantize.ts";
+export {
+  MistralForQuestionAnswering,
+  type QuestionAnsweringInputs,
+} from "./api/question-answering.ts";
+export {
+  MistralForSequenceClassification,
+  type SequenceClassificationInputs,
+} from "./api/sequence-classification.ts";
 export type { EvaluationOptions } from "./api/sliding-windows.ts";
+export {
+  MistralForTokenClassification,
+  type TokenClassificationInputs,
+} from "./api/token-classification.ts";
 export { TextStreamer } from "./api/text-streamer.ts";
 export {
   type NestedArray,

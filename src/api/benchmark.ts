@@ -5,7 +5,7 @@ import { InputError } from "../errors.ts";
 import { CHUNK } from "../generate/runner.ts";
 import { expectedWeights } from "../models/config-weights.ts";
 import type { DynamicCache } from "./cache.ts";
-import type { MistralForCausalLM } from "./model.ts";
+import type { MistralForCausalLM } from "./causal-lm.ts";
 
 /** One line of the result. */
 export type Measured = {

@@ -91,6 +91,34 @@ export function readGrid(
   return Int32Array.from({ length: B * S }, (_, i) => data[i % S]);
 }
 
+/**
+ * One integer for each of B rows, [B] or [B, 1]; without `B` of any length.
+ * @throws InputError another shape, or a number that is no integer
+ */
+export function readRowIntegers(
+  where: string,
+  name: string,
+  value: NestedInput,
+  B?: number,
+): Int32Array {
+  const { dims, data } = integers(where, name, value);
+  const isColumn = dims.length === 1 || (dims.length === 2 && dims[1] === 1);
+  if (isColumn && (B === undefined || dims[0] === B)) return data;
+  throw new InputError(
+    `${where}: ${name} [${dims.join(", ")}]: expected [${B ?? "B"}], one number for each row`,
+  );
+}
+
+/** A number above 0, such as `num_items_in_batch`; undefined if absent. @throws InputError */
+export function readCount(
+  where: string,
+  name: string,
+  value: number | undefined | null,
+): number | undefined {
+  if (value == null || value > 0) return value ?? undefined;
+  throw new InputError(`${where}: ${name}: ${value}: expected a number above 0`);
+}
+
 /** A list of row numbers below `count`. @throws InputError */
 export function readIndices(
   where: string,
@@ -106,6 +134,9 @@ export function readIndices(
   }
   return data;
 }
+
+/** All of S columns: those whose logits are wanted where a model has a result for each token. */
+export const allColumns = (S: number): Int32Array => Int32Array.from({ length: S }, (_, i) => i);
 
 /** The columns whose logits are wanted, from `logits_to_keep`: 0 means all, n the last n; or indices. @throws InputError */
 export function readKeep(

@@ -4,7 +4,7 @@
 
 import { InputError } from "../errors.ts";
 import type { DynamicCache } from "./cache.ts";
-import type { MistralForCausalLM } from "./model.ts";
+import type { MistralForCausalLM } from "./causal-lm.ts";
 import { type EvaluationOptions, slidingWindows } from "./sliding-windows.ts";
 import type { NestedInput } from "./tensor.ts";
 

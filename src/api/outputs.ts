@@ -1,5 +1,5 @@
 // What the models return, under the names of Transformers. Computes nothing.
-// B batch, S new tokens, T columns so far (cached ones included), H hidden, V vocabulary, L layers, Hq heads.
+// B batch, S new tokens, T columns so far (cached ones included), H hidden, V vocabulary, N labels, L layers, Hq heads.
 
 import type { DynamicCache } from "./cache.ts";
 import type { Tensor } from "./tensor.ts";
@@ -20,6 +20,42 @@ export type CausalLMOutputWithPast = {
   /** [B, S, V], or only the columns of `logits_to_keep`; 0 for padding */
   logits: Tensor;
   past_key_values?: DynamicCache;
+  /** (L + 1) × [B, S, H]: the input of each layer, then the last hidden state */
+  hidden_states?: Tensor[];
+  /** L × [B, Hq, S, T]; needs `attn_implementation: "eager"` */
+  attentions?: Tensor[];
+};
+
+export type SequenceClassifierOutputWithPast = {
+  /** []: as the config's problem type says. `loss.item()` is the number */
+  loss?: Tensor;
+  /** [B, N]: of the rightmost token of each row that is not the pad token */
+  logits: Tensor;
+  past_key_values?: DynamicCache;
+  /** (L + 1) × [B, S, H]: the input of each layer, then the last hidden state */
+  hidden_states?: Tensor[];
+  /** L × [B, Hq, S, T]; needs `attn_implementation: "eager"` */
+  attentions?: Tensor[];
+};
+
+export type TokenClassifierOutput = {
+  /** []: the mean over labels that are not −100, or their sum divided by `num_items_in_batch`. `loss.item()` is the number */
+  loss?: Tensor;
+  /** [B, S, N]; 0 for padding */
+  logits: Tensor;
+  /** (L + 1) × [B, S, H]: the input of each layer, then the last hidden state */
+  hidden_states?: Tensor[];
+  /** L × [B, Hq, S, T]; needs `attn_implementation: "eager"` */
+  attentions?: Tensor[];
+};
+
+export type QuestionAnsweringModelOutput = {
+  /** []: the mean of the losses of start and end. `loss.item()` is the number */
+  loss?: Tensor;
+  /** [B, S]; 0 for padding */
+  start_logits: Tensor;
+  /** [B, S]; 0 for padding */
+  end_logits: Tensor;
   /** (L + 1) × [B, S, H]: the input of each layer, then the last hidden state */
   hidden_states?: Tensor[];
   /** L × [B, Hq, S, T]; needs `attn_implementation: "eager"` */

@@ -2,7 +2,7 @@
 // Transformers' guide "Perplexity of fixed-length models", also in how windows are weighted. Memory holds one window.
 // Does not know how windows are placed: sliding-windows.ts.
 
-import type { MistralForCausalLM } from "./model.ts";
+import type { MistralForCausalLM } from "./causal-lm.ts";
 import { type EvaluationOptions, slidingWindows } from "./sliding-windows.ts";
 import type { NestedInput } from "./tensor.ts";
 

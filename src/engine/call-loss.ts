@@ -35,7 +35,7 @@ export function callLoss(
 ): CallLoss | undefined {
   const { labels, S, numItems } = request;
   if (labels === undefined) return undefined;
-  const loss = lossOf(modelClass, c, labels, request);
+  const loss = lossOf(modelClass, c, labels, request, request.problemType);
   if (loss.kind === "spans") return spanLoss(loss, spanLabels(labels, S), numItems);
   if (loss.kind !== "cross_entropy") return targetLoss(loss, labels, pooled ?? []);
   return classLoss(({ b, i }) => {

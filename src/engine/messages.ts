@@ -4,6 +4,7 @@
 import type { Handover } from "../backends/backend.ts";
 import type { CacheDType } from "../models/attend.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
+import type { ProblemType } from "../models/config.ts";
 import type { ModelClass } from "../models/heads.ts";
 import type { Labels } from "../models/losses.ts";
 import type { ResolvedGeneration } from "../generate/generation-config.ts";
@@ -75,6 +76,9 @@ export type ForwardRequest = {
   readonly keep: Int32Array;
   /** Their shape and meaning depend on the model class: see lossOf in models/losses.ts. */
   readonly labels?: Labels;
+  /** Of a sequence classifier: the padding token, and how labels are read. Default: the loaded config's. */
+  readonly padTokenId?: number | null;
+  readonly problemType?: ProblemType;
   /** The sum of cross-entropies is divided by this. Default: the number of labels. */
   readonly numItems?: number;
   readonly wants: { logits: boolean; last: boolean; hidden: boolean; attentions: boolean };

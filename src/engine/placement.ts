@@ -55,7 +55,7 @@ export class Placement {
     });
     request.keep.forEach((i, n) => this.#kept.set(i, [...(this.#kept.get(i) ?? []), n]));
     if (modelClass === "MistralForSequenceClassification")
-      this.#pooled = pooledColumns(request, config.pad_token_id);
+      this.#pooled = pooledColumns(request, config);
     this.#loss = callLoss(request, config, modelClass, this.#pooled);
     const kept = this.#pooled === undefined ? request.keep.length : 1;
     if (wants.logits) [this.#logits] = results("logits", 1, [B, kept, this.#width]);
@@ -181,7 +181,11 @@ export class Placement {
 }
 
 /** The column that classifies each row: its last token. @throws InputError several rows, and no pad token that tells which is the last */
-function pooledColumns({ B, S, ids }: ForwardRequest, padTokenId: number | null): number[] {
+function pooledColumns(
+  { B, S, ids, padTokenId: given }: ForwardRequest,
+  { pad_token_id }: MistralConfig,
+): number[] {
+  const padTokenId = given === undefined ? pad_token_id : given;
   if (padTokenId === null && B > 1) {
     throw new InputError(
       `forward: a batch of ${B} rows came, but the config has no pad_token_id, so that the last token of each is not known; ` +

@@ -47,7 +47,7 @@ export function recordLosses(logits: Tensor, loss: Loss): Tensor {
 
 /**
  * The loss of a model class. Labels: [B, S] for causal models and token classification; [B] or [B, K] for sequence classification,
- * according to the problem type; [B, 2], start and end, for question answering.
+ * according to `problem`; [B, 2], start and end, for question answering.
  * @throws InputError labels of another shape, dtype or range. Nothing has been computed
  */
 export function lossOf(
@@ -55,6 +55,7 @@ export function lossOf(
   c: MistralConfig,
   labels: Labels,
   { B, S }: { B: number; S: number },
+  problem: ProblemType = problemType(c, labels),
 ): Loss {
   const width = headOf(modelClass, c)?.width ?? 0;
   switch (modelClass) {
@@ -68,7 +69,6 @@ export function lossOf(
       checkLabels(labels, [B, 2], "int32");
       return { kind: "spans", B, S };
     case "MistralForSequenceClassification": {
-      const problem = problemType(c, labels);
       const hint = ` for ${problem}; are problem_type and num_labels in config.json right?`;
       if (problem === "single_label_classification") {
         checkClasses(labels, [B], width, hint);

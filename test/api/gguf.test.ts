@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { AutoConfig, GenerationConfig } from "../../src/api/auto-config.ts";
 import { AutoModelForCausalLM } from "../../src/api/auto.ts";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import type { MistralForCausalLM } from "../../src/api/model.ts";
+import type { MistralForCausalLM } from "../../src/api/causal-lm.ts";
 import { saveSafetensors } from "../../src/checkpoint/save-safetensors.ts";
 import { CheckpointError, InputError } from "../../src/errors.ts";
 import { ggmlTypes, ggufFormats, readableTypes } from "../../src/formats/gguf-types.ts";

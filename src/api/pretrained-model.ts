@@ -1,0 +1,201 @@
+// PreTrainedModel: what all model classes share. It holds the engine, checks the inputs that all of them take, and shapes the outputs
+// that all of them have. Knows no head and no backend.
+
+import { InputError } from "../errors.ts";
+import type { ForwardRequest, ForwardResult, MemoryReport } from "../engine/messages.ts";
+import type { Engine } from "../engine/supervisor.ts";
+import type { GenerationConfig } from "../generate/generation-config.ts";
+import type { MistralConfig } from "../models/config.ts";
+import { DynamicCache } from "./cache.ts";
+import { Callable } from "./callable.ts";
+import { type Batch, readGrid, readMask } from "./inputs.ts";
+import { type Loaded, loadModel, type ModelConstructor, type WithLoadingInfo } from "./load.ts";
+import type { LoadOptions } from "./load-options.ts";
+import type { BaseModelOutputWithPast } from "./outputs.ts";
+import { type NestedInput, Tensor } from "./tensor.ts";
+
+/** Inputs of `forward`. B batch, S new tokens, T = columns of `past_key_values` + S, H hidden. */
+export type ForwardInputs = {
+  /** [B, S]; exactly one of this and `inputs_embeds` */
+  input_ids?: NestedInput;
+  /** [B, T]: 1 token, 0 padding. Default: all 1 */
+  attention_mask?: NestedInput;
+  /** [B, S] or [1, S]. Default: counted from 0 over all columns, padding included */
+  position_ids?: NestedInput;
+  /** [B, S, H] */
+  inputs_embeds?: NestedInput;
+  /** The cache that an earlier call returned; this call adds to it. */
+  past_key_values?: DynamicCache;
+  /** Whether to return `past_key_values`. Default: the config's `use_cache`; false if `labels` are given */
+  use_cache?: boolean;
+  /** Default: the config's */
+  output_hidden_states?: boolean;
+  /** Needs `attn_implementation: "eager"`. Default: the config's */
+  output_attentions?: boolean;
+  /** Accepted, and changes nothing: the result is always an object. */
+  return_dict?: boolean;
+  /** Stops within one op; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+};
+
+const MAX_POSITION = 2 ** 31 - 1;
+const keys: readonly (keyof ForwardInputs)[] = [
+  ...(["input_ids", "attention_mask", "position_ids", "inputs_embeds"] as const),
+  ...(["past_key_values", "use_cache", "output_hidden_states", "output_attentions"] as const),
+  ...(["return_dict", "signal"] as const),
+];
+
+/** For the library: the keys of `ForwardInputs`. */
+export const forwardKeys: ReadonlySet<string> = new Set(keys);
+
+const NOTHING = new Int32Array(0);
+
+/** The parts of a request to the engine that a model class decides. */
+type ClassRequest = Partial<
+  Pick<ForwardRequest, "keep" | "labels" | "numItems" | "padTokenId" | "problemType">
+>;
+
+/** What all models share. */
+export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> extends Callable<
+  [Inputs],
+  Promise<Output>
+> {
+  readonly config: MistralConfig;
+  readonly generation_config: GenerationConfig;
+  /** Where it computes: "cpu", or "reference" (plain loops in float64). */
+  readonly device: string;
+  /** How the weights are kept: "float32", "bfloat16", "float16". */
+  readonly dtype: string;
+  protected readonly engine: Engine;
+  readonly #attention: "flash" | "eager";
+
+  /** For the library: models are made by `from_pretrained`. */
+  constructor({ engine, config, generation_config, device, dtype, attention }: Loaded) {
+    super();
+    this.engine = engine;
+    this.config = config;
+    this.generation_config = generation_config;
+    this.device = device;
+    this.dtype = dtype;
+    this.#attention = attention;
+  }
+
+  /**
+   * Loads a model from a local folder with config.json and safetensors, or from a GGUF file.
+   *
+   * @param dir the folder as it was published, or the path of a GGUF file
+   * @throws InputError      an unknown option or value
+   * @throws CheckpointError a file is missing, malformed, or does not fit the config or this class; nothing has been allocated
+   * @throws MemoryError     the weights do not fit (with the arithmetic); nothing has been allocated
+   */
+  static from_pretrained<Model>(
+    this: ModelConstructor<Model>,
+    dir: string,
+    options: LoadOptions & { output_loading_info: true },
+  ): Promise<WithLoadingInfo<Model>>;
+  static from_pretrained<Model>(
+    this: ModelConstructor<Model>,
+    dir: string,
+    options?: LoadOptions,
+  ): Promise<Model>;
+  static from_pretrained<Model>(
+    this: ModelConstructor<Model>,
+    dir: string,
+    options: LoadOptions = {},
+  ): Promise<Model | WithLoadingInfo<Model>> {
+    return loadModel(`${this.modelClass}.from_pretrained`, this, dir, options);
+  }
+
+  /** The same as calling the model. */
+  abstract forward(inputs: Inputs): Promise<Output>;
+
+  override _call(inputs: Inputs): Promise<Output> {
+    return this.forward(inputs);
+  }
+
+  /** How many bytes the engine holds, and how many pages its cache has. */
+  memory(): Promise<MemoryReport> {
+    return this.engine.call("memory", {});
+  }
+
+  /** Ends the engine's threads and releases all memory. May be called twice. */
+  async dispose(): Promise<void> {
+    await this.engine.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  /** Checks the inputs that all models take, runs the engine, and shapes the outputs that all models have. */
+  protected async run(
+    inputs: ForwardInputs,
+    batch: Batch,
+    request: ClassRequest,
+    wants: { logits: boolean; last: boolean },
+  ): Promise<{ result: ForwardResult; shared: Shared }> {
+    const { B, S } = batch;
+    const past = DynamicCache.read(inputs.past_key_values, this.engine);
+    const T = (past?.get_seq_length() ?? 0) + S;
+    const attentions = inputs.output_attentions ?? this.config.output_attentions;
+    const hidden = inputs.output_hidden_states ?? this.config.output_hidden_states;
+    if (attentions && this.#attention !== "eager") {
+      throw new InputError(
+        'forward: output_attentions needs the matrix of probabilities; load the model with attn_implementation: "eager"',
+      );
+    }
+    if (past !== undefined && past.batch_size > 0 && past.batch_size !== B) {
+      throw new InputError(`forward: ${B} rows came, past_key_values has ${past.batch_size}`);
+    }
+    const result = await this.engine.call(
+      "forward",
+      {
+        ...batch,
+        keep: NOTHING,
+        ...request,
+        mask: readMask("forward", inputs.attention_mask, B, T),
+        positions: readGrid("forward", "position_ids", inputs.position_ids, batch, [
+          0,
+          MAX_POSITION,
+        ]),
+        ...DynamicCache.request(
+          past,
+          inputs.use_cache ?? (request.labels === undefined && this.config.use_cache),
+        ),
+        wants: { ...wants, hidden, attentions },
+      },
+      { signal: inputs.signal ?? undefined },
+    );
+    return { result, shared: this.#shared(result, past, batch, T) };
+  }
+
+  /** The output `loss`, if the call had labels. */
+  protected lossOf({ loss }: ForwardResult): { loss?: Tensor } {
+    return loss === undefined ? {} : { loss: new Tensor("float32", Float32Array.of(loss), []) };
+  }
+
+  #shared(
+    result: ForwardResult,
+    past: DynamicCache | undefined,
+    { B, S }: Batch,
+    T: number,
+  ): Shared {
+    const { hidden_size: H, num_attention_heads: Hq } = this.config;
+    const { cache } = result;
+    return {
+      ...(cache && {
+        past_key_values: past
+          ? DynamicCache.update(past, this.engine, cache)
+          : DynamicCache.of(this.engine, cache),
+      }),
+      ...(result.hidden && {
+        hidden_states: result.hidden.map((x) => new Tensor("float32", x, [B, S, H])),
+      }),
+      ...(result.attentions && {
+        attentions: result.attentions.map((x) => new Tensor("float32", x, [B, Hq, S, T])),
+      }),
+    };
+  }
+}
+
+type Shared = Pick<BaseModelOutputWithPast, "past_key_values" | "hidden_states" | "attentions">;
