@@ -5,25 +5,33 @@ import { exists, isDirectory, joinPath, listFiles, readBytes, readText } from "#
 import { readJsonObject } from "../checkpoint/json-file.ts";
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
-import { checkAmount, type AddedToken } from "../text/added-tokens.ts";
 import type { Side } from "../text/encoding.ts";
 import { readGgufTokenizer } from "../text/gguf-tokenizer.ts";
 import { Fields } from "../text/json-fields.ts";
 import { readSentencePiece } from "../text/sentencepiece.ts";
-import { readAddedToken, readTokenizerJson } from "../text/tokenizer-json.ts";
+import { readTokenizerJson } from "../text/tokenizer-json.ts";
 import { TextTokenizer } from "../text/tokenizer.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
 import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
-import { addedToken, SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
+import { SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
+import { applySettings, type SettingsFile, TokenizerSettings } from "./tokenizer-settings.ts";
 import { PreTrainedTokenizer } from "./tokenizer.ts";
 
 /** Settings that override those of the folder's files. */
 export type TokenizerLoadOptions = {
+  /** The token before a text. A token of these options that is not in the vocabulary is added to it; null: none. */
   bos_token?: AddedTokenInput | null;
+  /** The token behind a text, at which generation ends. */
   eos_token?: AddedTokenInput | null;
+  /** The token for what the vocabulary cannot express. */
   unk_token?: AddedTokenInput | null;
+  sep_token?: AddedTokenInput | null;
+  /** The token with which rows of a batch are filled. */
   pad_token?: AddedTokenInput | null;
-  extra_special_tokens?: readonly AddedTokenInput[];
+  cls_token?: AddedTokenInput | null;
+  mask_token?: AddedTokenInput | null;
+  /** Special tokens without a name; or an object of names and tokens, `{ image_token: "<img>" }`: properties of the tokenizer. */
+  extra_special_tokens?: readonly AddedTokenInput[] | Readonly<Record<string, AddedTokenInput>>;
   additional_special_tokens?: readonly AddedTokenInput[];
   add_bos_token?: boolean;
   add_eos_token?: boolean;
@@ -76,25 +84,26 @@ type FromPretrained = {
   from_pretrained(dir: string, options?: TokenizerLoadOptions): Promise<PreTrainedTokenizer>;
 };
 
+const WHERE = "AutoTokenizer.from_pretrained";
+
 export const AutoTokenizer: FromPretrained = {
   async from_pretrained(dir, options = {}) {
-    const where = "AutoTokenizer.from_pretrained";
-    checkOptions(where, options, OPTIONS);
+    checkOptions(WHERE, options, OPTIONS);
     if (typeof dir !== "string" || dir === "") {
-      throw new InputError(`${where}: the folder is ${JSON.stringify(dir)}; expected a path`);
+      throw new InputError(`${WHERE}: the folder is ${JSON.stringify(dir)}; expected a path`);
     }
-    const gguf = await ggufPath(where, dir, options);
+    const gguf = await ggufPath(WHERE, dir, options);
     if (gguf !== undefined) return fromGguf(dir, gguf, options);
     const folder = options.subfolder === undefined ? dir : joinPath(dir, options.subfolder);
     if (!(await isDirectory(folder))) {
-      throw new CheckpointError(`${where}: ${folder} is no folder; download the model first`);
+      throw new CheckpointError(`${WHERE}: ${folder} is no folder; download the model first`);
     }
     await refuseOtherModel(folder);
     const settings = await readSettings(folder, options);
     const backend = await readBackend(folder, settings);
     const tokenizer = new PreTrainedTokenizer(backend);
     tokenizer.name_or_path = dir;
-    apply(tokenizer, settings);
+    applySettings(tokenizer, settings);
     tokenizer.chat_template = options.chat_template ?? (await readTemplates(folder, settings));
     return tokenizer;
   },
@@ -109,12 +118,11 @@ async function fromGguf(
   const { parts, settings } = readGgufTokenizer(metadata, path, {
     legacy: options.legacy ?? false,
   });
-  const fields = withOptions(settings, options, path);
+  const fields = new TokenizerSettings({ config: { value: settings, path } }, options, WHERE);
   const tokenizer = new PreTrainedTokenizer(new TextTokenizer(parts, path));
   tokenizer.name_or_path = dir;
-  apply(tokenizer, fields);
-  const own = fields.has("chat_template") ? configTemplates : () => null;
-  tokenizer.chat_template = options.chat_template ?? own(fields);
+  applySettings(tokenizer, fields);
+  tokenizer.chat_template = options.chat_template ?? configTemplates(fields);
   return tokenizer;
 }
 
@@ -126,33 +134,28 @@ async function refuseOtherModel(folder: string): Promise<void> {
   throw new CheckpointError(`${path}: model_type is ${JSON.stringify(type)}; expected "mistral"`);
 }
 
-/** tokenizer_config.json; special_tokens_map.json too if the former does not list added tokens; options override both. */
-async function readSettings(folder: string, options: TokenizerLoadOptions): Promise<Fields> {
-  const path = joinPath(folder, "tokenizer_config.json");
-  const config = (await exists(path)) ? await readJsonObject(path) : {};
-  const mapPath = joinPath(folder, "special_tokens_map.json");
-  const map =
-    !Object.hasOwn(config, "added_tokens_decoder") && (await exists(mapPath))
-      ? await readJsonObject(mapPath)
-      : {};
+/** What the folder's files and the options say; options first. */
+async function readSettings(
+  folder: string,
+  options: TokenizerLoadOptions,
+): Promise<TokenizerSettings> {
+  const read = async (name: string): Promise<SettingsFile | undefined> => {
+    const path = joinPath(folder, name);
+    return (await exists(path)) ? { value: await readJsonObject(path), path } : undefined;
+  };
+  const name = "tokenizer_config.json";
+  const config = (await read(name)) ?? { value: {}, path: joinPath(folder, name) };
   // tokenizer.json has a template of its own for special tokens around texts
   if (await exists(joinPath(folder, "tokenizer.json"))) {
-    delete config.add_bos_token;
-    delete config.add_eos_token;
+    delete config.value.add_bos_token;
+    delete config.value.add_eos_token;
   }
-  return withOptions({ ...config, ...map }, options, path);
+  const specialTokensMap = await read("special_tokens_map.json");
+  const addedTokens = await read("added_tokens.json");
+  return new TokenizerSettings({ config, specialTokensMap, addedTokens }, options, WHERE);
 }
 
-function withOptions(
-  settings: Record<string, unknown>,
-  options: TokenizerLoadOptions,
-  path: string,
-): Fields {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return new Fields({ ...settings, ...Object.fromEntries(given) }, path);
-}
-
-async function readBackend(folder: string, settings: Fields): Promise<TextTokenizer> {
+async function readBackend(folder: string, settings: TokenizerSettings): Promise<TextTokenizer> {
   const json = joinPath(folder, "tokenizer.json");
   if (await exists(json))
     return new TextTokenizer(readTokenizerJson(await readBytes(json), json), json);
@@ -167,79 +170,11 @@ async function readBackend(folder: string, settings: Fields): Promise<TextTokeni
   throw new CheckpointError(`${folder}: no tokenizer.json and no tokenizer.model${other}`);
 }
 
-function apply(tokenizer: PreTrainedTokenizer, settings: Fields): void {
-  const backend = tokenizer.backend_tokenizer;
-  const declared = settings.has("added_tokens_decoder")
-    ? settings.object("added_tokens_decoder")
-    : undefined;
-  const known = new Set([...backend.added.values()].map((token) => token.content));
-  const byContent = new Map<string, AddedToken>();
-  const missing: AddedToken[] = [];
-  for (const id of (declared?.keys() ?? []).toSorted((a, b) => Number(a) - Number(b))) {
-    const token = readAddedToken(declared?.object(id) ?? settings);
-    byContent.set(token.content, token);
-    if (!known.has(token.content)) missing.push(token);
-  }
-  checkAmount(missing, settings.where);
-  backend.addTokens(missing);
-  for (const name of SPECIAL_TOKEN_NAMES) {
-    const value = settings.get(name);
-    if (value === undefined) continue;
-    const token = value === null ? null : namedToken(settings, name, value, byContent);
-    tokenizer.add_special_tokens({ [name]: token });
-  }
-  if (!settings.has("unk_token") && !settings.has("bos_token")) nameByDefault(tokenizer);
-  const extra =
-    settings.get("extra_special_tokens") ?? settings.get("additional_special_tokens") ?? [];
-  if (Array.isArray(extra)) {
-    const tokens = extra.map((token) =>
-      namedToken(settings, "extra_special_tokens", token, byContent),
-    );
-    tokenizer.add_special_tokens({ extra_special_tokens: tokens });
-  }
-  for (const name of ["padding_side", "truncation_side"] as const) {
-    const side = settings.get(name) ?? "right";
-    if (side !== "left" && side !== "right") throw settings.wrong(name, '"left" or "right"');
-    tokenizer[name] = side;
-  }
-  tokenizer.split_special_tokens = settings.boolean("split_special_tokens", false);
-  const limit = settings.get("model_max_length") ?? 1e30;
-  if (typeof limit !== "number" || !(limit > 0)) {
-    throw settings.wrong("model_max_length", "a number above 0");
-  }
-  tokenizer.model_max_length = limit;
-  if (settings.has("model_input_names")) {
-    tokenizer.model_input_names = settings.array("model_input_names").map(String);
-  }
-  if (settings.has("add_bos_token")) tokenizer.add_bos_token = settings.boolean("add_bos_token");
-  if (settings.has("add_eos_token")) tokenizer.add_eos_token = settings.boolean("add_eos_token");
-}
-
-function namedToken(
-  settings: Fields,
-  name: string,
-  value: unknown,
-  declared: ReadonlyMap<string, AddedToken>,
-): AddedToken {
-  if (typeof value === "string") return declared.get(value) ?? addedToken(name, value, true);
-  if (typeof value !== "object" || value === null) throw settings.wrong(name, "a token or null");
-  const token = readAddedToken(new Fields(value, `${settings.where}: ${name}`));
-  return declared.get(token.content) ?? { ...token, special: true };
-}
-
-/** For a folder that names no special tokens: the names that they have in Mistral's vocabularies. */
-function nameByDefault(tokenizer: PreTrainedTokenizer): void {
-  for (const [name, token] of [
-    ["bos_token", "<s>"],
-    ["eos_token", "</s>"],
-    ["unk_token", "<unk>"],
-  ] as const) {
-    if (tokenizer.backend_tokenizer.isSpecial(token)) tokenizer[name] = token;
-  }
-}
-
 /** Templates from chat_template.jinja and additional_chat_templates/, else from tokenizer_config.json, else from chat_template.json. */
-async function readTemplates(folder: string, settings: Fields): Promise<ChatTemplates | null> {
+async function readTemplates(
+  folder: string,
+  settings: TokenizerSettings,
+): Promise<ChatTemplates | null> {
   const templates: Record<string, string> = {};
   const single = joinPath(folder, "chat_template.jinja");
   if (await exists(single)) templates.default = await readText(single);
@@ -254,16 +189,18 @@ async function readTemplates(folder: string, settings: Fields): Promise<ChatTemp
   const names = Object.keys(templates);
   if (names.length === 1 && names[0] === "default") return templates.default;
   if (names.length > 0) return templates;
-  if (settings.has("chat_template")) return configTemplates(settings);
+  const own = configTemplates(settings);
+  if (own !== null) return own;
   const json = joinPath(folder, "chat_template.json");
   if (!(await exists(json))) return null;
   return new Fields(await readJsonObject(json), json).string("chat_template");
 }
 
-function configTemplates(settings: Fields): ChatTemplates {
-  const value = settings.get("chat_template");
-  if (!Array.isArray(value)) return settings.string("chat_template");
-  const named = settings
+function configTemplates(settings: TokenizerSettings): ChatTemplates | null {
+  const source = settings.sourceOf("chat_template");
+  if (source === undefined) return null;
+  if (!Array.isArray(source.get("chat_template"))) return source.string("chat_template");
+  const named = source
     .objects("chat_template")
     .map((entry): [string, string] => [entry.string("name"), entry.string("template")]);
   return Object.fromEntries(named);

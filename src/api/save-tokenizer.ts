@@ -6,6 +6,7 @@ import type { Side } from "../text/encoding.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import { writeTokenizerJson } from "../text/write-tokenizer-json.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
+import { SPECIAL_TOKEN_NAMES } from "./special-tokens.ts";
 
 /** What is saved of a tokenizer. */
 export type TokenizerToSave = {
@@ -20,14 +21,20 @@ export type TokenizerToSave = {
   readonly split_special_tokens: boolean;
 };
 
+const COMMON: ReadonlySet<string> = new Set(SPECIAL_TOKEN_NAMES);
+
 /** Writes the files into a folder. @returns their paths. @throws CheckpointError a file cannot be written */
 export async function saveTokenizer(tokenizer: TokenizerToSave, dir: string): Promise<string[]> {
   const { chat_template: templates } = tokenizer;
   const named = typeof templates === "object" && templates !== null;
   const declared = [...tokenizer.backend_tokenizer.added].map(([id, token]) => [id, token]);
+  const own = Object.fromEntries(
+    Object.entries(tokenizer.special_tokens_map).filter(([name]) => !COMMON.has(name)),
+  );
   const config = {
     added_tokens_decoder: Object.fromEntries(declared) as object,
     ...tokenizer.special_tokens_map,
+    ...(Object.keys(own).length > 0 && { model_specific_special_tokens: own }),
     extra_special_tokens: tokenizer.extra_special_tokens,
     model_max_length: tokenizer.model_max_length,
     model_input_names: tokenizer.model_input_names,

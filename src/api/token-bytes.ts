@@ -1,10 +1,14 @@
 // The bytes that each token adds to a text. The engine, which knows no tokenizer, finds stop strings with them. Knows no stop strings.
 
 import type { TokenBytesTable } from "../engine/messages.ts";
+import { BYTE_ALPHABET, byteLevelBytes } from "../text/byte-level.ts";
+import { byteOfToken } from "../text/decoder.ts";
+import type { TextTokenizer } from "../text/tokenizer.ts";
 
-/** What this file needs of a tokenizer. */
+/** What this file needs of a tokenizer. One of another library may have only `get_vocab`. */
 export type TokenSource = {
   get_vocab(): Map<string, number> | Record<string, number>;
+  readonly backend_tokenizer?: Pick<TextTokenizer, "decoder" | "idToToken">;
 };
 
 const tables = new WeakMap<object, TokenBytesTable>();
@@ -17,13 +21,11 @@ export function tokenBytesTable(tokenizer: TokenSource): TokenBytesTable {
   const known = tables.get(tokenizer);
   if (known !== undefined && known.ends.length === size) return known;
 
-  const encoder = new TextEncoder();
+  const backend = tokenizer.backend_tokenizer;
+  const byName = bytesByName(new Set(entries.map(([token]) => token)));
   const tokens: Uint8Array[] = Array.from({ length: size }, () => new Uint8Array());
   for (const [token, id] of entries) {
-    const byte = /^<0x([0-9A-F]{2})>$/.exec(token);
-    tokens[id] = byte
-      ? Uint8Array.of(parseInt(byte[1], 16))
-      : encoder.encode(token.replaceAll("▁", " "));
+    tokens[id] = backend?.decoder.bytesOf(backend.idToToken(id) ?? token) ?? byName(token);
   }
   const ends = new Int32Array(size);
   const bytes = new Uint8Array(tokens.reduce((sum, token) => sum + token.length, 0));
@@ -36,4 +38,16 @@ export function tokenBytesTable(tokenizer: TokenSource): TokenBytesTable {
   const table = { ends, bytes };
   tables.set(tokenizer, table);
   return table;
+}
+
+/** For a tokenizer that does not say how it decodes: its vocabulary is written in GPT-2's alphabet, or has byte tokens and ▁. */
+function bytesByName(vocabulary: ReadonlySet<string>): (token: string) => Uint8Array {
+  if (BYTE_ALPHABET.every((character) => vocabulary.has(character))) {
+    return (token) => Uint8Array.from(byteLevelBytes(token));
+  }
+  const encoder = new TextEncoder();
+  return (token) => {
+    const byte = byteOfToken(token);
+    return byte >= 0 ? Uint8Array.of(byte) : encoder.encode(token.replaceAll("▁", " "));
+  };
 }

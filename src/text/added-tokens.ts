@@ -59,14 +59,20 @@ export class AddedTokens {
     return this.#special.has(content);
   }
 
-  /** Adds tokens. @returns how many of them were no added tokens before */
+  /**
+   * Adds tokens. One that is an added token already gets the new flags; a special token stays special.
+   *
+   * @returns how many of them were not added tokens with the same flags before
+   */
   add(tokens: readonly AddedToken[]): number {
     let count = 0;
     for (const token of tokens) {
-      if (token.content === "") continue;
-      if (token.special) this.#special.add(token.content);
-      if (this.#ids.has(token.content)) continue;
-      this.#insert(token, this.#vocab.get(token.content) ?? this.#nextId());
+      const { content } = token;
+      if (content === "") continue;
+      if (token.special) this.#special.add(content);
+      const id = this.#ids.get(content);
+      if (id !== undefined && sameFlags(token, this.#tokens.get(id))) continue;
+      this.#insert(token, id ?? this.#vocab.get(content) ?? this.#nextId());
       count++;
     }
     this.#index();
@@ -163,6 +169,17 @@ export class AddedTokens {
     plain(text.length);
     return out;
   }
+}
+
+/** Whether two tokens of one content have the same flags. */
+export function sameFlags(a: AddedToken, b: AddedToken | undefined): boolean {
+  return (
+    a.single_word === b?.single_word &&
+    a.lstrip === b.lstrip &&
+    a.rstrip === b.rstrip &&
+    a.normalized === b.normalized &&
+    a.special === b.special
+  );
 }
 
 // UTF-16 units of all added tokens of a file together: each may take a node of a trie. Published files have about ten thousand.

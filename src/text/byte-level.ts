@@ -3,8 +3,9 @@
 
 import type { AlignedText } from "./aligned-text.ts";
 
-const toCharacter: readonly string[] = alphabet();
-const toByte: ReadonlyMap<string, number> = new Map(toCharacter.map((c, byte) => [c, byte]));
+/** The character of each byte. */
+export const BYTE_ALPHABET: readonly string[] = alphabet();
+const toByte: ReadonlyMap<string, number> = new Map(BYTE_ALPHABET.map((c, byte) => [c, byte]));
 
 /** How GPT-2 cuts text into words. */
 export const GPT2_WORDS =
@@ -14,21 +15,21 @@ export const GPT2_WORDS =
 export function toByteLevel(text: AlignedText): AlignedText {
   const encoder = new TextEncoder();
   return text.mapPieces(/[\s\S]/gu, (character) =>
-    Array.from(encoder.encode(character), (byte) => toCharacter[byte]).join(""),
+    Array.from(encoder.encode(character), (byte) => BYTE_ALPHABET[byte]).join(""),
   );
 }
 
 /** The text that tokens of this alphabet stand for; broken UTF-8 becomes U+FFFD as in the WHATWG decoder. */
 export function fromByteLevel(tokens: readonly string[]): string {
-  const encoder = new TextEncoder();
-  const bytes: number[] = [];
-  for (const token of tokens) {
-    const codes = Array.from(token, (character) => toByte.get(character));
-    // a token outside the alphabet, such as an added one, is plain text
-    if (codes.every((code) => code !== undefined)) bytes.push(...codes);
-    else for (const byte of encoder.encode(token)) bytes.push(byte);
-  }
+  const bytes = tokens.flatMap(byteLevelBytes);
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+}
+
+/** The bytes that a token of this alphabet stands for. A token with any other character, such as an added one, is plain text. */
+export function byteLevelBytes(token: string): number[] {
+  const codes = Array.from(token, (character) => toByte.get(character));
+  if (codes.every((code) => code !== undefined)) return codes;
+  return Array.from(new TextEncoder().encode(token));
 }
 
 function alphabet(): string[] {

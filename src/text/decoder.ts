@@ -2,15 +2,21 @@
 // refused by name. Knows nothing of ids.
 
 import { CheckpointError } from "../errors.ts";
-import { fromByteLevel } from "./byte-level.ts";
+import { byteLevelBytes, fromByteLevel } from "./byte-level.ts";
 import { Fields } from "./json-fields.ts";
 import { readPattern } from "./pattern.ts";
 
-type Step = (tokens: string[]) => string[];
+type Step = {
+  run(tokens: string[]): string[];
+  /** What the step makes of a token in the middle of a text, where that is not `run` of the token alone. */
+  bytesOf?(token: string): readonly number[] | string;
+};
 
 export type Decoder = {
   /** The text of these tokens. */
   decode(tokens: readonly string[]): string;
+  /** The bytes that a token adds to a text if it is not the first one; UTF-8 that may begin and end within a character. */
+  bytesOf(token: string): Uint8Array;
   /**
    * Defined when the steps are any number of Replace, then ByteFallback, Fuse, and perhaps Strip of one leading character. Then
    * a text is the texts of its tokens one after the other (a run of byte tokens counts as one), and StreamDecoder need not
@@ -29,12 +35,20 @@ export type Streamable = {
 /** The decoder that a file describes; null: tokens joined by spaces. @throws CheckpointError a kind that is not supported */
 export function readDecoder(value: unknown, where: string): Decoder {
   if (value === null || value === undefined) {
-    return { decode: (tokens) => tokens.join(" "), streamable: undefined };
+    return {
+      decode: (tokens) => tokens.join(" "),
+      bytesOf: (token) => new TextEncoder().encode(` ${token}`),
+      streamable: undefined,
+    };
   }
   const fields = flatten(new Fields(value, where));
-  const steps = fields.map(readStep);
+  const types = fields.map((step) => step.string("type"));
+  // after these a text is one piece, and only its ends can be stripped
+  const fusedFrom = types.findIndex((type) => type === "Fuse" || type === "ByteLevel");
+  const steps = fields.map((step, i) => readStep(step, fusedFrom >= 0 && i > fusedFrom));
   return {
-    decode: (tokens) => steps.reduce((list, step) => step(list), [...tokens]).join(""),
+    decode: (tokens) => steps.reduce((list, step) => step.run(list), [...tokens]).join(""),
+    bytesOf: (token) => bytesAlone(steps, token),
     streamable: readStreamable(fields, steps),
   };
 }
@@ -53,32 +67,38 @@ function flatten(fields: Fields): Fields[] {
     : [fields];
 }
 
-function readStep(fields: Fields): Step {
+/** `fused`: the step sees a whole text, not its tokens. */
+function readStep(fields: Fields, fused: boolean): Step {
   const type = fields.string("type");
   switch (type) {
     case "Replace": {
       const pattern = readPattern(fields);
       const content = fields.string("content");
-      return (tokens) => tokens.map((token) => pattern.replace(token, content));
+      return { run: (tokens) => tokens.map((token) => pattern.replace(token, content)) };
     }
     case "ByteFallback":
-      return byteFallback;
+      return { run: byteFallback, bytesOf: fallbackByte };
     case "Fuse":
-      return (tokens) => [tokens.join("")];
+      return { run: (tokens) => [tokens.join("")], bytesOf: (token) => token };
     case "Strip": {
       const content = fields.string("content");
       const start = fields.integer("start");
       const stop = fields.integer("stop");
-      return (tokens) => tokens.map((token) => strip(token, content, start, stop));
+      const run = (tokens: string[]): string[] =>
+        tokens.map((token) => strip(token, content, start, stop));
+      return fused ? { run, bytesOf: (token) => token } : { run };
     }
     case "Metaspace": {
       const mark = fields.string("replacement", "▁");
       const kept = fields.string("prepend_scheme", "always") === "never";
-      return (tokens) =>
-        tokens.map((token, i) => token.replaceAll(mark, i === 0 && !kept ? "" : " "));
+      return {
+        run: (tokens) =>
+          tokens.map((token, i) => token.replaceAll(mark, i === 0 && !kept ? "" : " ")),
+        bytesOf: (token) => token.replaceAll(mark, " "),
+      };
     }
     case "ByteLevel":
-      return (tokens) => [fromByteLevel(tokens)];
+      return { run: (tokens) => [fromByteLevel(tokens)], bytesOf: byteLevelBytes };
     default:
       throw new CheckpointError(
         `${fields.where}: decoder "${type}" is not supported; known are Sequence, Replace, ByteFallback, ` +
@@ -103,9 +123,25 @@ function readStreamable(fields: readonly Fields[], steps: readonly Step[]): Stre
   }
   const first = steps.slice(0, replaces);
   return {
-    replaced: (token) => first.reduce((list, step) => step(list), [token]).join(""),
+    replaced: (token) => first.reduce((list, step) => step.run(list), [token]).join(""),
     stripped,
   };
+}
+
+/** The bytes that the steps make of one token in the middle of a text. */
+function bytesAlone(steps: readonly Step[], token: string): Uint8Array {
+  let text = token;
+  for (const step of steps) {
+    const result = step.bytesOf?.(text) ?? step.run([text]).join("");
+    if (typeof result !== "string") return Uint8Array.from(result);
+    text = result;
+  }
+  return new TextEncoder().encode(text);
+}
+
+function fallbackByte(token: string): readonly number[] | string {
+  const byte = byteOfToken(token);
+  return byte >= 0 ? [byte] : token;
 }
 
 /** Each run of byte tokens becomes its text; one that is not valid UTF-8 becomes a U+FFFD for each of its bytes. */

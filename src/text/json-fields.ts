@@ -1,17 +1,24 @@
-// Fields of a JSON file by name and type, or a CheckpointError that says where, what came and what was expected.
+// Fields of a JSON file by name and type, or an error that says where, what came and what was expected: a CheckpointError, unless
+// they are a caller's options.
 // Own properties only, so a file's "__proto__" is a name like any other. Knows nothing of tokenizers.
 
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, type InputError } from "../errors.ts";
 
 export class Fields {
   /** Where in which file: "tokenizer.json: normalizer". */
   readonly where: string;
   readonly #value: Record<string, unknown>;
+  readonly #error: typeof CheckpointError | typeof InputError;
 
-  /** @throws CheckpointError `value` is no object */
-  constructor(value: unknown, where: string) {
+  /** @throws CheckpointError, or `error`: `value` is no object */
+  constructor(
+    value: unknown,
+    where: string,
+    error: typeof CheckpointError | typeof InputError = CheckpointError,
+  ) {
+    this.#error = error;
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new CheckpointError(`${where} is ${describe(value)}; expected an object`);
+      throw new error(`${where} is ${describe(value)}; expected an object`);
     }
     this.where = where;
     this.#value = value as Record<string, unknown>;
@@ -47,21 +54,23 @@ export class Fields {
   }
 
   object(name: string): Fields {
-    return new Fields(this.get(name), `${this.where}: ${name}`);
+    return new Fields(this.get(name), `${this.where}: ${name}`, this.#error);
   }
 
   /** The objects of an array. */
   objects(name: string): Fields[] {
-    return this.array(name).map((v, i) => new Fields(v, `${this.where}: ${name}[${i}]`));
+    return this.array(name).map(
+      (v, i) => new Fields(v, `${this.where}: ${name}[${i}]`, this.#error),
+    );
   }
 
   keys(): string[] {
     return Object.keys(this.#value);
   }
 
-  wrong(name: string, expected: string): CheckpointError {
+  wrong(name: string, expected: string): CheckpointError | InputError {
     const came = describe(this.get(name));
-    return new CheckpointError(`${this.where}: ${name} is ${came}; expected ${expected}`);
+    return new this.#error(`${this.where}: ${name} is ${came}; expected ${expected}`);
   }
 
   #typed(name: string, type: "string" | "boolean" | "number", otherwise: unknown): unknown {

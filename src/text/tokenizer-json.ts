@@ -10,7 +10,7 @@ import { readNormalizer } from "./normalizer.ts";
 import { MAX_ID } from "./pair-table.ts";
 import { readTemplate } from "./post-processor.ts";
 import { readPreTokenizer } from "./pre-tokenizer.ts";
-import type { TokenizerParts } from "./tokenizer.ts";
+import type { BatchSettings, TokenizerParts } from "./tokenizer.ts";
 
 /** Four times as many tokens as the largest published vocabulary has. */
 export const MAX_TOKENS: number = 2 ** 20;
@@ -42,6 +42,7 @@ export function readTokenizerJson(bytes: Uint8Array, where: string): TokenizerPa
         pre_tokenizer: root.get("pre_tokenizer") ?? null,
         decoder: root.get("decoder") ?? null,
       },
+      batchSettings: readBatchSettings(root),
     };
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
@@ -158,6 +159,21 @@ function readMerges(
     });
   });
   return merges;
+}
+
+/** What the sections `padding` and `truncation` say of batches. Lengths in them are not used: a call says whether it cuts or pads. */
+function readBatchSettings(root: Fields): BatchSettings {
+  const side = (section: Fields): "left" | "right" => {
+    const direction = section.string("direction", "Right").toLowerCase();
+    if (direction === "left" || direction === "right") return direction;
+    throw section.wrong("direction", '"Left" or "Right"');
+  };
+  const padding = root.has("padding") ? root.object("padding") : undefined;
+  const truncation = root.has("truncation") ? root.object("truncation") : undefined;
+  return {
+    ...(padding && { pad_token: padding.string("pad_token"), padding_side: side(padding) }),
+    ...(truncation && { truncation_side: side(truncation) }),
+  };
 }
 
 function readAdded(fields: Fields): { id: number; token: AddedToken } {

@@ -7,7 +7,7 @@ import { AddedTokens, type AddedToken, type Segment } from "./added-tokens.ts";
 import { AlignedText } from "./aligned-text.ts";
 import { Bpe, type BpeModel } from "./bpe.ts";
 import type { Decoder } from "./decoder.ts";
-import { Encoding } from "./encoding.ts";
+import { Encoding, type Side } from "./encoding.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { addedTokens, fillTemplate, type Template } from "./post-processor.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
@@ -23,6 +23,14 @@ export type TokenizerParts = {
   decoder: Decoder;
   /** What the parts were read from, as tokenizer.json writes it. */
   source: SourceSpecs;
+  /** Settings of batches that the file has, under the names that tokenizer_config.json has for them. */
+  batchSettings?: BatchSettings;
+};
+
+export type BatchSettings = {
+  pad_token?: string;
+  padding_side?: Side;
+  truncation_side?: Side;
 };
 
 export type SourceSpecs = { normalizer: unknown; pre_tokenizer: unknown; decoder: unknown };
@@ -38,6 +46,7 @@ export class TextTokenizer {
   readonly decoder: Decoder;
   readonly model: BpeModel;
   readonly source: SourceSpecs;
+  readonly batchSettings: BatchSettings;
   /** Which special tokens stand around texts; can be replaced. */
   template: Template;
   readonly #vocab: ReadonlyMap<string, number>;
@@ -54,6 +63,7 @@ export class TextTokenizer {
     for (const [token, id] of vocab) tokens[id] = token;
     this.model = parts.model;
     this.source = parts.source;
+    this.batchSettings = parts.batchSettings ?? {};
     this.#vocab = vocab;
     this.#tokens = tokens;
     this.#added = new AddedTokens(vocab, parts.normalizer);
@@ -100,7 +110,7 @@ export class TextTokenizer {
     return this.#added.isSpecial(token);
   }
 
-  /** Adds tokens. @returns how many of them were no added tokens before */
+  /** Adds tokens, or changes their flags. @returns how many of them were not added tokens with the same flags before */
   addTokens(tokens: readonly AddedToken[]): number {
     return this.#added.add(tokens);
   }
