@@ -10,16 +10,13 @@ import type {
   TokensReport,
 } from "../engine/messages.ts";
 import type { Engine } from "../engine/supervisor.ts";
-import {
-  GenerationConfig,
-  type GenerationOptions,
-  type ResolvedGeneration,
-  resolveGeneration,
-} from "../generate/generation-config.ts";
+import { GenerationConfig, type GenerationOptions } from "../generate/generation-config.ts";
 import { fieldNames } from "../generate/generation-fields.ts";
+import { type ResolvedGeneration, resolveGeneration } from "../generate/resolve-generation.ts";
 import { rightPadded } from "../generate/rows.ts";
 import type { Streamer } from "../generate/streamers.ts";
 import type { MistralConfig } from "../models/config.ts";
+import { warnOnce } from "../warn-once.ts";
 import { DynamicCache } from "./cache.ts";
 import { type Batch, readBatch, readMask } from "./inputs.ts";
 import type { GenerateDecoderOnlyOutput } from "./outputs.ts";
@@ -115,6 +112,7 @@ async function run(
     model: model.own,
     promptLength: batch.S,
     max_position_embeddings: model.config.max_position_embeddings,
+    onNote: (text) => warnOnce(`generate: ${text}`),
   });
   checkFilling(settings, batch);
   // With a cache the engine knows which columns are padding.

@@ -7,7 +7,7 @@ import type { LoadingInfo } from "../models/config-weights.ts";
 import type { ProblemType } from "../models/config.ts";
 import type { ModelClass } from "../models/heads.ts";
 import type { Labels } from "../models/losses.ts";
-import type { ResolvedGeneration } from "../generate/generation-config.ts";
+import type { ResolvedGeneration } from "../generate/resolve-generation.ts";
 import type { StopReason } from "../generate/stopping.ts";
 import type { Compute, Quantisation } from "./kept-formats.ts";
 

@@ -1,20 +1,25 @@
-// GenerationConfig: every setting of generate(), from generation_config.json, from code, and from the call, merged in the
-// order of Transformers 5.23: the call > the generation_config passed to it > the model's own > the defaults.
-// The result of resolveGeneration was checked field by field, and every setting in it has its value. Knows no files.
+// GenerationConfig: every setting of generate() as data, made in code or from the object in generation_config.json.
+// resolve-generation.ts merges the settings of one call. Opens no files.
 
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
-import { generationDefaults } from "../models/config-generation.ts";
-import { type Field, fieldNames, fields, isNeutral } from "./generation-fields.ts";
+import { fieldNames, fields } from "./generation-fields.ts";
 
 /** The name of a field of GenerationConfig. */
-type FieldName = Exclude<
+export type FieldName = Exclude<
   keyof GenerationConfig,
-  "extra" | "to_dict" | "to_diff_dict" | "to_json_string"
+  "extra" | "file" | "to_dict" | "to_diff_dict" | "to_json_string"
 >;
 
 /** Settings of generate(); a field that is not given is taken from the model, then from the defaults. */
 export type GenerationOptions = { -readonly [K in FieldName]?: GenerationConfig[K] | undefined };
+
+const EXTRA_OUTPUTS = [
+  "output_attentions",
+  "output_hidden_states",
+  "output_scores",
+  "output_logits",
+] as const;
 
 /**
  * Settings of generate(). Every field is null when unset; fields can be assigned and are checked when generate() is called.
@@ -108,6 +113,7 @@ export class GenerationConfig {
   seed: number | null = null;
 
   readonly #extra = new Map<string, unknown>();
+  #file: string | null = null;
 
   /** @throws InputError an unknown option, or a value that the field cannot have */
   constructor(options: GenerationOptions = {}) {
@@ -126,15 +132,24 @@ export class GenerationConfig {
     values: Record<string, unknown>,
     kind: "generation_config" | "config" = "generation_config",
   ): T {
-    checkValues(
-      values,
-      (text) => new CheckpointError(`${file}: ${text}; correct the file or take the publisher's`),
-    );
+    // Whether a call will sample is not known yet: the ranges of what only sampling reads are checked by the call.
+    for (const { name, value, expected, idle } of misfits(values, {
+      ...values,
+      do_sample: false,
+    })) {
+      if (idle) continue;
+      throw new CheckpointError(
+        `${file}: ${name} is ${shown(value)}, expected ${expected}; correct the file or take the publisher's`,
+      );
+    }
     const config = new this();
+    config.#file = file;
     config.#assign(values as GenerationOptions);
-    if (kind === "config")
+    if (kind === "config") {
       Object.assign(config, { _from_model_config: true, transformers_version: null });
-    else
+      // As Transformers does: these flags ask for a result that can hold more than ids.
+      if (EXTRA_OUTPUTS.some((name) => config[name])) config.return_dict_in_generate = true;
+    } else
       for (const [key, value] of Object.entries(values))
         if (!fieldNames.has(key)) config.#extra.set(key, value);
     return config;
@@ -143,6 +158,11 @@ export class GenerationConfig {
   /** Keys of a file that no field has; kept and written back. */
   get extra(): ReadonlyMap<string, unknown> {
     return this.#extra;
+  }
+
+  /** The file that it was read from; null if it was made in code. */
+  get file(): string | null {
+    return this.#file;
   }
 
   /** The fields that are set, and the keys that no field has, as plain data: what belongs into a file. */
@@ -170,188 +190,31 @@ export class GenerationConfig {
   }
 }
 
-function checkValues(values: object, error: (text: string) => Error): void {
-  for (const [name, { check }] of fields) {
-    const value = (values as Record<string, unknown>)[name];
-    if (value === undefined || value === null) continue;
-    const expected = check(value);
-    if (expected !== undefined) throw error(`${name} is ${shown(value)}, expected ${expected}`);
+/** Refuses values that a field cannot have, given in code. A top_k of -1 is how other engines write "all tokens". */
+export function checkValues(values: object, error: (text: string) => Error): void {
+  for (const { name, value, expected, idle } of misfits(values)) {
+    if (name === "top_k" && value === -1 && idle) continue;
+    throw error(`${name} is ${shown(value)}, expected ${expected}`);
   }
 }
 
-function shown(value: unknown): string {
+/** The values that their fields cannot have, and whether they have no effect in a call with these settings. */
+export function* misfits(
+  values: object,
+  settings = values as Readonly<Record<string, unknown>>,
+): Generator<{ name: string; value: unknown; expected: string; idle: boolean }> {
+  for (const [name, { check, isIdle }] of fields) {
+    const value = (values as Readonly<Record<string, unknown>>)[name];
+    if (value === undefined || value === null) continue;
+    const expected = check(value);
+    if (expected === undefined) continue;
+    yield { name, value, expected, idle: isIdle(value, settings) !== false };
+  }
+}
+
+/** A value as it stands in a message. */
+export function shown(value: unknown): string {
   if (Array.isArray(value) && value.length > 8) return `a list of ${value.length}`;
   const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
   return text.length <= 80 ? text : `${text.slice(0, 60)}… (${text.length} characters)`;
-}
-
-/** Settings that are off when they are null. */
-const optionalFields = [
-  "max_time",
-  "top_h",
-  "typical_p",
-  "epsilon_cutoff",
-  "eta_cutoff",
-  "no_repeat_ngram_size",
-  "bad_words_ids",
-  "renormalize_logits",
-  "forced_bos_token_id",
-  "forced_eos_token_id",
-  "remove_invalid_values",
-  "exponential_decay_length_penalty",
-  "suppress_tokens",
-  "begin_suppress_tokens",
-  "sequence_bias",
-] as const;
-type OptionalField = (typeof optionalFields)[number];
-
-/** What generate() works with. */
-export type ResolvedGeneration = Pick<GenerationConfig, OptionalField> & {
-  do_sample: boolean;
-  temperature: number;
-  /** 0: all tokens. */
-  top_k: number;
-  top_p: number;
-  /** 0: all tokens. */
-  min_p: number;
-  repetition_penalty: number;
-  /** Of prompt and new tokens together. */
-  max_length: number;
-  min_length: number;
-  /** Empty: a sequence ends at max_length only. */
-  eos_token_ids: number[];
-  /** What finished rows are filled with; null when neither it nor an eos token is known. */
-  pad_token_id: number | null;
-  bos_token_id: number | null;
-  stop_strings: string[];
-  use_cache: boolean;
-  num_return_sequences: number;
-  output_scores: boolean;
-  output_logits: boolean;
-  return_dict_in_generate: boolean;
-  seed: number | null;
-};
-
-/** What resolveGeneration needs besides the call's own options. */
-export type GenerationContext = {
-  /** The `generation_config` that the call was given. */
-  generation_config?: GenerationConfig | undefined;
-  /** The model's own. */
-  model: GenerationConfig;
-  /** Columns of the prompt, padding included. */
-  promptLength: number;
-  max_position_embeddings: number;
-};
-
-/**
- * Merges and checks all settings of one call. An explicit null in the call switches a setting off.
- *
- * @throws InputError unknown option, impossible value or combination, a setting that is not honoured yet
- */
-export function resolveGeneration(
-  options: GenerationOptions,
-  context: GenerationContext,
-): ResolvedGeneration {
-  checkOptions("generate", options, fieldNames);
-  const merged = merge(options, context);
-  checkValues(merged, refusal);
-  refuseUnhonoured(merged);
-
-  const s = Object.assign(new GenerationConfig(), merged);
-  const do_sample = s.do_sample ?? false;
-  const returned = s.num_return_sequences ?? 1;
-  if (do_sample && s.temperature === 0) {
-    throw refusal(
-      "temperature is 0 with do_sample, expected a number above 0; for the most likely token leave do_sample false",
-    );
-  }
-  if (!do_sample && returned > 1) {
-    throw refusal(
-      `num_return_sequences is ${returned}, but greedy decoding has one answer; set do_sample: true`,
-    );
-  }
-  const eos_token_ids = ids(s.eos_token_id);
-  return {
-    do_sample,
-    temperature: s.temperature ?? 1,
-    top_k: s.top_k ?? 0,
-    top_p: s.top_p ?? 1,
-    min_p: s.min_p ?? 0,
-    repetition_penalty: s.repetition_penalty ?? 1,
-    ...lengths(s, options, context),
-    eos_token_ids,
-    pad_token_id: ids(s.pad_token_id)[0] ?? eos_token_ids[0] ?? null,
-    bos_token_id: ids(s.bos_token_id)[0] ?? null,
-    stop_strings: [s.stop_strings ?? []].flat(),
-    use_cache: s.use_cache ?? true,
-    num_return_sequences: returned,
-    output_scores: s.output_scores ?? false,
-    output_logits: s.output_logits ?? false,
-    return_dict_in_generate: s.return_dict_in_generate ?? false,
-    seed: s.seed,
-    ...optionalOf(s),
-  };
-}
-
-function optionalOf(s: GenerationConfig): Pick<GenerationConfig, OptionalField> {
-  return Object.fromEntries(optionalFields.map((name) => [name, s[name]])) as Pick<
-    GenerationConfig,
-    OptionalField
-  >;
-}
-
-const refusal = (text: string): InputError => new InputError(`generate: ${text}`);
-
-// Negative ids stand for "none" in some published files.
-const ids = (value: number | number[] | null): number[] =>
-  [value ?? []].flat().filter((id) => id >= 0);
-
-/** The same fields, typed by the properties of GenerationConfig. test/models/config-generation.test.ts checks that the names agree. */
-const knownFields = fields as ReadonlyMap<FieldName, Field>;
-
-function merge(
-  options: GenerationOptions,
-  { generation_config, model }: GenerationContext,
-): GenerationOptions {
-  const defaults: Partial<Record<FieldName, unknown>> = generationDefaults;
-  return Object.fromEntries(
-    [...knownFields.keys()].map((name) => [
-      name,
-      options[name] !== undefined
-        ? options[name]
-        : (generation_config?.[name] ?? model[name] ?? defaults[name] ?? null),
-    ]),
-  ) as GenerationOptions;
-}
-
-function refuseUnhonoured(merged: GenerationOptions): void {
-  const defaults: Partial<Record<FieldName, unknown>> = generationDefaults;
-  for (const [name, { standing }] of knownFields) {
-    const value = merged[name];
-    if (!standing.startsWith("refused: ") || isNeutral(name, value) || value === defaults[name])
-      continue;
-    throw refusal(
-      `${name} is ${shown(value)}: ${standing.slice("refused: ".length)}; leave it out`,
-    );
-  }
-}
-
-function lengths(
-  s: GenerationConfig,
-  options: GenerationOptions,
-  { generation_config, model, promptLength, max_position_embeddings }: GenerationContext,
-): { max_length: number; min_length: number } {
-  const isDefault =
-    (options.max_length ?? generation_config?.max_length ?? model.max_length) === null;
-  let max_length = s.max_length ?? generationDefaults.max_length;
-  if (s.max_new_tokens !== null) max_length = promptLength + s.max_new_tokens;
-  else if (isDefault) max_length = Math.min(promptLength + max_length, max_position_embeddings);
-  if (promptLength >= max_length) {
-    throw refusal(
-      `the prompt has ${promptLength} tokens, and max_length is ${max_length}; raise max_length, or set max_new_tokens`,
-    );
-  }
-  const min_length =
-    s.min_new_tokens === null ? (s.min_length ?? 0) : promptLength + s.min_new_tokens;
-  return { max_length, min_length };
 }

@@ -1,17 +1,33 @@
-// Every field of Transformers' GenerationConfig (5.23): what values it may have, and whether this engine acts on it.
-// When a field becomes honoured, this is the place to edit: change its standing. No field is ignored silently: one that is not honoured
-// is refused, with the reason, as soon as it has a value that would change the result.
+// Every field of Transformers' GenerationConfig (5.23): the values it may have, when it has an effect, and what this engine then does.
+// The one place that decides it: when a field becomes honoured, edit its line here. A value without effect, in Transformers as here,
+// is accepted wherever it stands; one that would change the result and is not honoured is refused, with the reason.
 
 /** What a value must be: undefined when it is fine, else the words for "expected …". */
 type Check = (value: unknown) => string | undefined;
 
-/**
- * `honoured`: the engine acts on it. `indifferent`: no value of it changes a token. `with X`: it matters only when X is set, and X is
- * refused. `refused: why`: values that would change the result are refused, for that reason.
- */
-type Standing = "honoured" | "indifferent" | `with ${string}` | `refused: ${string}`;
+/** Settings of a call or a file, by their names. */
+type Settings = Readonly<Record<string, unknown>>;
 
-export type Field = { readonly check: Check; readonly standing: Standing };
+/**
+ * Whether a value changes nothing in a call with these settings, as in Transformers: false, true, or the reason, which the user is told.
+ */
+type Idle = (value: unknown, settings: Settings) => boolean | string;
+
+/**
+ * What the engine does with a value that is not idle.
+ * `honoured`: acts on it. `note`: a remark in a file, which nothing reads.
+ * `no effect: why`: no value of it changes a token here; the user is told once.
+ * `not returned: why`: it asks for more in the result. Refused if the caller asks for it; if the model's file does, the user is told once.
+ * `refused: why`: it would change the result.
+ */
+type Standing =
+  | "honoured"
+  | "note"
+  | `no effect: ${string}`
+  | `not returned: ${string}`
+  | `refused: ${string}`;
+
+export type Field = { readonly check: Check; readonly standing: Standing; readonly isIdle: Idle };
 
 const MAX_COUNT = 2 ** 31 - 1;
 /** The longest list of tokens or strings. Every step looks at each of them: a longer list is a mistake or an attack. */
@@ -87,49 +103,83 @@ const textOrTexts: Check = (value) => {
     : `a text, or a list of at most ${MAX_LIST}, none empty or longer than ${MAX_STRING}`;
 };
 
-const BEAMS = "with num_beams";
-const ASSISTANT = "with assistant_model";
+const never: Idle = () => false;
+const is =
+  (neutral: unknown): Idle =>
+  (value) =>
+    value === neutral;
+const topK: Check = (value) => {
+  const expected = count(0)(value);
+  return expected && `${expected}; 0 keeps all tokens`;
+};
+/** Counts that Transformers reads as "none" when they are not positive. */
+const notPositive: Idle = (value) => isNumber(value) && value <= 0;
+const negative: Idle = (value) => isNumber(value) && value < 0;
+/** Why settings of sampling have no effect in a greedy call. */
+export const GREEDY = "only calls with do_sample: true read it";
+/** Numbers that only sampling reads. @param cutsNothing those that leave all tokens */
+const unlessSampling =
+  (cutsNothing: (value: number) => boolean = () => false): Idle =>
+  (value, { do_sample }) =>
+    isNumber(value) && (do_sample ? cutsNothing(value) : GREEDY);
+const unlessReturned: Idle = (value, { return_dict_in_generate: returned }) =>
+  value === false || (!returned && "only calls with return_dict_in_generate: true return it");
+
+const BEAMS = "no effect: it belongs to beam search";
+const ASSISTANT = "no effect: it belongs to assistant models";
+const SPECULATION =
+  "no effect: it makes guesses that the model checks, which changes the speed, never the tokens, and is not built yet";
 const HUB =
   "refused: Transformers 5 moved this strategy to code on the Hub, which is never run here";
+const RESULT = "generate() keeps none; call the model on the sequence that comes out";
 
-const table: Readonly<Record<string, readonly [Check, Standing]>> = {
+const CACHES: readonly unknown[] = [
+  ...["dynamic", "static", "offloaded", "offloaded_static", "quantized", "paged"],
+  ...["sliding_window", "hybrid", "hybrid_chunked", "offloaded_hybrid", "offloaded_hybrid_chunked"],
+];
+
+const table: Readonly<Record<string, readonly [Check, Standing, Idle?]>> = {
   // length
   max_length: [count(1), "honoured"],
   max_new_tokens: [count(1), "honoured"],
-  min_length: [count(0), "honoured"],
-  min_new_tokens: [count(0), "honoured"],
+  min_length: [count(0), "honoured", notPositive],
+  min_new_tokens: [count(0), "honoured", notPositive],
   early_stopping: [oneOf(true, false, "never"), BEAMS],
   max_time: [above0, "honoured"],
   stop_strings: [textOrTexts, "honoured"],
   // strategy
   do_sample: [flag, "honoured"],
-  num_beams: [count(1), "refused: beam search is not built yet"],
+  num_beams: [count(1), "refused: beam search is not built yet", is(1)],
   use_mtp: [flag, "refused: a Mistral model has no heads for several tokens at once"],
   // cache
   use_cache: [flag, "honoured"],
   cache_implementation: [
-    oneOf("dynamic", "static", "offloaded", "offloaded_static", "hybrid", "paged", "quantized"),
-    "refused: the cache keeps keys and values in full precision",
+    oneOf(...CACHES),
+    "refused: generate() does not choose how keys and values are kept; load the model with cacheDtype instead",
+    (value) =>
+      CACHES.includes(value) &&
+      value !== "quantized" &&
+      "it says where keys and values are stored, and here they have one place, which stays small with a sliding window",
   ],
-  cache_config: [anything, "with cache_implementation"],
-  max_cache_len: [count(1), "indifferent"],
-  prefill_chunk_size: [count(1), "indifferent"],
+  cache_config: [anything, "no effect: the cache has its settings from the loading of the model"],
+  max_cache_len: [anything, "no effect: the cache takes what it needs"],
+  prefill_chunk_size: [anything, "no effect: a prompt is cut so that other calls are not held up"],
   // logits
-  temperature: [atLeast0, "honoured"],
-  top_k: [count(0), "honoured"],
-  top_p: [between(0, 1), "honoured"],
-  min_p: [between(0, 1), "honoured"],
-  top_h: [between(0, 1), "honoured"],
-  typical_p: [between(0, 1), "honoured"],
-  epsilon_cutoff: [between(0, 1), "honoured"],
-  eta_cutoff: [between(0, 1), "honoured"],
+  temperature: [atLeast0, "honoured", unlessSampling()],
+  top_k: [topK, "honoured", unlessSampling()],
+  top_p: [between(0, 1), "honoured", unlessSampling((p) => p >= 1)],
+  min_p: [between(0, 1), "honoured", unlessSampling()],
+  top_h: [between(0, 1), "honoured", unlessSampling()],
+  typical_p: [between(0, 1), "honoured", unlessSampling((p) => p >= 1)],
+  epsilon_cutoff: [between(0, 1), "honoured", unlessSampling((p) => p <= 0 || p >= 1)],
+  eta_cutoff: [between(0, 1), "honoured", unlessSampling((p) => p <= 0 || p >= 1)],
   repetition_penalty: [above0, "honoured"],
-  encoder_repetition_penalty: [above0, "refused: Mistral has no encoder"],
+  encoder_repetition_penalty: [above0, "honoured"],
   length_penalty: [finite, BEAMS],
-  no_repeat_ngram_size: [count(0), "honoured"],
+  no_repeat_ngram_size: [count(0), "honoured", notPositive],
   bad_words_ids: [listOf("lists of token ids", words), "honoured"],
   renormalize_logits: [flag, "honoured"],
-  forced_bos_token_id: [token, "honoured"],
+  forced_bos_token_id: [token, "honoured", negative],
   forced_eos_token_id: [tokenOrTokens, "honoured"],
   remove_invalid_values: [flag, "honoured"],
   exponential_decay_length_penalty: [pair, "honoured"],
@@ -137,18 +187,16 @@ const table: Readonly<Record<string, readonly [Check, Standing]>> = {
   begin_suppress_tokens: [tokens, "honoured"],
   sequence_bias: [listOf("[token ids, bias] pairs", biased), "honoured"],
   token_healing: [flag, "refused: token healing is not built yet"],
-  guidance_scale: [finite, "refused: guidance needs a second forward, which is not built yet"],
+  guidance_scale: [
+    finite,
+    "refused: guidance needs a second forward, which is not built yet",
+    is(1),
+  ],
   watermarking_config: [anything, "refused: watermarks are not built yet"],
   // outputs
   num_return_sequences: [count(1), "honoured"],
-  output_attentions: [
-    flag,
-    "refused: generate() keeps no attentions; call the model on the sequence that comes out",
-  ],
-  output_hidden_states: [
-    flag,
-    "refused: generate() keeps no hidden states; call the model on the sequence that comes out",
-  ],
+  output_attentions: [flag, `not returned: ${RESULT}`, unlessReturned],
+  output_hidden_states: [flag, `not returned: ${RESULT}`, unlessReturned],
   output_scores: [flag, "honoured"],
   output_logits: [flag, "honoured"],
   return_dict_in_generate: [flag, "honoured"],
@@ -156,58 +204,57 @@ const table: Readonly<Record<string, readonly [Check, Standing]>> = {
   pad_token_id: [token, "honoured"],
   bos_token_id: [token, "honoured"],
   eos_token_id: [tokenOrTokens, "honoured"],
-  // encoder and decoder
-  encoder_no_repeat_ngram_size: [count(0), "refused: Mistral has no encoder"],
-  decoder_start_token_id: [tokenOrTokens, "indifferent"],
+  // encoder and decoder; without an encoder, Transformers applies the first one to the prompt
+  encoder_no_repeat_ngram_size: [count(0), "honoured", notPositive],
+  decoder_start_token_id: [anything, "note"],
   // assistants
   is_assistant: [flag, ASSISTANT],
-  num_assistant_tokens: [count(1), ASSISTANT],
-  num_assistant_tokens_schedule: [oneOf("constant", "heuristic", "heuristic_transient"), ASSISTANT],
-  assistant_confidence_threshold: [between(0, 1), ASSISTANT],
-  prompt_lookup_num_tokens: [count(1), "refused: prompt lookup is not built yet"],
-  max_matching_ngram_size: [count(1), "with prompt_lookup_num_tokens"],
-  assistant_early_exit: [count(1), "refused: Mistral has no early-exit heads"],
-  assistant_lookbehind: [count(0), ASSISTANT],
-  target_lookbehind: [count(0), ASSISTANT],
-  assistant_ensemble_weight: [between(0, 1), ASSISTANT],
+  num_assistant_tokens: [anything, ASSISTANT],
+  num_assistant_tokens_schedule: [anything, ASSISTANT],
+  assistant_confidence_threshold: [anything, ASSISTANT],
+  prompt_lookup_num_tokens: [count(1), SPECULATION],
+  max_matching_ngram_size: [anything, "no effect: it belongs to prompt lookup"],
+  assistant_early_exit: [count(1), SPECULATION],
+  assistant_lookbehind: [anything, ASSISTANT],
+  target_lookbehind: [anything, ASSISTANT],
+  assistant_ensemble_weight: [anything, ASSISTANT],
   speculation_type: [anything, ASSISTANT],
   // performance
-  compile_config: [anything, "indifferent"],
-  disable_compile: [flag, "indifferent"],
+  compile_config: [anything, "no effect: nothing is compiled"],
+  disable_compile: [flag, "no effect: nothing is compiled"],
   continuous_batching_config: [
     anything,
-    "refused: it belongs to generate_batch(), which is not built yet",
+    "no effect: calls on one model always share steps, and it belongs to generate_batch(), which is not built yet",
   ],
   // moved to the Hub in Transformers 5
-  low_memory: [flag, "indifferent"],
-  penalty_alpha: [finite, HUB],
+  low_memory: [anything, "no effect: it belongs to a strategy that is not built yet"],
+  penalty_alpha: [
+    finite,
+    HUB,
+    (value, { do_sample, top_k }) =>
+      isNumber(value) &&
+      (value <= 0 || Boolean(do_sample) || !(isNumber(top_k) && top_k > 1)) &&
+      "contrastive search needs it above 0, top_k above 1, and do_sample: false",
+  ],
   dola_layers: [anything, HUB],
-  diversity_penalty: [finite, BEAMS],
-  num_beam_groups: [count(1), HUB],
+  diversity_penalty: [anything, BEAMS],
+  num_beam_groups: [anything, BEAMS],
   constraints: [anything, HUB],
   force_words_ids: [anything, HUB],
   // notes in files
-  _from_model_config: [flag, "indifferent"],
-  transformers_version: [anything, "indifferent"],
+  _from_model_config: [anything, "note"],
+  transformers_version: [anything, "note"],
   // ours: sampling is keyed by (seed, sequence, step)
   seed: [seed, "honoured"],
 };
 
 /** Every field by its name, in the order of Transformers' documentation. GenerationConfig has a property of each name, and no other. */
 export const fields: ReadonlyMap<string, Field> = new Map(
-  Object.entries(table).map(([name, [check, standing]]) => [name, { check, standing }]),
+  Object.entries(table).map(([name, [check, standing, isIdle = never]]) => [
+    name,
+    { check, standing, isIdle },
+  ]),
 );
 
 /** The names of all fields. */
 export const fieldNames: ReadonlySet<string> = new Set(fields.keys());
-
-/** Whether a field with this value changes nothing, though it is not the default. */
-export function isNeutral(name: string, value: unknown): boolean {
-  if (value === null || value === undefined || value === false) return true;
-  if (Array.isArray(value)) return value.length === 0;
-  if (name === "guidance_scale") return value === 1;
-  if (name === "penalty_alpha") return value === 0;
-  // The other implementations only say where keys and values are stored.
-  if (name === "cache_implementation") return value !== "quantized";
-  return false;
-}

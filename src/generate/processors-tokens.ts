@@ -115,13 +115,17 @@ export function sequenceBiasProcessor(
   };
 }
 
-/** Forbids every token that would complete one of the sequences. Those that are an end-of-sequence token alone do not count. */
+/**
+ * Forbids every token that would complete one of the sequences. Those that are an end-of-sequence token alone do not count; undefined
+ * if there are no others.
+ */
 export function badWordsProcessor(
   words: readonly (readonly number[])[],
   eos: readonly number[],
   vocabSize: number,
-): LogitsProcessor {
+): LogitsProcessor | undefined {
   const forbidden = words.filter((ids) => !(ids.length === 1 && eos.includes(ids[0])));
+  if (words.length > 0 && forbidden.length === 0) return undefined;
   const biases = forbidden.map((ids): SequenceBias => [ids, -Infinity]);
   return sequenceBiasProcessor(biases, vocabSize, "bad_words_ids");
 }

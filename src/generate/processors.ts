@@ -116,7 +116,8 @@ function settingProcessors(config: ProcessorFields, setting: ProcessorSetting): 
   if (isSet(config.encoder_no_repeat_ngram_size, 0)) {
     list.push(noRepeatPromptNGramProcessor(config.encoder_no_repeat_ngram_size));
   }
-  if (config.bad_words_ids) list.push(badWordsProcessor(config.bad_words_ids, eos, vocabSize));
+  const badWords = config.bad_words_ids && badWordsProcessor(config.bad_words_ids, eos, vocabSize);
+  if (badWords) list.push(badWords);
   if (isSet(config.min_length, 0) && eos.length > 0) {
     list.push(minLengthProcessor(config.min_length, eos));
   }

@@ -5,11 +5,8 @@ import type { Call } from "../../src/engine/steps.ts";
 import { EngineCore } from "../../src/engine/core.ts";
 import type { CallFunctions } from "../../src/engine/generate-call.ts";
 import type { GenerateRequest, GenerateResult, TokensReport } from "../../src/engine/messages.ts";
-import {
-  GenerationConfig,
-  type GenerationOptions,
-  resolveGeneration,
-} from "../../src/generate/generation-config.ts";
+import { GenerationConfig, type GenerationOptions } from "../../src/generate/generation-config.ts";
+import { resolveGeneration } from "../../src/generate/resolve-generation.ts";
 
 /** A call that the test can abort, as the worker's messages do. */
 export class TestCall implements Call {

@@ -78,6 +78,14 @@ test("the repetition penalty skips the left padding; lengths and n-grams count i
   expect(scoresAfter({ no_repeat_ngram_size: 2 }, [0, 5, 0], { padding: 1 })[5]).toBe(OFF);
 });
 
+test("bad words that are an end-of-sequence token alone are no bad words: no processor, scores unchanged", () => {
+  const setting = { vocabSize: V, promptLength: 1 };
+  expect(buildProcessors({ bad_words_ids: [[2]], eos_token_id: 2 }, setting)).toEqual([]);
+  expect(buildProcessors({ bad_words_ids: [[2], [3]], eos_token_id: [2, 3] }, setting)).toEqual([]);
+  const some = scoresAfter({ bad_words_ids: [[2], [4]], eos_token_id: 2 }, [1]);
+  expect([some[2], some[4]]).toEqual([2, OFF]);
+});
+
 test("processors of the prompt look at the prompt alone", () => {
   expect(scoresAfter({ encoder_repetition_penalty: 2 }, [3, 5], { promptLength: 1 })).toEqual([
     0, 1, 2, 6, 4, 5, 6, 7,
@@ -136,7 +144,7 @@ test.each<[Partial<ProcessorFields>, string]>([
   [{ repetition_penalty: 0 }, "repetition_penalty: expected a number > 0, got 0"],
   [{ no_repeat_ngram_size: 1.5 }, "no_repeat_ngram_size"],
   [{ bad_words_ids: [[8]] }, "bad_words_ids: expected ids from 0 to 7, got 8"],
-  [{ bad_words_ids: [[2]], eos_token_id: 2 }, "bad_words_ids: expected at least one sequence"],
+  [{ bad_words_ids: [] }, "bad_words_ids: expected at least one sequence"],
   [
     { sequence_bias: [[[1], Number.NaN]] },
     "sequence_bias: [1]: expected a number as bias, got NaN",

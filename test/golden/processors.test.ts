@@ -78,7 +78,8 @@ const factories: Record<string, (p: Params) => LogitsProcessor> = {
       ),
       V,
     ),
-  NoBadWords: (p) => badWordsProcessor(p.bad_words_ids as unknown as number[][], p.eos_token_id, V),
+  NoBadWords: (p) =>
+    badWordsProcessor(p.bad_words_ids as unknown as number[][], p.eos_token_id, V) ?? (() => {}),
   MinLength: (p) => minLengthProcessor(p.min_length, p.eos_token_id),
   MinNewTokens: (p) => minNewTokensProcessor(p.min_new_tokens, p.eos_token_id),
   ForcedBOS: (p) => forcedBosProcessor(p.bos_token_id, V),
