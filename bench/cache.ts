@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { AutoModelForCausalLM, type DynamicCache, env } from "../src/index.ts";
+import { AutoModelForCausalLM, type DynamicCache, env, type LoadOptions } from "../src/index.ts";
 import { bench, work } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { promptOf } from "./rounds.ts";
@@ -53,7 +53,7 @@ async function main(tokens: number): Promise<void> {
   const machine = thisMachine();
   const lines: CacheLine[] = [];
   for (const rolling of [false, true]) {
-    for (const dtype of ["float32", "float16", "int8"]) {
+    for (const dtype of ["float32", "float16", "int8"] as const) {
       const points = await measure(make(rolling, tokens), dtype, tokens);
       lines.push({ rolling, dtype, points });
       const last = points[points.length - 1];
@@ -83,7 +83,7 @@ function make(rolling: boolean, tokens: number): string {
 
 async function measure(
   folder: string,
-  cacheDtype: string,
+  cacheDtype: LoadOptions["cacheDtype"],
   tokens: number,
 ): Promise<CacheLine["points"]> {
   const model = await AutoModelForCausalLM.from_pretrained(folder, { cacheDtype });

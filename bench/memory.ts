@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { AutoModelForCausalLM, type DynamicCache, env } from "../src/index.ts";
+import { AutoModelForCausalLM, type DynamicCache, env, type LoadOptions } from "../src/index.ts";
 import { goldenPath } from "../test/golden-files.ts";
 import { type Machine, residentBytes, thisMachine } from "./machine.ts";
 
@@ -60,7 +60,10 @@ async function main(dir: string): Promise<void> {
   env.wasm.revectorize = true;
   const machine = thisMachine();
   const before = residentBytes(process.pid).now;
-  const model = await AutoModelForCausalLM.from_pretrained(dir, { dtype: flags.dtype, threads: 2 });
+  const model = await AutoModelForCausalLM.from_pretrained(dir, {
+    dtype: flags.dtype as LoadOptions["dtype"],
+    threads: 2,
+  });
   const loaded = residentBytes(process.pid).now;
   const window = model.config.sliding_window;
   if (window === null) throw new Error(`${dir}: config.json has no sliding_window`);

@@ -24,5 +24,5 @@ export function keptAs(name: string): Pick<LoadOptions, "dtype" | "quantization_
   if (name === "q4" || name === "q8") return { quantization_config: { method: name } };
   if (Object.hasOwn(bitsAndBytes, name))
     return { quantization_config: new BitsAndBytesConfig(bitsAndBytes[name]) };
-  return { dtype: name };
+  return { dtype: name as LoadOptions["dtype"] };
 }

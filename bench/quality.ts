@@ -45,8 +45,10 @@ export type QualityResult = {
   readonly methods: readonly Quality[];
 };
 
+type Compute = LoadOptions["compute_dtype"] & string;
+
 /** Method and compute dtype. */
-const ways: readonly (readonly [method: string, compute: string])[] = [
+const ways: readonly (readonly [method: string, compute: Compute])[] = [
   ["bfloat16", "float32"],
   ["float16", "float32"],
   ["q8", "float32"],
@@ -129,7 +131,7 @@ async function main(): Promise<void> {
   process.stderr.write(`wrote ${flags.out}\n`);
 }
 
-function optionsOf(method: string, compute: string): LoadOptions {
+function optionsOf(method: string, compute: Compute): LoadOptions {
   const kept = keptAs(method);
   return kept.quantization_config === undefined ? kept : { ...kept, compute_dtype: compute };
 }

@@ -14,6 +14,7 @@ export { BitsAndBytesConfig, type BitsAndBytesOptions } from "./api/bits-and-byt
 export { type CacheOptions, DynamicCache } from "./api/cache.ts";
 export { type CausalLMInputs, MistralForCausalLM } from "./api/causal-lm.ts";
 export { defaultModel } from "./api/default-model.ts";
+export type { Device, DeviceMap } from "./api/device.ts";
 export { env } from "./api/env.ts";
 export type { GenerateInputs, GenerateOptions } from "./api/generate.ts";
 export { type KlDivergence, klDivergence } from "./api/kl-divergence.ts";
@@ -55,11 +56,13 @@ export { TextStreamer } from "./api/text-streamer.ts";
 export {
   type NestedArray,
   type NestedInput,
+  type Slice,
   Tensor,
   type TensorData,
   type TensorDType,
 } from "./api/tensor.ts";
 export { PreTrainedTokenizer } from "./api/tokenizer.ts";
+export { torch } from "./api/torch.ts";
 export { CheckpointError, EngineError, InputError, MemoryError, TemplateError } from "./errors.ts";
 export { type IndexedText, TextIteratorStreamer } from "./generate/streamers.ts";
 export { Float } from "./text/chat-template.ts";

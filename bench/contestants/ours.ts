@@ -2,7 +2,12 @@
 // MISTRAL_BENCH_REVECTORIZE=1: as the `mistral` command runs it; else as a library user gets it. `options.keep` is a name of
 // methods.ts; the other options go to from_pretrained as they are.
 
-import { AutoModelForCausalLM, env, type MistralForCausalLM } from "../../src/index.ts";
+import {
+  AutoModelForCausalLM,
+  env,
+  type MistralForCausalLM,
+  type LoadOptions,
+} from "../../src/index.ts";
 import { keptAs } from "../methods.ts";
 import { type Contestant, serve, timed } from "./protocol.ts";
 
@@ -17,7 +22,7 @@ function loaded(): MistralForCausalLM {
 const contestant: Contestant = {
   async load({ dir, dtype, threads, options }) {
     const { keep, ...others } = options ?? {};
-    const kept = typeof keep === "string" ? keptAs(keep) : { dtype };
+    const kept = typeof keep === "string" ? keptAs(keep) : { dtype: dtype as LoadOptions["dtype"] };
     const start = performance.now();
     model = await AutoModelForCausalLM.from_pretrained(dir, { ...kept, threads, ...others });
     const seconds = (performance.now() - start) / 1000;

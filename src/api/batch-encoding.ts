@@ -3,6 +3,7 @@
 
 import { InputError } from "../errors.ts";
 import type { Encoding } from "../text/encoding.ts";
+import { type Device, readTarget } from "./device.ts";
 import { Tensor, type NestedInput } from "./tensor.ts";
 
 /** One row, several rows, or a tensor [B, S]. */
@@ -55,8 +56,12 @@ export class BatchEncoding<R extends Rows = Rows> {
     return Object.entries(this);
   }
 
-  /** Returns the encoding itself: there is no device to which token ids could be moved. */
-  to(_device?: string): this {
+  /**
+   * Returns the encoding itself: token ids stay where they are, and a model takes them from there, whatever its device.
+   * @throws InputError an unknown device
+   */
+  to(device: Device | number): this {
+    readTarget("BatchEncoding.to", device, undefined, []);
     return this;
   }
 

@@ -4,22 +4,24 @@
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { pythonFloats } from "../models/config.ts";
+import { type ComputeDType, type Spelled, withoutTorch } from "./torch.ts";
 
-type FieldName =
-  | "load_in_8bit"
-  | "load_in_4bit"
-  | "llm_int8_threshold"
-  | "llm_int8_skip_modules"
-  | "llm_int8_enable_fp32_cpu_offload"
-  | "llm_int8_has_fp16_weight"
-  | "bnb_4bit_compute_dtype"
-  | "bnb_4bit_quant_type"
-  | "bnb_4bit_use_double_quant"
-  | "bnb_4bit_quant_storage";
+/** Fields whose name starts in one of these ways; what else the class has are methods. */
+type FieldName = Extract<
+  keyof BitsAndBytesConfig,
+  `load_${string}` | `llm_${string}` | `bnb_${string}`
+>;
+type Torch<Value> = Value extends string ? Spelled<Value> : Value;
 
 /** Any field of BitsAndBytesConfig; null and undefined mean its default. */
 export type BitsAndBytesOptions = {
-  [Name in FieldName]?: BitsAndBytesConfig[Name] | null | undefined;
+  // Made from `keyof`, so that an editor shows the text of each field.
+  [Name in keyof BitsAndBytesConfig as Extract<Name, FieldName>]?:
+    | (Name extends `${string}_compute_dtype` | `${string}_storage`
+        ? Torch<BitsAndBytesConfig[Name]>
+        : BitsAndBytesConfig[Name])
+    | null
+    | undefined;
 };
 
 /**
@@ -29,29 +31,31 @@ export type BitsAndBytesOptions = {
  *     new BitsAndBytesConfig({ load_in_4bit: true, bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float16" })
  */
 export class BitsAndBytesConfig {
-  /** Linear layers in 8 bits, by LLM.int8. */
+  /** Linear layers in 8 bits, by LLM.int8. Not together with `load_in_4bit`. Default false. */
   load_in_8bit = false;
-  /** Linear layers in 4 bits, in blocks of 64. */
+  /** Linear layers in 4 bits, in blocks of 64. Not together with `load_in_8bit`. Default false. */
   load_in_4bit = false;
-  /** LLM.int8: a column of activations that reaches this magnitude is not rounded to 8 bits. 0: every column is. */
+  /**
+   * LLM.int8: a column of activations that reaches this magnitude is not rounded to 8 bits. 0: every column is. At least 0; default 6.
+   */
   llm_int8_threshold = 6;
-  /** Modules that are not quantised (4 bits too): names, beginnings or ends of names, or regular expressions. Null: the head. */
+  /** Modules that are not quantised (4 bits too): names, beginnings or ends of names, or regular expressions. Null (the default): the head. */
   llm_int8_skip_modules: string[] | null = null;
-  /** Accepted, and changes nothing: there is one device here, and nothing is offloaded. */
+  /** Accepted, and changes nothing: there is one device here, and nothing is offloaded. Default false. */
   llm_int8_enable_fp32_cpu_offload = false;
-  /** Refused if true: it would keep 16-bit weights beside the 8-bit ones, for training. */
+  /** Refused if true: it would keep 16-bit weights beside the 8-bit ones, for training. Default false. */
   llm_int8_has_fp16_weight = false;
   /**
    * How products with 4-bit weights are computed. "float32": exact. "float16", "bfloat16": faster, with an error of that type's order.
-   * "int8" (not in bitsandbytes): activations in 8 bits. "torch.float16" means "float16".
+   * "int8" (not in bitsandbytes): activations in 8 bits. "torch.float16" means "float16". Default "float32".
    */
-  bnb_4bit_compute_dtype = "float32";
-  /** "nf4" or "fp4". */
-  bnb_4bit_quant_type = "fp4";
-  /** Quantises the scales too, which saves 0.4 bits a weight. */
+  bnb_4bit_compute_dtype: ComputeDType = "float32";
+  /** "nf4" (steps of a normal distribution, as the page's example asks for) or "fp4" (4-bit floats). Default "fp4". */
+  bnb_4bit_quant_type: "nf4" | "fp4" = "fp4";
+  /** Quantises the scales too, which saves 0.4 bits a weight. Default false. */
   bnb_4bit_use_double_quant = false;
-  /** Accepted, and changes nothing: codes are bytes, whatever dtype a file gives them. */
-  bnb_4bit_quant_storage = "uint8";
+  /** Accepted, and changes nothing: codes are bytes, whatever dtype a file gives them. Default "uint8". */
+  bnb_4bit_quant_storage: ComputeDType | "uint8" | "float64" = "uint8";
 
   /** @throws InputError an unknown option, a value that the field cannot have, load_in_4bit and load_in_8bit at once */
   constructor(options: BitsAndBytesOptions = {}) {
@@ -59,10 +63,10 @@ export class BitsAndBytesConfig {
     for (const [name, value] of Object.entries(options)) {
       if (value !== undefined && value !== null) Object.assign(this, { [name]: copied(value) });
     }
-    if (typeof this.bnb_4bit_compute_dtype === "string")
-      this.bnb_4bit_compute_dtype = withoutTorch(this.bnb_4bit_compute_dtype);
-    if (typeof this.bnb_4bit_quant_storage === "string")
-      this.bnb_4bit_quant_storage = withoutTorch(this.bnb_4bit_quant_storage);
+    Object.assign(this, {
+      bnb_4bit_compute_dtype: withoutTorch(this.bnb_4bit_compute_dtype),
+      bnb_4bit_quant_storage: withoutTorch(this.bnb_4bit_quant_storage),
+    });
     checkBitsAndBytes("BitsAndBytesConfig", this);
   }
 
@@ -87,7 +91,7 @@ export class BitsAndBytesConfig {
   /** "nf4", "fp4" or "llm_int8"; null if nothing is quantised. */
   quantization_method(): "nf4" | "fp4" | "llm_int8" | null {
     if (this.load_in_8bit) return "llm_int8";
-    return this.load_in_4bit ? (this.bnb_4bit_quant_type as "nf4" | "fp4") : null;
+    return this.load_in_4bit ? this.bnb_4bit_quant_type : null;
   }
 
   /** Every field as plain data, as config.json holds it. */
@@ -169,10 +173,6 @@ export function checkBitsAndBytes(where: string, config: BitsAndBytesConfig): vo
       `${where}: load_in_4bit and load_in_8bit are both true, but only one can be used at the same time`,
     );
   }
-}
-
-function withoutTorch(dtype: string): string {
-  return dtype.replace(/^torch\./, "");
 }
 
 function copied(value: unknown): unknown {

@@ -10,18 +10,29 @@ import { findFormat } from "../formats/format.ts";
 import { GenerationConfig } from "../generate/generation-config.ts";
 import type { CacheDType } from "../models/attend.ts";
 import { MistralConfig } from "../models/config.ts";
+import { backendOf, type Device, type DeviceMap } from "./device.ts";
 import {
   computeOf,
   planQuantization,
   type QuantizationConfig,
   storedCompute,
 } from "./quantization.ts";
+import { type ComputeDType, type Spelled, type WeightDType, withoutTorch } from "./torch.ts";
 
+type Attention = "sdpa" | "eager" | "flash_attention_2" | "flash_attention_3" | "flash_attention_4";
+
+/**
+ * The options of `from_pretrained`. Values with a fixed set are literal types; a `string` that a program reads from elsewhere needs a
+ * cast, such as `dtype as LoadOptions["dtype"]`, and is checked when the model is loaded.
+ */
 export type LoadOptions = {
-  /** How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16". The CPU computes in float32. */
-  dtype?: string;
-  /** The older name of `dtype`. */
-  torch_dtype?: string;
+  /**
+   * How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16", also as `torch.float16` or
+   * "torch.float16". The CPU computes in float32.
+   */
+  dtype?: "auto" | Spelled<WeightDType> | null;
+  /** The older name of `dtype`, which precedes it. */
+  torch_dtype?: "auto" | Spelled<WeightDType> | null;
   /**
    * How weights are quantised while they are loaded: a BitsAndBytesConfig; `{ method: "q4" }` or `{ method: "q8" }`, the fastest on a
    * CPU; or `true`: 4-bit NF4 with float16 products, as the example on Transformers' Mistral page intends. A checkpoint that is
@@ -33,26 +44,33 @@ export type LoadOptions = {
    * that type's order); "int8" (activations in 8 bits: fastest, least exact). Default: what `quantization_config` or the quantised
    * checkpoint says, else "float32".
    */
-  compute_dtype?: string;
+  compute_dtype?: Spelled<ComputeDType>;
   /** The name of a GGUF file in the folder: config, tokenizer and weights come from it. */
   gguf_file?: string | null;
   /**
    * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" if activations are rounded to 8 bits
    * (`compute_dtype: "int8"`, the default of "q4" and "q8"), since that error is far larger than float16's; else "float32".
    */
-  cacheDtype?: string;
+  cacheDtype?: Spelled<ComputeDType>;
   /**
    * Whether to read the files of a quantised checkpoint rather than map them into memory (which Linux with Node 26.1 or later can).
    * Mapped weights need no loading, and the system can drop them from memory. But decoding is up to an eighth slower if the system
    * keeps the file in small pages (4 KiB); weights that are read lie in large ones (2 MiB). Default false.
    */
   disable_mmap?: boolean;
-  /** "auto" (the default) and "cpu": the CPU. "reference": plain loops in float64, slow and exact. */
-  device_map?: string;
-  /** The same as `device_map`. */
-  device?: string;
-  /** "sdpa" (the default) and "flash_attention_2": no matrix of probabilities. "eager": computes it, for `output_attentions`. */
-  attn_implementation?: string;
+  /**
+   * What computes: "auto" (the default) and "cpu", or a GPU by any of its names ("cuda", "cuda:0", "mps", "webgpu"), for which the CPU
+   * computes, with one warning, as long as no GPU can be used; "reference": plain loops in float64, slow and exact. All layers are on
+   * one device: { "": "cpu" } is the same as "cpu".
+   */
+  device_map?: DeviceMap;
+  /** One device, as in `device_map`, which it precedes. Default: that of `device_map`. */
+  device?: Device | number;
+  /**
+   * "sdpa" (the default) and "flash_attention_2" to "flash_attention_4": one kernel, without a matrix of probabilities. "eager": computes
+   * it, for `output_attentions`. Default: what config.json says, else "sdpa".
+   */
+  attn_implementation?: Attention;
   /** Replaces the folder's config.json. */
   config?: MistralConfig;
   /** Replaces the folder's generation_config.json. */
@@ -118,7 +136,7 @@ const known: ReadonlySet<string> = new Set([
   ...Object.keys(refused),
 ]);
 
-const attentions: Readonly<Record<string, "flash" | "eager">> = {
+const attentions: Readonly<Record<Attention, "flash" | "eager">> = {
   eager: "eager",
   sdpa: "flash",
   flash_attention_2: "flash",
@@ -126,13 +144,7 @@ const attentions: Readonly<Record<string, "flash" | "eager">> = {
   flash_attention_4: "flash",
 };
 
-const devices: Readonly<Record<string, "wasm" | "reference">> = {
-  auto: "wasm",
-  cpu: "wasm",
-  reference: "reference",
-};
-
-const caches: Readonly<Record<string, CacheDType>> = {
+const caches: Readonly<Record<ComputeDType, CacheDType>> = {
   float32: "f32",
   float16: "f16",
   bfloat16: "bf16",
@@ -199,13 +211,19 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
     dtype: format?.name ?? "auto",
     ...(plan && { quantisation: plan.quantisation }),
     ...(compute && { compute }),
-    cacheDtype: pick(where, "cacheDtype", options.cacheDtype ?? usualCache(compute), caches),
-    backend: pick(where, "device", options.device ?? options.device_map ?? "auto", devices),
+    cacheDtype: pick(
+      where,
+      "cacheDtype",
+      withoutTorch(options.cacheDtype ?? usualCache(compute)),
+      caches,
+    ),
+    backend: backendOf(where, options.device ?? options.device_map ?? "auto"),
     attention: pick(where, "attn_implementation", attention, attentions),
   };
 }
 
-const usualCache = (compute?: Compute): string => (compute === "int8" ? "float16" : "float32");
+const usualCache = (compute?: Compute): ComputeDType =>
+  compute === "int8" ? "float16" : "float32";
 
 function pick<T>(where: string, kind: string, name: unknown, from: Readonly<Record<string, T>>): T {
   if (typeof name === "string" && Object.hasOwn(from, name)) return from[name];

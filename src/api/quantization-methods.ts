@@ -21,11 +21,10 @@ export function methodConfig(where: string, method: unknown): BitsAndBytesConfig
   }
   if (known === "q4" || known === "q8") return { method: known };
   if (known === "int8") return new BitsAndBytesConfig({ load_in_8bit: true });
-  const [bnb_4bit_quant_type, double] = known.split("-");
   return new BitsAndBytesConfig({
     load_in_4bit: true,
-    bnb_4bit_quant_type,
-    bnb_4bit_use_double_quant: double !== undefined,
+    bnb_4bit_quant_type: known.startsWith("nf4") ? "nf4" : "fp4",
+    bnb_4bit_use_double_quant: known.endsWith("-dq"),
   });
 }
 

@@ -7,13 +7,13 @@ import { InputError } from "../errors.ts";
 import { type Compute, ownQuantisation, type Quantisation } from "../engine/kept-formats.ts";
 import { checkSkippedModules } from "../engine/skipped-modules.ts";
 import { fourBitName } from "../formats/four-bit.ts";
-import type { FourBitType } from "../formats/four-bit-codes.ts";
 import { int8Name } from "../formats/llm-int8.ts";
 import {
   BitsAndBytesConfig,
   type BitsAndBytesOptions,
   checkBitsAndBytes,
 } from "./bits-and-bytes-config.ts";
+import { type ComputeDType, type Spelled, withoutTorch } from "./torch.ts";
 
 /** Our own methods: 4 or 8 bits, with a scale for each 32 numbers of a row; made for the CPU's kernels. */
 export type OwnQuantization = {
@@ -23,7 +23,7 @@ export type OwnQuantization = {
    */
   method: "q4" | "q8";
   /** "int8" (the default): activations in 8 bits. "float32": exact products, slower. */
-  compute_dtype?: string;
+  compute_dtype?: Spelled<ComputeDType>;
   /** Modules that are not quantised, named as in `llm_int8_skip_modules` of BitsAndBytesConfig. Default: none. */
   skip_modules?: readonly string[];
 };
@@ -42,7 +42,7 @@ const BLOCK = 64;
 /** Names that a model's head may have. As in Transformers it is not quantised unless `llm_int8_skip_modules` says otherwise. */
 const HEADS = ["lm_head", "score", "qa_outputs"];
 
-const computes: Readonly<Record<string, Compute>> = {
+const computes: Readonly<Record<ComputeDType, Compute>> = {
   float32: "float32",
   float16: "fixed16",
   bfloat16: "fixed16",
@@ -50,8 +50,8 @@ const computes: Readonly<Record<string, Compute>> = {
 };
 
 function computePathOf(dtype: unknown): Compute | undefined {
-  const name = typeof dtype === "string" ? dtype.replace(/^torch\./, "") : "";
-  return Object.hasOwn(computes, name) ? computes[name] : undefined;
+  const name = String(withoutTorch(dtype));
+  return Object.hasOwn(computes, name) ? computes[name as ComputeDType] : undefined;
 }
 
 /** The compute path of a `compute_dtype`, with or without "torch.". @throws InputError an unknown one */
@@ -112,7 +112,7 @@ export function planQuantization(
 }
 
 function planOfTrue(where: string): QuantizationPlan | undefined {
-  const options = {
+  const options: BitsAndBytesOptions = {
     load_in_4bit: true,
     bnb_4bit_quant_type: "nf4",
     bnb_4bit_compute_dtype: "float16",
@@ -138,7 +138,7 @@ function ofBitsAndBytes(where: string, config: BitsAndBytesConfig): Quantization
   checkSkippedModules(`${where}: llm_int8_skip_modules`, skip);
   if (config.load_in_4bit) {
     const linear = fourBitName({
-      type: config.bnb_4bit_quant_type as FourBitType,
+      type: config.bnb_4bit_quant_type,
       block: BLOCK,
       nested: config.bnb_4bit_use_double_quant,
     });

@@ -18,7 +18,10 @@ type Value = {
 };
 
 /** The value of every flag; false, undefined or [] if it was not given. */
-export type FlagValues = { readonly [Name in FlagName]: Value[(typeof flags)[Name]["type"]] };
+export type FlagValues = { readonly [Name in FlagName]: ValueOf<(typeof flags)[Name]> };
+type ValueOf<F extends Flag> = F extends { readonly among: readonly (infer Word)[] }
+  ? Word | undefined
+  : Value[F["type"]];
 
 export type Arguments = { readonly flags: FlagValues; readonly words: readonly string[] };
 

@@ -72,6 +72,7 @@ export const flags = {
     type: "text",
     value: "<type>",
     help: "auto, float32, bfloat16, float16 (default: auto)",
+    among: ["auto", "float32", "bfloat16", "float16"],
   },
   quantization: {
     type: "text",

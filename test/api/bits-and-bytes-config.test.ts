@@ -67,8 +67,8 @@ test("JSON in Python's style, all fields or those that differ", () => {
 });
 
 test("dtypes with and without torch; null means the default", () => {
-  for (const dtype of ["float32", "float16", "bfloat16", "int8"]) {
-    for (const name of [dtype, `torch.${dtype}`])
+  for (const dtype of ["float32", "float16", "bfloat16", "int8"] as const) {
+    for (const name of [dtype, `torch.${dtype}`] as const)
       expect(new BitsAndBytesConfig({ bnb_4bit_compute_dtype: name }).bnb_4bit_compute_dtype).toBe(
         dtype,
       );
@@ -139,7 +139,7 @@ describe("refused", () => {
     config.load_in_8bit = true;
     expect(() => plan(config)).toThrow(/both true/);
     config.load_in_8bit = false;
-    config.bnb_4bit_quant_type = "af4";
+    config.bnb_4bit_quant_type = "af4" as "nf4";
     expect(() => plan(config)).toThrow(/bnb_4bit_quant_type is "af4"/);
   });
 

@@ -297,7 +297,7 @@ describe("random models", () => {
     const { file, plain } = await twins([type]);
     writeFileSync(join(plain, "one.gguf"), craftGguf(file));
     const exact = await logitsOf(await load(plain, {}), prompt);
-    const options = { gguf_file: "one.gguf", compute_dtype: "int8" };
+    const options = { gguf_file: "one.gguf", compute_dtype: "int8" } as const;
     const fast = await logitsOf(await load(plain, options), prompt);
     const size = Math.max(...exact.map(Math.abs));
     expect(farthest(fast, exact) / size).toBeGreaterThan(1e-5);
@@ -312,7 +312,7 @@ describe("random models", () => {
       const scale = ggufFormats.get(type)?.block.scales[0];
       broken?.data.set([0x01, 0x7e], scale);
       writeFileSync(join(plain, "nan.gguf"), craftGguf(file));
-      for (const compute_dtype of ["float32", "int8"]) {
+      for (const compute_dtype of ["float32", "int8"] as const) {
         const failed = load(plain, { gguf_file: "nan.gguf", compute_dtype });
         await expect(failed).rejects.toThrow(CheckpointError);
         await expect(failed).rejects.toThrow(

@@ -38,7 +38,7 @@ type Case = {
 const TOLERANCE = 2e-4;
 const LOSS_TOLERANCE = 1e-4;
 
-const devices = ["cpu", "reference"];
+const devices = ["cpu", "reference"] as const;
 const folder = (model: string): string => goldenPath(`models/${model}`);
 
 function inputsOf(c: Case): {
@@ -264,7 +264,7 @@ test("every class loads its own folder", async () => {
     await model.dispose();
   }
   const wrong = MistralForSequenceClassification.from_pretrained(folder("seqcls-f32"), {
-    device: "gpu2",
+    device: "gpu2" as "cpu",
   });
   await expect(wrong).rejects.toThrow(
     /^MistralForSequenceClassification.from_pretrained: unknown device/,

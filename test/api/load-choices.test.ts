@@ -35,5 +35,5 @@ test("what is said counts", () => {
   const quantization_config = { method: "q4" } as const;
   expect(cacheOf({ quantization_config, cacheDtype: "float32" })).toBe("f32");
   expect(cacheOf({ cacheDtype: "bfloat16" })).toBe("bf16");
-  expect(() => cacheOf({ cacheDtype: "float15" })).toThrow(/did you mean "float16"/);
+  expect(() => cacheOf({ cacheDtype: "float15" as "float16" })).toThrow(/did you mean "float16"/);
 });

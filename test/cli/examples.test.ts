@@ -14,6 +14,7 @@ const prints: Readonly<Record<string, RegExp>> = {
     /^One day, a boy named Tim found \w[^]+\n\nIt was raining. Anna \w[^]+\n\nOnce there was a bear\W[^]+\n\n$/,
   "chat.ts": /^\n> Tell me .+\nOnce [^]+\n\n> Tell me another .+\n\w[^]+\n$/,
   "hello.ts": /^Once upon a time\W[^]{100,}\n$/,
+  "next-words.ts": /^(\w+ 0\.\d+\n){3}$/,
 };
 
 test("every example is checked", () => {

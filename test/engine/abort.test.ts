@@ -2,7 +2,12 @@
 // memory cannot be shared: within one step).
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AutoModelForCausalLM, type MistralForCausalLM, type Tensor } from "../../src/index.ts";
+import {
+  AutoModelForCausalLM,
+  type MistralForCausalLM,
+  type Tensor,
+  type LoadOptions,
+} from "../../src/index.ts";
 import { stepsStop, threadsOr1 } from "../platform/has.ts";
 import { pause } from "./spied-model.ts";
 import { slowShape, temporaryFolder, writeModel } from "./written-model.ts";
@@ -75,7 +80,7 @@ describe.each(Object.keys(calls))("%s", (name) => {
 });
 
 // A step that cannot be stopped must be short for the slow backend, and is long enough for the fast one all the same.
-test.each([
+test.each<[LoadOptions, number]>([
   [{ threads: 1 }, 600],
   [{ device: "reference" }, stepsStop ? 600 : 16],
 ])("with %o", async (options, rows) => {

@@ -60,7 +60,7 @@ describe("memory", () => {
   });
 
   test("on the reference backend", async () => {
-    const options = { device: "reference", memoryLimit: 4e6 };
+    const options = { device: "reference", memoryLimit: 4e6 } as const;
     const dir = goldenPath("models/v03-f32");
     const small = AutoModelForCausalLM.from_pretrained(dir, { ...options, memoryLimit: 1e6 });
     await expect(small).rejects.toThrow(MemoryError);

@@ -7,7 +7,7 @@ import { fill } from "../../src/engine/load.ts";
 import { roundedTo } from "../../src/engine/rounded-weight.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import { floats32 } from "../../src/formats/words.ts";
-import { AutoModelForCausalLM, BitsAndBytesConfig } from "../../src/index.ts";
+import { AutoModelForCausalLM, BitsAndBytesConfig, type LoadOptions } from "../../src/index.ts";
 import { goldenPath } from "../golden-files.ts";
 
 const Q_PROJ = "model.layers.0.self_attn.q_proj.weight";
@@ -30,7 +30,7 @@ test.each([
 
 describe("through from_pretrained", () => {
   test("the dtype changes what 4 bits hold", async () => {
-    const logits = async (dtype: string): Promise<number[]> => {
+    const logits = async (dtype: LoadOptions["dtype"]): Promise<number[]> => {
       const model = await AutoModelForCausalLM.from_pretrained(BASE, {
         ...{ dtype, threads: 1 },
         quantization_config: new BitsAndBytesConfig({ load_in_4bit: true }),

@@ -39,7 +39,7 @@ describe.each([1, 2])("seed %i", (seed) => {
       expect(cases).toHaveLength(COUNT);
       expect(cases.filter(({ sequences }) => sequences !== null).length).toBeGreaterThan(COUNT / 2);
       for (const c of cases) {
-        for (const attn_implementation of ["sdpa", "eager"])
+        for (const attn_implementation of ["sdpa", "eager"] as const)
           await compare(join(folder, String(c.n)), c, attn_implementation);
       }
     } finally {
@@ -48,7 +48,7 @@ describe.each([1, 2])("seed %i", (seed) => {
   });
 });
 
-async function compare(dir: string, c: Case, attn_implementation: string): Promise<void> {
+async function compare(dir: string, c: Case, attn_implementation: "sdpa" | "eager"): Promise<void> {
   await using model = await AutoModelForCausalLM.from_pretrained(dir, { attn_implementation });
   const { input_ids, attention_mask } = c;
   const out = await model({

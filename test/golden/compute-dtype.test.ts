@@ -27,7 +27,7 @@ const logitsOf = readSafetensors(goldenPath("quant/models.safetensors"));
  */
 async function difference(
   method: string,
-  compute: string | undefined,
+  compute: BitsAndBytesOptions["bnb_4bit_compute_dtype"],
 ): Promise<{ largest: number; rms: number }> {
   const chosen = cases.filter(({ id }) => id.split(".")[0] === method);
   const { from, quantization_config } = chosen[0];
@@ -63,7 +63,7 @@ describe.each(["nf4", "nf4-dq", "fp4"])("%s", (method) => {
     expect((await difference(method, "float32")).largest).toBeLessThan(2e-4);
   });
 
-  test.each(["float16", "bfloat16"])(
+  test.each(["float16", "bfloat16"] as const)(
     "%s: 16-bit fixed point, below float16's own rounding, 2⁻¹¹ of a logit",
     async (compute) => {
       const { largest, rms } = await difference(method, compute);

@@ -32,8 +32,8 @@ const now =
 /** goldens/README.md: scores to 2e-3. */
 const SCORES = 2e-3;
 
-for (const device of ["cpu", "reference"]) {
-  for (const attn_implementation of ["sdpa", "eager"]) {
+for (const device of ["cpu", "reference"] as const) {
+  for (const attn_implementation of ["sdpa", "eager"] as const) {
     describe.each(models)(`%s · ${device} · ${attn_implementation}`, (name) => {
       const cases = goldenJson<{ cases: Case[] }>(`generation/${name}.json`).cases.filter(
         ({ id }) => now.test(id),

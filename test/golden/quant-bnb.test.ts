@@ -272,7 +272,7 @@ async function greedy(
   return ids;
 }
 
-describe.each(["reference", "cpu"])("models on %s", (device) => {
+describe.each(["reference", "cpu"] as const)("models on %s", (device) => {
   /** A flip of one of int8's roundings grows through the layers: the plain formula is up to 0.6 away. */
   const bound = (method: string): number => (method === "int8" ? 0.1 : 2e-4);
 
