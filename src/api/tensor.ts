@@ -119,8 +119,8 @@ export class Tensor {
   }
 
   /**
-   * A copy of a part, one argument for each dimension, all of those that follow: `x.slice(null, [-2, null], 0)` is `x[:, -2:, 0]` in
-   * Python. As there, a range beyond the ends is cut to them.
+   * A copy of a part: an argument says what is taken of a dimension, and dimensions without one are taken whole.
+   * `x.slice(null, [-2, null], 0)` is `x[:, -2:, 0]` in Python. As there, a range beyond the ends is cut to them.
    *
    * @throws InputError an index outside its dimension, or more arguments than dimensions
    */
