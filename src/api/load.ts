@@ -22,7 +22,7 @@ export type Loaded = {
   engine: Engine;
   config: MistralConfig;
   generation_config: GenerationSettings;
-  device: string;
+  device: "cpu" | "reference";
   dtype: string;
   attention: "flash" | "eager";
 };

@@ -5,14 +5,17 @@ import { InputError } from "../errors.ts";
 import type { ForwardRequest, ForwardResult, MemoryReport } from "../engine/messages.ts";
 import type { Engine } from "../engine/supervisor.ts";
 import type { GenerationConfig } from "../generate/generation-config.ts";
+import { countParameters } from "../models/config-weights.ts";
 import type { MistralConfig } from "../models/config.ts";
 import { DynamicCache } from "./cache.ts";
 import { Callable } from "./callable.ts";
+import { backendOf, readTarget, type Target } from "./device.ts";
 import { type Batch, readGrid, readMask } from "./inputs.ts";
 import { type Loaded, loadModel, type ModelConstructor, type WithLoadingInfo } from "./load.ts";
 import type { LoadOptions } from "./load-options.ts";
 import type { BaseModelOutputWithPast } from "./outputs.ts";
 import { type NestedInput, Tensor } from "./tensor.ts";
+import type { Spelled, WeightDType } from "./torch.ts";
 
 /** Inputs of `forward`. B batch, S new tokens, T = columns of `past_key_values` + S, H hidden. */
 export type ForwardInputs = {
@@ -62,8 +65,8 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
 > {
   readonly config: MistralConfig;
   readonly generation_config: GenerationConfig;
-  /** Where it computes: "cpu", or "reference" (plain loops in float64). */
-  readonly device: string;
+  /** Where it computes: "cpu", or "reference" (plain loops in float64). `inputs.to(model.device)` takes it. */
+  readonly device: "cpu" | "reference";
   /** How the weights are kept: "float32", "bfloat16", "float16". */
   readonly dtype: string;
   protected readonly engine: Engine;
@@ -111,6 +114,49 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
 
   override _call(inputs: Inputs): Promise<Output> {
     return this.forward(inputs);
+  }
+
+  /**
+   * Returns the model itself, which is where it was loaded: for `model.to("cuda")` of an example. A GPU's name means the GPU if there is
+   * one that can be used, else the CPU, with one warning.
+   *
+   * @throws InputError an unknown device or dtype; or another one than the model was loaded with, which has to be chosen in
+   *                    from_pretrained
+   */
+  to(target: Target<Spelled<WeightDType>>, dtype?: Spelled<WeightDType>): this {
+    const wanted = readTarget("model.to", target, dtype, ["float32", "float16", "bfloat16"]);
+    const backend = this.device === "cpu" ? "wasm" : this.device;
+    if (wanted.device !== undefined && backendOf("model.to", wanted.device) !== backend) {
+      throw new InputError(
+        `model.to: the model was loaded for "${this.device}"; to change that, load it again with device_map: ${JSON.stringify(wanted.device)}`,
+      );
+    }
+    if (wanted.dtype !== undefined && wanted.dtype !== this.dtype) {
+      throw new InputError(
+        `model.to: the weights are kept as ${this.dtype}; to change that, load them again with dtype: "${wanted.dtype}"`,
+      );
+    }
+    return this;
+  }
+
+  /** Returns the model itself: there is no dropout here that it would switch off. */
+  eval(): this {
+    return this;
+  }
+
+  /**
+   * How many numbers the weights have, tied ones counted once; quantised ones as before quantisation.
+   * @param _only_trainable    has no effect: every weight counts
+   * @param exclude_embeddings whether to leave the token embedding out. Default false
+   */
+  num_parameters(_only_trainable = false, exclude_embeddings = false): number {
+    const { modelClass } = this.constructor as ModelConstructor<this>;
+    return countParameters(this.config, modelClass, !exclude_embeddings);
+  }
+
+  /** How many bytes the weights take, as they are kept here. */
+  async get_memory_footprint(): Promise<number> {
+    return (await this.memory()).weights;
   }
 
   /** How many bytes the engine holds, and how many pages its cache has. */

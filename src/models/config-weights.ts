@@ -83,6 +83,14 @@ export function expectedWeights(c: Sizes, kind: ModelClass): Map<string, number[
   return out;
 }
 
+/** How many numbers the weights of such a model have, tied ones counted once; with or without the embedding's. */
+export function countParameters(c: Sizes, kind: ModelClass, withEmbedding: boolean): number {
+  let count = 0;
+  for (const [name, shape] of expectedWeights(c, kind))
+    if (withEmbedding || name !== EMBEDDING) count += shape.reduce((a, b) => a * b, 1);
+  return count;
+}
+
 /** Finds each weight of the model in the checkpoint. Only reports what is missing or differs. */
 export function matchWeights(
   config: MistralConfig,
