@@ -66,6 +66,7 @@ export class MistralConfig extends MistralFields {
     }
     refuseOtherModel(path, values);
     const config = new MistralConfig({ ...values, ...overrides, name_or_path: dir });
+    setLabels(config, overrides);
     checkConfig(config);
     return config;
   }
@@ -137,6 +138,17 @@ export const AutoConfig = {
 const CONFIG = "config.json";
 const GENERATION_CONFIG = "generation_config.json";
 const OLD_SPELLINGS = ["torch_dtype", "rope_theta", "rope_scaling", "num_labels"];
+
+/** As in Transformers, `num_labels` replaces the labels of the file if it is another number. @throws InputError other labels came too */
+function setLabels(config: MistralConfig, { num_labels, id2label }: MistralConfigOptions): void {
+  if (num_labels == null || num_labels === config.num_labels) return;
+  if (id2label != null) {
+    throw new InputError(
+      `from_pretrained: num_labels is ${num_labels}, but id2label has ${config.num_labels} labels; leave out num_labels`,
+    );
+  }
+  config.num_labels = num_labels;
+}
 
 function folderOf(dir: string, { subfolder }: FolderOptions): string {
   return subfolder === undefined ? dir : joinPath(dir, subfolder);

@@ -1,8 +1,9 @@
 // The Auto classes: they name a task, and load the Mistral class that does it. Do not know how a model is loaded.
 
+import type { MistralConfig } from "../models/config.ts";
 import { MistralForCausalLM } from "./causal-lm.ts";
-import { loadModel, type ModelConstructor, type WithLoadingInfo } from "./load.ts";
-import type { LoadOptions } from "./load-options.ts";
+import { loadModel, type ModelConstructor, newModel, type WithLoadingInfo } from "./load.ts";
+import type { LoadOptions, NewModelOptions } from "./load-options.ts";
 import { MistralModel } from "./mistral-model.ts";
 import { MistralForQuestionAnswering } from "./question-answering.ts";
 import { MistralForSequenceClassification } from "./sequence-classification.ts";
@@ -22,6 +23,15 @@ type AutoClass<Model> = {
     options: LoadOptions & { output_loading_info: true },
   ): Promise<WithLoadingInfo<Model>>;
   from_pretrained(dir: string, options?: LoadOptions): Promise<Model>;
+  /**
+   * Makes a model with random weights, as Transformers initialises one: matrices from a normal distribution with the standard deviation
+   * `initializer_range`, norms 1, biases 0. The same seed gives the same weights.
+   *
+   * @param options `seed` (default 0), `dtype`, and how and where the model computes
+   * @throws InputError  no config, or one that no model can have; an unknown option or value
+   * @throws MemoryError the weights do not fit (with the arithmetic); nothing has been allocated
+   */
+  from_config(config: MistralConfig, options?: NewModelOptions): Promise<Model>;
 };
 
 /** The decoder of a folder, without a head. */
@@ -58,5 +68,8 @@ function autoClass<Model>(name: string, Class: ModelConstructor<Model>): AutoCla
     loadModel(`${name}.from_pretrained`, Class, dir, options) as Promise<
       Model & WithLoadingInfo<Model>
     >;
-  return { from_pretrained };
+  return {
+    from_pretrained,
+    from_config: (config, options = {}) => newModel(`${name}.from_config`, Class, config, options),
+  };
 }

@@ -9,7 +9,7 @@ import type { LoadProgress } from "../engine/load.ts";
 import { findFormat } from "../formats/format.ts";
 import { GenerationConfig } from "../generate/generation-config.ts";
 import type { CacheDType } from "../models/attend.ts";
-import { MistralConfig } from "../models/config.ts";
+import { MistralConfig, type ProblemType } from "../models/config.ts";
 import { backendOf, type Device, type DeviceMap } from "./device.ts";
 import {
   computeOf,
@@ -19,13 +19,27 @@ import {
 } from "./quantization.ts";
 import { type ComputeDType, type Spelled, type WeightDType, withoutTorch } from "./torch.ts";
 
+/** Fields of the config that `from_pretrained` takes as options: they replace those of config.json. */
+export type ConfigOverrides = {
+  /** How many labels a classifier has. Other than in the checkpoint: with `ignore_mismatched_sizes` the head is drawn anew. */
+  num_labels?: number;
+  /** The name of each label, from 0: `{ 0: "bad", 1: "good" }`. */
+  id2label?: Record<number, string>;
+  /** The number of each label's name. */
+  label2id?: Record<string, number>;
+  /** How a classifier of texts reads labels, and how its pipeline makes scores of logits. Default: the number of labels decides. */
+  problem_type?: ProblemType | null;
+  /** The token that pads batches; a classifier of texts takes the rightmost token that is not this one. */
+  pad_token_id?: number | null;
+};
+
 type Attention = "sdpa" | "eager" | "flash_attention_2" | "flash_attention_3" | "flash_attention_4";
 
 /**
  * The options of `from_pretrained`. Values with a fixed set are literal types; a `string` that a program reads from elsewhere needs a
  * cast, such as `dtype as LoadOptions["dtype"]`, and is checked when the model is loaded.
  */
-export type LoadOptions = {
+export type LoadOptions = ConfigOverrides & {
   /**
    * How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16", also as `torch.float16` or
    * "torch.float16". The CPU computes in float32.
@@ -75,6 +89,13 @@ export type LoadOptions = {
   config?: MistralConfig;
   /** Replaces the folder's generation_config.json. */
   generation_config?: GenerationConfig;
+  /**
+   * Whether weights whose shapes differ from those that the config asks for are drawn anew, as those of a head with another number
+   * of labels. Default false: such a checkpoint is refused.
+   */
+  ignore_mismatched_sizes?: boolean;
+  /** Decides the numbers of weights that are drawn because the checkpoint lacks them, as a new head's. Default 0. */
+  seed?: number;
   /** A folder within the folder. */
   subfolder?: string;
   /** The middle of the weights' file names: "fp16" means model.fp16.safetensors. */
@@ -91,6 +112,15 @@ export type LoadOptions = {
   onProgress?: (progress: LoadProgress) => void;
 };
 
+/** Options that speak of a checkpoint's files or config, which a new model does not have. */
+type FileOption =
+  | keyof ConfigOverrides
+  | ("config" | "subfolder" | "variant" | "gguf_file" | "disable_mmap")
+  | ("output_loading_info" | "ignore_mismatched_sizes");
+
+/** Options of `from_config`. `dtype` "auto" (the default) means the config's, else float32; `seed` decides all weights. */
+export type NewModelOptions = Omit<LoadOptions, FileOption>;
+
 /** Options of Transformers that change nothing for a local folder of safetensors. */
 const indifferent = [
   ...["cache_dir", "force_download", "local_files_only", "token", "revision", "use_safetensors"],
@@ -103,10 +133,22 @@ const refused: Readonly<Record<string, string>> = {
   adapter_name: "adapters are not supported yet; merge the adapter into the checkpoint",
   state_dict: "load from a folder",
   key_mapping: "rename the tensors in the file",
-  ignore_mismatched_sizes: "every tensor must have the shape that config.json asks for",
   offload_folder: "weights are kept in memory",
   tp_plan: "one machine runs the whole model",
 };
+
+const overrideNames: readonly (keyof ConfigOverrides)[] = [
+  ...(["num_labels", "id2label", "label2id", "problem_type", "pad_token_id"] as const),
+];
+
+/** The given fields of the config. @throws InputError the whole config is given too */
+export function overridesOf(where: string, options: LoadOptions): ConfigOverrides {
+  const given = overrideNames.filter((name) => options[name] !== undefined);
+  if (given.length > 0 && options.config !== undefined) {
+    throw new InputError(`${where}: ${given[0]} came beside config; set it in that config`);
+  }
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
 
 const known: ReadonlySet<string> = new Set([
   ...[
@@ -122,7 +164,10 @@ const known: ReadonlySet<string> = new Set([
     "cacheDtype",
     "config",
     "generation_config",
+    "ignore_mismatched_sizes",
+    "seed",
   ],
+  ...overrideNames,
   ...[
     "subfolder",
     "variant",
@@ -135,6 +180,13 @@ const known: ReadonlySet<string> = new Set([
   ...indifferent,
   ...Object.keys(refused),
 ]);
+
+const fileOptions: readonly FileOption[] = [
+  ...overrideNames,
+  ...(["config", "subfolder", "variant", "gguf_file", "disable_mmap"] as const),
+  ...(["output_loading_info", "ignore_mismatched_sizes"] as const),
+];
+const knownOfNew: ReadonlySet<string> = known.difference(new Set<string>(fileOptions));
 
 const attentions: Readonly<Record<Attention, "flash" | "eager">> = {
   eager: "eager",
@@ -171,7 +223,10 @@ export function checkLoadOptions(where: string, options: LoadOptions): void {
       throw new InputError(`${where}: ${name}: ${reason}`);
     }
   }
-  const { config, generation_config, threads, memoryLimit } = options;
+  const { config, generation_config, threads, memoryLimit, seed } = options;
+  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
+    throw new InputError(`${where}: seed: ${seed}: expected an integer from 0 to 2^53 − 1`);
+  }
   if (config !== undefined && !(config instanceof MistralConfig)) {
     throw new InputError(
       `${where}: config: expected a MistralConfig, such as new MistralConfig({ … })`,
@@ -188,6 +243,21 @@ export function checkLoadOptions(where: string, options: LoadOptions): void {
   if (memoryLimit !== undefined && !(memoryLimit > 0)) {
     throw new InputError(`${where}: memoryLimit: ${memoryLimit}: expected a number of bytes`);
   }
+}
+
+/** Checks what from_config got. @throws InputError no config, an unknown option or value */
+export function checkNewModelOptions(
+  where: string,
+  config: unknown,
+  options: NewModelOptions,
+): void {
+  if (!(config instanceof MistralConfig)) {
+    throw new InputError(
+      `${where}: expected a MistralConfig, such as new MistralConfig({ … }) or what AutoConfig.from_pretrained returns`,
+    );
+  }
+  checkOptions(where, options, knownOfNew);
+  checkLoadOptions(where, options);
 }
 
 /** Translates the options into settings of the engine. @throws InputError a value that is not known */

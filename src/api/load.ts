@@ -3,6 +3,7 @@
 
 import { defaultThreads, enableRevectorize } from "../backends/wasm/features.ts";
 import { InputError } from "../errors.ts";
+import type { LoadReport, ModelSource } from "../engine/messages.ts";
 import { Engine } from "../engine/supervisor.ts";
 import type { GenerationConfig as GenerationSettings } from "../generate/generation-config.ts";
 import { checkConfig } from "../models/config-check.ts";
@@ -12,7 +13,14 @@ import type { ModelClass } from "../models/heads.ts";
 import { AutoConfig, GenerationConfig } from "./auto-config.ts";
 import { addressSpace, env } from "./env.ts";
 import { ggufPath } from "./gguf-file.ts";
-import { checkLoadOptions, choose, type LoadOptions } from "./load-options.ts";
+import {
+  checkLoadOptions,
+  checkNewModelOptions,
+  choose,
+  type LoadOptions,
+  type NewModelOptions,
+  overridesOf,
+} from "./load-options.ts";
 
 /** What from_pretrained returns with `output_loading_info`. */
 export type WithLoadingInfo<Model> = { model: Model; loading_info: LoadingInfo };
@@ -49,27 +57,61 @@ export async function loadModel<Model>(
     );
   }
   checkLoadOptions(where, options);
-  const { subfolder, variant, gguf_file, memoryLimit, signal, onProgress } = options;
+  const { subfolder, variant, gguf_file } = options;
+  const overrides = overridesOf(where, options);
   const ggufFile = await ggufPath(where, dir, options);
   const files = { subfolder, gguf_file };
-  const config = options.config ?? (await AutoConfig.from_pretrained(dir, files));
-  checkConfig(config);
+  const config =
+    options.config ?? (await AutoConfig.from_pretrained(dir, { ...files, ...overrides }));
   const generation_config =
     options.generation_config ?? (await GenerationConfig.ofModel(dir, files));
-  const chosen = choose(where, options, config);
-  const { backend, ...how } = chosen;
+  const source = { dir, subfolder, variant, ggufFile };
+  const { model, report } = await start(where, Class, source, config, generation_config, options);
+  warnOfNonFinite(dir, report.nonFinite);
+  if (report.drawn.length > 0) {
+    console.warn(
+      `${dir}: ${report.drawn.join(", ")} of ${Class.modelClass} ${report.drawn.length > 1 ? "are" : "is"} not in the checkpoint: ` +
+        "new random weights took the place, and what the model says means nothing until they are trained",
+    );
+  }
+  for (const note of report.notes) console.warn(`${dir}: ${note}`);
+  return options.output_loading_info ? { model, loading_info: report.info } : model;
+}
+
+/**
+ * from_config of a model class; `PreTrainedModel.from_config` describes it.
+ * @param where the function that the user called, for messages
+ */
+export async function newModel<Model>(
+  where: string,
+  Class: ModelConstructor<Model>,
+  config: MistralConfig,
+  options: NewModelOptions,
+): Promise<Model> {
+  checkNewModelOptions(where, config, options);
+  const generation_config =
+    options.generation_config ?? GenerationConfig.fromFile(where, config.to_dict(), "config");
+  const source = { dir: "", isNew: true };
+  return (await start(where, Class, source, config, generation_config, options)).model;
+}
+
+/** Starts an engine on a checkpoint, or on new weights, and makes the model object. */
+async function start<Model>(
+  where: string,
+  Class: ModelConstructor<Model>,
+  source: Pick<ModelSource, "dir" | "isNew" | "subfolder" | "variant" | "ggufFile">,
+  config: MistralConfig,
+  generation_config: GenerationSettings,
+  options: LoadOptions,
+): Promise<{ model: Model; report: LoadReport }> {
+  const { memoryLimit, signal, onProgress, seed } = options;
+  checkConfig(config);
+  const { backend, ...how } = choose(where, options, config);
   const { engine, report } = await Engine.start(
     {
-      ...{
-        dir,
-        subfolder,
-        variant,
-        ggufFile,
-        config: config.to_dict(),
-        ...how,
-        modelClass: Class.modelClass,
-      },
+      ...{ ...source, config: config.to_dict(), ...how, modelClass: Class.modelClass, seed },
       disableMmap: options.disable_mmap,
+      ignoreMismatchedSizes: options.ignore_mismatched_sizes,
     },
     {
       name: backend,
@@ -80,14 +122,12 @@ export async function loadModel<Model>(
     },
     { signal, onProgress },
   );
-  warnOfNonFinite(dir, report.nonFinite);
-  for (const note of report.notes) console.warn(`${dir}: ${note}`);
   const model = new Class({
     ...{ engine, config, generation_config, attention: how.attention },
     device: backend === "wasm" ? "cpu" : backend,
     dtype: report.dtype,
   });
-  return options.output_loading_info ? { model, loading_info: report.info } : model;
+  return { model, report };
 }
 
 function warnOfNonFinite(dir: string, tensors: readonly string[]): void {

@@ -11,8 +11,14 @@ import { DynamicCache } from "./cache.ts";
 import { Callable } from "./callable.ts";
 import { backendOf, readTarget, type Target } from "./device.ts";
 import { type Batch, readGrid, readMask } from "./inputs.ts";
-import { type Loaded, loadModel, type ModelConstructor, type WithLoadingInfo } from "./load.ts";
-import type { LoadOptions } from "./load-options.ts";
+import {
+  type Loaded,
+  loadModel,
+  type ModelConstructor,
+  newModel,
+  type WithLoadingInfo,
+} from "./load.ts";
+import type { LoadOptions, NewModelOptions } from "./load-options.ts";
 import type { BaseModelOutputWithPast } from "./outputs.ts";
 import { type NestedInput, Tensor } from "./tensor.ts";
 import type { Spelled, WeightDType } from "./torch.ts";
@@ -107,6 +113,22 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
     options: LoadOptions = {},
   ): Promise<Model | WithLoadingInfo<Model>> {
     return loadModel(`${this.modelClass}.from_pretrained`, this, dir, options);
+  }
+
+  /**
+   * Makes a model with random weights, as Transformers initialises one: matrices from a normal distribution with the standard deviation
+   * `initializer_range`, norms 1, biases 0. The same seed gives the same weights.
+   *
+   * @param options `seed` (default 0), `dtype`, and how and where the model computes
+   * @throws InputError  no config, or one that no model can have; an unknown option or value
+   * @throws MemoryError the weights do not fit (with the arithmetic); nothing has been allocated
+   */
+  static from_config<Model>(
+    this: ModelConstructor<Model>,
+    config: MistralConfig,
+    options: NewModelOptions = {},
+  ): Promise<Model> {
+    return newModel(`${this.modelClass}.from_config`, this, config, options);
   }
 
   /** The same as calling the model. */

@@ -12,6 +12,7 @@ import {
 } from "../checkpoint/save-safetensors.ts";
 import { unknownName } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
+import { drawFrom, normalQuantiles, type Words } from "../engine/normal-numbers.ts";
 import { findFormat } from "../formats/format.ts";
 import type { NumberFormat } from "../formats/number-format.ts";
 import { checkConfig } from "../models/config-check.ts";
@@ -140,14 +141,6 @@ function randomTensor(
   };
 }
 
-let kept: Float32Array<ArrayBuffer> | undefined;
-
-/** 65,536 numbers that divide the standard normal distribution into equally likely parts. */
-function quantiles(): Float32Array<ArrayBuffer> {
-  kept ??= Float32Array.from({ length: 65536 }, (_, i) => normalQuantile((i + 0.5) / 65536));
-  return kept;
-}
-
 /** Pieces of packed random numbers: every 16 random bits choose one of the 65,536 quantiles. */
 function* randomPieces(
   count: number,
@@ -159,7 +152,7 @@ function* randomPieces(
   const table = words(
     packed(
       format,
-      quantiles().map((x) => x * std),
+      normalQuantiles().map((x) => x * std),
     ),
     format,
   );
@@ -169,22 +162,9 @@ function* randomPieces(
   for (let done = 0; done < count; done += target.length) {
     signal?.throwIfAborted();
     const here = Math.min(target.length, count - done);
-    state = fill(target.subarray(0, here), table, state);
+    state = drawFrom(target.subarray(0, here), table, state);
     yield piece.subarray(0, format.bytes(here));
   }
-}
-
-/** xorshift32 (Marsaglia 2003), period 2^32 - 1; each draw gives two numbers. Returns the next state. */
-function fill(target: Words, table: Words, from: number): number {
-  let state = from;
-  for (let i = 0; i < target.length; i += 2) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    target[i] = table[state & 0xffff];
-    target[i + 1] = table[state >>> 16]; // a typed array ignores a write past its end, when the length is odd
-  }
-  return state;
 }
 
 function packed(format: NumberFormat, values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -193,28 +173,6 @@ function packed(format: NumberFormat, values: Float32Array<ArrayBuffer>): Uint8A
   return bytes;
 }
 
-type Words = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
-
 function words(bytes: Uint8Array<ArrayBuffer>, format: NumberFormat): Words {
   return format.bytes(1) === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
-}
-
-/** The inverse of the normal distribution function, by bisection; the function itself is Zelen and Severo 1964, 26.2.17. */
-function normalQuantile(p: number): number {
-  let [low, high] = [-6, 6];
-  for (let i = 0; i < 50; i++) {
-    const middle = (low + high) / 2;
-    if (normalShare(middle) < p) low = middle;
-    else high = middle;
-  }
-  return (low + high) / 2;
-}
-
-function normalShare(x: number): number {
-  const t = 1 / (1 + 0.2316419 * Math.abs(x));
-  const sum =
-    t *
-    (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
-  const upper = (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)) * sum;
-  return x < 0 ? upper : 1 - upper;
 }

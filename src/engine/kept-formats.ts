@@ -50,6 +50,9 @@ const OWN = {
   q8: { linear: "q8", head: "q8" },
 } as const;
 
+/** Heads with a few outputs, which our own methods leave as they are. */
+const CLASSIFIERS = ["score", "qa_outputs"];
+
 /**
  * What the method "q4" or "q8" quantises.
  * @param tied one matrix is both embedding and head: then it is quantised as the head would be
@@ -60,7 +63,7 @@ export function ownQuantisation(
   skip: readonly string[] = [],
 ): Quantisation {
   const { linear, head } = OWN[method];
-  return { linear, head, ...(tied && { embedding: head }), skip };
+  return { linear, head, ...(tied && { embedding: head }), skip: [...CLASSIFIERS, ...skip] };
 }
 
 /** The dtype of a weight: its format and, behind a colon, the compute path. @param sharedOutliers the rows of a step are those of one call: see LeafOf */

@@ -6,16 +6,24 @@ import { openGgufWeights } from "../checkpoint/gguf-weights.ts";
 import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts";
 import { openWeights } from "../checkpoint/weight-source.ts";
 import { CheckpointError } from "../errors.ts";
+import { f32 } from "../formats/f32.ts";
 import { findFormat } from "../formats/format.ts";
 import type { LeafOf } from "../generate/record.ts";
 import { Runner } from "../generate/runner.ts";
 import type { DType } from "../graph/graph.ts";
-import { checkWeights, type WeightMatch } from "../models/config-weights.ts";
+import {
+  checkWeights,
+  expectedWeights,
+  type LoadingInfo,
+  matchWeights,
+  type WeightMatch,
+} from "../models/config-weights.ts";
 import { MistralConfig } from "../models/config.ts";
 import { headOf, type ModelClass } from "../models/heads.ts";
 import { keptAs } from "./kept-formats.ts";
 import { type LoadProgress, loadWeights } from "./load.ts";
 import type { LoadReport, ModelSource } from "./messages.ts";
+import { nothing, withNewWeights } from "./new-weights.ts";
 import { roundedTo } from "./rounded-weight.ts";
 import { ignoredOptions } from "./ignored-options.ts";
 
@@ -39,8 +47,9 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const { modelClass } = model;
   const config = new MistralConfig(model.config);
-  const source = await openSource(model);
+  const opened = await openSource(model);
   try {
+    const { source, drawn, mismatched } = complete(config, opened, model);
     const found = checkWeights(config, source, modelClass);
     const match = await untie(config, source, found, modelClass);
     const stored = (leaf: string): StoredWeight =>
@@ -60,10 +69,41 @@ export async function loadModel(
     const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
     const notes = ignoredOptions(model, leaves, stored, dtypeOf);
     const rowsDependOnStep = leaves.some(({ name }) => dtypeOf(name, true).endsWith(":call"));
-    return { runner, rowsDependOnStep, report: { info: match.info, nonFinite, dtype, notes } };
+    const info = {
+      ...match.info,
+      missing_keys: drawn.filter((name) => !mismatched.some(({ key }) => key === name)),
+      mismatched_keys: mismatched,
+    };
+    return { runner, rowsDependOnStep, report: { info, drawn, nonFinite, dtype, notes } };
   } finally {
-    await source.close();
+    await opened.close();
   }
+}
+
+/** Heads that are trained on a language model's decoder: a checkpoint of the decoder, or with another head, lacks them. */
+const TRAINED_HEAD = /^(score|qa_outputs)\./;
+
+/**
+ * The source with new weights for what it may lack: everything in a new model, else the head of a classifier or question answerer;
+ * and for weights of other shapes where the caller allows it.
+ */
+function complete(
+  config: MistralConfig,
+  source: WeightSource,
+  model: ModelSource,
+): { source: WeightSource; drawn: string[]; mismatched: LoadingInfo["mismatched_keys"] } {
+  const { isNew = false, seed = 0, dtype, modelClass, ignoreMismatchedSizes } = model;
+  const { info, names } = matchWeights(config, source, modelClass);
+  const mismatched = ignoreMismatchedSizes ? info.mismatched_keys : [];
+  const missing = info.missing_keys.filter((name) => isNew || TRAINED_HEAD.test(name));
+  const drawn = [...missing, ...mismatched.map(({ key }) => key)];
+  if (drawn.length === 0) return { source, drawn, mismatched };
+  const norm = source.tensors.get(names.get("model.norm.weight") ?? "");
+  const kept = isNew && dtype !== "auto" ? dtype : (norm?.dtype ?? config.dtype ?? "float32");
+  const format = findFormat(kept) ?? f32;
+  const shapes = expectedWeights(config, modelClass);
+  const wanted = new Map([...shapes].filter(([name]) => drawn.includes(name)));
+  return { source: withNewWeights(source, wanted, { seed, config, format }), drawn, mismatched };
 }
 
 /** Corrects the config of a model that claims to be tied, though its file holds two different matrices; as Transformers does. */
@@ -91,13 +131,15 @@ export async function untie(
 }
 
 /** The weights of a model's folder, or of its GGUF file. */
-function openSource({
+async function openSource({
   dir,
+  isNew = false,
   subfolder,
   variant,
   ggufFile,
   config,
 }: ModelSource): Promise<WeightSource> {
+  if (isNew) return nothing;
   if (ggufFile !== undefined) return openGgufWeights(ggufFile);
   return openWeights(dir, { subfolder, variant }, config);
 }

@@ -22,7 +22,14 @@ export type EngineStart = {
 };
 
 export type ModelSource = {
+  /** The folder of the checkpoint; "" for a new model. */
   readonly dir: string;
+  /** All weights are drawn, none are read. */
+  readonly isNew?: boolean;
+  /** Decides the numbers of weights that are drawn: of a new model, or of a head that the checkpoint lacks. Default 0. */
+  readonly seed?: number;
+  /** Draw weights whose shapes differ from those that the config asks for. */
+  readonly ignoreMismatchedSizes?: boolean;
   readonly subfolder?: string;
   readonly variant?: string;
   /** MistralConfig.to_dict() */
@@ -177,6 +184,8 @@ export type CallName = keyof Calls;
 /** What loading found. */
 export type LoadReport = {
   readonly info: LoadingInfo;
+  /** Weights that were drawn, because the checkpoint lacks them or has them in another shape. */
+  readonly drawn: readonly string[];
   /** Tensors that hold NaN or Inf. */
   readonly nonFinite: readonly string[];
   /** How the weights are kept: torch's name of the format. */

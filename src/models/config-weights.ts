@@ -150,11 +150,18 @@ export function checkWeights(
 ): WeightMatch {
   const match = matchWeights(config, checkpoint, kind);
   const { missing_keys: missing, mismatched_keys: mismatched } = match.info;
+  const other = otherClass(config, checkpoint, match.info, kind);
+  if (other !== undefined) {
+    throw new CheckpointError(
+      `${checkpoint.dir}: config.json says that this is a ${other}, which has no ${HEAD}, so that it is no ${kind}; ` +
+        `load it with ${other}.from_pretrained or ${other.replace(/^Mistral(Model)?/, "AutoModel")}.from_pretrained`,
+    );
+  }
   if (mismatched.length > 0) {
     const { key, checkpoint: got, model } = mismatched[0];
     throw new CheckpointError(
       `${checkpoint.dir}: ${key} has shape [${got.join(", ")}], but config.json asks for [${model.join(", ")}]${disagreement(key, config)}` +
-        `${more(mismatched.length, "shapes disagree")}; is config.json the one of these weights?`,
+        `${more(mismatched.length, "shapes disagree")}; is config.json the one of these weights? (ignore_mismatched_sizes: true draws new weights in their place)`,
     );
   }
   if (missing.length > 0) {
@@ -176,6 +183,22 @@ export function checkWeights(
   }
   return match;
 }
+
+/** The class of a folder that was opened as a language model, but holds another head or none; undefined if it holds a language model. */
+function otherClass(
+  { architectures }: MistralConfig,
+  { tensors }: WeightTable,
+  { missing_keys }: LoadingInfo,
+  kind: ModelClass,
+): string | undefined {
+  if (kind !== "MistralForCausalLM" || architectures?.includes(kind)) return undefined;
+  // A tied language model takes its head from the embedding, which all classes have.
+  const hasOtherHead = tensors.has("score.weight") || tensors.has("qa_outputs.weight");
+  const lacksHead = missing_keys.length === 1 && missing_keys[0] === HEAD;
+  return lacksHead || hasOtherHead ? architectures?.find((name) => isClass(name)) : undefined;
+}
+
+const isClass = (name: string): boolean => /^Mistral(Model$|For)/.test(name);
 
 function more(count: number, what: string): string {
   return count === 1 ? "" : ` (${count} ${what} in all)`;

@@ -26,7 +26,10 @@ export type Head = {
 /** The head of a model class; undefined for the bare decoder. */
 export function headOf(
   modelClass: ModelClass,
-  c: Pick<MistralConfig, "vocab_size" | "num_labels" | "tie_word_embeddings">,
+  c: Pick<MistralConfig, "vocab_size" | "num_labels" | "tie_word_embeddings"> & {
+    /** A field of classifiers' configs that MistralConfig keeps as it comes. Default true. */
+    token_classification_bias?: unknown;
+  },
 ): Head | undefined {
   const { vocab_size: V, num_labels: K } = c;
   switch (modelClass) {
@@ -39,7 +42,7 @@ export function headOf(
     case "MistralForSequenceClassification":
       return { module: "score", width: K, bias: false };
     case "MistralForTokenClassification":
-      return { module: "score", width: K, bias: true };
+      return { module: "score", width: K, bias: c.token_classification_bias !== false };
     case "MistralForQuestionAnswering":
       return { module: "qa_outputs", width: 2, bias: true }; // start and end
   }
