@@ -11,6 +11,31 @@ import { makeAll } from "./node-folders.ts";
 export { allowWideVectors, availableBytes, canShareMemory, physicalCores } from "./node-threads.ts";
 export { LARGE_PAGE, MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
 export { copyFile, makeFolder, parentFolder, removeFolder, replaceFolder } from "./node-folders.ts";
+export {
+  createExclusive,
+  duplicateFile,
+  errorCode,
+  type FileFacts,
+  fileFacts,
+  type FileKind,
+  linkTarget,
+  listFolder,
+  makeLink,
+  openPartial,
+  type PartialFile,
+  removeFile,
+  renameFile,
+  touchFile,
+} from "./node-cache-files.ts";
+export {
+  environment,
+  homeFolder,
+  hostName,
+  isProcessAlive,
+  newHash,
+  type RunningHash,
+} from "./node-process.ts";
+export { type WebFetch, webFetch, type WebResponse } from "./node-web.ts";
 export { printText } from "./node-output.ts";
 export { readAsset, shippedFile } from "./node-package.ts";
 export {
