@@ -16,6 +16,16 @@ export { type CausalLMInputs, MistralForCausalLM } from "./api/causal-lm.ts";
 export { defaultModel } from "./api/default-model.ts";
 export type { Device, DeviceMap } from "./api/device.ts";
 export { env } from "./api/env.ts";
+export {
+  downloadModel,
+  hf_hub_download,
+  planDownload,
+  removeCachedModel,
+  scan_cache_dir,
+  snapshot_download,
+  verifyCachedModel,
+} from "./api/hub.ts";
+export type { DownloadPlan, PlannedFile } from "./api/model-files.ts";
 export type { GenerateInputs, GenerateOptions } from "./api/generate.ts";
 export { type KlDivergence, klDivergence } from "./api/kl-divergence.ts";
 export type { LoadOptions } from "./api/load-options.ts";
@@ -63,6 +73,15 @@ export {
 } from "./api/tensor.ts";
 export { PreTrainedTokenizer } from "./api/tokenizer.ts";
 export { torch } from "./api/torch.ts";
+export type {
+  CachedFileInfo,
+  CachedRepoInfo,
+  CachedRevisionInfo,
+  HFCacheInfo,
+  VerifiedFile,
+} from "./hub/cached-models.ts";
+export type { DownloadProgress } from "./hub/meter.ts";
+export type { DownloadOptions, SnapshotOptions } from "./hub/snapshot.ts";
 export { CheckpointError, EngineError, InputError, MemoryError, TemplateError } from "./errors.ts";
 export { type IndexedText, TextIteratorStreamer } from "./generate/streamers.ts";
 export { Float } from "./text/chat-template.ts";

@@ -25,6 +25,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   formats: [],
   platform: [],
   text: ["platform"],
+  hub: ["platform"],
   checkpoint: ["formats", "platform"],
   ops: ["graph", "formats"],
   models: ["ops", "graph"],
@@ -32,8 +33,8 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   backends: ["backends/backend.ts", "graph", "ops", "formats", "platform"],
   generate: ["graph", "ops", "models", "backends/backend.ts", "text"],
   engine: [...all, "backends/backend.ts", "platform"],
-  api: [...all, "backends/backend.ts", "platform", "engine"],
-  "index.ts": ["api", "generate", "text"],
+  api: [...all, "backends/backend.ts", "platform", "engine", "hub"],
+  "index.ts": ["api", "generate", "text", "hub"],
   cli: ["api", "index.ts", "platform"],
   "cli.ts": ["cli", "api", "index.ts", "platform"],
 };

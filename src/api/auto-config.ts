@@ -1,4 +1,4 @@
-// Configs with from_pretrained: MistralConfig, GenerationConfig, and AutoConfig, which finds out which model a folder holds. Refuses
+// Configs with from_pretrained: MistralConfig, GenerationConfig, and AutoConfig, which finds out which model it is. Refuses
 // values that no model can have before anything is allocated, and never runs code that a folder names (auto_map).
 // Does not know what the fields mean: models/config.ts, generate/generation-config.ts.
 
@@ -12,36 +12,28 @@ import {
 } from "../generate/generation-config.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { MistralConfig as MistralFields, type MistralConfigOptions } from "../models/config.ts";
-import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
+import { readGgufSettings } from "./gguf-file.ts";
+import {
+  locateModel,
+  type ModelFileOptions,
+  type ModelFiles,
+  PLACE_OPTIONS,
+} from "./model-files.ts";
 
-/** Options that say where files come from. For a local folder only `gguf_file` and `subfolder` have an effect. */
-export type FolderOptions = GgufOptions & {
-  revision?: string;
-  token?: string | boolean | null;
-  cache_dir?: string;
-  local_files_only?: boolean;
-  force_download?: boolean;
+/** Options that say where files come from. */
+export type FolderOptions = Omit<ModelFileOptions, "variant"> & {
   /** Code of a folder is never run, whatever this says. */
   trust_remote_code?: boolean;
 };
 
-const FOLDER_OPTIONS: ReadonlySet<string> = new Set<keyof FolderOptions>([
-  "gguf_file",
-  "subfolder",
-  "revision",
-  "token",
-  "cache_dir",
-  "local_files_only",
-  "force_download",
-  "trust_remote_code",
-]);
+const FOLDER_OPTIONS: ReadonlySet<string> = new Set<string>(PLACE_OPTIONS);
 
 /** Settings of a Mistral model; see its fields. `new MistralConfig({ hidden_size: 64 })` makes one in code. */
 export class MistralConfig extends MistralFields {
   /**
-   * Reads config.json of a local folder, or the metadata of a GGUF file.
+   * Reads config.json, or the metadata of a GGUF file.
    *
-   * @param dir     the folder, or the path of the file itself
+   * @param dir     a folder, the path of the file itself, or the id of a model on the hub
    * @param options where files come from, and fields that override those of the file
    * @throws CheckpointError no such file; another model; a value that no model can have
    * @throws InputError      an unknown option
@@ -50,25 +42,8 @@ export class MistralConfig extends MistralFields {
     dir: string,
     options: FolderOptions & MistralConfigOptions = {},
   ): Promise<MistralConfig> {
-    const { path, values } = await readConfig(dir, options);
-    const overrides = Object.fromEntries(
-      Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key)),
-    );
-    const known = new Set([
-      ...FOLDER_OPTIONS,
-      ...Object.keys(new MistralFields()),
-      ...OLD_SPELLINGS,
-      ...Object.keys(values),
-    ]);
-    for (const key of Object.keys(overrides)) {
-      if (!known.has(key))
-        throw new InputError(`from_pretrained: ${unknownName("option", key, known)}`);
-    }
-    refuseOtherModel(path, values);
-    const config = new MistralConfig({ ...values, ...overrides, name_or_path: dir });
-    setLabels(config, overrides);
-    checkConfig(config);
-    return config;
+    const files = await locateModel("from_pretrained", dir, options, ["config"]);
+    return configOf(files, dir, options);
   }
 
   /** Writes config.json into a folder, which is made if it does not exist. @throws CheckpointError it cannot be written */
@@ -80,8 +55,9 @@ export class MistralConfig extends MistralFields {
 /** Settings of generate(); see its fields. */
 export class GenerationConfig extends GenerationSettings {
   /**
-   * Reads generation_config.json of a local folder.
+   * Reads generation_config.json.
    *
+   * @param dir a folder, the path of a GGUF file, or the id of a model on the hub
    * @throws CheckpointError there is no such file, or a field has a value that it cannot have
    * @throws InputError      an unknown option
    */
@@ -90,27 +66,15 @@ export class GenerationConfig extends GenerationSettings {
     options: FolderOptions & GenerationOptions = {},
   ): Promise<GenerationConfig> {
     const settings = Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key));
-    const folder = folderOf(dir, options);
-    const gguf = await ggufPath("GenerationConfig.from_pretrained", dir, options);
-    const path = gguf ?? joinPath(folder, GENERATION_CONFIG);
+    const where = "GenerationConfig.from_pretrained";
+    const files = await locateModel(where, dir, options, ["generation"]);
     const overrides = new GenerationSettings(Object.fromEntries(settings)).to_diff_dict();
+    const path = files.gguf ?? joinPath(files.folder, GENERATION_CONFIG);
     const values =
-      gguf === undefined ? await readJsonObject(path) : (await readGgufSettings(gguf)).generation();
+      files.gguf === undefined
+        ? await readJsonObject(path)
+        : (await readGgufSettings(path)).generation();
     return GenerationConfig.fromFile(path, { ...values, ...overrides });
-  }
-
-  /** The settings that come with a model: generation_config.json, or else those in config.json or in a GGUF file. */
-  static async ofModel(dir: string, options: FolderOptions = {}): Promise<GenerationConfig> {
-    const folder = folderOf(dir, options);
-    const gguf = await ggufPath("GenerationConfig", dir, options);
-    if (gguf !== undefined) {
-      const values = (await readGgufSettings(gguf)).generation();
-      return GenerationConfig.fromFile(gguf, values, "config");
-    }
-    if (await exists(joinPath(folder, GENERATION_CONFIG)))
-      return GenerationConfig.from_pretrained(dir, options);
-    const path = joinPath(folder, CONFIG);
-    return GenerationConfig.fromFile(path, await readJsonObject(path), "config");
   }
 
   /** Writes generation_config.json into a folder. @throws CheckpointError it cannot be written */
@@ -122,9 +86,10 @@ export class GenerationConfig extends GenerationSettings {
 /** Finds out from config.json, or from a GGUF file, which model a folder holds. */
 export const AutoConfig = {
   /**
-   * The config of the model in a local folder, which must be a Mistral model.
+   * The config of a model, which must be a Mistral model.
    *
-   * @throws CheckpointError no such folder or file; another model, which the message names; a value that no model can have
+   * @param dir a folder, the path of config.json or of a GGUF file, or the id of a model on the hub
+   * @throws CheckpointError no such folder, file or id; another model, which the message names; a value that no model can have
    * @throws InputError      an unknown option
    */
   from_pretrained(
@@ -150,27 +115,46 @@ function setLabels(config: MistralConfig, { num_labels, id2label }: MistralConfi
   config.num_labels = num_labels;
 }
 
-function folderOf(dir: string, { subfolder }: FolderOptions): string {
-  return subfolder === undefined ? dir : joinPath(dir, subfolder);
+/** The config among a model's files. @param name what the model was loaded by */
+export async function configOf(
+  { folder, gguf }: ModelFiles,
+  name: string,
+  options: FolderOptions & MistralConfigOptions = {},
+): Promise<MistralConfig> {
+  const path = gguf ?? ((await isDirectory(folder)) ? joinPath(folder, CONFIG) : folder);
+  const values =
+    gguf === undefined ? await readJsonObject(path) : (await readGgufSettings(gguf)).config();
+  const overrides = Object.fromEntries(
+    Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key)),
+  );
+  const known = new Set([
+    ...FOLDER_OPTIONS,
+    ...Object.keys(new MistralFields()),
+    ...OLD_SPELLINGS,
+    ...Object.keys(values),
+  ]);
+  for (const key of Object.keys(overrides)) {
+    if (!known.has(key))
+      throw new InputError(`from_pretrained: ${unknownName("option", key, known)}`);
+  }
+  refuseOtherModel(path, values);
+  const config = new MistralConfig({ ...values, ...overrides, name_or_path: name });
+  setLabels(config, overrides);
+  checkConfig(config);
+  return config;
 }
 
-async function readConfig(
-  dir: string,
-  options: FolderOptions,
-): Promise<{ path: string; values: Record<string, unknown> }> {
-  const gguf = await ggufPath("from_pretrained", dir, options);
-  if (gguf !== undefined) return { path: gguf, values: (await readGgufSettings(gguf)).config() };
-  const folder = folderOf(dir, options);
-  if (!(await exists(folder))) {
-    const hub = /^[\w.-]+\/[\w.-]+$/.test(dir)
-      ? " (models are not fetched from the Hub here: download it first)"
-      : "";
-    throw new CheckpointError(
-      `${folder}: no such folder${hub}; a model is a folder with config.json and model.safetensors`,
-    );
+/** The settings that come with a model: generation_config.json, or else those in config.json or in a GGUF file. */
+export async function generationConfigOf({ folder, gguf }: ModelFiles): Promise<GenerationConfig> {
+  if (gguf !== undefined) {
+    const values = (await readGgufSettings(gguf)).generation();
+    return GenerationConfig.fromFile(gguf, values, "config");
   }
-  const path = (await isDirectory(folder)) ? joinPath(folder, CONFIG) : folder;
-  return { path, values: await readJsonObject(path) };
+  const own = joinPath(folder, GENERATION_CONFIG);
+  const hasOwn = await exists(own);
+  const path = hasOwn ? own : joinPath(folder, CONFIG);
+  const values = await readJsonObject(path);
+  return GenerationConfig.fromFile(path, values, hasOwn ? undefined : "config");
 }
 
 function refuseOtherModel(

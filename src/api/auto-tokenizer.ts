@@ -4,7 +4,7 @@
 import { exists, isDirectory, joinPath, listFiles, readBytes, readText } from "#platform";
 import { readJsonObject } from "../checkpoint/json-file.ts";
 import { checkOptions } from "../did-you-mean.ts";
-import { CheckpointError, InputError } from "../errors.ts";
+import { CheckpointError } from "../errors.ts";
 import type { Side } from "../text/encoding.ts";
 import { readGgufTokenizer } from "../text/gguf-tokenizer.ts";
 import { Fields } from "../text/json-fields.ts";
@@ -12,7 +12,8 @@ import { readSentencePiece } from "../text/sentencepiece.ts";
 import { readTokenizerJson } from "../text/tokenizer-json.ts";
 import { TextTokenizer } from "../text/tokenizer.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
-import { ggufPath, type GgufOptions, readGgufSettings } from "./gguf-file.ts";
+import { readGgufSettings } from "./gguf-file.ts";
+import { locateModel, type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
 import { SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
 import { applySettings, type SettingsFile, TokenizerSettings } from "./tokenizer-settings.ts";
 import { PreTrainedTokenizer } from "./tokenizer.ts";
@@ -43,7 +44,9 @@ export type TokenizerLoadOptions = {
   split_special_tokens?: boolean;
   /** For tokenizer.model: the older behaviour, a space before every text between special tokens. Default: the file's setting, false. */
   legacy?: boolean;
-} & GgufOptions;
+  /** Code of a folder is never run, whatever this says. */
+  trust_remote_code?: boolean;
+} & Omit<ModelFileOptions, "variant">;
 
 const SETTINGS = [
   "extra_special_tokens",
@@ -58,25 +61,21 @@ const SETTINGS = [
   "split_special_tokens",
   "legacy",
 ];
-// Where files come from, of which only the first two have an effect on a local folder; the last three change nothing here.
-const PLACES = [
-  "gguf_file",
-  "subfolder",
-  "revision",
-  "token",
-  "cache_dir",
-  "local_files_only",
-  "force_download",
-  "trust_remote_code",
-  "use_fast",
-  "clean_up_tokenization_spaces",
-];
-const OPTIONS: ReadonlySet<string> = new Set([...SPECIAL_TOKEN_NAMES, ...SETTINGS, ...PLACES]);
+// What changes nothing here.
+const WITHOUT_EFFECT = ["use_fast", "clean_up_tokenization_spaces"];
+const OPTIONS: ReadonlySet<string> = new Set([
+  ...SPECIAL_TOKEN_NAMES,
+  ...SETTINGS,
+  ...PLACE_OPTIONS,
+  ...WITHOUT_EFFECT,
+]);
 
 type FromPretrained = {
   /**
-   * The tokenizer of a local folder: tokenizer.json, else a SentencePiece tokenizer.model. The folder needs no other file.
+   * The tokenizer of a model: tokenizer.json, else a SentencePiece tokenizer.model. No other file is needed.
    * With `gguf_file`, or for the path of a GGUF file: the tokenizer in that file's metadata.
+   *
+   * @param dir a folder, the path of a GGUF file, or the id of a model on the hub, of which the tokenizer's files alone are fetched
    *
    * @throws InputError      an unknown option
    * @throws CheckpointError no folder, no tokenizer in it, a file that is malformed or needs a feature that is not supported
@@ -89,15 +88,8 @@ const WHERE = "AutoTokenizer.from_pretrained";
 export const AutoTokenizer: FromPretrained = {
   async from_pretrained(dir, options = {}) {
     checkOptions(WHERE, options, OPTIONS);
-    if (typeof dir !== "string" || dir === "") {
-      throw new InputError(`${WHERE}: the folder is ${JSON.stringify(dir)}; expected a path`);
-    }
-    const gguf = await ggufPath(WHERE, dir, options);
+    const { folder, gguf } = await locateModel(WHERE, dir, options, ["tokenizer"]);
     if (gguf !== undefined) return fromGguf(dir, gguf, options);
-    const folder = options.subfolder === undefined ? dir : joinPath(dir, options.subfolder);
-    if (!(await isDirectory(folder))) {
-      throw new CheckpointError(`${WHERE}: ${folder} is no folder; download the model first`);
-    }
     await refuseOtherModel(folder);
     const settings = await readSettings(folder, options);
     const backend = await readBackend(folder, settings);

@@ -1,9 +1,22 @@
 // Settings that belong to the process, not to one call, and the check of what a user may have set. Knows no model.
 
+import type { WebFetch } from "#platform";
 import { InputError } from "../errors.ts";
+import type { HubDefaults } from "../hub/settings.ts";
 
 /** Settings of the process. Set them before the first model is loaded. */
 export const env: {
+  /**
+   * Sends the requests to the hub in place of the runtime's own client: a function like the global `fetch`, which gets an address and
+   * `{ method, headers, redirect: "manual", signal }`. Default: none; the own client uses HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+   */
+  fetch: WebFetch | undefined;
+  /** The folder of the cache of downloaded models. Default: HF_HUB_CACHE, else the folder `hub` in HF_HOME, else `~/.cache/huggingface/hub`. */
+  cacheDir: string | undefined;
+  /** The address of the hub. Default: HF_ENDPOINT, else "https://huggingface.co". */
+  hubEndpoint: string | undefined;
+  /** Whether no connection is ever opened. Default: whether HF_HUB_OFFLINE is set. */
+  offline: boolean | undefined;
   wasm: {
     /**
      * Lets V8 join pairs of 128-bit operations in kernels to 256-bit ones (Node's `--experimental-wasm-revectorize`): prefill becomes
@@ -22,12 +35,31 @@ export const env: {
     addressSpace: { perMemory: number | undefined; total: number | undefined };
   };
 } = {
+  fetch: undefined,
+  cacheDir: undefined,
+  hubEndpoint: undefined,
+  offline: undefined,
   wasm: {
     revectorize: false,
     threads: undefined,
     addressSpace: { perMemory: undefined, total: undefined },
   },
 };
+
+/** What `env` says of the hub. @throws InputError a value of the wrong type */
+export function hubDefaults(): HubDefaults {
+  const { fetch, cacheDir, hubEndpoint, offline } = env;
+  const check = (name: keyof HubDefaults, type: "function" | "string" | "boolean"): void => {
+    const value = env[name];
+    if (value === undefined || typeof value === type) return;
+    throw new InputError(`env.${name}: ${typeof value}: expected a ${type}, or undefined`);
+  };
+  check("fetch", "function");
+  check("cacheDir", "string");
+  check("hubEndpoint", "string");
+  check("offline", "boolean");
+  return { fetch, cacheDir, hubEndpoint, offline };
+}
 
 /** What `env.wasm.addressSpace` sets. @throws InputError a value that is no number of bytes */
 export function addressSpace(): { perMemory?: number; total?: number } {

@@ -6,6 +6,7 @@ import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Compute } from "../engine/kept-formats.ts";
 import type { LoadProgress } from "../engine/load.ts";
+import type { DownloadProgress } from "../hub/meter.ts";
 import { findFormat } from "../formats/format.ts";
 import { GenerationConfig } from "../generate/generation-config.ts";
 import type { CacheDType } from "../models/attend.ts";
@@ -17,6 +18,7 @@ import {
   type QuantizationConfig,
   storedCompute,
 } from "./quantization.ts";
+import { type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
 import { type ComputeDType, type Spelled, type WeightDType, withoutTorch } from "./torch.ts";
 
 /** Fields of the config that `from_pretrained` takes as options: they replace those of config.json. */
@@ -39,93 +41,89 @@ type Attention = "sdpa" | "eager" | "flash_attention_2" | "flash_attention_3" | 
  * The options of `from_pretrained`. Values with a fixed set are literal types; a `string` that a program reads from elsewhere needs a
  * cast, such as `dtype as LoadOptions["dtype"]`, and is checked when the model is loaded.
  */
-export type LoadOptions = ConfigOverrides & {
-  /**
-   * How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16", also as `torch.float16` or
-   * "torch.float16". The CPU computes in float32.
-   */
-  dtype?: "auto" | Spelled<WeightDType> | null;
-  /** The older name of `dtype`, which precedes it. */
-  torch_dtype?: "auto" | Spelled<WeightDType> | null;
-  /**
-   * How weights are quantised while they are loaded: a BitsAndBytesConfig; `{ method: "q4" }` or `{ method: "q8" }`, the fastest on a
-   * CPU; or `true`: 4-bit NF4 with float16 products, as the example on Transformers' Mistral page intends. A checkpoint that is
-   * quantised already stays as it is. Default: none.
-   */
-  quantization_config?: QuantizationConfig;
-  /**
-   * How products with quantised weights are computed: "float32" (exact); "float16" or "bfloat16" (16-bit fixed point, with an error of
-   * that type's order); "int8" (activations in 8 bits: fastest, least exact). Default: what `quantization_config` or the quantised
-   * checkpoint says, else "float32".
-   */
-  compute_dtype?: Spelled<ComputeDType>;
-  /** The name of a GGUF file in the folder: config, tokenizer and weights come from it. */
-  gguf_file?: string | null;
-  /**
-   * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" if activations are rounded to 8 bits
-   * (`compute_dtype: "int8"`, the default of "q4" and "q8"), since that error is far larger than float16's; else "float32".
-   */
-  cacheDtype?: Spelled<ComputeDType>;
-  /**
-   * Whether to read the files of a quantised checkpoint rather than map them into memory (which Linux with Node 26.1 or later can).
-   * Mapped weights need no loading, and the system can drop them from memory. But decoding is up to an eighth slower if the system
-   * keeps the file in small pages (4 KiB); weights that are read lie in large ones (2 MiB). Default false.
-   */
-  disable_mmap?: boolean;
-  /**
-   * What computes: "auto" (the default) and "cpu", or a GPU by any of its names ("cuda", "cuda:0", "mps", "webgpu"), for which the CPU
-   * computes, with one warning, as long as no GPU can be used; "reference": plain loops in float64, slow and exact. All layers are on
-   * one device: { "": "cpu" } is the same as "cpu".
-   */
-  device_map?: DeviceMap;
-  /** One device, as in `device_map`, which it precedes. Default: that of `device_map`. */
-  device?: Device | number;
-  /**
-   * "sdpa" (the default) and "flash_attention_2" to "flash_attention_4": one kernel, without a matrix of probabilities. "eager": computes
-   * it, for `output_attentions`. Default: what config.json says, else "sdpa".
-   */
-  attn_implementation?: Attention;
-  /** Replaces the folder's config.json. */
-  config?: MistralConfig;
-  /** Replaces the folder's generation_config.json. */
-  generation_config?: GenerationConfig;
-  /**
-   * Whether weights whose shapes differ from those that the config asks for are drawn anew, as those of a head with another number
-   * of labels. Default false: such a checkpoint is refused.
-   */
-  ignore_mismatched_sizes?: boolean;
-  /** Decides the numbers of weights that are drawn because the checkpoint lacks them, as a new head's. Default 0. */
-  seed?: number;
-  /** A folder within the folder. */
-  subfolder?: string;
-  /** The middle of the weights' file names: "fp16" means model.fp16.safetensors. */
-  variant?: string;
-  /** Whether to return `{ model, loading_info }`. Default false. */
-  output_loading_info?: boolean;
-  /** How many worker threads compute, 1 to 64. Default: the number of physical cores. */
-  threads?: number;
-  /** The most bytes that weights, cache and scratch may take in total. Default: the machine's available memory. */
-  memoryLimit?: number;
-  /** Stops loading; the promise rejects with the signal's reason and nothing stays allocated. */
-  signal?: AbortSignal;
-  /** Called as weights are loaded. */
-  onProgress?: (progress: LoadProgress) => void;
-};
+export type LoadOptions = ConfigOverrides &
+  Omit<ModelFileOptions, "signal" | "onProgress"> & {
+    /**
+     * How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16", also as `torch.float16` or
+     * "torch.float16". The CPU computes in float32.
+     */
+    dtype?: "auto" | Spelled<WeightDType> | null;
+    /** The older name of `dtype`, which precedes it. */
+    torch_dtype?: "auto" | Spelled<WeightDType> | null;
+    /**
+     * How weights are quantised while they are loaded: a BitsAndBytesConfig; `{ method: "q4" }` or `{ method: "q8" }`, the fastest on a
+     * CPU; or `true`: 4-bit NF4 with float16 products, as the example on Transformers' Mistral page intends. A checkpoint that is
+     * quantised already stays as it is. Default: none.
+     */
+    quantization_config?: QuantizationConfig;
+    /**
+     * How products with quantised weights are computed: "float32" (exact); "float16" or "bfloat16" (16-bit fixed point, with an error of
+     * that type's order); "int8" (activations in 8 bits: fastest, least exact). Default: what `quantization_config` or the quantised
+     * checkpoint says, else "float32".
+     */
+    compute_dtype?: Spelled<ComputeDType>;
+    /**
+     * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" if activations are rounded to 8 bits
+     * (`compute_dtype: "int8"`, the default of "q4" and "q8"), since that error is far larger than float16's; else "float32".
+     */
+    cacheDtype?: Spelled<ComputeDType>;
+    /**
+     * Whether to read the files of a quantised checkpoint rather than map them into memory (which Linux with Node 26.1 or later can).
+     * Mapped weights need no loading, and the system can drop them from memory. But decoding is up to an eighth slower if the system
+     * keeps the file in small pages (4 KiB); weights that are read lie in large ones (2 MiB). Default false.
+     */
+    disable_mmap?: boolean;
+    /**
+     * What computes: "auto" (the default) and "cpu", or a GPU by any of its names ("cuda", "cuda:0", "mps", "webgpu"), for which the CPU
+     * computes, with one warning, as long as no GPU can be used; "reference": plain loops in float64, slow and exact. All layers are on
+     * one device: { "": "cpu" } is the same as "cpu".
+     */
+    device_map?: DeviceMap;
+    /** One device, as in `device_map`, which it precedes. Default: that of `device_map`. */
+    device?: Device | number;
+    /**
+     * "sdpa" (the default) and "flash_attention_2" to "flash_attention_4": one kernel, without a matrix of probabilities. "eager": computes
+     * it, for `output_attentions`. Default: what config.json says, else "sdpa".
+     */
+    attn_implementation?: Attention;
+    /** Replaces the folder's config.json. */
+    config?: MistralConfig;
+    /** Replaces the folder's generation_config.json. */
+    generation_config?: GenerationConfig;
+    /**
+     * Whether weights whose shapes differ from those that the config asks for are drawn anew, as those of a head with another number
+     * of labels. Default false: such a checkpoint is refused.
+     */
+    ignore_mismatched_sizes?: boolean;
+    /** Decides the numbers of weights that are drawn because the checkpoint lacks them, as a new head's. Default 0. */
+    seed?: number;
+    /** Whether to return `{ model, loading_info }`. Default false. */
+    output_loading_info?: boolean;
+    /** How many worker threads compute, 1 to 64. Default: the number of physical cores. */
+    threads?: number;
+    /** The most bytes that weights, cache and scratch may take in total. Default: the machine's available memory. */
+    memoryLimit?: number;
+    /** Stops loading; the promise rejects with the signal's reason and nothing stays allocated. What was downloaded stays in the cache. */
+    signal?: AbortSignal;
+    /**
+     * Called while files are fetched from the hub (then `progress` has `file`), and while weights are loaded (then it has `tensor`);
+     * `loaded` of `total` bytes in both cases.
+     */
+    onProgress?: (progress: LoadProgress | DownloadProgress) => void;
+  };
 
 /** Options that speak of a checkpoint's files or config, which a new model does not have. */
 type FileOption =
   | keyof ConfigOverrides
-  | ("config" | "subfolder" | "variant" | "gguf_file" | "disable_mmap")
+  | Exclude<keyof ModelFileOptions, "signal" | "onProgress">
+  | ("config" | "disable_mmap")
   | ("output_loading_info" | "ignore_mismatched_sizes");
 
 /** Options of `from_config`. `dtype` "auto" (the default) means the config's, else float32; `seed` decides all weights. */
 export type NewModelOptions = Omit<LoadOptions, FileOption>;
 
-/** Options of Transformers that change nothing for a local folder of safetensors. */
-const indifferent = [
-  ...["cache_dir", "force_download", "local_files_only", "token", "revision", "use_safetensors"],
-  ...["weights_only", "low_cpu_mem_usage", "trust_remote_code"],
-];
+/** Options of Transformers that change nothing here. */
+const indifferent = ["use_safetensors", "weights_only", "low_cpu_mem_usage"];
 
 /** Options of Transformers that would change the result, but are not supported, with what to do instead. */
 const refused: Readonly<Record<string, string>> = {
@@ -160,7 +158,6 @@ const known: ReadonlySet<string> = new Set([
     "quantization_config",
     "compute_dtype",
     "disable_mmap",
-    "gguf_file",
     "cacheDtype",
     "config",
     "generation_config",
@@ -168,15 +165,8 @@ const known: ReadonlySet<string> = new Set([
     "seed",
   ],
   ...overrideNames,
-  ...[
-    "subfolder",
-    "variant",
-    "output_loading_info",
-    "threads",
-    "memoryLimit",
-    "signal",
-    "onProgress",
-  ],
+  ...["variant", "output_loading_info", "threads", "memoryLimit"],
+  ...PLACE_OPTIONS,
   ...indifferent,
   ...Object.keys(refused),
 ]);

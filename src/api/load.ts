@@ -1,8 +1,7 @@
-// Loads a model: from a folder and options to an engine, and the object of a model class around it. The only file that chooses a
+// Loads a model: from a name and options to an engine, and the object of a model class around it. The only file that chooses a
 // backend and its threads. Does not know how a model computes, nor which model classes there are.
 
 import { defaultThreads, enableRevectorize } from "../backends/wasm/features.ts";
-import { InputError } from "../errors.ts";
 import type { LoadReport, ModelSource } from "../engine/messages.ts";
 import { Engine } from "../engine/supervisor.ts";
 import type { GenerationConfig as GenerationSettings } from "../generate/generation-config.ts";
@@ -10,9 +9,8 @@ import { checkConfig } from "../models/config-check.ts";
 import type { LoadingInfo } from "../models/config-weights.ts";
 import type { MistralConfig } from "../models/config.ts";
 import type { ModelClass } from "../models/heads.ts";
-import { AutoConfig, GenerationConfig } from "./auto-config.ts";
+import { configOf, GenerationConfig, generationConfigOf } from "./auto-config.ts";
 import { addressSpace, env } from "./env.ts";
-import { ggufPath } from "./gguf-file.ts";
 import {
   checkLoadOptions,
   checkNewModelOptions,
@@ -21,6 +19,7 @@ import {
   type NewModelOptions,
   overridesOf,
 } from "./load-options.ts";
+import { locateModel } from "./model-files.ts";
 
 /** What from_pretrained returns with `output_loading_info`. */
 export type WithLoadingInfo<Model> = { model: Model; loading_info: LoadingInfo };
@@ -44,37 +43,34 @@ export type ModelConstructor<Model> = {
 /**
  * from_pretrained of a model class; `PreTrainedModel.from_pretrained` describes it.
  * @param where the function that the user called, for messages
+ * @param name  a folder, the path of a GGUF file, or the id of a model on the hub
  */
 export async function loadModel<Model>(
   where: string,
   Class: ModelConstructor<Model>,
-  dir: string,
+  name: string,
   options: LoadOptions,
 ): Promise<Model | WithLoadingInfo<Model>> {
-  if (typeof dir !== "string" || dir === "") {
-    throw new InputError(
-      `${where}: got ${JSON.stringify(dir)}; expected the path of a model's folder`,
-    );
-  }
   checkLoadOptions(where, options);
-  const { subfolder, variant, gguf_file } = options;
   const overrides = overridesOf(where, options);
-  const ggufFile = await ggufPath(where, dir, options);
-  const files = { subfolder, gguf_file };
-  const config =
-    options.config ?? (await AutoConfig.from_pretrained(dir, { ...files, ...overrides }));
-  const generation_config =
-    options.generation_config ?? (await GenerationConfig.ofModel(dir, files));
-  const source = { dir, subfolder, variant, ggufFile };
+  const files = await locateModel(where, name, options, ["config", "generation", "weights"]);
+  const config = options.config ?? (await configOf(files, name, overrides));
+  const generation_config = options.generation_config ?? (await generationConfigOf(files));
+  const source = {
+    dir: files.dir,
+    subfolder: options.subfolder ?? undefined,
+    variant: options.variant ?? undefined,
+    ggufFile: files.gguf,
+  };
   const { model, report } = await start(where, Class, source, config, generation_config, options);
-  warnOfNonFinite(dir, report.nonFinite);
+  warnOfNonFinite(name, report.nonFinite);
   if (report.drawn.length > 0) {
     console.warn(
-      `${dir}: ${report.drawn.join(", ")} of ${Class.modelClass} ${report.drawn.length > 1 ? "are" : "is"} not in the checkpoint: ` +
+      `${name}: ${report.drawn.join(", ")} of ${Class.modelClass} ${report.drawn.length > 1 ? "are" : "is"} not in the checkpoint: ` +
         "new random weights took the place, and what the model says means nothing until they are trained",
     );
   }
-  for (const note of report.notes) console.warn(`${dir}: ${note}`);
+  for (const note of report.notes) console.warn(`${name}: ${note}`);
   return options.output_loading_info ? { model, loading_info: report.info } : model;
 }
 
@@ -130,11 +126,11 @@ async function start<Model>(
   return { model, report };
 }
 
-function warnOfNonFinite(dir: string, tensors: readonly string[]): void {
+function warnOfNonFinite(name: string, tensors: readonly string[]): void {
   if (tensors.length === 0) return;
   const more = tensors.length > 1 ? ` and ${tensors.length - 1} more` : "";
   console.warn(
-    `${dir}: ${tensors[0]}${more} hold NaN or Inf: what the model computes from them will not be numbers. ` +
+    `${name}: ${tensors[0]}${more} hold NaN or Inf: what the model computes from them will not be numbers. ` +
       "The file is damaged, or training went wrong; generation will refuse to go on",
   );
 }

@@ -24,10 +24,10 @@ export type ModelFileOptions = HubOptions & {
 };
 
 /** The names of options that have to do with where files come from, and that every from_pretrained takes. */
-export const PLACE_OPTIONS = [
+export const PLACE_OPTIONS: readonly string[] = [
   ...["gguf_file", "subfolder", "revision", "token", "cache_dir", "local_files_only"],
   ...["force_download", "signal", "onProgress", "trust_remote_code"],
-] as const;
+];
 
 /** What is to be read of a model. */
 export type Part = "config" | "generation" | "tokenizer" | "weights";
@@ -35,7 +35,7 @@ export type Part = "config" | "generation" | "tokenizer" | "weights";
 export type ModelFiles = {
   /** The folder as it was published: of the user, or the snapshot in the cache. */
   readonly dir: string;
-  /** `dir`, or the `subfolder` in it: what holds config.json. */
+  /** `dir`, or the `subfolder` in it: what holds config.json. For a config alone it may be the path of the file itself. */
   readonly folder: string;
   /** The path of the GGUF file that holds everything, if it is one. */
   readonly gguf: string | undefined;
@@ -54,7 +54,7 @@ export async function locateModel(
   options: ModelFileOptions,
   parts: readonly Part[],
 ): Promise<ModelFiles> {
-  const local = await localModel(where, name, options);
+  const local = await localModel(where, name, options, parts);
   if (local !== undefined) return local;
   const { repository, subfolder } = await openModelRepository(where, name, options);
   const wanted = await chooseFiles(where, repository, options, parts);
@@ -98,7 +98,7 @@ export async function planModel(
   options: ModelFileOptions,
   parts: readonly Part[],
 ): Promise<DownloadPlan | undefined> {
-  if ((await localModel(where, name, options)) !== undefined) return undefined;
+  if ((await localModel(where, name, options, parts)) !== undefined) return undefined;
   const { repository } = await openModelRepository(where, name, options);
   const wanted = await chooseFiles(where, repository, options, parts);
   const cached = await repository.cached(wanted);
@@ -124,6 +124,7 @@ async function localModel(
   where: string,
   name: unknown,
   { gguf_file, subfolder }: ModelFileOptions,
+  parts: readonly Part[],
 ): Promise<ModelFiles | undefined> {
   if (typeof name !== "string" || name === "") {
     throw new InputError(
@@ -136,7 +137,9 @@ async function localModel(
     );
   }
   if (isGiven(subfolder) && subfolder !== "" && leavesFolder(subfolder.replace(/\/+$/, ""))) {
-    throw new InputError(`${where}: subfolder is ${shownName(subfolder)}, expected a folder within the model's`);
+    throw new InputError(
+      `${where}: subfolder is ${shownName(subfolder)}, expected a folder within the model's`,
+    );
   }
   if (await isDirectory(name)) {
     const folder = joinPath(name, subfolder ?? "");
@@ -152,6 +155,9 @@ async function localModel(
     );
   }
   if (isFile && isGguf) return { dir: name, folder: name, gguf: name };
+  if (isFile && parts.every((part) => part === "config")) {
+    return { dir: name, folder: name, gguf: undefined };
+  }
   if (isFile) {
     throw new CheckpointError(
       `${where}: ${name} is a file; expected a folder with config.json and model.safetensors, a GGUF file, or the id of a model on the hub`,
@@ -182,6 +188,8 @@ async function openModelRepository(
   }
 }
 
+/** The last two name the method of older quantised checkpoints. */
+const CONFIGS = /^(config|params|adapter_config|quantize_config|quant_config)\.json$/;
 const TOKENIZER = /^(tokenizer_config|special_tokens_map|added_tokens|chat_template)\.json$/;
 const TEMPLATES = /^(chat_template|additional_chat_templates\/[^/]+)\.jinja$/;
 /** Mistral AI's own layout, in the order in which one is taken. */
@@ -201,8 +209,10 @@ async function chooseFiles(
   const folder = new RepositoryFolder(where, repository, prefix, new Set(names));
   if (isGiven(gguf_file)) return [folder.required(gguf_file)];
   const chosen: string[] = [];
-  if (parts.length > 0) chosen.push(...folder.matching(/^(config|params|adapter_config)\.json$/));
-  if (parts.includes("generation")) chosen.push(...folder.matching(/^generation_config\.json$/));
+  chosen.push(...folder.matching(CONFIGS));
+  if (parts.join() === "generation") chosen.push(folder.required("generation_config.json"));
+  else if (parts.includes("generation"))
+    chosen.push(...folder.matching(/^generation_config\.json$/));
   if (parts.includes("tokenizer")) chosen.push(...tokenizerFiles(folder));
   if (parts.includes("weights")) chosen.push(...(await weightFiles(folder, variant ?? undefined)));
   if (chosen.length === 0) throw folder.nothing();
@@ -220,7 +230,10 @@ function tokenizerFiles(folder: RepositoryFolder): string[] {
 }
 
 /** One file, or the shards that the index names. Mistral AI's own layout is taken only if there is no other one. */
-async function weightFiles(folder: RepositoryFolder, variant: string | undefined): Promise<string[]> {
+async function weightFiles(
+  folder: RepositoryFolder,
+  variant: string | undefined,
+): Promise<string[]> {
   const middle = variant === undefined ? "" : `.${variant}`;
   const single = `model${middle}.safetensors`;
   const index = `model.safetensors.index${middle}.json`;
@@ -304,7 +317,10 @@ class RepositoryFolder {
     const gguf = this.#shown(/\.gguf$/i);
     const pickle = this.#shown(/\.(bin|pt|pth|ckpt|pkl|pickle)$/);
     if (others !== "") {
-      return failure("no file", `${start}, but ${others}; name the middle part with the option variant`);
+      return failure(
+        "no file",
+        `${start}, but ${others}; name the middle part with the option variant`,
+      );
     }
     if (gguf !== "") return this.#onlyGguf(gguf);
     if (pickle !== "") {

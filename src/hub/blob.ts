@@ -149,7 +149,9 @@ async function receive(
       Object.assign(state, { bytes: 0, hash: beginHash(listed) });
       progress.set(0);
       if (answer.status !== 200) {
-        throw tryAgain(`${subject.id}: ${subject.file}: the server sent another part than was asked for`);
+        throw tryAgain(
+          `${subject.id}: ${subject.file}: the server sent another part than was asked for`,
+        );
       }
     }
     await noteVersion(blob, answer);

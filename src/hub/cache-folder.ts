@@ -22,7 +22,7 @@ import {
 } from "#platform";
 import { CheckpointError } from "../errors.ts";
 import { failureKind } from "./failure.ts";
-import { isCommit, repoFolderName, shownName } from "./names.ts";
+import { isSha1, repoFolderName, shownName } from "./names.ts";
 import { type Listing, listingJson, parseListing } from "./listing.ts";
 
 export type CacheFolder = {
@@ -90,11 +90,11 @@ export async function cachedCommit(
   cache: CacheFolder,
   revision: string,
 ): Promise<string | undefined> {
-  if (isCommit(revision)) return revision;
+  if (isSha1(revision)) return revision;
   const path = joinPath(cache.path, "refs", ...revision.split("/"));
   if ((await fileFacts(path))?.kind !== "file") return undefined;
   const commit = (await readText(path)).trim();
-  return isCommit(commit) ? commit : undefined;
+  return isSha1(commit) ? commit : undefined;
 }
 
 /** Notes the commit that a revision stands for. A cache that may not be written keeps the older note. */
@@ -173,7 +173,9 @@ export async function cachedBytes(
 }
 
 async function leadsTo(path: string): Promise<string> {
-  return (await fileFacts(path))?.kind === "link" ? `, to ${shownName(await linkTarget(path))}` : "";
+  return (await fileFacts(path))?.kind === "link"
+    ? `, to ${shownName(await linkTarget(path))}`
+    : "";
 }
 
 /** The files of a snapshot that are there whole, with their sizes, by their paths in the repository. */
@@ -244,5 +246,6 @@ const MEANINGS: Readonly<Record<string, string>> = {
   EROFS: `this disk may not be written; ${ELSEWHERE}`,
   EACCES: `it may not be written: check its permissions, or ${ELSEWHERE}`,
   EPERM: `it may not be written: check its permissions, or ${ELSEWHERE}`,
-  ELOOP: "a link stands where the cache of models has a file of its own; nothing was written there: remove it",
+  ELOOP:
+    "a link stands where the cache of models has a file of its own; nothing was written there: remove it",
 };

@@ -1,12 +1,23 @@
 // The models in the cache: which there are, whether their bytes are still right, and their removal. Works on what Python's
 // huggingface_hub has cached too. Opens no connection.
 
-import { errorCode, exists, fileFacts, isDirectory, joinPath, linkTarget, listFolder, parentFolder, readText, removeFolder } from "#platform";
+import {
+  errorCode,
+  exists,
+  fileFacts,
+  isDirectory,
+  joinPath,
+  linkTarget,
+  listFolder,
+  parentFolder,
+  readText,
+  removeFolder,
+} from "#platform";
 import { CheckpointError, InputError } from "../errors.ts";
 import { hashOf } from "./blob.ts";
 import { cachedListing, cacheFolderOf } from "./cache-folder.ts";
 import { isLocked } from "./lock.ts";
-import { checkRepoId, isCommit, isRepoId, isSha1, isSha256, repoFolderName, shownName } from "./names.ts";
+import { checkRepoId, isRepoId, isSha1, isSha256, repoFolderName, shownName } from "./names.ts";
 
 export type CachedFileInfo = {
   /** The path in the repository. */
@@ -70,12 +81,16 @@ export async function scanCache(cacheDir: string): Promise<HFCacheInfo> {
   return { cache_dir: cacheDir, repos, size_on_disk, warnings };
 }
 
-async function scanRepository(path: string, id: string, warnings: string[]): Promise<CachedRepoInfo> {
+async function scanRepository(
+  path: string,
+  id: string,
+  warnings: string[],
+): Promise<CachedRepoInfo> {
   const refs = await refsOf(path);
   const revisions: CachedRevisionInfo[] = [];
   const blobs = new Map<string, { bytes: number; modified: number; accessed: number }>();
   for (const { name: commit, kind } of await listFolder(joinPath(path, "snapshots"))) {
-    if (kind !== "folder" || !isCommit(commit)) continue;
+    if (kind !== "folder" || !isSha1(commit)) continue;
     const snapshot_path = joinPath(path, "snapshots", commit);
     const files: CachedFileInfo[] = [];
     for (const file_name of await filesBelow(snapshot_path)) {

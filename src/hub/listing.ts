@@ -3,7 +3,7 @@
 
 import { CheckpointError } from "../errors.ts";
 import { failure } from "./failure.ts";
-import { isCommit, isSha1, isSha256, leavesFolder, shownName } from "./names.ts";
+import { isSha1, isSha256, leavesFolder, shownName } from "./names.ts";
 import { type Answer, get, type Subject, tryAgain } from "./request.ts";
 import { ATTEMPTS, withRetries } from "./retry.ts";
 import type { HubSettings } from "./settings.ts";
@@ -32,9 +32,13 @@ export async function resolveRevision(
 ): Promise<string> {
   const url = `${settings.endpoint}/api/models/${subject.id}/revision/${encodeURIComponent(subject.revision)}`;
   const { value } = await getJson(settings, url, subject, attempts);
-  const commit = typeof value === "object" && value !== null && "sha" in value ? value.sha : undefined;
-  if (isCommit(commit)) return commit;
-  throw noHub(settings, `the commit of ${subject.id} is ${shownName(commit)}, expected 40 hexadecimal digits`);
+  const commit =
+    typeof value === "object" && value !== null && "sha" in value ? value.sha : undefined;
+  if (typeof commit === "string" && isSha1(commit)) return commit;
+  throw noHub(
+    settings,
+    `the commit of ${subject.id} is ${shownName(commit)}, expected 40 hexadecimal digits`,
+  );
 }
 
 /** Every file of a commit. @throws CheckpointError as `get`; a listing that cannot be right */
@@ -47,7 +51,8 @@ export async function fetchListing(
   const first = `${settings.endpoint}/api/models/${subject.id}/tree/${commit}?recursive=true&expand=false`;
   let url: string | undefined = first;
   for (let page = 0; url !== undefined; page++) {
-    if (page === MAX_PAGES) throw noHub(settings, `the list of files has more than ${MAX_PAGES} pages`);
+    if (page === MAX_PAGES)
+      throw noHub(settings, `the list of files has more than ${MAX_PAGES} pages`);
     const { value, next } = await getJson(settings, url, subject);
     if (!Array.isArray(value)) throw noHub(settings, "the list of files is no JSON array");
     for (const entry of value as unknown[]) addEntry(settings, files, entry);
@@ -77,9 +82,9 @@ function addEntry(settings: HubSettings, files: Map<string, ListedFile>, entry: 
   const gitHash = field(entry, "oid");
   const bytes = lfs === undefined ? field(entry, "size") : field(lfs, "size");
   const hash = lfs === undefined ? gitHash : field(lfs, "oid");
-  if (!isSha1(gitHash) || !(lfs === undefined || isSha256(hash)) || typeof hash !== "string") {
+  if (!isHash(gitHash, false) || !isHash(hash, lfs !== undefined)) {
     throw new CheckpointError(
-      `${settings.endpoint} lists ${shownName(path)} with the hash ${shownName(isSha1(gitHash) ? hash : gitHash)}; ` +
+      `${settings.endpoint} lists ${shownName(path)} with the hash ${shownName(isHash(gitHash, false) ? hash : gitHash)}; ` +
         "expected 40 hexadecimal digits, or 64 for a large file; do not trust this repository",
     );
   }
@@ -91,6 +96,8 @@ function addEntry(settings: HubSettings, files: Map<string, ListedFile>, entry: 
   files.set(path, { bytes, hash, gitHash });
 }
 
+const isHash = (value: unknown, isLarge: boolean): value is string =>
+  typeof value === "string" && (isLarge ? isSha256(value) : isSha1(value));
 const isSize = (value: unknown): value is number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
@@ -177,7 +184,11 @@ export function listingJson(listing: Listing): string {
     const large = hash === gitHash ? {} : { lfs_sha256: hash, lfs_size: bytes };
     return [name, { size: bytes, blob_id: gitHash, ...large }];
   });
-  return JSON.stringify({ format_version: FORMAT, files: Object.fromEntries(files) as object }, null, 1);
+  return JSON.stringify(
+    { format_version: FORMAT, files: Object.fromEntries(files) as object },
+    null,
+    1,
+  );
 }
 
 /** Undefined: the text is no list of files, or of another format; then it has to be fetched again. */
@@ -196,9 +207,10 @@ export function parseListing(text: string): Listing | undefined {
     const isLarge = sha256 !== undefined && sha256 !== null;
     const bytes = isLarge ? lfsSize : size;
     const hash = isLarge ? sha256 : gitHash;
-    const fine = !leavesFolder(path) && isSha1(gitHash) && isSize(bytes) && (!isLarge || isSha256(hash));
-    if (!fine) return undefined;
-    listing.set(path, { bytes, hash: hash as string, gitHash });
+    if (leavesFolder(path) || !isHash(gitHash, false) || !isHash(hash, isLarge) || !isSize(bytes)) {
+      return undefined;
+    }
+    listing.set(path, { bytes, hash, gitHash });
   }
   return listing;
 }

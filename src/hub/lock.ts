@@ -19,7 +19,12 @@ import {
 import { CheckpointError } from "../errors.ts";
 import { pause } from "./retry.ts";
 
-type Owner = { readonly pid: number; readonly host: string; readonly time: string; readonly key: string };
+type Owner = {
+  readonly pid: number;
+  readonly host: string;
+  readonly time: string;
+  readonly key: string;
+};
 
 /** How often the owner renews its lock. */
 const RENEW_MS = 2000;

@@ -17,9 +17,7 @@ const PART = /^(?=[A-Za-z0-9_])[\w.-]{0,95}[A-Za-z0-9_]$/;
 /** Whether a text can be the id of a repository: "name" or "owner/name". The rules are those of Python's huggingface_hub. */
 export function isRepoId(id: string): boolean {
   const parts = id.split("/");
-  return (
-    parts.length <= 2 && parts.every((part) => PART.test(part)) && !/--|\.\.|\.git$/.test(id)
-  );
+  return parts.length <= 2 && parts.every((part) => PART.test(part)) && !/--|\.\.|\.git$/.test(id);
 }
 
 /** @throws InputError the id of no repository */
@@ -45,11 +43,9 @@ export function checkRevision(where: string, revision: unknown): asserts revisio
   );
 }
 
-export const isCommit = (text: unknown): text is string =>
-  typeof text === "string" && /^[0-9a-f]{40}$/.test(text);
-export const isSha1 = isCommit;
-export const isSha256 = (text: unknown): text is string =>
-  typeof text === "string" && /^[0-9a-f]{64}$/.test(text);
+/** Whether a text is a hash of git, as commits and files have one. */
+export const isSha1 = (text: string): boolean => /^[0-9a-f]{40}$/.test(text);
+export const isSha256 = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);
 
 /** Whether a path would leave the folder that it is joined to, on any system: Windows' rules count on Linux too. */
 export function leavesFolder(path: string): boolean {

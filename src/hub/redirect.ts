@@ -40,7 +40,11 @@ export function sameOrigin(a: string, b: string): boolean {
   return new URL(a).origin === new URL(b).origin;
 }
 
-function refused(from: string, what: string, who = "a proxy or a server that is not to be trusted") {
+function refused(
+  from: string,
+  what: string,
+  who = "a proxy or a server that is not to be trusted",
+) {
   return failure(
     "unreachable",
     `${shownAddress(from)} redirects to ${what}: refused; behind HF_ENDPOINT or on the way to it may be ${who}`,

@@ -193,7 +193,11 @@ async function fetchAll(
   const { settings, cache, revision, commit, listing } = download;
   const sizes = new Map(wanted.map((name) => [name, listed(download, name).bytes]));
   for (const name of missing) checkRepoPath(cache.id, name);
-  const meter = new Meter(sizes, wanted.filter((name) => !missing.includes(name)), onProgress);
+  const meter = new Meter(
+    sizes,
+    wanted.filter((name) => !missing.includes(name)),
+    onProgress,
+  );
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, ...(settings.signal ? [settings.signal] : [])]);
   const shared = { ...download, settings: { ...settings, signal } };
@@ -229,7 +233,8 @@ async function checkRoom(download: Download, missing: readonly string[]): Promis
   const { cache } = download;
   let needed = 0;
   for (const hash of new Set(missing.map((name) => listed(download, name).hash))) {
-    const bytes = missing.map((name) => listed(download, name)).find((file) => file.hash === hash)?.bytes ?? 0;
+    const bytes =
+      missing.map((name) => listed(download, name)).find((file) => file.hash === hash)?.bytes ?? 0;
     const there = await fileFacts(partialPath(blobPath(cache, hash)));
     const isWhole = (await fileFacts(blobPath(cache, hash)))?.bytes === bytes;
     needed += isWhole ? 0 : Math.max(0, bytes - (there?.bytes ?? 0));
@@ -246,7 +251,12 @@ async function fetchOne(download: Download, name: string, meter: Meter): Promise
   const { settings, cache, commit, force, revision } = download;
   const file = listed(download, name);
   const blob = blobPath(cache, file.hash);
-  const lock = joinPath(cache.root, ".locks", repoFolderName(cache.id), `${file.hash}.mistral.lock`);
+  const lock = joinPath(
+    cache.root,
+    ".locks",
+    repoFolderName(cache.id),
+    `${file.hash}.mistral.lock`,
+  );
   const showOther = async (): Promise<void> => {
     meter.set(name, (await fileFacts(partialPath(blob)))?.bytes ?? 0);
   };

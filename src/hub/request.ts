@@ -148,7 +148,11 @@ function networkError(url: string, cause: unknown): Error {
       { cause },
     );
   }
-  return tryAgain(`${where}: ${MEANINGS[code] ?? "the connection failed"} (${code})`, undefined, cause);
+  return tryAgain(
+    `${where}: ${MEANINGS[code] ?? "the connection failed"} (${code})`,
+    undefined,
+    cause,
+  );
 }
 
 const MEANINGS: Readonly<Record<string, string>> = {
@@ -191,23 +195,35 @@ async function refusal(
     return tryAgain(`${shownAddress(url)} answered ${said}; ${why}`, wait);
   }
   if (code === "RevisionNotFound") {
-    return failure("no revision", `${id} on ${hub} has no revision "${revision}" (${said}); the branches and tags are at ${page}/tree/main`);
+    return failure(
+      "no revision",
+      `${id} on ${hub} has no revision "${revision}" (${said}); the branches and tags are at ${page}/tree/main`,
+    );
   }
   if (code === "EntryNotFound" || (status === 404 && file !== undefined && code === "")) {
-    return failure("no file", `${id} on ${hub} has no file "${file ?? ""}" at revision "${revision}" (${said})`);
+    return failure(
+      "no file",
+      `${id} on ${hub} has no file "${file ?? ""}" at revision "${revision}" (${said})`,
+    );
   }
   const sent = settings.token !== undefined;
   if (code === "GatedRepo" || (status === 403 && code !== "RepoNotFound")) {
     const step = sent
       ? "the token that was sent (HF_TOKEN) has no access yet: accept the terms with its account, and allow it to read gated repositories"
       : "then set HF_TOKEN to a token of your account";
-    return failure("no access", `${id} is gated (${said}): accept its terms at ${page}; ${step} (${settings.endpoint}/settings/tokens)`);
+    return failure(
+      "no access",
+      `${id} is gated (${said}): accept its terms at ${page}; ${step} (${settings.endpoint}/settings/tokens)`,
+    );
   }
   if (status === 401 || status === 404) {
     const step = sent
       ? "or the token that was sent (HF_TOKEN) is not valid or may not read it"
       : "or it is private: then set HF_TOKEN to a token that may read it";
-    return failure("no access", `${hub} has no model "${id}" (${said}); is the name right? See ${page}; ${step} (${settings.endpoint}/settings/tokens)`);
+    return failure(
+      "no access",
+      `${hub} has no model "${id}" (${said}); is the name right? See ${page}; ${step} (${settings.endpoint}/settings/tokens)`,
+    );
   }
   return failure("unreachable", `${shownAddress(url)} answered ${said}; expected 200`);
 }
@@ -216,7 +232,9 @@ async function refusal(
 function waitOf(headers: WebResponse["headers"]): number | undefined {
   const after = headers.get("retry-after");
   if (after !== null) {
-    const seconds = /^\d+$/.test(after.trim()) ? Number(after) : (Date.parse(after) - Date.now()) / 1000;
+    const seconds = /^\d+$/.test(after.trim())
+      ? Number(after)
+      : (Date.parse(after) - Date.now()) / 1000;
     if (Number.isFinite(seconds)) return Math.max(0, seconds) * 1000;
   }
   const reset = /(?:^|;)\s*t=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];

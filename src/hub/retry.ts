@@ -31,7 +31,9 @@ export async function withRetries<T>(
       failed = hasProgressed() ? 1 : failed + 1;
       if (failed >= attempts) {
         if (attempts === 1) throw error;
-        throw failure("unreachable", `${reason.error.message}; tried ${failed} times`, { cause: error });
+        throw failure("unreachable", `${reason.error.message}; tried ${failed} times`, {
+          cause: error,
+        });
       }
       const asked = reason.waitMs ?? 0;
       if (asked > LONGEST_ASKED) {
@@ -42,7 +44,10 @@ export async function withRetries<T>(
         );
       }
       const usual = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failed - 1));
-      await pause(asked > 0 ? asked + usual * Math.random() * 0.2 : usual * (0.5 + Math.random()), signal);
+      await pause(
+        asked > 0 ? asked + usual * Math.random() * 0.2 : usual * (0.5 + Math.random()),
+        signal,
+      );
     }
   }
 }

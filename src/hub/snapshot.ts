@@ -66,18 +66,25 @@ function matcher(
   if (patterns === undefined || patterns === null) return () => usual;
   const list: readonly unknown[] = typeof patterns === "string" ? [patterns] : patterns;
   if (!Array.isArray(list) || !list.every((item) => typeof item === "string")) {
-    throw new InputError(`${where}: ${option}: expected a pattern such as "*.json", or an array of them`);
+    throw new InputError(
+      `${where}: ${option}: expected a pattern such as "*.json", or an array of them`,
+    );
   }
-  const tests = (list as string[]).map((text) => shellPattern(text.endsWith("/") ? `${text}*` : text));
+  const tests = (list as string[]).map((text) =>
+    shellPattern(text.endsWith("/") ? `${text}*` : text),
+  );
   return (name) => tests.some((test) => test.test(name));
 }
 
 function shellPattern(text: string): RegExp {
-  const source = text.replace(/\[(!?)(\]?[^\]]*)\]|[\s\S]/g, (piece, not?: string, set?: string) => {
-    if (piece === "*") return ".*";
-    if (piece === "?") return ".";
-    if (set === undefined) return piece.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
-    return `[${not === "!" ? "^" : ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
-  });
+  const source = text.replace(
+    /\[(!?)(\]?[^\]]*)\]|[\s\S]/g,
+    (piece, not?: string, set?: string) => {
+      if (piece === "*") return ".*";
+      if (piece === "?") return ".";
+      if (set === undefined) return piece.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+      return `[${not === "!" ? "^" : ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
+    },
+  );
   return new RegExp(`^${source}$`, "s");
 }

@@ -30,7 +30,7 @@ export type FileFacts = {
 /** Undefined if nothing lies there, or what the link leads to is missing. */
 export async function fileFacts(
   path: string,
-  { follow = false } = {},
+  { follow = false }: { follow?: boolean } = {},
 ): Promise<FileFacts | undefined> {
   try {
     const facts = await (follow ? stat : lstat)(path);
@@ -143,7 +143,7 @@ export type PartialFile = {
 
 /** Opens a file for writing, which is made if there is none. A link in its place is refused with ELOOP. */
 export async function openPartial(path: string): Promise<PartialFile> {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW = 0 } = constants;
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants; // the last is missing on Windows, and counts as 0
   const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW);
   const { size } = await file.stat();
   return {

@@ -12,13 +12,21 @@ export async function makeFolder(path: string): Promise<void> {
 /** Makes a folder and those above it. Not by mkdir's `recursive`, which hangs where nothing can be made, such as /proc (Node 26.10). */
 export async function makeAll(path: string): Promise<void> {
   try {
-    await mkdir(path);
+    await makeOne(path);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "EEXIST") return;
     if (code !== "ENOENT" || dirname(path) === path) throw error;
     await makeAll(dirname(path));
+    await makeOne(path);
+  }
+}
+
+/** Makes a folder, unless it is there: another process may have made it a moment ago. */
+async function makeOne(path: string): Promise<void> {
+  try {
     await mkdir(path);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }
 }
 

@@ -3,10 +3,11 @@
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { AutoConfig, GenerationConfig } from "../../src/api/auto-config.ts";
+import { AutoConfig, generationConfigOf } from "../../src/api/auto-config.ts";
 import { AutoModelForCausalLM } from "../../src/api/auto.ts";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import type { MistralForCausalLM } from "../../src/api/causal-lm.ts";
+import { locateModel } from "../../src/api/model-files.ts";
 import { saveSafetensors } from "../../src/checkpoint/save-safetensors.ts";
 import { CheckpointError, InputError } from "../../src/errors.ts";
 import { ggmlTypes, ggufFormats, readableTypes } from "../../src/formats/gguf-types.ts";
@@ -84,7 +85,9 @@ describe("the file of the goldens", () => {
         ...{ vocab_size: 640, hidden_size: 64, num_hidden_layers: 3, head_dim: 16 },
         ...{ sliding_window: null, rms_norm_eps: Math.fround(1e-5), name_or_path: from },
       });
-      const generation = await GenerationConfig.ofModel(from, options);
+      const generation = await generationConfigOf(
+        await locateModel("test", from, options, ["generation"]),
+      );
       expect([generation.bos_token_id, generation.eos_token_id]).toEqual([1, 2]);
       const tokenizer = await AutoTokenizer.from_pretrained(from, options);
       expect([tokenizer.bos_token, tokenizer.length]).toEqual(["<s>", 640]);
@@ -104,7 +107,7 @@ describe("the file of the goldens", () => {
     await refused(dir, { gguf_file: 7 }, InputError, /gguf_file is 7, expected the name of a file/);
     await refused(dir, { gguf_file: "" }, InputError, /gguf_file is ""/);
     await refused(dir, { gguf_file: "x.gguf" }, CheckpointError, /x.gguf: no such file/);
-    await refused(join(dir, "no"), { gguf_file }, CheckpointError, /no is no folder/);
+    await refused(join(dir, "no"), { gguf_file }, CheckpointError, /no: no such folder/);
     await refused(join(dir, gguf_file), { gguf_file }, CheckpointError, /q8_0.gguf is no folder/);
     await refused("/nowhere/x.gguf", {}, CheckpointError, /x.gguf: no such file/);
     const other = goldenPath("models/base-f32");

@@ -1,7 +1,8 @@
 // A model whose worker threads a test can see and end: the engine takes its way to start workers as an argument.
 
 import { startWorker } from "#platform";
-import { AutoConfig, GenerationConfig, MistralForCausalLM } from "../../src/index.ts";
+import { generationConfigOf } from "../../src/api/auto-config.ts";
+import { AutoConfig, MistralForCausalLM } from "../../src/index.ts";
 import { Engine } from "../../src/engine/supervisor.ts";
 
 export type SpiedWorker = {
@@ -31,7 +32,7 @@ export async function spiedModel(
 ): Promise<SpiedModel> {
   const workers: SpiedWorker[] = [];
   const config = await AutoConfig.from_pretrained(dir);
-  const generation_config = await GenerationConfig.ofModel(dir);
+  const generation_config = await generationConfigOf({ dir, folder: dir, gguf: undefined });
   const { engine, report } = await Engine.start(
     {
       dir,

@@ -4,7 +4,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { AutoConfig, GenerationConfig, MistralConfig } from "../../src/api/auto-config.ts";
+import {
+  AutoConfig,
+  GenerationConfig,
+  generationConfigOf,
+  MistralConfig,
+} from "../../src/api/auto-config.ts";
 import { CheckpointError, InputError } from "../../src/errors.ts";
 import type { MistralConfigOptions } from "../../src/models/config.ts";
 import { goldenPath, goldenJson } from "../golden-files.ts";
@@ -200,9 +205,9 @@ describe("from_pretrained", () => {
   test("a folder that is not there, another model, an unknown option", async () => {
     const cases: [() => Promise<unknown>, typeof CheckpointError | typeof InputError, string][] = [
       [
-        () => AutoConfig.from_pretrained("mistralai/Mistral-7B-v0.1"),
+        () => AutoConfig.from_pretrained("./mistralai/Mistral-7B-v0.1"),
         CheckpointError,
-        "models are not fetched from the Hub here",
+        "no such folder; a model is a folder with config.json and model.safetensors, a GGUF file, or the id of one on the hub",
       ],
       [() => AutoConfig.from_pretrained(folder({})), CheckpointError, "config.json: no such file"],
       [
@@ -262,15 +267,18 @@ describe("from_pretrained", () => {
     );
   });
 
+  const ofFolder = (dir: string): Promise<GenerationConfig> =>
+    generationConfigOf({ dir, folder: dir, gguf: undefined });
+
   test("a model's generation settings: its own file, or what config.json carries", async () => {
-    const own = await GenerationConfig.ofModel(goldenPath("models/base-f32"));
+    const own = await ofFolder(goldenPath("models/base-f32"));
     expect(own).toMatchObject({
       eos_token_id: 2,
       pad_token_id: 0,
       _from_model_config: true,
       max_length: null,
     });
-    const from = await GenerationConfig.ofModel(
+    const from = await ofFolder(
       folder({ "config.json": { ...tiny, eos_token_id: [3, 4], max_length: 77, note: 1 } }),
     );
     expect(from).toMatchObject({ eos_token_id: [3, 4], max_length: 77, _from_model_config: true });

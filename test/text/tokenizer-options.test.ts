@@ -273,7 +273,7 @@ describe("wrong use says what to do", () => {
     const dir = goldenPath("tokenizers/tiny");
     const options = { padding_sid: "left" } as object;
     await expect(AutoTokenizer.from_pretrained(dir, options)).rejects.toThrow(/"padding_side"/);
-    await expect(AutoTokenizer.from_pretrained("/no/such")).rejects.toThrow(/is no folder/);
+    await expect(AutoTokenizer.from_pretrained("/no/such")).rejects.toThrow(/no such folder/);
     const empty = AutoTokenizer.from_pretrained(goldenPath("models/base-f32"));
     await expect(empty).rejects.toThrow(/no tokenizer.json and no tokenizer.model/);
   });
