@@ -18,7 +18,7 @@ import {
   type QuantizationConfig,
   storedCompute,
 } from "./quantization.ts";
-import { type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
+import { FILE_OPTIONS, type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
 import { type ComputeDType, type Spelled, type WeightDType, withoutTorch } from "./torch.ts";
 
 /** Fields of the config that `from_pretrained` takes as options: they replace those of config.json. */
@@ -173,10 +173,12 @@ const known: ReadonlySet<string> = new Set([
 
 const fileOptions: readonly FileOption[] = [
   ...overrideNames,
-  ...(["config", "subfolder", "variant", "gguf_file", "disable_mmap"] as const),
+  ...(["config", "variant", "disable_mmap"] as const),
   ...(["output_loading_info", "ignore_mismatched_sizes"] as const),
 ];
-const knownOfNew: ReadonlySet<string> = known.difference(new Set<string>(fileOptions));
+const knownOfNew: ReadonlySet<string> = known.difference(
+  new Set<string>([...fileOptions, ...FILE_OPTIONS]),
+);
 
 const attentions: Readonly<Record<Attention, "flash" | "eager">> = {
   eager: "eager",

@@ -23,10 +23,15 @@ export type ModelFileOptions = HubOptions & {
   onProgress?: (progress: DownloadProgress) => void;
 };
 
-/** The names of options that have to do with where files come from, and that every from_pretrained takes. */
-export const PLACE_OPTIONS: readonly string[] = [
+/** The names of the options that say where files come from, and that every from_pretrained takes. */
+export const FILE_OPTIONS: readonly string[] = [
   ...["gguf_file", "subfolder", "revision", "token", "cache_dir", "local_files_only"],
-  ...["force_download", "signal", "onProgress", "trust_remote_code"],
+  "force_download",
+];
+/** The names of all options that have to do with the files, and that every from_pretrained takes. */
+export const PLACE_OPTIONS: readonly string[] = [
+  ...FILE_OPTIONS,
+  ...["signal", "onProgress", "trust_remote_code"],
 ];
 
 /** What is to be read of a model. */
