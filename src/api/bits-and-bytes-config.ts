@@ -43,7 +43,7 @@ export class BitsAndBytesConfig {
   llm_int8_skip_modules: string[] | null = null;
   /** Accepted, and changes nothing: there is one device here, and nothing is offloaded. Default false. */
   llm_int8_enable_fp32_cpu_offload = false;
-  /** Refused if true: it would keep 16-bit weights beside the 8-bit ones, for training. Default false. */
+  /** Accepted, and changes nothing: it would keep 16-bit weights beside the 8-bit ones, for training. Default false. */
   llm_int8_has_fp16_weight = false;
   /**
    * How products with 4-bit weights are computed. "float32": exact. "float16", "bfloat16": faster, with an error of that type's order.

@@ -2,7 +2,7 @@
 // Does not know how a model is loaded.
 
 import type { Quantisation } from "../engine/kept-formats.ts";
-import { checkOptions, unknownName } from "../did-you-mean.ts";
+import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Compute } from "../engine/kept-formats.ts";
 import type { LoadProgress } from "../engine/load.ts";
@@ -11,7 +11,9 @@ import { findFormat } from "../formats/format.ts";
 import { GenerationConfig } from "../generate/generation-config.ts";
 import type { CacheDType } from "../models/attend.ts";
 import { MistralConfig, type ProblemType } from "../models/config.ts";
+import { warnOnce } from "../warn-once.ts";
 import { backendOf, type Device, type DeviceMap } from "./device.ts";
+import { placeOfOption } from "./misplaced-options.ts";
 import {
   computeOf,
   planQuantization,
@@ -123,16 +125,17 @@ type FileOption =
 export type NewModelOptions = Omit<LoadOptions, FileOption>;
 
 /** Options of Transformers that change nothing here. */
-const indifferent = ["use_safetensors", "weights_only", "low_cpu_mem_usage"];
+const indifferent = ["use_safetensors", "low_cpu_mem_usage"];
 
-/** Options of Transformers that would change the result, but are not supported, with what to do instead. */
-const refused: Readonly<Record<string, string>> = {
-  max_memory: "use memoryLimit (bytes)",
-  adapter_name: "adapters are not supported yet; merge the adapter into the checkpoint",
-  state_dict: "load from a folder",
-  key_mapping: "rename the tensors in the file",
-  offload_folder: "weights are kept in memory",
+/** Options of Transformers that have no effect here, and of which the user is told once. */
+const withoutEffect: Readonly<Record<string, string>> = {
+  weights_only: "files that hold code (pickles) are never read",
+  trust_remote_code: "code that comes with a model is never run",
   tp_plan: "one machine runs the whole model",
+  tp_size: "one machine runs the whole model",
+  offload_folder: "weights are kept in memory",
+  offload_state_dict: "weights are kept in memory",
+  offload_buffers: "weights are kept in memory",
 };
 
 const overrideNames: readonly (keyof ConfigOverrides)[] = [
@@ -168,7 +171,7 @@ const known: ReadonlySet<string> = new Set([
   ...["variant", "output_loading_info", "threads", "memoryLimit"],
   ...PLACE_OPTIONS,
   ...indifferent,
-  ...Object.keys(refused),
+  ...Object.keys(withoutEffect),
 ]);
 
 const fileOptions: readonly FileOption[] = [
@@ -208,12 +211,17 @@ export type Chosen = {
 
 /** Checks the options of from_pretrained. @throws InputError an unknown option or value, with the nearest known one */
 export function checkLoadOptions(where: string, options: LoadOptions): void {
-  checkOptions(where, options, known);
-  for (const [name, reason] of Object.entries(refused)) {
-    const value = (options as Record<string, unknown>)[name];
-    if (value !== undefined && value !== null && value !== false) {
-      throw new InputError(`${where}: ${name}: ${reason}`);
+  for (const [name, value] of Object.entries(options as Record<string, unknown>)) {
+    const isOff = value === undefined || value === null || value === false;
+    if (known.has(name)) {
+      if (!isOff && Object.hasOwn(withoutEffect, name))
+        warnOnce(`${where}: ${name} has no effect: ${withoutEffect[name]}`);
+      continue;
     }
+    const place = placeOfOption(name, value);
+    if (place === undefined)
+      throw new InputError(`${where}: ${unknownName("option", name, known)}`);
+    if (!isOff) throw new InputError(`${where}: ${name}: ${place}`);
   }
   const { config, generation_config, threads, memoryLimit, seed } = options;
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {

@@ -8,6 +8,7 @@ import { type Compute, ownQuantisation, type Quantisation } from "../engine/kept
 import { checkSkippedModules } from "../engine/skipped-modules.ts";
 import { fourBitName } from "../formats/four-bit.ts";
 import { int8Name } from "../formats/llm-int8.ts";
+import { warnOnce } from "../warn-once.ts";
 import {
   BitsAndBytesConfig,
   type BitsAndBytesOptions,
@@ -81,9 +82,6 @@ export function storedCompute(settings: unknown): Compute | undefined {
   return computePathOf(isOwn ? compute_dtype : bnb_4bit_compute_dtype);
 }
 
-/** Whether the user has been told what `true` means; once is enough. */
-let warned = false;
-
 /**
  * What a `quantization_config` means for the engine; undefined: nothing is quantised.
  * @param tied whether the head is tied to the embedding: our methods then quantise the one matrix that is both
@@ -117,21 +115,18 @@ function planOfTrue(where: string): QuantizationPlan | undefined {
     bnb_4bit_quant_type: "nf4",
     bnb_4bit_compute_dtype: "float16",
   };
-  if (!warned) {
-    console.warn(
-      `${where}: quantization_config: true is read as new BitsAndBytesConfig({ load_in_4bit: true, ` +
-        `bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float16" })`,
-    );
-  }
-  warned = true;
+  warnOnce(
+    `${where}: quantization_config: true is read as new BitsAndBytesConfig({ load_in_4bit: true, ` +
+      `bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float16" })`,
+  );
   return ofBitsAndBytes(where, new BitsAndBytesConfig(options));
 }
 
 function ofBitsAndBytes(where: string, config: BitsAndBytesConfig): QuantizationPlan | undefined {
   checkBitsAndBytes(where, config);
   if (config.llm_int8_has_fp16_weight) {
-    throw new InputError(
-      `${where}: llm_int8_has_fp16_weight: weights are kept in 8 bits only, there is no training with them; leave it out`,
+    warnOnce(
+      `${where}: llm_int8_has_fp16_weight has no effect: it keeps 16-bit weights for training beside those that are computed with`,
     );
   }
   const skip = config.llm_int8_skip_modules ?? HEADS;

@@ -154,10 +154,6 @@ describe("refused", () => {
     [{ method: "q4", skip_modules: "lm_head" }, /skip_modules/],
     [{ method: "q8", skip_modules: ["*"] }, /"\*" is no regular expression/],
     [{ load_in_4bit: true, llm_int8_skip_modules: ["("] }, /"\(" is no regular expression/],
-    [
-      { load_in_8bit: true, llm_int8_has_fp16_weight: true },
-      /llm_int8_has_fp16_weight: .*leave it out/,
-    ],
     [{ load_in_4bti: true }, /unknown option "load_in_4bti"; did you mean "load_in_4bit"\?/],
     ["nf4", /got "nf4"; expected new BitsAndBytesConfig/],
     [4, /got 4/],
@@ -169,6 +165,16 @@ describe("refused", () => {
     expect(() => plan(config)).toThrow(InputError);
     expect(() => plan(config)).toThrow(message);
   });
+});
+
+test("weights in 16 bits beside those in 8, which only training needs: accepted, and told of", () => {
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+  const eight = { load_in_8bit: true };
+  expect(plan({ ...eight, llm_int8_has_fp16_weight: true })).toEqual(plan(eight));
+  expect(warn.mock.calls.flat()).toEqual([
+    expect.stringContaining("llm_int8_has_fp16_weight has no effect"),
+  ]);
+  warn.mockRestore();
 });
 
 describe("what is quantised, and how it is computed", () => {
