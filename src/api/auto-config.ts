@@ -4,6 +4,7 @@
 
 import { exists, isDirectory, joinPath, writeText } from "#platform";
 import { readJsonObject } from "../checkpoint/json-file.ts";
+import { readModelConfig } from "../checkpoint/model-config.ts";
 import { unknownName } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import {
@@ -121,9 +122,7 @@ export async function configOf(
   name: string,
   options: FolderOptions & MistralConfigOptions = {},
 ): Promise<MistralConfig> {
-  const path = gguf ?? ((await isDirectory(folder)) ? joinPath(folder, CONFIG) : folder);
-  const values =
-    gguf === undefined ? await readJsonObject(path) : (await readGgufSettings(gguf)).config();
+  const { path, values } = await readSettings(folder, gguf);
   const overrides = Object.fromEntries(
     Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key)),
   );
@@ -144,6 +143,15 @@ export async function configOf(
   return config;
 }
 
+async function readSettings(
+  folder: string,
+  gguf: string | undefined,
+): Promise<{ path: string; values: Record<string, unknown> }> {
+  if (gguf !== undefined) return { path: gguf, values: (await readGgufSettings(gguf)).config() };
+  if (await isDirectory(folder)) return readModelConfig(folder);
+  return { path: folder, values: await readJsonObject(folder) };
+}
+
 /** The settings that come with a model: generation_config.json, or else those in config.json or in a GGUF file. */
 export async function generationConfigOf({ folder, gguf }: ModelFiles): Promise<GenerationConfig> {
   if (gguf !== undefined) {
@@ -151,10 +159,9 @@ export async function generationConfigOf({ folder, gguf }: ModelFiles): Promise<
     return GenerationConfig.fromFile(gguf, values, "config");
   }
   const own = joinPath(folder, GENERATION_CONFIG);
-  const hasOwn = await exists(own);
-  const path = hasOwn ? own : joinPath(folder, CONFIG);
-  const values = await readJsonObject(path);
-  return GenerationConfig.fromFile(path, values, hasOwn ? undefined : "config");
+  if (await exists(own)) return GenerationConfig.fromFile(own, await readJsonObject(own));
+  const { path, values } = await readModelConfig(folder);
+  return GenerationConfig.fromFile(path, values, "config");
 }
 
 function refuseOtherModel(

@@ -2,7 +2,7 @@
 // Does not know how a model is loaded.
 
 import type { Quantisation } from "../engine/kept-formats.ts";
-import { unknownName } from "../did-you-mean.ts";
+import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Compute } from "../engine/kept-formats.ts";
 import type { LoadProgress } from "../engine/load.ts";

@@ -8,7 +8,7 @@ import { findFormat } from "../formats/format.ts";
 import { findWeightFormat } from "../formats/registry.ts";
 import { matrixShape, type WeightFormat } from "../formats/weight-format.ts";
 import { DAMAGED, GgufReader, u32, u64 } from "./gguf-reader.ts";
-import { type GgufValue, MAX_VALUES, readValue } from "./gguf-value.ts";
+import { type GgufValue, MAX_VALUES, readValue, UINT32 } from "./gguf-value.ts";
 import { shown } from "./json-reader.ts";
 import { type ByteSource, MAX_TENSORS } from "./safetensors.ts";
 
@@ -35,6 +35,7 @@ export type GgufHeader = {
 const MAGIC = "GGUF";
 /** Magic, version and both counts. */
 const FIXED_BYTES = 24;
+const ALIGNMENT = "general.alignment";
 const DEFAULT_ALIGNMENT = 32;
 const MAX_DIMENSIONS = 4;
 
@@ -115,23 +116,33 @@ async function readMetadata(reader: GgufReader, count: number): Promise<Map<stri
   const budget = { values: MAX_VALUES };
   for (let i = 0; i < count; i++) {
     const key = await reader.string(`metadata key ${i}`);
+    if (key === "") {
+      throw new CheckpointError(`${reader.path}: metadata key ${i} has no name; ${DAMAGED}`);
+    }
     if (metadata.has(key)) {
       throw new CheckpointError(
         `${reader.path}: the metadata key ${shown(key)} comes twice; ${DAMAGED}`,
       );
     }
-    metadata.set(key, await readValue(reader, shown(key), budget));
+    const { type, value } = await readValue(reader, shown(key), budget);
+    // ggml ends the process when the type is another one.
+    if (key === ALIGNMENT && type !== UINT32) {
+      throw new CheckpointError(
+        `${reader.path}: ${ALIGNMENT} is ${String(value).slice(0, 40)} of type number ${type}, expected ${UINT32} (UINT32); ${DAMAGED}`,
+      );
+    }
+    metadata.set(key, value);
   }
   return metadata;
 }
 
 function alignmentOf(path: string, metadata: ReadonlyMap<string, GgufValue>): number {
-  const value = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
+  const value = metadata.get(ALIGNMENT) ?? DEFAULT_ALIGNMENT;
   const isPowerOfTwo =
     typeof value === "number" && value > 0 && value < 2 ** 31 && (value & (value - 1)) === 0;
   if (isPowerOfTwo && Number.isInteger(value)) return value;
   throw new CheckpointError(
-    `${path}: general.alignment is ${String(value).slice(0, 40)}, expected a power of two; ${DAMAGED}`,
+    `${path}: ${ALIGNMENT} is ${String(value).slice(0, 40)}, expected a power of two; ${DAMAGED}`,
   );
 }
 

@@ -45,14 +45,17 @@ const ARRAY = 9;
 /** How many more values may be read. All values of a file share it. */
 export type Budget = { values: number };
 
+/** GGUF's number of the type of unsigned integers of 32 bits. */
+export const UINT32 = 4;
+
 /** Reads a type number, then a value of that type. @throws CheckpointError */
 export async function readValue(
   reader: GgufReader,
   key: string,
   budget: Budget,
-): Promise<GgufValue> {
+): Promise<{ type: number; value: GgufValue }> {
   const type = await reader.scalar(u32, `the type of ${key}`);
-  return typedValue(reader, key, type, budget, 0);
+  return { type, value: await typedValue(reader, key, type, budget, 0) };
 }
 
 async function typedValue(

@@ -1,6 +1,6 @@
 // The weights of a GGUF file under the names of Mistral's checkpoints, each in the file's own type, block by block as it is there.
-// Architecture "llama" rotates rows 2j and 2j + 1 of a head, Transformers rows j and j + D/2. Therefore the converter interleaves the
-// rows of q_proj and k_proj (permute in llama.cpp's convert_hf_to_gguf.py), and reading puts them back in order.
+// For architecture "llama" the converter interleaves the rows of q_proj and k_proj (permute in llama.cpp's convert_hf_to_gguf.py), and
+// reading puts them back in order: interleaved-heads.ts.
 // Does not know what the model does with a weight.
 
 import { openFile } from "#platform";
@@ -14,6 +14,7 @@ import { q8, regroupQ8 } from "../formats/q8.ts";
 import { type MatrixShape, matrixShape, type WeightFormat } from "../formats/weight-format.ts";
 import { ggufArchitecture, ggufConfig } from "./gguf-config.ts";
 import { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf-header.ts";
+import { hasHeads, type ReadRows, rowsInOrder } from "./interleaved-heads.ts";
 import { shown } from "./json-reader.ts";
 import type { ByteSource } from "./safetensors.ts";
 import type { StoredWeight, WeightSource } from "./stored-weight.ts";
@@ -111,24 +112,11 @@ function stored(
 ): StoredWeight {
   const { rows, columns } = matrixShape(shape);
   const rowBytes = rows === 0 ? 0 : bytes / rows;
-  const read = (from: number, to: number, target: Uint8Array<ArrayBufferLike>): Promise<void> =>
+  const read: ReadRows = (from, to, target) =>
     source.readInto(target.subarray(0, (to - from) * rowBytes), offset + from * rowBytes);
-
-  // Reads the whole heads in which [from, to) lies, and keeps those rows, in order.
-  const readHeads = async (from: number, to: number, target: Uint8Array): Promise<void> => {
-    const head = new Uint8Array(headDim * rowBytes);
-    for (let begin = from - (from % headDim); begin < to; begin += headDim) {
-      await read(begin, begin + headDim, head);
-      const last = Math.min(begin + headDim, to);
-      for (let row = Math.max(begin, from); row < last; row++) {
-        const at = interleavedRow(row - begin, headDim) * rowBytes;
-        target.set(head.subarray(at, at + rowBytes), (row - from) * rowBytes);
-      }
-    }
-  };
   // Rows that are no whole number of heads contradict the config: the model refuses such a weight before it reads a row.
-  const inHeads = headDim > 0 && headDim % 2 === 0 && rows % headDim === 0;
-  const readRows = inHeads ? readHeads : read;
+  const inHeads = hasHeads(rows, headDim);
+  const readRows = inHeads ? rowsInOrder(read, headDim, rowBytes) : read;
   /** Row ranges of about PIECE bytes, each a whole number of heads and of groups of `group` rows. */
   const pieces = function* (group: number): Generator<[from: number, to: number]> {
     const unit = (inHeads ? headDim : 1) * group;
@@ -184,9 +172,3 @@ const REGROUPED: ReadonlyMap<
   ["Q4_K", { format: q4k, rows: regroupQ4K }],
   ["Q6_K", { format: q6k, rows: regroupQ6K }],
 ]);
-
-/** The row of the file's head at which row `row` lies: the file has rows j and j + D/2 side by side. */
-function interleavedRow(row: number, headDim: number): number {
-  const half = headDim / 2;
-  return row < half ? 2 * row : 2 * (row - half) + 1;
-}

@@ -110,7 +110,8 @@ export function parseSafetensorsHeader(
   } catch (cause) {
     throw new CheckpointError(`${path}: the header is not UTF-8; ${DOWNLOAD}`, { cause });
   }
-  if (!text.startsWith("{")) {
+  // Writers may pad the header with white space, before it as well as after.
+  if (!/^[ \t\r\n]*\{/.test(text)) {
     throw new CheckpointError(
       `${path}: the header begins with ${shown(text.slice(0, 12))}, expected "{"; this is no safetensors file, or it is damaged`,
     );

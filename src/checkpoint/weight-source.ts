@@ -2,9 +2,8 @@
 // method. Knows no model: which weights it needs, and in which shapes, is checked elsewhere.
 
 import { CheckpointError } from "../errors.ts";
-import { findFormat } from "../formats/format.ts";
-import { plainFormat } from "../formats/plain.ts";
-import { matrixShape } from "../formats/weight-format.ts";
+import { mistralLayoutWeights } from "./mistral-layout.ts";
+import { plainWeight } from "./plain-weight.ts";
 import { awqWeights } from "./quantized/awq.ts";
 import { bitsandbytesWeights } from "./quantized/bitsandbytes.ts";
 import { compressedTensorsWeights } from "./quantized/compressed-tensors.ts";
@@ -13,12 +12,7 @@ import { ownMethods, ownWeights } from "./quantized/own.ts";
 import { findQuantizationSettings } from "./quantized/packed-settings.ts";
 import type { QuantizedWeights } from "./quantized/quantized-weights.ts";
 import type { StoredWeight, TableEntry, WeightSource } from "./stored-weight.ts";
-import {
-  type Checkpoint,
-  type CheckpointOptions,
-  openCheckpoint,
-  type TensorEntry,
-} from "./weights.ts";
+import { type Checkpoint, type CheckpointOptions, openCheckpoint } from "./weights.ts";
 
 type Reader = (
   checkpoint: Checkpoint,
@@ -34,9 +28,6 @@ const readers: Readonly<Record<string, Reader>> = {
   ...Object.fromEntries(ownMethods.map((method) => [method, ownWeights])),
 };
 
-/** How many numbers are read at once: 4 Mi, which bounds the buffers. */
-const PIECE = 1 << 22;
-
 /**
  * Opens the weights of a folder.
  * @param config the object in config.json; its `quantization_config` names the method
@@ -49,6 +40,7 @@ export async function openWeights(
 ): Promise<WeightSource> {
   const checkpoint = await openCheckpoint(dir, options);
   try {
+    if (checkpoint.isMistralLayout) return mistralLayoutWeights(checkpoint, config);
     return await weightsOf(checkpoint, await findQuantizationSettings(checkpoint.dir, config));
   } catch (error) {
     await checkpoint.close();
@@ -90,33 +82,4 @@ function readerOf(dir: string, settings: Record<string, unknown>): Reader {
     `${dir}: config.json says that the weights are quantised by ${JSON.stringify(method) ?? "an unnamed method"}; ` +
       `methods that are read: ${Object.keys(readers).join(", ")}; use another checkpoint of this model, or the unquantised one`,
   );
-}
-
-/** A tensor of F32, F16 or BF16 as a weight; undefined for another dtype. */
-export function plainWeight(checkpoint: Checkpoint, entry: TensorEntry): StoredWeight | undefined {
-  const plain = findFormat(entry.dtype);
-  if (plain === undefined) return undefined;
-  const { name, shape, bytes } = entry;
-  const { columns } = matrixShape(shape);
-  return {
-    ...{ name, shape, bytes },
-    encoding: entry.dtype,
-    format: plainFormat(plain),
-
-    async fill([target], onBytes) {
-      const step = plain.bytes(PIECE);
-      for (let from = 0; from < bytes; from += step) {
-        const to = Math.min(from + step, bytes);
-        await checkpoint.read(name, target.subarray(from, to), from, to);
-        onBytes(to - from);
-      }
-    },
-
-    async readRows(from, to, out) {
-      const [begin, end] = [plain.bytes(from * columns), plain.bytes(to * columns)];
-      const stored = new Uint8Array(end - begin);
-      await checkpoint.read(name, stored, begin, end);
-      plain.unpack(stored, out);
-    },
-  };
 }

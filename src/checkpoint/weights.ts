@@ -1,21 +1,14 @@
 // A folder of weights as one table of tensors, read by byte range: one safetensors file, or shards with an index. Everything is
-// checked against the headers before a byte of a tensor is read. Nothing outside the folder is opened, no pickle is ever loaded,
-// and no code of the folder runs. Does not know which tensors a model needs.
+// checked against the headers before a byte of a tensor is read. No file leads out of the folder, unless the user made a link; no pickle
+// is ever loaded, and no code of the folder runs. Does not know which tensors a model needs.
 
-import {
-  exists,
-  isDirectory,
-  isInside,
-  joinPath,
-  listFiles,
-  openFile,
-  realPath,
-  type OpenFile,
-} from "#platform";
+import { isDirectory, joinPath, listFiles, openFile, type OpenFile } from "#platform";
 import { nearest } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import { findFormat } from "../formats/format.ts";
+import { refuseAdapter, withoutWeights } from "./folder-diagnosis.ts";
 import { shown } from "./json-reader.ts";
+import { transformersName } from "./mistral-names.ts";
 import { readSafetensorsHeader, type SafetensorsHeader, type TensorEntry } from "./safetensors.ts";
 import { readShardIndex } from "./shard-index.ts";
 
@@ -26,11 +19,18 @@ export type CheckpointOptions = {
   subfolder?: string;
   /** The middle of the file names: "fp16" means model.fp16.safetensors. */
   variant?: string;
+  /**
+   * Whether the model needs a tensor of this name, or one that belongs to it. Shards and index may disagree about the others, such as the
+   * rotary frequencies in old checkpoints. Default: all are needed.
+   */
+  isNeeded?: (name: string) => boolean;
 };
 
 /** An open checkpoint. Its files stay open until close(). */
 export type Checkpoint = {
   readonly dir: string;
+  /** Whether names and the order of rows are those of Mistral AI's own layout: mistral-layout.ts. */
+  readonly isMistralLayout: boolean;
   /** Every tensor, by its name in the file. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** The sum of the sizes of all tensors. */
@@ -55,7 +55,7 @@ export async function openCheckpoint(
   dir: string,
   options: CheckpointOptions = {},
 ): Promise<Checkpoint> {
-  const { subfolder, variant } = options;
+  const { subfolder } = options;
   const folder = subfolder === undefined ? dir : joinPath(dir, subfolder);
   if (!(await isDirectory(folder))) {
     throw new CheckpointError(
@@ -64,7 +64,7 @@ export async function openCheckpoint(
   }
   const open: OpenFile[] = [];
   try {
-    return await openFolder(dir, folder, variant, open);
+    return await openFolder(folder, options, open);
   } catch (error) {
     await Promise.all(open.map((file) => file.close()));
     throw error;
@@ -72,20 +72,14 @@ export async function openCheckpoint(
 }
 
 async function openFolder(
-  dir: string,
   folder: string,
-  variant: string | undefined,
+  { variant, isNeeded = () => true }: CheckpointOptions,
   open: OpenFile[],
 ): Promise<Checkpoint> {
-  const root = await repositoryRoot(dir);
+  await refuseAdapter(folder);
   const files = new Map<string, OpenFile>();
   const openHeader = async (name: string): Promise<SafetensorsHeader> => {
     const path = joinPath(folder, name);
-    if (!(await isInside(root, path))) {
-      throw new CheckpointError(
-        `${path} is a link to ${await realPath(path)}, outside ${root}; copy the file into the folder`,
-      );
-    }
     const file = await openFile(path);
     open.push(file);
     files.set(path, file);
@@ -93,98 +87,86 @@ async function openFolder(
   };
 
   const middle = variant === undefined ? "" : `.${variant}`;
-  const single = `model${middle}.safetensors`;
-  const index = `model.safetensors.index${middle}.json`;
-  let tensors: ReadonlyMap<string, TensorEntry>;
-  if (await exists(joinPath(folder, single))) tensors = (await openHeader(single)).tensors;
-  else if (await exists(joinPath(folder, index))) {
-    tensors = await openShards(folder, joinPath(folder, index), openHeader);
-  } else throw await noWeights(folder, single, index);
-  return checkpointOf(folder, tensors, files, open);
+  const layouts = [
+    { single: `model${middle}.safetensors`, index: `model.safetensors.index${middle}.json` },
+    ...(variant === undefined ? [MISTRAL_LAYOUT] : []),
+  ];
+  const names = new Set(await listFiles(folder));
+  for (const layout of layouts) {
+    const { single, index } = layout;
+    const isMistralLayout = layout === MISTRAL_LAYOUT;
+    if (names.has(single)) {
+      const { tensors } = await openHeader(single);
+      return { ...checkpointOf(folder, tensors, files, open), isMistralLayout };
+    }
+    if (names.has(index)) {
+      const indexPath = joinPath(folder, index);
+      const shardOf = await readShardIndex(indexPath);
+      const absent = [...shardOf.values()].find((shard) => !names.has(shard));
+      if (absent !== undefined) {
+        throw new CheckpointError(
+          `${indexPath} names the file ${shown(absent)}, which is not in the folder; the checkpoint is incomplete: fetch that file`,
+        );
+      }
+      const needed = isMistralLayout
+        ? (name: string): boolean => isNeeded(transformersName(name))
+        : isNeeded;
+      const tensors = await openShards(folder, indexPath, shardOf, openHeader, needed);
+      return { ...checkpointOf(folder, tensors, files, open), isMistralLayout };
+    }
+  }
+  throw await withoutWeights(folder, layouts[0].single, layouts[0].index);
 }
 
-// The folder that links may not leave: `dir`. For a snapshot in the hub's cache it is two folders up, because a snapshot's files are
-// links to the blobs beside it: models--a--b/snapshots/<commit>/x -> ../../blobs/<sha>.
-async function repositoryRoot(dir: string): Promise<string> {
-  const real = await realPath(dir);
-  return /[\\/]snapshots[\\/][^\\/]+$/.test(real) ? joinPath(real, "..", "..") : real;
-}
+/** The file names of Mistral AI's own layout: mistral-layout.ts. */
+const MISTRAL_LAYOUT = {
+  single: "consolidated.safetensors",
+  index: "consolidated.safetensors.index.json",
+};
 
 async function openShards(
   folder: string,
   indexPath: string,
+  shardOf: ReadonlyMap<string, string>,
   openHeader: (name: string) => Promise<SafetensorsHeader>,
+  isNeeded: (name: string) => boolean,
 ): Promise<ReadonlyMap<string, TensorEntry>> {
-  const shardOf = await readShardIndex(indexPath);
   const tensors = new Map<string, TensorEntry>();
   for (const shard of new Set(shardOf.values())) {
-    if (!(await exists(joinPath(folder, shard)))) {
-      throw new CheckpointError(
-        `${indexPath} names the file ${shown(shard)}, which is not in the folder; the download is incomplete: fetch that file`,
-      );
-    }
     for (const [name, entry] of (await openHeader(shard)).tensors) {
       const expected = shardOf.get(name);
       const other = tensors.get(name);
-      if (other !== undefined) {
+      if (other !== undefined && isNeeded(name)) {
         throw new CheckpointError(
-          `tensor ${shown(name)} is in two files, ${other.file} and ${entry.file}; the shards are not of one checkpoint: download it again`,
+          `tensor ${shown(name)} is in two files, ${other.file} and ${entry.file}; ${MIXED}`,
         );
       }
-      if (expected === undefined) {
+      if (expected === undefined && isNeeded(name)) {
         throw new CheckpointError(
-          `${entry.file} holds tensor ${shown(name)}, which ${indexPath} does not name; index and shards are not of one checkpoint: download both again`,
+          `${entry.file} holds tensor ${shown(name)}, which ${indexPath} does not name; ${MIXED}`,
         );
       }
       tensors.set(name, entry);
     }
   }
   for (const [name, shard] of shardOf) {
-    if (tensors.get(name)?.file === joinPath(folder, shard)) continue;
+    if (tensors.get(name)?.file === joinPath(folder, shard) || !isNeeded(name)) continue;
     throw new CheckpointError(
-      `${indexPath} places tensor ${shown(name)} in ${shown(shard)}, which does not hold it; index and shards are not of one checkpoint: download both again`,
+      `${indexPath} places tensor ${shown(name)} in ${shown(shard)}, which does not hold it; ${MIXED}`,
     );
   }
   return tensors;
 }
 
-async function noWeights(folder: string, single: string, index: string): Promise<CheckpointError> {
-  const names = await listFiles(folder);
-  const expected = `${folder}: found neither ${single} nor ${index}`;
-  const of = (pattern: RegExp): string | undefined => names.find((name) => pattern.test(name));
-  const pickle = of(/\.(bin|pt|pth|ckpt|pkl|pickle)$/);
-  const consolidated = of(/^consolidated.*\.safetensors$/);
-  const other = of(/^model.*\.safetensors$/);
-  const gguf = of(/\.gguf$/);
-  if (other !== undefined) {
-    return new CheckpointError(
-      `${expected}, but ${other}; name its middle part with the option variant`,
-    );
-  }
-  if (consolidated !== undefined) {
-    return new CheckpointError(
-      `${expected}, but ${consolidated}: Mistral's own layout, whose tensors have other names; ` +
-        "fetch the files model-*.safetensors and their index from the same repository",
-    );
-  }
-  if (gguf !== undefined) {
-    return new CheckpointError(`${expected}, but ${gguf}; name it with the option gguf_file`);
-  }
-  if (pickle !== undefined) {
-    return new CheckpointError(
-      `${expected}, only ${pickle}, a Python pickle. Loading a pickle can run any code that it names, so it is never loaded; ` +
-        "fetch the safetensors files of this model, or convert it once with save_pretrained in Python",
-    );
-  }
-  return new CheckpointError(`${expected}; fetch the model's safetensors files into it`);
-}
+const MIXED =
+  "index and shards are not of one checkpoint: fetch all of them from one revision of one repository";
 
 function checkpointOf(
   dir: string,
   tensors: ReadonlyMap<string, TensorEntry>,
   files: ReadonlyMap<string, OpenFile>,
   open: readonly OpenFile[],
-): Checkpoint {
+): Omit<Checkpoint, "isMistralLayout"> {
   const find = (name: string): { entry: TensorEntry; file: OpenFile } => {
     const entry = tensors.get(name);
     const file = entry && files.get(entry.file);

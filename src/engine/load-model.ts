@@ -16,6 +16,7 @@ import {
   expectedWeights,
   type LoadingInfo,
   matchWeights,
+  partOfModel,
   type WeightMatch,
 } from "../models/config-weights.ts";
 import { MistralConfig } from "../models/config.ts";
@@ -47,7 +48,7 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const { modelClass } = model;
   const config = new MistralConfig(model.config);
-  const opened = await openSource(model);
+  const opened = await openSource(model, partOfModel(config, modelClass));
   try {
     const { source, drawn, mismatched } = complete(config, opened, model);
     const found = checkWeights(config, source, modelClass);
@@ -131,17 +132,13 @@ export async function untie(
 }
 
 /** The weights of a model's folder, or of its GGUF file. */
-async function openSource({
-  dir,
-  isNew = false,
-  subfolder,
-  variant,
-  ggufFile,
-  config,
-}: ModelSource): Promise<WeightSource> {
+async function openSource(
+  { dir, isNew = false, subfolder, variant, ggufFile, config }: ModelSource,
+  isNeeded: (name: string) => boolean,
+): Promise<WeightSource> {
   if (isNew) return nothing;
   if (ggufFile !== undefined) return openGgufWeights(ggufFile);
-  return openWeights(dir, { subfolder, variant }, config);
+  return openWeights(dir, { subfolder, variant, isNeeded }, config);
 }
 
 export function storedWeight(

@@ -91,6 +91,27 @@ export function countParameters(c: Sizes, kind: ModelClass, withEmbedding: boole
   return count;
 }
 
+/**
+ * Tells of a tensor's name whether it is a weight of the model or belongs to one, as the packed tensors of a quantised weight do
+ * ("model.layers.0.mlp.up_proj.qweight").
+ */
+export function partOfModel(config: Sizes, kind: ModelClass): (name: string) => boolean {
+  const weights = [...expectedWeights(config, kind).keys(), EMBEDDING];
+  if (kind === "MistralForCausalLM") weights.push(HEAD);
+  const modules = new Set(
+    weights
+      .map((name) => name.slice(0, name.lastIndexOf(".")))
+      .flatMap((module) =>
+        module.startsWith(PREFIX) ? [module, module.slice(PREFIX.length)] : [module],
+      ),
+  );
+  return (name) => {
+    for (let end = name.lastIndexOf("."); end > 0; end = name.lastIndexOf(".", end - 1))
+      if (modules.has(name.slice(0, end))) return true;
+    return false;
+  };
+}
+
 /** Finds each weight of the model in the checkpoint. Only reports what is missing or differs. */
 export function matchWeights(
   config: MistralConfig,

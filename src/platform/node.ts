@@ -3,9 +3,20 @@
 // Knows nothing of what is in a file.
 
 import { constants } from "node:fs";
-import { open, readdir, readFile, realpath, rename, rm, stat, statfs } from "node:fs/promises";
+import {
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { MAX_POINTER_BYTES, refuseLfsPointer } from "./lfs-pointer.ts";
 import { makeAll } from "./node-folders.ts";
 
 export { allowWideVectors, availableBytes, canShareMemory, physicalCores } from "./node-threads.ts";
@@ -78,13 +89,16 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** The whole file. For files of settings and tokenizers; weights are read by range with openFile. @throws CheckpointError */
+/**
+ * The whole file. For files of settings and tokenizers; weights are read by range with openFile.
+ * @throws CheckpointError it cannot be read, or Git LFS has not fetched it
+ */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw unreadable(path, cause);
-  }
+  const bytes = await readFile(path).catch(async (cause: unknown) => {
+    throw await unreadable(path, cause);
+  });
+  refuseLfsPointer(path, bytes);
+  return bytes;
 }
 
 /** Whether a file or folder exists at `path`. */
@@ -106,15 +120,22 @@ export async function listFiles(dir: string): Promise<string[]> {
       .map((entry) => entry.name)
       .toSorted();
   } catch (cause) {
-    throw unreadable(dir, cause);
+    throw await unreadable(dir, cause);
   }
 }
 
-/** Opens a file for reading by range. @throws CheckpointError */
+/** Opens a file for reading by range. @throws CheckpointError it cannot be read, or Git LFS has not fetched it */
 export async function openFile(path: string): Promise<OpenFile> {
+  const handle = await open(path, constants.O_RDONLY).catch(async (cause: unknown) => {
+    throw await unreadable(path, cause);
+  });
   try {
-    const handle = await open(path, constants.O_RDONLY);
     const { size } = await handle.stat();
+    if (size <= MAX_POINTER_BYTES) {
+      const bytes = new Uint8Array(size);
+      await readFully(path, handle, bytes, 0);
+      refuseLfsPointer(path, bytes);
+    }
     let closed: Promise<void> | undefined;
     return {
       size,
@@ -122,7 +143,8 @@ export async function openFile(path: string): Promise<OpenFile> {
       close: () => (closed ??= handle.close()),
     };
   } catch (cause) {
-    throw unreadable(path, cause);
+    await handle.close();
+    throw cause instanceof CheckpointError ? cause : await unreadable(path, cause);
   }
 }
 
@@ -204,7 +226,7 @@ export async function realPath(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw await unreadable(path, cause);
   }
 }
 
@@ -257,22 +279,28 @@ async function statOrUndefined(
       code === "ERR_INVALID_ARG_VALUE"
     )
       return undefined;
-    throw unreadable(path, cause);
+    throw await unreadable(path, cause);
   }
 }
 
-function unreadable(path: string, cause: unknown): CheckpointError {
+/** What is wrong with a path, and what to do, by the system's code. */
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ["ENOENT", "no such file or folder; is the path right, and everything fetched?"],
+  ["EACCES", "it may not be read; check its permissions"],
+  ["EPERM", "it may not be read; check its permissions"],
+  ["EISDIR", "it is a folder, a file was expected"],
+  ["ENOTDIR", "a part of the path is a file, a folder was expected"],
+  ["ELOOP", "its links lead in a circle"],
+  ["EMFILE", "this process has too many files open; close some, or raise the limit (ulimit -n)"],
+]);
+
+async function unreadable(path: string, cause: unknown): Promise<CheckpointError> {
   const code = codeOf(cause);
+  const target = code === "ENOENT" ? await readlink(path).catch(() => undefined) : undefined;
   const why =
-    code === "ENOENT"
-      ? "no such file or folder; is the path right and the download complete?"
-      : code === "EACCES" || code === "EPERM"
-        ? "it may not be read; check its permissions"
-        : code === "EISDIR"
-          ? "it is a folder, a file was expected"
-          : code === "ENOTDIR"
-            ? "a part of the path is a file, a folder was expected"
-            : `it cannot be read (${code ?? String(cause)})`;
+    target === undefined
+      ? (REASONS.get(code ?? "") ?? `it cannot be read (${code ?? String(cause)})`)
+      : `it is a link to ${target}, which is not there; copy folders with the files that links lead to (cp -rL)`;
   return new CheckpointError(`${path}: ${why}`, { cause });
 }
 

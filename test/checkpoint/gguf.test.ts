@@ -199,6 +199,12 @@ describe("malformed files", () => {
       /length of "k"/,
     ],
     ["lists in lists in lists", key(nested(5)), /nested deeper than 4/],
+    ["a key without a name", { metadata: [["", u32(1)]] }, /metadata key 0 has no name/],
+    [
+      "an alignment of a signed type, which ggml does not take",
+      { metadata: [["general.alignment", i32(32)]] },
+      /general.alignment is 32 of type number 5, expected 4 \(UINT32\)/,
+    ],
     ["alignment 0", { metadata: [["general.alignment", u32(0)]] }, /general.alignment is 0/],
     [
       "alignment 48",
@@ -213,7 +219,7 @@ describe("malformed files", () => {
     [
       "alignment of half a byte",
       { metadata: [["general.alignment", f32(0.5)]] },
-      /general.alignment is 0.5/,
+      /general.alignment is 0.5 of type number 6/,
     ],
     [
       "a tensor that comes twice",

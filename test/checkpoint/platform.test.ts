@@ -106,6 +106,29 @@ describe("reading", () => {
     expect(await isInside(dir, dir)).toBe(false);
     expect(await isInside("/", dir)).toBe(true);
   });
+
+  test("a link that leads nowhere, and one that leads to itself", async () => {
+    const dir = folder();
+    symlinkSync("../../blobs/123", join(dir, "config.json"));
+    symlinkSync("circle", join(dir, "circle"));
+    for (const read of [readText, readBytes, openFile]) {
+      expect(await refusal(read(join(dir, "config.json")))).toMatch(
+        "config.json: it is a link to ../../blobs/123, which is not there; copy folders with the files",
+      );
+      expect(await refusal(read(join(dir, "circle")))).toMatch("its links lead in a circle");
+    }
+  });
+
+  test("a Git LFS pointer in place of a file", async () => {
+    const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 14483\n";
+    const dir = folder({ "x.json": pointer, near: pointer.replace("version", "Version") });
+    for (const read of [readText, readBytes, openFile]) {
+      expect(await refusal(read(join(dir, "x.json")))).toMatch(
+        /x.json is a Git LFS pointer to a file of 14483 bytes, not the file itself: .*run `git lfs pull`/,
+      );
+    }
+    expect(await readText(join(dir, "near"))).toMatch(/^Version/);
+  });
 });
 
 describe("writing", () => {

@@ -129,7 +129,8 @@ describe("files that the reader refuses", () => {
   );
 
   test.each([
-    ["a leading space", ' {"a":1}', /begins with/],
+    ["a leading letter", 'x{"a":1}', /begins with/],
+    ["a leading space of another kind", '\u00a0{"a":1}', /begins with/],
     ["a byte order mark", "\ufeff{}", /begins with/],
     ["a list", "[]", /begins with/],
     ["nothing", "", /begins with/],

@@ -171,24 +171,23 @@ describe("shards", () => {
     expect(message).toMatch(/weight_map places tensor "a" in .* expected a plain name/);
   });
 
-  test("A16 a shard that is a link out of the folder; links within it and to the hub's blobs are followed", async () => {
-    const outside = folder({ "secret.safetensors": shard });
+  test("A16 links that the user made are followed, wherever they lead", async () => {
+    const outside = folder({ "big/one.safetensors": shard });
     const dir = folder({ [INDEX]: index({ a: "m.safetensors" }) });
-    symlinkSync(join(outside, "secret.safetensors"), join(dir, "m.safetensors"));
-    expect(await refusal(dir)).toMatch(/is a link to .*secret\.safetensors, outside/);
+    symlinkSync(join(outside, "big/one.safetensors"), join(dir, "m.safetensors"));
+    await using(dir, async ({ tensors }) => expect(tensors.size).toBe(1));
 
     const hub = folder({ "blobs/123": shard, "snapshots/abc/config.json": "{}" });
     symlinkSync("../../blobs/123", join(hub, "snapshots/abc/model.safetensors"));
     await using(join(hub, "snapshots/abc"), async ({ tensors }) => expect(tensors.size).toBe(1));
-    symlinkSync(
-      join(outside, "secret.safetensors"),
-      join(hub, "snapshots/abc/model.x.safetensors"),
-    );
-    expect(await refusal(join(hub, "snapshots/abc"), { variant: "x" })).toMatch("outside");
+    const linked = folder();
+    symlinkSync(join(hub, "snapshots/abc"), join(linked, "model"));
+    await using(join(linked, "model"), async ({ tensors }) => expect(tensors.size).toBe(1));
 
-    const inner = folder({ "real.safetensors": shard });
-    symlinkSync("real.safetensors", join(inner, "model.safetensors"));
-    await using(inner, async ({ tensors }) => expect(tensors.size).toBe(1));
+    symlinkSync("../../blobs/456", join(hub, "snapshots/abc/model.x.safetensors"));
+    expect(await refusal(join(hub, "snapshots/abc"), { variant: "x" })).toMatch(
+      "it is a link to ../../blobs/456, which is not there",
+    );
   });
 
   test("A17 a shard that is missing, a tensor in two, too many, in the wrong one, in none", async () => {
@@ -220,6 +219,42 @@ describe("shards", () => {
     );
   });
 
+  test("an index that disagrees about tensors that nobody needs", async () => {
+    const [x, y] = ["x.safetensors", "y.safetensors"];
+    const b = craft({ b: f32Tensor(0, 1) }, 4);
+    const both = craft({ a: f32Tensor(0, 1), b: f32Tensor(4, 1) }, 8);
+    const isNeeded = (name: string): boolean => name === "a";
+    const cases: Record<string, Uint8Array | string>[] = [
+      { [INDEX]: index({ a: x }), [x]: both },
+      { [INDEX]: index({ a: x, c: x }), [x]: shard },
+      { [INDEX]: index({ a: x, b: x }), [x]: shard, [y]: b },
+      { [INDEX]: index({ a: x, b: x, c: y }), [x]: both, [y]: b },
+    ];
+    for (const files of cases) {
+      const checkpoint = await openCheckpoint(folder(files), { isNeeded });
+      expect(checkpoint.tensors.has("a")).toBe(true);
+      await checkpoint.close();
+      expect(await refusal(folder(files))).toMatch("are not of one checkpoint");
+    }
+    expect(await refusal(folder({ [INDEX]: index({ a: y }), [y]: b }), { isNeeded })).toMatch(
+      /places tensor "a" in "y.safetensors", which does not hold it/,
+    );
+  });
+
+  test("shards without their index: the error names it", async () => {
+    const part = (n: number): string => `model-0000${n}-of-00002.safetensors`;
+    expect(await refusal(folder({ [part(1)]: shard, [part(2)]: shard }))).toMatch(
+      /model-00001-of-00002.safetensors … model-00002-of-00002.safetensors are 2 of 2 parts .* index, model.safetensors.index.json, is missing.*fetch it/,
+    );
+    expect(await refusal(folder({ [part(2)]: shard }))).toMatch(
+      /model-00002-of-00002.safetensors are 1 of 2 parts of a checkpoint \(not all of which are here either\)/,
+    );
+    const variant = folder({ "model.fp16-00001-of-00001.safetensors": shard });
+    expect(await refusal(variant, { variant: "fp16" })).toMatch(
+      "model.safetensors.index.fp16.json",
+    );
+  });
+
   test("an index that is malformed", async () => {
     expect(await indexRefusal("{")).toMatch("the index is malformed");
     expect(await indexRefusal("[]")).toMatch("an object was expected");
@@ -245,10 +280,28 @@ describe("folders without weights that are read", () => {
     },
   );
 
-  test("Mistral's own layout, GGUF, nothing at all", async () => {
-    expect(await refusal(folder({ "consolidated.safetensors": shard }))).toMatch(
-      "Mistral's own layout",
+  test("an adapter, alone and beside a model", async () => {
+    const adapter_config = JSON.stringify({ peft_type: "LORA", base_model_name_or_path: "a/b" });
+    const files = { "adapter_config.json": adapter_config, "adapter_model.safetensors": shard };
+    const alone = await refusal(folder(files));
+    expect(alone).toMatch(/adapter_config.json: the folder holds an adapter \(LORA\) of "a\/b"/);
+    expect(alone).toMatch("merge it into its base model");
+    expect(alone).not.toMatch("remove adapter_config.json");
+    const beside = await refusal(folder({ ...files, "model.safetensors": shard }));
+    expect(beside).toMatch(
+      "if the weights beside it are merged already, remove adapter_config.json",
     );
+  });
+
+  test.each([
+    ["weights.npz", "only weights.npz, a format of another library"],
+    ["model.onnx", "only model.onnx, a format of another library"],
+    ["weights.00.safetensors", "but weights.00.safetensors; if these are the model's weights"],
+  ])("only %s", async (name, message) => {
+    expect(await refusal(folder({ [name]: "x" }))).toMatch(message);
+  });
+
+  test("GGUF, nothing at all", async () => {
     expect(await refusal(folder({ "model-q8_0.gguf": "GGUF" }))).toMatch(
       "model-q8_0.gguf; name it with the option gguf_file",
     );
