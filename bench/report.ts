@@ -17,9 +17,11 @@ import type { ManyCallsResult } from "./many-calls.ts";
 import { attention, cache } from "./report-attention.ts";
 import { manyCalls, sampling } from "./report-engine.ts";
 import { loading, quality, quantised } from "./report-quantised.ts";
+import { storyLoops } from "./report-stories.ts";
 import type { SamplingResult } from "./sampling.ts";
 import type { Phase } from "./single-op.ts";
 import type { Summary } from "./statistics.ts";
+import type { StoryLoopsResult } from "./story-loops.ts";
 import { describe, error, megabytes, place, ratio, spread, table } from "./tables.ts";
 
 const folder = join(import.meta.dirname, "results");
@@ -42,7 +44,7 @@ type Run = { readonly kind: string; readonly machine: Machine };
 
 const results = (existsSync(folder) ? readdirSync(folder).toSorted() : [])
   .filter((name) =>
-    /^((models|ops|memory|quantised|loading)-.*|quality|attention|cache|many-calls|sampling)\.json$/.test(
+    /^((models|ops|memory|quantised|loading)-.*|quality|attention|cache|many-calls|sampling|story-loops)\.json$/.test(
       name,
     ),
   )
@@ -66,6 +68,7 @@ const sections = [
   cache(ofKind<CacheResult>("cache").at(0)),
   manyCalls(ofKind<ManyCallsResult>("many-calls").at(0), machines.length > 1),
   sampling(ofKind<SamplingResult>("sampling").at(0), machines.length > 1),
+  storyLoops(ofKind<StoryLoopsResult>("story-loops").at(0), machines.length > 1),
   models(ofKind<ModelResult>("models")),
   ops(ofKind<OpsResult>("ops")),
   memory(ofKind<MemoryResult>("memory")),
@@ -90,6 +93,7 @@ npx node bench/attention.ts    # flash against eager attention, and its share of
 npx node bench/cache.ts        # memory of the cache by context length
 npx node bench/many-calls.ts --before FOLDER   # many calls on one engine, and an older checkout beside it
 npx node bench/sampling.ts     # choosing the tokens of 32 rows
+npx node bench/story-loops.ts  # how much the embedded model repeats itself
 npx node bench/models.ts       # speed of models in float32 and bfloat16
 npx node bench/ops.ts          # where the time goes
 npx node bench/ops.ts --cases  # each op by itself, at the sizes of Mistral-7B

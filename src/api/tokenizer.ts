@@ -44,6 +44,11 @@ export type DecodeOptions = {
   clean_up_tokenization_spaces?: boolean | null;
 };
 
+export type StreamDecodeOptions = DecodeOptions & {
+  /** Whether the pieces are together exactly what `decode` gives. Default false: each line is decoded by itself, as TextStreamer does. */
+  wholeText?: boolean;
+};
+
 type Lists = { return_tensors?: null | false; return_tensor?: false };
 type Tensors = { return_tensors: "pt" | "np" | "ts" | true } | { return_tensor: true };
 type Call = TokenizerOptions;
@@ -52,6 +57,7 @@ const DECODE_OPTIONS: ReadonlySet<string> = new Set([
   "skip_special_tokens",
   "clean_up_tokenization_spaces",
 ]);
+const STREAM_DECODE_OPTIONS: ReadonlySet<string> = new Set([...DECODE_OPTIONS, "wholeText"]);
 
 // One text gives one row, an array of texts one row each; with return_tensors, tensors [B, S].
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
@@ -191,10 +197,10 @@ export class PreTrainedTokenizer extends SpecialTokens<
   }
 
   /** A decoder for ids that come one by one: each `put` returns the text that can no longer change, as TextStreamer prints it. */
-  stream_decoder(options: DecodeOptions = {}): StreamDecoder {
-    checkOptions("tokenizer.stream_decoder", options, DECODE_OPTIONS);
-    const skipSpecial = options.skip_special_tokens ?? false;
-    return new StreamDecoder(this.backend_tokenizer, { skipSpecial });
+  stream_decoder(options: StreamDecodeOptions = {}): StreamDecoder {
+    checkOptions("tokenizer.stream_decoder", options, STREAM_DECODE_OPTIONS);
+    const { skip_special_tokens: skipSpecial = false, wholeText } = options;
+    return new StreamDecoder(this.backend_tokenizer, { skipSpecial, wholeText });
   }
 
   /** The tokens of a text. Default: without special tokens around it. */

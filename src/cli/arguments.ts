@@ -4,7 +4,7 @@
 import { parseArgs } from "node:util";
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import { commands } from "./commands.ts";
+import { commands, flagsOf } from "./commands.ts";
 import type { CommandName } from "./commands.ts";
 import { flags } from "./flags.ts";
 import type { Flag, FlagName } from "./flags.ts";
@@ -31,13 +31,14 @@ export type Arguments = { readonly flags: FlagValues; readonly words: readonly s
  */
 export function parseArguments(name: CommandName, argv: readonly string[]): Arguments {
   const command = commands[name];
+  const known = flagsOf(name);
   const { tokens } = parseArgs({
     args: [...argv],
     strict: false,
     allowPositionals: true,
     tokens: true,
     options: Object.fromEntries(
-      command.flags.map((flag) => [
+      known.map((flag) => [
         flag,
         { type: takesValue(flags[flag]) ? "string" : "boolean", ...short(flags[flag]) },
       ]),
@@ -48,7 +49,7 @@ export function parseArguments(name: CommandName, argv: readonly string[]): Argu
   for (const token of tokens) {
     if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
-    const flag = command.flags.find((known) => known === token.name);
+    const flag = known.find((each) => each === token.name);
     if (flag === undefined) throw new InputError(`${name}: ${unknownFlag(name, token.rawName)}`);
     given.set(flag, [
       ...(given.get(flag) ?? []),
@@ -72,7 +73,7 @@ const short = (flag: Flag): { short?: string } =>
   flag.short === undefined ? {} : { short: flag.short };
 
 function unknownFlag(name: CommandName, raw: string): string {
-  const known = commands[name].flags.flatMap((flag) => `--${flag}`);
+  const known = flagsOf(name).map((flag) => `--${flag}`);
   return unknownName("flag", raw, raw.startsWith("--") ? known : []);
 }
 

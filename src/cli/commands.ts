@@ -1,8 +1,8 @@
 // The commands as data: help, parsing and "did you mean" are read from here and from the table of flags.
 // Does not know what the commands do.
 
-import { engineFlags, samplingFlags } from "./flags.ts";
-import type { FlagName } from "./flags.ts";
+import { flagGroups } from "./flags.ts";
+import type { FlagGroup, FlagName } from "./flags.ts";
 
 export type Command = {
   readonly summary: string;
@@ -11,7 +11,9 @@ export type Command = {
   /** How many words may be given besides flags. */
   readonly positionals: number;
   readonly description: string;
+  /** Its own flags; those of its groups follow. */
   readonly flags: readonly FlagName[];
+  readonly groups: readonly FlagGroup[];
   readonly examples: readonly (readonly [command: string, meaning: string])[];
 };
 
@@ -19,49 +21,31 @@ export type CommandName = "run" | "chat" | "quantize" | "bench" | "eval" | "doct
 
 export const commands: Readonly<Record<CommandName, Command>> = {
   run: {
-    summary: "continue a text, streaming to stdout",
+    summary: "tell a story, or continue or answer a text",
     usage: "[prompt…] [flags]",
     positionals: Number.POSITIVE_INFINITY,
     description: [
-      "Prints the prompt and, as it comes, its continuation; speed and seed go to",
-      "stderr. Without a prompt it is read from a pipe; when that is empty, and in a",
-      "terminal, a story is told. With --chat only the answer is printed. In a terminal",
-      "control characters are shown as text; a pipe gets exactly what the model wrote.",
+      "The embedded storyteller takes a prompt as the request for a story. Any other",
+      "model continues its text. The prompt may come from a pipe.",
     ].join("\n"),
-    flags: [
-      "model",
-      "chat",
-      ...samplingFlags,
-      "json",
-      "stdin-wait",
-      ...engineFlags,
-      "quiet",
-      "help",
-    ],
+    flags: ["model", "chat", "continue", "max-new-tokens", "json", "stdin-wait", "quiet", "help"],
+    groups: ["sampling", "loading"],
     examples: [
-      ["mistral run", "tell a story"],
-      [
-        'mistral run "The dragon opened its" --seed 3',
-        "continue this text; another seed, another text",
-      ],
-      ['mistral run --chat "Tell me a story about a cat named Tom."', "answer a request"],
-      ['echo "Once there was" | mistral run --greedy --json', "prompt from a pipe, result as JSON"],
-      [
-        'mistral run -m ./Mistral-7B-v0.3 -n 100 "In 1969"',
-        "another checkpoint, at most 100 tokens",
-      ],
+      ["mistral run A dog and a boat --seed 3", "a story about them"],
+      ['mistral run -m ./Mistral-7B-v0.3 -n 100 "In 1969"', "with another model"],
     ],
   },
   chat: {
     summary: "hold a conversation in the terminal",
-    usage: "[model folder] [flags]",
+    usage: "[model] [flags]",
     positionals: 1,
     description: [
       "Type a message and press Enter; /help lists what else can be typed. Ctrl-C stops",
-      "an answer; pressed again it leaves. When stdin is a pipe, each line is a message.",
+      "an answer; pressed again it leaves. If stdin is a pipe, each line is a message.",
       "What you typed is kept for the arrow keys in a file that only you can read.",
     ].join("\n"),
-    flags: ["model", ...samplingFlags, "no-history", ...engineFlags, "quiet", "help"],
+    flags: ["model", "max-new-tokens", "no-history", "quiet", "help"],
+    groups: ["sampling", "loading"],
     examples: [
       ["mistral chat", "talk to the embedded model"],
       ["mistral chat ./Mistral-7B-Instruct-v0.3 --temperature 0.3", "talk to another one"],
@@ -70,14 +54,15 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   },
   quantize: {
     summary: "write a model in fewer bits",
-    usage: "[model folder] [new folder] --to <how> [flags]",
+    usage: "[model] [new folder] --to <how> [flags]",
     positionals: 2,
     description: [
-      "nf4, fp4 and int8 are bitsandbytes' (-dq: scales quantised too), and Transformers",
-      "reads them; q4 and q8 are made for this program on a CPU, and the fastest. Memory",
-      "holds one weight at a time; the new folder appears when it is complete.",
+      "nf4, fp4 and int8 are bitsandbytes' (-dq: scales quantised too), which also",
+      "Transformers reads; q4 and q8 are this program's own, and the fastest on a CPU.",
+      "Memory holds one weight at a time; the new folder appears when it is complete.",
     ].join("\n"),
     flags: ["model", "to", "force", "json", "quiet", "help"],
+    groups: [],
     examples: [
       ["mistral quantize ./Mistral-7B-v0.3 --to q4", "into ./Mistral-7B-v0.3-q4"],
       ["mistral quantize ./Mistral-7B-v0.3 ./small --to nf4-dq", "where you say"],
@@ -85,12 +70,11 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   },
   bench: {
     summary: "measure prefill and decode on this machine",
-    usage: "[model folder] [flags]",
+    usage: "[model] [flags]",
     positionals: 1,
     description: [
-      "Tokens/s of a prompt (pp) and of generated text (tg), mean ± standard deviation,",
-      "with the arithmetic and the memory traffic that they reach, beside what this",
-      "machine can do at most; load time and peak memory. Other programs disturb it.",
+      "Tokens/s of a prompt (pp) and of generated text (tg), beside what this machine",
+      "can do at most; load time and peak memory. Other programs disturb it.",
     ].join("\n"),
     flags: [
       "model",
@@ -100,46 +84,36 @@ export const commands: Readonly<Record<CommandName, Command>> = {
       "tg",
       "depth",
       "reps",
-      ...engineFlags,
       "json",
       "markdown",
       "svg",
       "quiet",
       "help",
     ],
+    groups: ["loading"],
     examples: [
       ["mistral bench", "the embedded model"],
-      ["mistral bench ./Mistral-7B-v0.3 --quantization q4", "another one, in 4 bits"],
       ["mistral bench --shape mistral-7b --layers 4 --json", "random weights of a known shape"],
-      ["mistral bench --pp 0 --depth 4096 --svg decode.svg", "decode behind a long context"],
+      ["mistral bench ./Mistral-7B-v0.3 --quantization q4", "in 4 bits"],
     ],
   },
   eval: {
-    summary: "measure a model on a text: perplexity, or distance to another model",
-    usage: "<ppl|kl> [model folder] --file <text> [flags]",
+    summary: "measure a model on a text: perplexity or distance",
+    usage: "<ppl|kl> [model] --file <text> [flags]",
     positionals: 2,
     description: [
       "ppl: perplexity, by windows that move by a stride, as in Transformers' guide.",
-      "kl: KL divergence from the reference's predictions to the model's, per token, and",
-      "how often both find the same token likeliest. --dtype, --quantization and what",
-      "belongs to it are the model's; the reference is loaded as it is.",
+      "kl: KL divergence from the reference's predictions to the model's, per token,",
+      "and how often both find the same token likeliest. --dtype, --quantization and",
+      "what belongs to it are the model's; the reference is loaded as it is.",
     ].join("\n"),
-    flags: [
-      "model",
-      "file",
-      "stride",
-      "max-length",
-      "reference",
-      ...engineFlags,
-      "json",
-      "quiet",
-      "help",
-    ],
+    flags: ["model", "file", "stride", "max-length", "reference", "json", "quiet", "help"],
+    groups: ["loading"],
     examples: [
-      ["mistral eval ppl --file story.txt", "the embedded model"],
-      ["mistral eval ppl ./Mistral-7B-v0.3 --file story.txt --quantization nf4", "in 4 bits"],
+      ["mistral eval ppl --file a.txt", "the embedded model"],
+      ["mistral eval ppl ./7B --file a.txt --quantization nf4", "in 4 bits"],
       [
-        "mistral eval kl ./Mistral-7B-v0.3 --quantization q4 --file story.txt",
+        "mistral eval kl ./7B --file a.txt --quantization q4",
         "what 4 bits cost against the same model as it is",
       ],
     ],
@@ -150,6 +124,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     positionals: 0,
     description: "Checks Node, processor, SIMD, threads, memory and the embedded model.",
     flags: ["json", "threads", "no-revectorize", "help"],
+    groups: [],
     examples: [
       ["mistral doctor", "for people"],
       ["mistral doctor --json", "for a bug report"],
@@ -157,10 +132,20 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   },
   help: {
     summary: "explain a command",
-    usage: "[command]",
+    usage: "[command, sampling or loading]",
     positionals: 1,
-    description: "The same as `mistral <command> --help`.",
+    description: "A command, as its --help does, or the flags that several commands share.",
     flags: ["help"],
-    examples: [["mistral help run", "everything about run"]],
+    groups: [],
+    examples: [
+      ["mistral help run", "everything about run"],
+      ["mistral help sampling", "temperature and the like"],
+    ],
   },
 };
+
+/** All flags of a command. */
+export function flagsOf(name: CommandName): readonly FlagName[] {
+  const { flags, groups } = commands[name];
+  return [...flags, ...groups.flatMap((group) => flagGroups[group].flags)];
+}

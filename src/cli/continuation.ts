@@ -29,24 +29,43 @@ export type Continuation = {
   readonly cache: DynamicCache | undefined;
 };
 
-/** Sampling settings from flags; others come from the model's generation_config.json. @throws InputError flags that contradict each other */
-export function samplingOptions(flags: FlagValues, seed: number): GenerateOptions {
-  const greedy = flags.greedy || flags.temperature === 0;
+/** What decides among tokens by chance. With greedy decoding it would change nothing. */
+export const chanceFlags = ["temperature", "top-k", "top-p", "min-p", "typical-p"] as const;
+const otherFlags = [
+  ...["repetition-penalty", "no-repeat-ngram-size", "min-new-tokens", "max-new-tokens"],
+] as readonly (
+  | "repetition-penalty"
+  | "no-repeat-ngram-size"
+  | "min-new-tokens"
+  | "max-new-tokens"
+)[];
+
+/**
+ * Sampling settings from flags; others come from the model's generation_config.json.
+ * @param own settings that apply when tokens are sampled and no flag says otherwise
+ * @throws InputError flags that contradict each other
+ */
+export function samplingOptions(
+  flags: FlagValues,
+  seed: number,
+  own: GenerateOptions = {},
+): GenerateOptions {
+  const isGreedy = flags.greedy || flags.temperature === 0;
   if (flags.greedy) {
-    for (const name of ["temperature", "top-k", "top-p"] as const) {
+    for (const name of chanceFlags) {
       if (flags[name])
         throw new InputError(
           `--greedy takes the likeliest token, so --${name} would change nothing; leave one out`,
         );
     }
   }
+  const given = [...(isGreedy ? [] : chanceFlags), ...otherFlags].flatMap((name) =>
+    flags[name] === undefined ? [] : [[name.replaceAll("-", "_"), flags[name]] as const],
+  );
   return {
-    do_sample: !greedy,
-    ...(!greedy && { seed }),
-    ...(!greedy && flags.temperature !== undefined && { temperature: flags.temperature }),
-    ...(!greedy && flags["top-k"] !== undefined && { top_k: flags["top-k"] }),
-    ...(!greedy && flags["top-p"] !== undefined && { top_p: flags["top-p"] }),
-    ...(flags["max-new-tokens"] !== undefined && { max_new_tokens: flags["max-new-tokens"] }),
+    do_sample: !isGreedy,
+    ...(!isGreedy && { seed, ...own }),
+    ...Object.fromEntries(given),
     ...(flags.stop.length > 0 && { stop_strings: [...flags.stop] }),
   };
 }
@@ -71,6 +90,7 @@ export async function streamContinuation(
   const streamer = new TextIteratorStreamer(tokenizer, {
     skip_prompt: !isText,
     skip_special_tokens: true,
+    wholeText: true,
     token_callback_function: () => times.push(performance.now()),
   });
   let hidden = isText ? tokenizer.decode(promptIds, { skip_special_tokens: true }).length : 0;

@@ -3,7 +3,7 @@
 
 import { EngineError, InputError } from "../errors.ts";
 import { Tensor } from "../index.ts";
-import type { BatchEncoding, DynamicCache } from "../index.ts";
+import type { BatchEncoding, DynamicCache, GenerateOptions } from "../index.ts";
 import type { Continuation } from "./continuation.ts";
 import { samplingOptions, streamContinuation } from "./continuation.ts";
 import type { FlagValues } from "./arguments.ts";
@@ -33,9 +33,9 @@ export class Conversation {
     return Boolean(this.#opened.tokenizer.chat_template);
   }
 
-  /** The model's own generation settings. */
-  get own(): Opened["model"]["generation_config"] {
-    return this.#opened.model.generation_config;
+  /** The settings that apply unless flags say otherwise. */
+  get own(): GenerateOptions {
+    return { ...this.#opened.model.generation_config, ...this.#opened.settings };
   }
 
   async clear(): Promise<void> {
@@ -64,7 +64,7 @@ export class Conversation {
       const inputs = this.#encode(asked);
       const options = {
         max_new_tokens: defaultAnswerTokens,
-        ...samplingOptions(flags, seed),
+        ...samplingOptions(flags, seed, this.#opened.settings),
         signal,
         past_key_values: await this.#pastOf(inputs),
       };

@@ -21,11 +21,12 @@ export type Flag = {
 export const flags = {
   model: {
     type: "text",
-    value: "<folder>",
+    value: "<model>",
     short: "m",
-    help: "a checkpoint (default: the embedded storyteller)",
+    help: "a folder or .gguf file (default: the storyteller)",
   },
-  chat: { type: "switch", help: "answer the prompt, by the model's chat template" },
+  chat: { type: "switch", help: "have the prompt answered, by the chat template" },
+  continue: { type: "switch", help: "have the prompt's text continued" },
   seed: {
     type: "integer",
     value: "<n>",
@@ -37,7 +38,7 @@ export const flags = {
     type: "number",
     value: "<x>",
     short: "t",
-    help: "more varied above 1, less below (default: model's)",
+    help: "above 1: more varied; below: less; 0: --greedy",
     range: [0, 1000],
   },
   "top-k": {
@@ -52,11 +53,41 @@ export const flags = {
     help: "… among the likeliest whose sum reaches x",
     range: [0, 1],
   },
+  "min-p": {
+    type: "number",
+    value: "<x>",
+    help: "… among those at least x times the likeliest",
+    range: [0, 1],
+  },
+  "typical-p": {
+    type: "number",
+    value: "<x>",
+    help: "… among the most typical whose sum reaches x",
+    range: [0, 1],
+  },
+  "repetition-penalty": {
+    type: "number",
+    value: "<x>",
+    help: "above 1: tokens that have come are less likely",
+    range: [0.01, 100],
+  },
+  "no-repeat-ngram-size": {
+    type: "integer",
+    value: "<n>",
+    help: "never the same n tokens in a row twice",
+    range: [0, 2_147_483_647],
+  },
+  "min-new-tokens": {
+    type: "integer",
+    value: "<n>",
+    help: "do not end before n tokens",
+    range: [0, 2_147_483_647],
+  },
   "max-new-tokens": {
     type: "integer",
     value: "<n>",
     short: "n",
-    help: "stop after n tokens (default: 300, chat 1024)",
+    help: "stop after n tokens (default: 300; chat: 1024)",
     range: [1, 2_147_483_647],
   },
   stop: { type: "texts", value: "<text>", help: "stop after this text; may be given again" },
@@ -83,13 +114,13 @@ export const flags = {
   "compute-dtype": {
     type: "text",
     value: "<type>",
-    help: "if quantised: float32, bfloat16, float16, int8",
+    help: "of products: float32, bfloat16, float16, int8",
     among: ["float32", "bfloat16", "float16", "int8"],
   },
   "cache-dtype": {
     type: "text",
     value: "<type>",
-    help: "keys, values: float32, bfloat16, float16, int8",
+    help: "of the cache: float32, bfloat16, float16, int8",
     among: ["float32", "bfloat16", "float16", "int8"],
   },
   "gguf-file": { type: "text", value: "<name>", help: "a GGUF file in the model's folder" },
@@ -110,8 +141,8 @@ export const flags = {
   file: { type: "text", value: "<path>", short: "f", help: "the text, in UTF-8" },
   reference: {
     type: "text",
-    value: "<folder>",
-    help: "kl: compare with this one (default: as it is)",
+    value: "<model>",
+    help: "kl: the other model (default: the same as stored)",
   },
   stride: {
     type: "integer",
@@ -122,7 +153,7 @@ export const flags = {
   "max-length": {
     type: "integer",
     value: "<n>",
-    help: "tokens of a window (default: model's, at most 2048)",
+    help: "tokens of a window (default: at most 2048)",
     range: [2, 2_147_483_647],
   },
   shape: {
@@ -134,7 +165,7 @@ export const flags = {
   layers: {
     type: "integer",
     value: "<n>",
-    help: "layers of the random model (default: shape's)",
+    help: "layers of the random model (default: all)",
     range: [1, 10_000],
   },
   pp: {
@@ -174,7 +205,7 @@ export const flags = {
   "stdin-wait": {
     type: "number",
     value: "<s>",
-    help: "seconds to wait for a pipe (default: no limit)",
+    help: "seconds after which a silent pipe is no prompt",
     range: [0, 86_400],
   },
   quiet: { type: "switch", short: "q", help: "no progress, no timings" },
@@ -183,25 +214,40 @@ export const flags = {
 
 export type FlagName = keyof typeof flags;
 
-/** How a model is loaded. */
-export const engineFlags: readonly FlagName[] = [
-  "device",
-  "threads",
-  "dtype",
-  "quantization",
-  "compute-dtype",
-  "cache-dtype",
-  "gguf-file",
-  "attn",
-  "no-revectorize",
-];
-/** How text is sampled. */
-export const samplingFlags: readonly FlagName[] = [
-  "seed",
-  "temperature",
-  "top-k",
-  "top-p",
-  "max-new-tokens",
-  "stop",
-  "greedy",
-];
+export type FlagGroup = "sampling" | "loading";
+
+/** Flags that several commands share. A command's help names them; `help <group>` explains them. */
+export const flagGroups: Readonly<
+  Record<FlagGroup, { readonly title: string; readonly flags: readonly FlagName[] }>
+> = {
+  sampling: {
+    title: "How text is sampled (defaults: the model's generation_config.json)",
+    flags: [
+      "seed",
+      "temperature",
+      "top-k",
+      "top-p",
+      "min-p",
+      "typical-p",
+      "greedy",
+      "repetition-penalty",
+      "no-repeat-ngram-size",
+      "min-new-tokens",
+      "stop",
+    ],
+  },
+  loading: {
+    title: "How a model is loaded",
+    flags: [
+      "device",
+      "threads",
+      "dtype",
+      "quantization",
+      "compute-dtype",
+      "cache-dtype",
+      "gguf-file",
+      "attn",
+      "no-revectorize",
+    ],
+  },
+};

@@ -1,11 +1,15 @@
-// Makes the help texts from the tables of commands and flags. Knows nothing of streams.
+// Makes the help texts from the tables of commands and flags; each fits a terminal of 24 lines and 80 columns. Knows nothing of streams.
 
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { commands } from "./commands.ts";
 import type { CommandName } from "./commands.ts";
-import { flags } from "./flags.ts";
-import type { Flag, FlagName } from "./flags.ts";
+import { flagGroups, flags } from "./flags.ts";
+import type { Flag, FlagGroup, FlagName } from "./flags.ts";
+import { programName } from "./program-name.ts";
+import { wrapped } from "./word-wrap.ts";
+
+const columns = 80;
 
 /** The command of that name. @throws InputError there is none; the message names the nearest one */
 export function commandNamed(name: string): CommandName {
@@ -15,12 +19,20 @@ export function commandNamed(name: string): CommandName {
   return found;
 }
 
-/** What `mistral help` prints: the commands and a first example. */
+/** What `help <topic>` prints: a command, or a group of flags. @throws InputError there is none of that name */
+export function topicHelp(name: string): string {
+  if (Object.hasOwn(flagGroups, name)) return groupHelp(name as FlagGroup);
+  const known = [...Object.keys(commands), ...Object.keys(flagGroups)];
+  if (Object.hasOwn(commands, name)) return commandHelp(name as CommandName);
+  throw new InputError(unknownName("command", name, known));
+}
+
+/** What `help` prints: the commands and a first example. */
 export function generalHelp(): string {
   return [
     "mistral: runs Mistral language models on this machine; nothing is sent anywhere.",
     "",
-    "Usage: mistral <command> [flags]",
+    `Usage: ${programName()} <command> [flags]`,
     "",
     ...table(Object.entries(commands).map(([name, { summary }]) => [name, summary])),
     "",
@@ -28,28 +40,46 @@ export function generalHelp(): string {
     "  -h, --help     after a command: its flags, with examples",
     "",
     "Examples:",
-    ...examples(["run", "chat", "doctor"].map((name) => commands[commandNamed(name)].examples[0])),
+    ...(["run", "chat", "doctor"] as const).flatMap((name) =>
+      examples(commands[name].examples.slice(0, 1)),
+    ),
     "",
   ].join("\n");
 }
 
-/** What `mistral <command> --help` prints. */
+/** What `<command> --help` prints. */
 export function commandHelp(name: CommandName): string {
   const command = commands[name];
   return [
     `mistral ${name}: ${command.summary}`,
-    "",
-    `Usage: mistral ${name} ${command.usage}`,
+    `Usage: ${programName()} ${name} ${command.usage}`,
     "",
     command.description,
     "",
-    "Flags:",
-    ...table(command.flags.map((flag) => [flagText(flag), flags[flag].help])),
+    // Who reads this has found --help.
+    ...flagTable(command.flags.filter((flag) => flag !== "help")),
+    ...command.groups.flatMap((group) => named(group)),
     "",
-    "Examples:",
     ...examples(command.examples),
     "",
   ].join("\n");
+}
+
+function groupHelp(group: FlagGroup): string {
+  const { title, flags: names } = flagGroups[group];
+  return [`${title}:`, "", ...flagTable(names), ""].join("\n");
+}
+
+/** The flags of a group by name, and where they are explained. */
+function named(group: FlagGroup): string[] {
+  const names = flagGroups[group].flags.map((flag) => `--${flag}`).join(" ");
+  return wrapped(`${group} (see: help ${group}): ${names}`, columns - 2)
+    .split("\n")
+    .map((line) => `  ${line}`);
+}
+
+function flagTable(names: readonly FlagName[]): string[] {
+  return table(names.map((flag) => [flagText(flag), flags[flag].help]));
 }
 
 function flagText(name: FlagName): string {
@@ -63,6 +93,11 @@ function table(rows: readonly (readonly [string, string])[]): string[] {
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
 }
 
+/** Each with its meaning behind it where the line has room, else without. */
 function examples(rows: readonly (readonly [string, string])[]): string[] {
-  return rows.flatMap(([command, meaning]) => [`  ${command}`, `      ${meaning}`]);
+  return rows.map(([command, meaning]) => {
+    const line = `  ${command.replaceAll("mistral ", `${programName()} `)}`;
+    const whole = `${line}   # ${meaning}`;
+    return whole.length <= columns ? whole : line;
+  });
 }

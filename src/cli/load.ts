@@ -5,9 +5,10 @@ import { basename, resolve } from "node:path";
 import { defaultModel } from "../api/default-model.ts";
 import { methodConfig } from "../api/quantization-methods.ts";
 import { AutoModelForCausalLM, AutoTokenizer, env } from "../index.ts";
-import type { LoadOptions } from "../index.ts";
+import type { GenerateOptions, LoadOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
 import { loadProgress } from "./progress.ts";
+import { storySettings } from "./storyteller.ts";
 import type { Io } from "./terminal.ts";
 
 export type Model = Awaited<ReturnType<typeof AutoModelForCausalLM.from_pretrained>>;
@@ -17,6 +18,8 @@ export type Opened = {
   readonly tokenizer: Tokenizer;
   /** The last part of the folder's path. */
   readonly name: string;
+  /** How its tokens are sampled unless flags say otherwise, beside its generation_config.json. */
+  readonly settings: GenerateOptions;
 };
 
 /**
@@ -30,7 +33,8 @@ export async function openModel(
 ): Promise<Opened> {
   const path = await pathOf(folder);
   const tokenizer = await AutoTokenizer.from_pretrained(path, ggufFile(flags));
-  return { model: await openWeights(path, flags, io), tokenizer, name: basename(path) };
+  const settings = folder === undefined ? storySettings : {};
+  return { model: await openWeights(path, flags, io), tokenizer, name: basename(path), settings };
 }
 
 /** The absolute path of `folder`, or of the embedded model. */

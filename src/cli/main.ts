@@ -8,7 +8,7 @@ import { CheckpointError, EngineError, InputError, MemoryError, TemplateError } 
 import { parseArguments } from "./arguments.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandName } from "./commands.ts";
-import { commandHelp, commandNamed, generalHelp } from "./help.ts";
+import { commandHelp, commandNamed, generalHelp, topicHelp } from "./help.ts";
 import { foreign, styled, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
@@ -69,7 +69,7 @@ async function dispatch([first, ...rest]: readonly string[], io: Io): Promise<nu
 }
 
 async function help({ words }: Arguments, io: Io): Promise<number> {
-  await write(io.stdout, words.length === 0 ? generalHelp() : commandHelp(commandNamed(words[0])));
+  await write(io.stdout, words.length === 0 ? generalHelp() : topicHelp(words[0]));
   return 0;
 }
 

@@ -1,5 +1,6 @@
-// Finds the prompt of `run`: words on the command line, else a pipe, else a default. Knows nothing of models.
+// Finds the prompt of `run`: words on the command line, else a pipe. Knows nothing of models.
 
+import { fstatSync } from "node:fs";
 import { addAbortSignal } from "node:stream";
 import { InputError } from "../errors.ts";
 import { bytes } from "./terminal.ts";
@@ -9,21 +10,29 @@ import type { Io } from "./terminal.ts";
 const longest = 64 * 2 ** 20;
 
 /**
- * The prompt: these words; if there are none, the text of stdin, unless it is a terminal; if that is empty, `otherwise`.
- * @param waitSeconds how long to wait for the first byte of a pipe; undefined: without limit
- * @throws InputError a text on stdin that is too long or not UTF-8
+ * The prompt: these words; if there are none, the text of stdin. Undefined: none was given, since stdin is a terminal or /dev/null, or
+ * nothing came within `waitSeconds`.
+ * @param waitSeconds how long to wait for the first byte of a pipe; undefined: without limit, and an empty one is an error
+ * @throws InputError an empty prompt; a text on stdin that is too long or not UTF-8
  */
 export async function readPrompt(
   words: readonly string[],
-  otherwise: string,
   waitSeconds: number | undefined,
   io: Io,
-): Promise<string> {
+): Promise<string | undefined> {
   const given = words.join(" ");
   if (given.trim() !== "") return given;
-  const piped = io.stdin.isTTY ? "" : await readPipe(waitSeconds, io);
-  const prompt = piped.replace(/\r?\n$/, "");
-  return prompt.trim() === "" ? otherwise : prompt;
+  if (words.length > 0) {
+    throw new InputError("run: the prompt is empty; give a text, or leave it out for a story");
+  }
+  // A terminal, or /dev/null.
+  if (io.stdin.isTTY || fstatSync(0).isCharacterDevice()) return undefined;
+  const piped = (await readPipe(waitSeconds, io)).replace(/\r?\n$/, "");
+  if (piped.trim() !== "") return piped;
+  if (waitSeconds !== undefined) return undefined;
+  throw new InputError(
+    "run: the prompt on stdin is empty; pipe a text, or give it as an argument (a story without a prompt: --stdin-wait 0)",
+  );
 }
 
 async function readPipe(

@@ -50,6 +50,11 @@ export class WordWrap {
   }
 }
 
+/** A whole text with its lines broken between words. */
+export function wrapped(text: string, columns: number): string {
+  return new WordWrap(() => columns).put(text);
+}
+
 /** The column after `text`, which begins at `column`. */
 function advance(column: number, text: string): number {
   let at = column;

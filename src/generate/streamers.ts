@@ -11,6 +11,14 @@ export type DecodeOptions = {
   readonly clean_up_tokenization_spaces?: boolean;
 };
 
+export type StreamDecodeOptions = DecodeOptions & {
+  /**
+   * true: the pieces are together exactly what `decode` gives for all tokens. Default false, as in Transformers: each line is decoded as
+   * a text of its own, and with a SentencePiece vocabulary a space at the begin of each line is lost
+   */
+  readonly wholeText?: boolean;
+};
+
 /** Takes tokens one after the other, and gives the text that later tokens will not change. */
 export type TokenDecoder = {
   put(ids: Iterable<number>): string;
@@ -22,7 +30,7 @@ export type TokenDecoder = {
 export type StreamTokenizer = {
   decode(ids: number[], options?: DecodeOptions): string;
   /** A decoder whose cost does not grow with the text; without it all tokens of a line are decoded again at each one */
-  stream_decoder?(options: DecodeOptions): TokenDecoder;
+  stream_decoder?(options: StreamDecodeOptions): TokenDecoder;
 };
 
 /** One row of ids, several rows, or a tensor of one or two dimensions. */
@@ -41,7 +49,7 @@ export type Streamer = {
   fail?(reason: unknown): void;
 };
 
-export type TextStreamerOptions = DecodeOptions & {
+export type TextStreamerOptions = StreamDecodeOptions & {
   /** Leave the prompt out. Default false */
   readonly skip_prompt?: boolean;
   /** Gets the text; TextStreamer then prints nothing */
@@ -54,6 +62,7 @@ const STREAMER_OPTIONS = [
   "skip_prompt",
   "skip_special_tokens",
   "clean_up_tokenization_spaces",
+  "wholeText",
   "callback_function",
   "token_callback_function",
 ];
@@ -116,12 +125,12 @@ export abstract class TextStream implements Streamer {
   }
 
   #makeDecoder(): TokenDecoder {
-    const { skip_special_tokens = false, clean_up_tokenization_spaces } = this.options;
+    const { skip_special_tokens = false, clean_up_tokenization_spaces, wholeText } = this.options;
     const decoding = { skip_special_tokens, clean_up_tokenization_spaces };
     const incremental = !clean_up_tokenization_spaces && this.#tokenizer.stream_decoder;
     return incremental
-      ? incremental.call(this.#tokenizer, decoding)
-      : new Redecoder((ids) => this.#tokenizer.decode(ids, decoding));
+      ? incremental.call(this.#tokenizer, { ...decoding, wholeText })
+      : new Redecoder((ids) => this.#tokenizer.decode(ids, decoding), wholeText);
   }
 
   /** The new ids of each sequence. */
@@ -225,14 +234,19 @@ export class TextIteratorStreamer<Piece = string>
   }
 }
 
-/** Transformers' own rule: decode all tokens since the last line end, and print what cannot change. Counted in code points, as there. */
+/**
+ * Transformers' own rule: decode all tokens since the last line end (of the whole text: all tokens), and print what cannot change.
+ * Counted in code points, as there.
+ */
 class Redecoder implements TokenDecoder {
   readonly #decode: (ids: number[]) => string;
+  readonly #wholeText: boolean;
   #ids: number[] = [];
   #printed = 0;
 
-  constructor(decode: (ids: number[]) => string) {
+  constructor(decode: (ids: number[]) => string, wholeText: boolean = false) {
     this.#decode = decode;
+    this.#wholeText = wholeText;
   }
 
   put(ids: Iterable<number>): string {
@@ -242,7 +256,7 @@ class Redecoder implements TokenDecoder {
     const end = last === "\n" || isChinese(last) ? text.length : text.lastIndexOf(" ") + 1;
     const printable = text.slice(this.#printed, end);
     this.#printed += printable.length;
-    if (last === "\n") this.#restart();
+    if (last === "\n" && !this.#wholeText) this.#restart();
     return printable.join("");
   }
 

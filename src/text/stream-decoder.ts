@@ -9,12 +9,20 @@ import type { TextTokenizer } from "./tokenizer.ts";
 export class StreamDecoder {
   readonly #tokenizer: TextTokenizer;
   readonly #skipSpecial: boolean;
+  readonly #wholeText: boolean;
   #text: GrowingText;
 
-  /** `skipSpecial`: special tokens print nothing. */
-  constructor(tokenizer: TextTokenizer, { skipSpecial }: { skipSpecial: boolean }) {
+  /**
+   * `skipSpecial`: special tokens print nothing. `wholeText`: the pieces are together what decoding all tokens gives. Without it each
+   * line is decoded as a text of its own, as Transformers does, so that a decoder which drops the text's first space drops one a line.
+   */
+  constructor(
+    tokenizer: TextTokenizer,
+    { skipSpecial, wholeText = false }: { skipSpecial: boolean; wholeText?: boolean },
+  ) {
     this.#tokenizer = tokenizer;
     this.#skipSpecial = skipSpecial;
+    this.#wholeText = wholeText;
     this.#text = this.#begin();
   }
 
@@ -26,7 +34,10 @@ export class StreamDecoder {
       this.#text.add(kept ? token : undefined);
     }
     const printed = this.#text.print();
-    if (printed.ends) this.#text = this.#begin();
+    if (printed.ends) {
+      if (this.#wholeText) this.#text.forget();
+      else this.#text = this.#begin();
+    }
     return printed.text;
   }
 
@@ -52,12 +63,14 @@ type GrowingText = {
   print(): { text: string; ends: boolean };
   /** All that is not printed. */
   rest(): string;
+  /** A line has ended, and all of it was printed: drops what later tokens do not need. */
+  forget(): void;
 };
 
 /** Decodes all tokens since the last line end again, each time: for decoders that are not `streamable`. */
 class RedecodedText implements GrowingText {
   readonly #decode: (tokens: readonly string[]) => string;
-  readonly #tokens: string[] = [];
+  #tokens: string[] = [];
   #printed = 0;
 
   constructor(decode: (tokens: readonly string[]) => string) {
@@ -79,6 +92,12 @@ class RedecodedText implements GrowingText {
 
   rest(): string {
     return [...this.#decode(this.#tokens)].slice(this.#printed).join("");
+  }
+
+  /** One token stays, so that the next is not the text's first. */
+  forget(): void {
+    this.#tokens = this.#tokens.slice(-1);
+    this.#printed = [...this.#decode(this.#tokens)].length;
   }
 }
 
@@ -128,6 +147,9 @@ class IncrementalText implements GrowingText {
     const run = this.#runView();
     return this.#take(this.#length + run.length, run.skipped);
   }
+
+  /** Only what was not printed is kept in any case. */
+  forget(): void {}
 
   /** The run as it stands in the text: without a character stripped from the text's begin. */
   #runView(): { length: number; space: number; last: string | undefined; skipped: number } {

@@ -2,10 +2,11 @@
 
 import { expect, test } from "vitest";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { commands } from "../../src/cli/commands.ts";
+import { commands, flagsOf } from "../../src/cli/commands.ts";
 import type { CommandName } from "../../src/cli/commands.ts";
-import { flags } from "../../src/cli/flags.ts";
-import { commandHelp, commandNamed, generalHelp } from "../../src/cli/help.ts";
+import { flagGroups, flags } from "../../src/cli/flags.ts";
+import { commandHelp, commandNamed, generalHelp, topicHelp } from "../../src/cli/help.ts";
+import { programName } from "../../src/cli/program-name.ts";
 import { InputError } from "../../src/errors.ts";
 
 test("values are typed, short names work, words stay", () => {
@@ -72,7 +73,7 @@ test.each([
     '--attn: unknown value "eagre"; did you mean "eager"?; expected flash_attention_2, sdpa, eager',
   ],
   ["doctor", ["now"], 'doctor: unexpected "now"; expected doctor [flags]'],
-  ["chat", ["a", "b"], 'chat: unexpected "b"; expected chat [model folder] [flags]'],
+  ["chat", ["a", "b"], 'chat: unexpected "b"; expected chat [model] [flags]'],
 ] as [CommandName, string[], string][])("%s %j is refused", (command, argv, message) => {
   expect(() => parseArguments(command, argv)).toThrow(new InputError(message));
 });
@@ -88,7 +89,8 @@ test("help shows every command and every flag that a command takes, with example
   for (const name of Object.keys(commands) as CommandName[]) {
     expect(generalHelp()).toContain(`  ${name} `);
     const help = commandHelp(name);
-    for (const flag of commands[name].flags) expect(help).toContain(`--${flag}`);
+    for (const flag of flagsOf(name).filter((each) => each !== "help"))
+      expect(help).toContain(`--${flag}`);
     for (const [example] of commands[name].examples) {
       const [, argv = ""] = example.split(`mistral ${name}`);
       const words = argv.split("|")[0].match(/"[^"]*"|\S+/g) ?? [];
@@ -99,13 +101,43 @@ test("help shows every command and every flag that a command takes, with example
   }
 });
 
-test("every flag belongs to a command, short names are unique, lines fit a terminal", () => {
-  const used = new Set(Object.values(commands).flatMap((command) => command.flags));
+test("a group of flags is a topic of help, with every flag", () => {
+  for (const [group, { flags: names }] of Object.entries(flagGroups)) {
+    for (const flag of names) expect(topicHelp(group)).toContain(`--${flag} `.trimEnd());
+  }
+  expect(topicHelp("chat")).toBe(commandHelp("chat"));
+  expect(() => topicHelp("samplin")).toThrow('did you mean "sampling"?');
+});
+
+test("every flag belongs to a command, short names are unique", () => {
+  const used = new Set((Object.keys(commands) as CommandName[]).flatMap(flagsOf));
   expect([...used].toSorted()).toEqual(Object.keys(flags).toSorted());
   const shorts = Object.values(flags).flatMap((flag) => ("short" in flag ? [flag.short] : []));
   expect(new Set(shorts).size).toBe(shorts.length);
-  const lines = (Object.keys(commands) as CommandName[]).flatMap((name) =>
-    commandHelp(name).split("\n"),
+});
+
+test("every help fits a terminal of 24 lines and 80 columns, the prompt after it included", () => {
+  const texts = [...Object.keys(commands), ...Object.keys(flagGroups)].map(topicHelp);
+  for (const text of [...texts, generalHelp()]) {
+    const lines = text.split("\n");
+    expect(lines.length, text).toBeLessThanOrEqual(24);
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  }
+});
+
+test("how to start the program again: never by a bare `npx mistral`", () => {
+  const name = (env: NodeJS.ProcessEnv, script: string): string =>
+    programName({ env, argv: ["node", script] });
+  const script = { npm_lifecycle_event: "mistral", npm_command: "run-script" };
+  expect(name({ npm_command: "exec" }, "/a/node_modules/.bin/mistral")).toBe(
+    "npx @mistral-ts/mistral",
   );
-  expect(lines.filter((line) => line.length > 81)).toEqual([]);
+  expect(name({}, "/usr/bin/mistral")).toBe("mistral");
+  expect(name({}, "/a/dist/cli.js")).toBe("npx @mistral-ts/mistral");
+  expect(name({ ...script, npm_package_name: "@mistral-ts/mistral" }, "/a/src/cli.ts")).toBe(
+    "npm run --silent mistral --",
+  );
+  expect(name({ ...script, npm_package_name: "theirs" }, "/a/cli.js")).toBe(
+    "npx @mistral-ts/mistral",
+  );
 });

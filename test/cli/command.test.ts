@@ -1,7 +1,7 @@
 // The command as people start it: a process of its own, the embedded model, pipes, signals, exit codes.
 
 import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, ChildProcessWithoutNullStreams } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { goldenJson } from "../golden-files.ts";
@@ -10,15 +10,18 @@ const cli = join(import.meta.dirname, "../../src/cli.ts");
 
 type Ended = { code: number | null; stdout: string; stderr: string };
 
-/** `stdin`: its whole content; null leaves the pipe open and silent. */
+/** `stdin`: its whole content; null leaves the pipe open and silent; "ignore": /dev/null. */
 function start(
   args: readonly string[],
   stdin: string | null = "",
   nodeFlags: readonly string[] = [],
 ) {
   const env = { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, MISTRAL_DEBUG: undefined };
-  const child = spawn(process.execPath, [...nodeFlags, cli, ...args], { env });
-  if (stdin !== null) child.stdin.end(stdin);
+  // The types say that stdin is there; with "ignore" it is not, and nobody writes to it.
+  const child = spawn(process.execPath, [...nodeFlags, cli, ...args], {
+    ...{ env, stdio: [stdin === "ignore" ? "ignore" : "pipe", "pipe", "pipe"] },
+  }) as ChildProcessWithoutNullStreams;
+  if (stdin !== null && stdin !== "ignore") child.stdin.end(stdin);
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -42,22 +45,57 @@ type Golden = {
 };
 
 /** Seconds for a story: time to interrupt it. */
-const slow = ["--device", "reference"];
+const slow = ["--device", "reference", "--quiet", "A dog"];
 
 function firstOutput(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve) => child.stdout?.once("data", resolve));
 }
 
 describe("run", () => {
-  test("without a prompt and without a terminal it tells a story, with speed and seed on stderr", async () => {
-    const { code, stdout, stderr } = await mistral(["run", "-n", "60"]);
+  test("a pipe in which nothing comes in time means no prompt: it tells a story, with speed and seed on stderr", async () => {
+    const { code, stdout, stderr } = await mistral(["run", "-n", "60", "--stdin-wait", "1"]);
     expect(stdout).toMatch(/^Once upon a time,? \w.{80,}\n$/s);
-    expect(stderr).toMatch(/^\d+ tokens · [\d.]+ tokens\/s · first token .+ · seed \d+ .*\n$/);
+    expect(stderr).toMatch(
+      /^The embedded model [^\n]+\n[^\n]+ --continue[^\n]+\n\d+ tokens · [\d.]+ tokens\/s · first token .+ · seed \d+ .*\n$/,
+    );
     expect(code).toBe(0);
   });
 
   test.each([
-    ["text", []],
+    ["an empty argument", [""], null],
+    ["arguments of white space", [" ", ""], null],
+    ["an empty pipe", [], ""],
+    ["a pipe with white space", [], " \n\n"],
+  ])("%s is an error, before anything is loaded", async (_what, words, stdin) => {
+    const { child, ended } = start(["run", ...words], stdin);
+    const { code, stdout, stderr } = await ended;
+    child.stdin.destroy();
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/^mistral: run: the prompt (on stdin )?is empty; .+\n {2}→ .+\n$/);
+  });
+
+  test("/dev/null is no pipe: it tells a story", async () => {
+    const { code, stdout } = await start(["run", "-n", "5", "-q"], "ignore").ended;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^Once upon/) });
+  });
+
+  test("the embedded model takes a prompt as the request for a story, unless told otherwise", async () => {
+    const [story, text, both] = await Promise.all([
+      mistral(["run", "A", "dog", "-n", "20", "--json"]),
+      mistral(["run", "--continue", "A dog", "-n", "5", "--json"]),
+      mistral(["run", "--continue", "--chat", "A dog"]),
+    ]);
+    expect(JSON.parse(story.stdout)).toMatchObject({
+      ...{ model: "stories", prompt: "A dog", request: "Tell me a story about a dog." },
+      text: expect.stringMatching(/^Once upon a time, .*\bdog\b/),
+    });
+    expect(JSON.parse(text.stdout)).not.toHaveProperty("request");
+    expect(JSON.parse(text.stdout).text).toMatch(/^[ ,.]/);
+    expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining("leave one out") });
+  });
+
+  test.each([
+    ["text", ["--continue"]],
     ["chat", ["--chat"]],
   ])("greedy continuations are those of Transformers: %s", async (kind, flags) => {
     const { cases } = goldenJson<{ cases: Golden[] }>("stories/model/golden.json");
@@ -75,7 +113,8 @@ describe("run", () => {
     const [first, again, other] = await Promise.all(
       seeds.map(
         async (seed) =>
-          (await mistral(["run", "The fox", "--seed", seed, "-n", "40", "-q"])).stdout,
+          (await mistral(["run", "--continue", "The fox", "--seed", seed, "-n", "40", "-q"]))
+            .stdout,
       ),
     );
     expect(again).toBe(first);
@@ -111,7 +150,7 @@ describe("run", () => {
   });
 
   test("--stop ends the text", async () => {
-    const { stdout } = await mistral(["run", "--greedy", "-q", "--stop", "Lily"]);
+    const { stdout } = await mistral(["run", "Lily", "--greedy", "-q", "--stop", "Lily"]);
     expect(stdout).toMatch(/^Once upon a time[^]*Lily\n$/);
     expect(stdout.match(/Lily/g)).toHaveLength(1);
   });

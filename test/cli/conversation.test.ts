@@ -14,6 +14,7 @@ beforeAll(async () => {
     tokenizer,
     model: await AutoModelForCausalLM.from_pretrained(folder, { threads: 1 }),
     name: "stories",
+    settings: {},
   };
 });
 afterAll(async () => {

@@ -23,8 +23,8 @@ const tiny: StreamTokenizer = {
 };
 const incremental: StreamTokenizer = {
   ...tiny,
-  stream_decoder: ({ skip_special_tokens = false }) =>
-    new StreamDecoder(text, { skipSpecial: skip_special_tokens }),
+  stream_decoder: ({ skip_special_tokens = false, wholeText }) =>
+    new StreamDecoder(text, { skipSpecial: skip_special_tokens, wholeText }),
 };
 /** Every id is a word. */
 const words: StreamTokenizer = { decode: (ids) => ids.map((id) => `${id} `).join("") };
@@ -64,6 +64,23 @@ describe("pieces as Transformers prints them", () => {
     }
     expect(stream.length).toBeGreaterThan(5);
   });
+});
+
+test.each([
+  ["decoding again", tiny],
+  ["incrementally", incremental],
+])("wholeText: the pieces are together what decode gives, %s", (_, tokenizer) => {
+  const { stream } = goldenJson<{ stream: { ids: number[] }[] }>("tokenization/tiny.json");
+  const indented = [
+    ...text.encodeText("a:\n   b\n\n  c", { details: false, splitSpecial: false }).ids,
+  ];
+  for (const ids of [indented, ...stream.map((each) => each.ids)]) {
+    const whole = new Collector(tokenizer, { wholeText: true });
+    for (const id of ids) void whole.put([id]);
+    void whole.end();
+    expect(whole.pieces.join("")).toBe(tokenizer.decode(ids));
+  }
+  expect(tokenizer.decode(indented)).toBe("a:\n   b\n\n  c");
 });
 
 describe("TextStreamer", () => {

@@ -4,6 +4,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
+import { readDecoder } from "../../src/text/decoder.ts";
 import { StreamDecoder } from "../../src/text/stream-decoder.ts";
 import type { TextTokenizer } from "../../src/text/tokenizer.ts";
 import { goldenPath } from "../golden-files.ts";
@@ -52,6 +53,10 @@ describe.each(names.map((name, i) => ({ name, t: tokenizers[i] })))("$name", ({ 
         expect((lines.join("") + decoder.end()).replaceAll(/(^|\n) +/g, "$1")).toBe(
           back(text).replaceAll(/(^|\n) +/g, "$1"),
         );
+        // and drops none when the whole text is asked for
+        const whole = new StreamDecoder(t, { skipSpecial: false, wholeText: true });
+        const pieces = [...ids].map((id) => whole.put([id]));
+        expect(pieces.join("") + whole.end()).toBe(back(text));
       }),
       { numRuns: 300 },
     );
@@ -137,4 +142,17 @@ test("a token costs the same late in a long text", () => {
   length += decoder.end().length;
   expect(performance.now() - start).toBeLessThan(1500);
   expect(length).toBe([...t.decode(ids, false)].length);
+});
+
+test.each([
+  ["ByteLevel", { type: "ByteLevel" }, ["Ġa", "Ċ", "ĠĠb", "ì", "Ń", "ĲĊ", "Ġc"]],
+  ["Metaspace", { type: "Metaspace", replacement: "▁" }, ["▁a\n", "▁", "▁b\n", "\n", "▁c"]],
+])("%s: a whole text in pieces keeps the space at the begin of its lines", (_, value, tokens) => {
+  const decoder = readDecoder(value, "decoder");
+  const t = { decoder, idToToken: (id: number) => tokens[id], isSpecial: () => false };
+  const whole = new StreamDecoder(t as unknown as TextTokenizer, {
+    ...{ skipSpecial: false, wholeText: true },
+  });
+  const pieces = tokens.map((_token, id) => whole.put([id]));
+  expect(pieces.join("") + whole.end()).toBe(decoder.decode(tokens));
 });
