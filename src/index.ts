@@ -30,6 +30,14 @@ export type { GenerateInputs, GenerateOptions } from "./api/generate.ts";
 export { type KlDivergence, klDivergence } from "./api/kl-divergence.ts";
 export type { LoadOptions } from "./api/load-options.ts";
 export type { WithLoadingInfo } from "./api/load.ts";
+export {
+  type FIMRequest,
+  MistralCommonBackend,
+  type MistralCommonOptions,
+  type MistralDecodeOptions,
+  type SpecialTokenPolicy,
+  type Tokenized,
+} from "./api/mistral-common-backend.ts";
 export { MistralModel } from "./api/mistral-model.ts";
 export type {
   BaseModelOutputWithPast,
@@ -85,3 +93,6 @@ export type { DownloadOptions, SnapshotOptions } from "./hub/snapshot.ts";
 export { CheckpointError, EngineError, InputError, MemoryError, TemplateError } from "./errors.ts";
 export { type IndexedText, TextIteratorStreamer } from "./generate/streamers.ts";
 export { Float } from "./text/chat-template.ts";
+export type { ChatCompletionRequest } from "./text/mistral-common/chat-request.ts";
+export type { ValidationMode } from "./text/mistral-common/validate.ts";
+export type { EncodingVersion } from "./text/mistral-common/version.ts";

@@ -13,6 +13,8 @@ import { readTokenizerJson } from "../text/tokenizer-json.ts";
 import { TextTokenizer } from "../text/tokenizer.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
 import { readGgufSettings } from "./gguf-file.ts";
+import { MistralCommonBackend } from "./mistral-common-backend.ts";
+import { isMistralLayout, openMistralTokenizer } from "./mistral-common-files.ts";
 import { locateModel, type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
 import { SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
 import { applySettings, type SettingsFile, TokenizerSettings } from "./tokenizer-settings.ts";
@@ -72,7 +74,8 @@ const OPTIONS: ReadonlySet<string> = new Set([
 
 type FromPretrained = {
   /**
-   * The tokenizer of a model: tokenizer.json, else a SentencePiece tokenizer.model. No other file is needed.
+   * The tokenizer of a model: tokenizer.json, else tekken.json, else a SentencePiece tokenizer.model. No other file is needed. Of
+   * tekken.json, and of a tokenizer.model.v3 and so on without tokenizer_config.json, it is a MistralCommonBackend.
    * With `gguf_file`, or for the path of a GGUF file: the tokenizer in that file's metadata.
    *
    * @param dir a folder, the path of a GGUF file, or the id of a model on the hub, of which the tokenizer's files alone are fetched
@@ -91,6 +94,7 @@ export const AutoTokenizer: FromPretrained = {
     const { folder, gguf } = await locateModel(WHERE, dir, options, ["tokenizer"]);
     if (gguf !== undefined) return fromGguf(dir, gguf, options);
     await refuseOtherModel(folder);
+    if (isMistralLayout(await listFiles(folder))) return fromMistralLayout(dir, folder, options);
     const settings = await readSettings(folder, options);
     const backend = await readBackend(folder, settings);
     const tokenizer = new PreTrainedTokenizer(backend);
@@ -100,6 +104,25 @@ export const AutoTokenizer: FromPretrained = {
     return tokenizer;
   },
 };
+
+/** A folder of Mistral AI's own layout: conversations are encoded by mistral-common's rules unless a template is given. */
+async function fromMistralLayout(
+  dir: string,
+  folder: string,
+  options: TokenizerLoadOptions,
+): Promise<PreTrainedTokenizer> {
+  const file = await openMistralTokenizer(folder, undefined);
+  const tokenizer = new MistralCommonBackend(file);
+  const { padding_side, truncation_side, split_special_tokens, special_tokens_map } = tokenizer;
+  const value = { padding_side, truncation_side, split_special_tokens, ...special_tokens_map };
+  applySettings(
+    tokenizer,
+    new TokenizerSettings({ config: { value, path: file.path } }, options, WHERE),
+  );
+  tokenizer.name_or_path = dir;
+  tokenizer.chat_template = options.chat_template ?? null;
+  return tokenizer;
+}
 
 async function fromGguf(
   dir: string,
@@ -158,8 +181,7 @@ async function readBackend(folder: string, settings: TokenizerSettings): Promise
     const legacy = settings.boolean("legacy", false);
     return new TextTokenizer(readSentencePiece(await readBytes(path), path, { legacy }), path);
   }
-  const other = files.includes("tekken.json") ? "; tekken.json is not supported yet" : "";
-  throw new CheckpointError(`${folder}: no tokenizer.json and no tokenizer.model${other}`);
+  throw new CheckpointError(`${folder}: no tokenizer.json, no tekken.json and no tokenizer.model`);
 }
 
 /** Templates from chat_template.jinja and additional_chat_templates/, else from tokenizer_config.json, else from chat_template.json. */

@@ -5,7 +5,8 @@
 import { InputError } from "../errors.ts";
 import type { BatchEncoding } from "./batch-encoding.ts";
 import type { ChatTokenizer } from "./chat-tokenizer.ts";
-import { resolveLengths, wantsTensors, type TokenizerOptions } from "./tokenizer-options.ts";
+import { encodingOfRows } from "./id-rows.ts";
+import type { TokenizerOptions } from "./tokenizer-options.ts";
 
 const START = "\u{f0000}";
 const END = "\u{f0001}";
@@ -36,28 +37,8 @@ export function encodeMarked(
   batched: boolean,
   options: TokenizerOptions,
 ): BatchEncoding {
-  const where = "apply_chat_template";
-  const { truncation, maxLength } = resolveLengths(where, options, tokenizer);
-  const side = tokenizer.truncation_side;
-  const rows = texts.map((text) => {
-    const ids = encodeText(tokenizer, text);
-    if (truncation === undefined || maxLength === undefined || ids.length <= maxLength) return ids;
-    return side === "right" ? ids.slice(0, maxLength) : ids.slice(ids.length - maxLength);
-  });
-  const { padding, max_length, pad_to_multiple_of, padding_side } = options;
-  const { return_attention_mask, return_tensors } = options;
-  const one = !batched && !wantsTensors(where, options);
-  return tokenizer.pad(
-    { input_ids: one ? rows[0] : rows },
-    {
-      padding: padding ?? false,
-      max_length,
-      pad_to_multiple_of,
-      padding_side,
-      return_attention_mask,
-      return_tensors,
-    },
-  );
+  const rows = texts.map((text) => encodeText(tokenizer, text));
+  return encodingOfRows("apply_chat_template", tokenizer, rows, batched, options);
 }
 
 function encodeText(tokenizer: ChatTokenizer, text: string): number[] {

@@ -34,8 +34,8 @@ export const PLACE_OPTIONS: readonly string[] = [
   ...["signal", "onProgress", "trust_remote_code"],
 ];
 
-/** What is to be read of a model. */
-export type Part = "config" | "generation" | "tokenizer" | "weights";
+/** What is to be read of a model. "mistralTokenizer": the tokenizer's file of Mistral AI's own layout, also beside a tokenizer.json. */
+export type Part = "config" | "generation" | "tokenizer" | "mistralTokenizer" | "weights";
 
 export type ModelFiles = {
   /** The folder as it was published: of the user, or the snapshot in the cache. */
@@ -197,8 +197,8 @@ async function openModelRepository(
 const CONFIGS = /^(config|params|adapter_config|quantize_config|quant_config)\.json$/;
 const TOKENIZER = /^(tokenizer_config|special_tokens_map|added_tokens|chat_template)\.json$/;
 const TEMPLATES = /^(chat_template|additional_chat_templates\/[^/]+)\.jinja$/;
-/** Mistral AI's own layout, in the order in which one is taken. */
-const MISTRAL_TOKENIZERS = [/^tokenizer\.model$/, /^tokenizer\.model\.v\d+\w*$/, /^tekken\.json$/];
+/** Mistral AI's own layout: tekken.json, else SentencePiece models, whose names say the version of their encodings. */
+const MISTRAL_TOKENIZERS = [/^tekken\.json$/, /^[\w-]+\.model(\.v\d+\w*)?$/];
 
 /** The files that the parts need, by their paths in the repository. */
 async function chooseFiles(
@@ -219,6 +219,7 @@ async function chooseFiles(
   else if (parts.includes("generation"))
     chosen.push(...folder.matching(/^generation_config\.json$/));
   if (parts.includes("tokenizer")) chosen.push(...tokenizerFiles(folder));
+  if (parts.includes("mistralTokenizer")) chosen.push(...mistralTokenizerFiles(folder));
   if (parts.includes("weights")) chosen.push(...(await weightFiles(folder, variant ?? undefined)));
   if (chosen.length === 0) throw folder.nothing();
   return [...new Set(chosen)];
@@ -228,10 +229,12 @@ function tokenizerFiles(folder: RepositoryFolder): string[] {
   const settings = [...folder.matching(TOKENIZER), ...folder.matching(TEMPLATES)];
   const own = folder.matching(/^tokenizer\.json$/);
   if (own.length > 0) return [...settings, ...own];
-  const other = MISTRAL_TOKENIZERS.map((pattern) => folder.matching(pattern)).find(
-    (found) => found.length > 0,
-  );
-  return [...settings, ...(other ?? [])];
+  return [...settings, ...mistralTokenizerFiles(folder)];
+}
+
+function mistralTokenizerFiles(folder: RepositoryFolder): string[] {
+  const found = MISTRAL_TOKENIZERS.map((pattern) => folder.matching(pattern));
+  return found.find((files) => files.length > 0) ?? [];
 }
 
 /** One file, or the shards that the index names. Mistral AI's own layout is taken only if there is no other one. */

@@ -360,13 +360,14 @@ export class PreTrainedTokenizer extends SpecialTokens<
   }
 }
 
-function isBatch(ids: unknown): ids is ArrayLike<unknown> {
+/** Whether ids are those of several rows. */
+export function isBatch(ids: unknown): ids is ArrayLike<unknown> {
   if (!Array.isArray(ids) || ids.length === 0) return false;
   return Array.isArray(ids[0]) || ArrayBuffer.isView(ids[0]) || ids[0] instanceof Tensor;
 }
 
 /** Ids as numbers. @throws InputError */
-function idsOf(row: unknown): number[] {
+export function idsOf(row: unknown): number[] {
   const list = row instanceof Tensor ? row.data : row;
   const values = typeof list === "number" || typeof list === "bigint" ? [list] : list;
   if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {

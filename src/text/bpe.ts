@@ -20,6 +20,11 @@ export type BpeModel = {
   byteFallback: boolean;
   /** A word that is in the vocabulary becomes that one token, without merges. */
   ignoreMerges: boolean;
+  /**
+   * Whether merges that make the same token have the same rank, that token's id, so that the leftmost of them comes first, as in
+   * tiktoken. Otherwise a merge's rank is its place in `merges`.
+   */
+  rankByToken?: boolean;
 };
 
 // Up to this many symbols, searching all pairs for the best one again and again is faster than a heap.
@@ -52,7 +57,8 @@ export class Bpe {
     }
     this.#pairs = new PairTable(merges.length / 3);
     for (let i = 0, rank = 0; i < merges.length; i += 3, rank++) {
-      this.#pairs.set(merges[i], merges[i + 1], rank, merges[i + 2]);
+      const merged = merges[i + 2];
+      this.#pairs.set(merges[i], merges[i + 1], model.rankByToken === true ? merged : rank, merged);
     }
     this.#merger = new LinkedMerger(this.#pairs);
     this.#junctions = this.#everyCharacterHasTokens() ? this.#findJunctions(model) : undefined;

@@ -23,6 +23,8 @@ export type Decoder = {
    * decode earlier tokens again.
    */
   readonly streamable: Streamable | undefined;
+  /** Whether bytes before and after a special token that is left out make no character together. Default false. */
+  readonly separateRuns?: boolean;
 };
 
 export type Streamable = {

@@ -36,7 +36,8 @@ export class LinkedMerger {
       const right = next[at];
       if (ids[at] < 0 || right >= count) continue;
       const handle = this.#pairs.find(ids[at], ids[right]);
-      // This entry is of a pair that has been merged with a neighbour since. (No two pairs have the same rank.)
+      // This entry is of a pair that has been merged with a neighbour since. Pairs of the same rank make the same token, and each has
+      // its own entry at its place, so that either entry may stand for the pair that is there now.
       if (handle < 0 || this.#pairs.rankAt(handle) !== (top - at) / POSITION) continue;
       ids[at] = this.#pairs.mergedAt(handle);
       ids[right] = -1;

@@ -14,7 +14,7 @@ import type { BatchSettings, TokenizerParts } from "./tokenizer.ts";
 
 /** Four times as many tokens as the largest published vocabulary has. */
 export const MAX_TOKENS: number = 2 ** 20;
-const MAX_MERGES = 2 ** 21;
+export const MAX_MERGES: number = 2 ** 21;
 const MAX_BYTES = 2 ** 27;
 // Commas of the largest file that is parsed: one for each token, two for each merge, and some for the rest.
 const MAX_COMMAS = MAX_TOKENS + 2 * MAX_MERGES + 2 ** 19;
@@ -27,7 +27,7 @@ const MAX_COMMAS = MAX_TOKENS + 2 * MAX_MERGES + 2 ** 19;
  * @throws CheckpointError the file is malformed, contradicts itself, is too large, or needs what is not supported
  */
 export function readTokenizerJson(bytes: Uint8Array, where: string): TokenizerParts {
-  const root = new Fields(parse(bytes, where), where);
+  const root = new Fields(parseTokenizerFile(bytes, where), where);
   const at = (name: string): [unknown, string] => [root.get(name), `${where}: ${name}`];
   try {
     return {
@@ -50,7 +50,8 @@ export function readTokenizerJson(bytes: Uint8Array, where: string): TokenizerPa
   }
 }
 
-function parse(bytes: Uint8Array, where: string): unknown {
+/** The JSON of a tokenizer's file. @throws CheckpointError it is no JSON, or larger than any tokenizer is */
+export function parseTokenizerFile(bytes: Uint8Array, where: string): unknown {
   if (bytes.length > MAX_BYTES) {
     throw new CheckpointError(
       `${where}: ${bytes.length} bytes; more than ${MAX_BYTES} are not read`,

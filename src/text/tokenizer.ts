@@ -151,13 +151,18 @@ export class TextTokenizer {
 
   /** The text of tokens. Ids without a token are left out, as in Transformers. */
   decode(ids: Iterable<number>, skipSpecial: boolean): string {
-    const tokens: string[] = [];
+    let text = "";
+    let tokens: string[] = [];
     for (const id of ids) {
       const token = this.idToToken(id);
-      if (token === undefined || (skipSpecial && this.#added.isSpecial(token))) continue;
-      tokens.push(token);
+      if (token === undefined) continue;
+      if (!skipSpecial || !this.#added.isSpecial(token)) tokens.push(token);
+      else if (this.decoder.separateRuns === true) {
+        text += this.decoder.decode(tokens);
+        tokens = [];
+      }
     }
-    return this.decoder.decode(tokens);
+    return text + this.decoder.decode(tokens);
   }
 
   #encode(texts: readonly string[], options: EncodeOptions, numbered: boolean): Encoding {

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
 import type { ChatMessage, ChatTemplateOptions } from "../../src/api/apply-chat-template.ts";
-import { Float } from "../../src/text/chat-template.ts";
 import { goldenPath, goldenJson } from "../golden-files.ts";
+import { parseWithFloats } from "../json-with-floats.ts";
 
 type Case = {
   name: string;
@@ -14,15 +14,8 @@ type Case = {
   result: { text?: string; ids?: number[]; error?: string; message?: string };
 };
 
-/** JSON in which numbers that Python reads as floats stay floats. */
-function readWithFloats<T>(path: string): T {
-  const text = readFileSync(goldenPath(path), "utf8");
-  return JSON.parse(text, (_, value: unknown, { source }: { source?: string } = {}) =>
-    typeof value === "number" && source !== undefined && /[.eE]/.test(source)
-      ? new Float(value)
-      : value,
-  ) as T;
-}
+const readWithFloats = <T>(path: string): T =>
+  parseWithFloats<T>(readFileSync(goldenPath(path), "utf8"));
 
 const template = (name: string): string =>
   readFileSync(goldenPath(`chat/templates/${name}.jinja`), "utf8");
