@@ -275,7 +275,7 @@ describe("wrong use says what to do", () => {
     await expect(AutoTokenizer.from_pretrained(dir, options)).rejects.toThrow(/"padding_side"/);
     await expect(AutoTokenizer.from_pretrained("/no/such")).rejects.toThrow(/no such folder/);
     const empty = AutoTokenizer.from_pretrained(goldenPath("models/base-f32"));
-    await expect(empty).rejects.toThrow(/no tokenizer.json and no tokenizer.model/);
+    await expect(empty).rejects.toThrow(/no tokenizer.json, no tekken.json and no tokenizer.model/);
   });
 });
 
