@@ -5,8 +5,8 @@ import { copyFile, joinPath, makeFolder } from "#platform";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Side } from "../text/encoding.ts";
-import { type ChatCompletionRequest, encodeRequest } from "../text/mistral-common/chat-request.ts";
-import type { EncodedRequest, RequestEncoder } from "../text/mistral-common/encode.ts";
+import type { ChatCompletionRequest } from "../text/mistral-common/chat-request.ts";
+import type { EncodedRequest } from "../text/mistral-common/encode.ts";
 import type { Dialect } from "../text/mistral-common/messages.ts";
 import { VALIDATION_MODES, type ValidationMode } from "../text/mistral-common/validate.ts";
 import { encodingVersion, type EncodingVersion } from "../text/mistral-common/version.ts";
@@ -91,7 +91,6 @@ export type Tokenized = EncodedRequest & {
  * @see Transformers 5.23 `MistralCommonBackend`, mistral-common 1.13 `MistralTokenizer`
  */
 export class MistralCommonBackend extends PreTrainedTokenizer {
-  readonly #encoder: RequestEncoder;
   readonly #file: MistralTokenizerFile;
   readonly #mode: ValidationMode;
   readonly #size: number;
@@ -99,7 +98,6 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
   constructor(file: MistralTokenizerFile, mode: ValidationMode = "test") {
     super(file.backend);
     this.#file = file;
-    this.#encoder = file.encoder;
     this.#mode = mode;
     this.#size = file.backend.size;
     this.name_or_path = file.path;
@@ -148,7 +146,7 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
 
   /** The version of the encodings of conversations. */
   get version(): EncodingVersion {
-    return this.#encoder.rules.version;
+    return this.#file.requests.version;
   }
 
   get mode(): ValidationMode {
@@ -197,7 +195,7 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
     if (typeof prompt !== "string" || (suffix !== null && typeof suffix !== "string")) {
       throw new InputError(`${where}: prompt must be a text, and suffix a text or null`);
     }
-    return this.#tokenized(this.#encoder.encodeFim(prompt, suffix, where));
+    return this.#tokenized(this.#file.requests.fim(prompt, suffix, where));
   }
 
   /**
@@ -301,7 +299,7 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
     where: string,
     maxTokens: number | undefined,
   ): EncodedRequest {
-    return encodeRequest(this.#encoder, request, { mode: this.#mode, dialect, maxTokens, where });
+    return this.#file.requests.chat(request, { mode: this.#mode, dialect, maxTokens, where });
   }
 
   #tokenized(encoded: EncodedRequest): Tokenized {

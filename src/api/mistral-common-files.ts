@@ -3,7 +3,12 @@
 
 import { joinPath, listFiles, readBytes } from "#platform";
 import { CheckpointError } from "../errors.ts";
-import { RequestEncoder } from "../text/mistral-common/encode.ts";
+import {
+  type ChatCompletionRequest,
+  encodeRequest,
+  type RequestOptions,
+} from "../text/mistral-common/chat-request.ts";
+import { type EncodedRequest, RequestEncoder } from "../text/mistral-common/encode.ts";
 import type { KnownSettings } from "../text/mistral-common/model-settings.ts";
 import { rulesOf } from "../text/mistral-common/rules.ts";
 import {
@@ -17,9 +22,16 @@ import { TextTokenizer } from "../text/tokenizer.ts";
 
 const TEKKEN = "tekken.json";
 
+/** How requests become ids in the version of a tokenizer's file. */
+export type RequestEncoding = {
+  version: EncodingVersion;
+  chat(request: ChatCompletionRequest, options: RequestOptions): EncodedRequest;
+  fim(prompt: string, suffix: string | null, where: string): EncodedRequest;
+};
+
 export type MistralTokenizerFile = {
   backend: TextTokenizer;
-  encoder: RequestEncoder;
+  requests: RequestEncoding;
   /** Where the file lies, and its name. */
   path: string;
   name: string;
@@ -62,22 +74,22 @@ export async function openMistralTokenizer(
   if (name === TEKKEN) {
     const { parts, version: own, knownSettings } = readTekken(bytes, path);
     const backend = new TextTokenizer(parts, path);
-    const encoder = encoderOf(backend, version ?? own, path, knownSettings);
-    return { backend, encoder, path, name, kind: "tekken" };
+    const requests = requestEncoding(backend, version ?? own, path, knownSettings);
+    return { backend, requests, path, name, kind: "tekken" };
   }
   // SentencePiece puts a space before every text, as `legacy` does
   const backend = new TextTokenizer(readSentencePiece(bytes, path, { legacy: true }), path);
   const own = encodingVersion(versionOfModelFile(name), path);
-  const encoder = encoderOf(backend, version ?? own, path, undefined);
-  return { backend, encoder, path, name, kind: "sentencepiece" };
+  const requests = requestEncoding(backend, version ?? own, path, undefined);
+  return { backend, requests, path, name, kind: "sentencepiece" };
 }
 
-function encoderOf(
+function requestEncoding(
   backend: TextTokenizer,
   version: EncodingVersion,
   path: string,
   knownSettings: KnownSettings | undefined,
-): RequestEncoder {
+): RequestEncoding {
   const tokenizer = {
     encodePlain: (text: string) => backend.encodePlain(text),
     controlId(token: string): number {
@@ -89,5 +101,10 @@ function encoderOf(
       );
     },
   };
-  return new RequestEncoder(tokenizer, rulesOf(version), knownSettings);
+  const encoder = new RequestEncoder(tokenizer, rulesOf(version), knownSettings);
+  return {
+    version,
+    chat: (request, options) => encodeRequest(encoder, request, options),
+    fim: (prompt, suffix, where) => encoder.encodeFim(prompt, suffix, where),
+  };
 }
