@@ -1,8 +1,9 @@
-// The tokenizer that a GGUF file's metadata describes: SentencePiece's pieces, scores and types ("llama"), or a whole
-// tokenizer.json. What the metadata does not say is as in Mistral's published tokenizer.json: a space is put before the whole text
+// The tokenizer that a GGUF file's metadata describes: SentencePiece's pieces, scores and types ("llama"), a vocabulary in bytes
+// ("gpt2"), or a whole tokenizer.json. What the metadata does not say is as in Mistral's published tokenizer.json: a space is put before the whole text
 // only, not after each special token too. Takes metadata as plain values; knows no files.
 
 import { CheckpointError } from "../errors.ts";
+import { byteLevelParts } from "./gguf-byte-level.ts";
 import {
   CONTROL,
   MAX_WORK,
@@ -49,6 +50,10 @@ export function readGgufTokenizer(
     const place = `${where}: tokenizer.huggingface.json`;
     return { parts: readTokenizerJson(new TextEncoder().encode(whole), place), settings };
   }
+  if (keys.get("model") === "gpt2") {
+    nameTokens(settings, named, tokens);
+    return { parts: readByteLevel(keys, tokens, named), settings };
+  }
   refuseOtherKinds(keys);
   const pieces = readPieces(keys, tokens, named);
   const ofType = (id: number, type: PieceType): number | undefined =>
@@ -84,7 +89,7 @@ function refuseOtherKinds(keys: TokenizerKeys): void {
     "put the model's tokenizer.json into a folder of its own, and load the tokenizer from there";
   if (model !== "llama") {
     throw new CheckpointError(
-      `${keys.where}: tokenizer.ggml.model is ${JSON.stringify(model) ?? "missing"}, expected "llama" (SentencePiece); ${remedy}`,
+      `${keys.where}: tokenizer.ggml.model is ${JSON.stringify(model) ?? "missing"}, expected "llama" (SentencePiece) or "gpt2" (bytes); ${remedy}`,
     );
   }
   if (keys.boolean("remove_extra_whitespaces", false) || keys.get("precompiled_charsmap")) {
@@ -92,6 +97,32 @@ function refuseOtherKinds(keys: TokenizerKeys): void {
       `${keys.where}: the tokenizer normalizes text by a table or removes extra white space, which is not supported; ${remedy}`,
     );
   }
+}
+
+function readByteLevel(
+  keys: TokenizerKeys,
+  tokens: readonly string[],
+  named: Named,
+): TokenizerParts {
+  if (tokens.length > MAX_TOKENS) {
+    throw new CheckpointError(
+      `${keys.where}: ${tokens.length} tokens; at most ${MAX_TOKENS} are read`,
+    );
+  }
+  const typed = keys.get("token_type") !== undefined;
+  const pre = keys.get("pre");
+  return byteLevelParts(
+    {
+      tokens,
+      types: typed ? keys.numbers("token_type", tokens.length) : undefined,
+      merges: keys.strings("merges"),
+      pre: typeof pre === "string" ? pre : undefined,
+      named: new Set(Object.values(named).filter((id) => id !== undefined)),
+      bos: keys.boolean("add_bos_token", false) ? named.bos : undefined,
+      eos: keys.boolean("add_eos_token", false) ? named.eos : undefined,
+    },
+    keys.where,
+  );
 }
 
 function readPieces(keys: TokenizerKeys, tokens: readonly string[], named: Named): Piece[] {

@@ -131,7 +131,8 @@ function readVocab(fields: Fields): Map<string, number> {
   return vocab;
 }
 
-function readMerges(
+/** (left, right, merged) ids of merges, "left right" or [left, right]. @throws CheckpointError a token that is not in the vocabulary */
+export function readMerges(
   list: readonly unknown[],
   vocab: ReadonlyMap<string, number>,
   where: string,

@@ -80,8 +80,8 @@ test.each<[string, Readonly<Record<string, Typed | undefined>>, RegExp]>([
   ],
   [
     "another kind",
-    { model: text("gpt2") },
-    /model is "gpt2", expected "llama" \(SentencePiece\); put the model's tokenizer.json/,
+    { model: text("bert") },
+    /model is "bert", expected "llama" \(SentencePiece\) or "gpt2" \(bytes\); put the model's tokenizer.json/,
   ],
   ["no kind", { model: undefined }, /model is missing/],
   ["no scores", { scores: undefined }, /scores is missing; expected a list of 6 numbers/],
