@@ -1,11 +1,17 @@
-// Patterns of tokenizer files, literal or regular expression. A file's expressions are not trusted: one that could take more than
-// linear time at one place of a text is refused, and matching is stopped when it takes too long.
-// They are written for Oniguruma; what JavaScript reads differently is translated or refused.
+// Patterns of tokenizer files, literal or regular expression. Expressions mean what they mean to Oniguruma. A file is not trusted:
+// JavaScript's matcher, which cannot be stopped, runs only expressions that need linear time at one place of a text, our own runs the
+// others; matching is stopped when it takes too long.
 
 import { CheckpointError } from "../errors.ts";
 import type { Fields } from "./json-fields.ts";
+import { degree } from "./regex/cost.ts";
+import { Matcher } from "./regex/matcher.ts";
+import { nativeSource } from "./regex/native.ts";
+import { parseRegex } from "./regex/parse.ts";
+import { compileRegex } from "./regex/program.ts";
+import { lengths, type RegexNode, walk } from "./regex/syntax.ts";
 
-/** Where a pattern matches: [from, to) pairs in order, without overlap, in UTF-16 units. */
+/** Where a pattern matches: [from, to) pairs in order, without overlap, in UTF-16 units. A match may be empty. */
 export type Pattern = {
   find(text: string): [from: number, to: number][];
   /** The text with every match replaced by `content`. */
@@ -35,17 +41,78 @@ export function literalPattern(literal: string): Pattern {
   };
 }
 
-/** @throws CheckpointError the expression cannot be read, or might take more than linear time at one place */
+/** @throws CheckpointError the expression cannot be read, or has no counterpart here */
 export function regexPattern(source: string, where: string): Pattern {
-  if (degree(source, where) >= 2) {
-    throw new CheckpointError(
-      `${where}: the expression ${quote(source)} can take quadratic time or more at one place of a text; refused`,
-    );
-  }
-  const expression = compile(source, where);
-  const find = (text: string): [number, number][] =>
-    matches(expression, text, () => tooSlow(source, where));
+  const search = searcher(source, where);
+  const find = (text: string): [number, number][] => {
+    const limit = performance.now() + 400 + text.length / 200; // 400 ms, and 5 µs a character
+    return allMatches(text, search, () => {
+      if (performance.now() > limit) throw tooSlow(source, where);
+    });
+  };
   return { find, replace: (text, content) => replaceSpans(text, find(text), content) };
+}
+
+/** Finds the first match at or after a place. `clock` is to be called again and again; it throws when time is up. */
+type Search = (text: string, from: number, clock: () => void) => [number, number] | undefined;
+
+/** How an expression is searched for. `own`: by our own matcher in any case. */
+export function searcher(source: string, where: string, own: boolean = false): Search {
+  const { node, groups } = parseRegex(source, where);
+  const steps = degree(node);
+  const native = steps < 2 && !own ? nativeSource(node) : undefined;
+  if (native === undefined) {
+    const matcher = new Matcher(compileRegex(node, groups, where));
+    return (text, from, clock) => matcher.search(text, from, clock);
+  }
+  if (steps < 1 && consumesOnly(node)) {
+    // little time at each place: JavaScript may look at all of them in one call
+    const anywhere = new RegExp(native, "gv");
+    return (text, from) => {
+      anywhere.lastIndex = from;
+      const match = anywhere.exec(text);
+      return match === null ? undefined : [match.index, match.index + match[0].length];
+    };
+  }
+  const here = new RegExp(native, "yv");
+  return (text, from, clock) => {
+    for (let at = from, looks = 0; at <= text.length; at += widthAt(text, at)) {
+      if (looks++ % 8 === 7) clock();
+      here.lastIndex = at;
+      const match = here.exec(text);
+      if (match !== null) return [at, at + match[0].length];
+    }
+    return undefined;
+  };
+}
+
+/** Whether every part of an expression consumes text. Others JavaScript would also try between the two halves of a character. */
+function consumesOnly(node: RegexNode): boolean {
+  const around = Array.from(walk(node)).some(({ kind }) => kind === "look" || kind === "anchor");
+  return !around && lengths(node)[0] > 0;
+}
+
+/** All matches, as Rust `tokenizers` finds them: after an empty match where the last one ended, the next character is passed over. */
+function allMatches(text: string, search: Search, clock: () => void): [number, number][] {
+  const found: [number, number][] = [];
+  let last = -1;
+  for (let from = 0; from <= text.length;) {
+    if (found.length % 64 === 63) clock();
+    const match = search(text, from, clock);
+    if (match === undefined) break;
+    const [begin, end] = match;
+    if (begin === end && end === last) from += widthAt(text, from);
+    else {
+      found.push(match);
+      from = end;
+      last = end;
+    }
+  }
+  return found;
+}
+
+function widthAt(text: string, at: number): number {
+  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
 }
 
 function replaceSpans(
@@ -62,36 +129,6 @@ function replaceSpans(
   return out + text.slice(read);
 }
 
-function compile(source: string, where: string): RegExp {
-  const translated = source.replaceAll(/\\([\s\S])/gu, (escape: string, letter: string) => {
-    const classes: Record<string, string> = { s: "\\p{White_Space}", S: "\\P{White_Space}" };
-    return Object.hasOwn(classes, letter) ? (classes[letter] ?? escape) : escape;
-  });
-  try {
-    // sticky: each call tries one place only, and the clock can be read between calls
-    return new RegExp(translated, "yu");
-  } catch (cause) {
-    throw new CheckpointError(`${where}: the expression ${quote(source)} is not supported`, {
-      cause,
-    });
-  }
-}
-
-function matches(expression: RegExp, text: string, refusal: () => Error): [number, number][] {
-  const found: [number, number][] = [];
-  const limit = performance.now() + 400 + text.length / 200; // 400 ms, and 5 µs a character
-  for (let at = 0, looks = 0; at <= text.length; looks++) {
-    if (looks % 8 === 7 && performance.now() > limit) throw refusal();
-    expression.lastIndex = at;
-    const match = expression.exec(text);
-    if (match !== null && match[0] !== "") {
-      found.push([at, at + match[0].length]);
-      at += match[0].length;
-    } else at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
-  }
-  return found;
-}
-
 function tooSlow(source: string, where: string): CheckpointError {
   return new CheckpointError(
     `${where}: the expression ${quote(source)} takes too long on this text; stopped`,
@@ -100,77 +137,3 @@ function tooSlow(source: string, where: string): CheckpointError {
 
 const quote = (source: string): string =>
   JSON.stringify(source.length > 80 ? `${source.slice(0, 80)}…` : source);
-
-// The first element of an expression: an escape, a class of characters, a parenthesis or another character.
-const ELEMENT = /^(?:\\[pPxu]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]|[\s\S])/u;
-const QUANTIFIER = /^(?:[*+?]|\{\d*(?:,\d*)?\})[?+]?/u;
-
-// Something optional, alternatives, and repetitions of at most FEW times multiply the ways to match at one place by a small number.
-// Each adds an eighth to the exponent, so an expression may have 15 of them, or 7 beside one unlimited repetition.
-const FEW = 16;
-const CHOICE = 1 / 8;
-
-/**
- * An upper bound of the exponent d of the O(n^d) steps that a backtracking matcher may need at one place of a text of length n: one
- * for each unlimited repetition, and CHOICE for each smaller choice, that stands before something that can fail to match. A
- * repeated group and a back-reference count as infinite.
- */
-function degree(source: string, where: string): number {
-  let rest = source;
-  const alternatives = (depth: number): ((fails: boolean) => number) => {
-    if (depth > 50) throw new CheckpointError(`${where}: the expression is nested too deeply`);
-    const branches: Item[][] = [[]];
-    while (rest !== "" && !rest.startsWith(")")) {
-      const element = ELEMENT.exec(rest)?.[0] ?? rest;
-      rest = rest.slice(element.length);
-      let inner: ((fails: boolean) => number) | undefined;
-      if (element === "|") {
-        branches.push([]);
-        continue;
-      }
-      if (element === "(") {
-        rest = rest.replace(/^\?(?:<?[=!]|[a-z-]*:|<\w+>|>)/u, "");
-        inner = alternatives(depth + 1);
-        rest = rest.slice(1);
-      }
-      const quantifier = QUANTIFIER.exec(rest)?.[0] ?? "";
-      rest = rest.slice(quantifier.length);
-      const repeats = quantifier !== "" && !quantifier.startsWith("?");
-      const weight = choices(quantifier);
-      branches.at(-1)?.push({
-        cost: (fails) => {
-          if (/^\\(?:[1-9]|k)/u.test(element) || (inner !== undefined && repeats)) return Infinity;
-          return (inner?.(fails) ?? 0) + (fails ? weight : 0);
-        },
-        canFail: !/^(?:[*?]|\{0?,|\{0\})/u.test(quantifier),
-      });
-    }
-    return (after) => {
-      const several = after && branches.length > 1 ? CHOICE : 0;
-      return several + Math.max(...branches.map((items) => sequence(items, after)));
-    };
-  };
-  return alternatives(0)(false);
-}
-
-/** What a quantifier adds to the exponent. */
-function choices(quantifier: string): number {
-  if (quantifier === "") return 0;
-  if (/^[*+]/u.test(quantifier)) return 1;
-  if (quantifier.startsWith("?")) return CHOICE;
-  const [, least = "", comma, most = ""] = /^\{(\d*)(,?)(\d*)\}/u.exec(quantifier) ?? [];
-  if (comma === "" || least === most) return 0;
-  return most !== "" && Number(most) <= FEW ? CHOICE : 1;
-}
-
-type Item = { cost: (fails: boolean) => number; canFail: boolean };
-
-function sequence(items: readonly Item[], after: boolean): number {
-  let fails = after;
-  let sum = 0;
-  for (const item of items.toReversed()) {
-    sum += item.cost(fails);
-    fails ||= item.canFail;
-  }
-  return sum;
-}

@@ -81,18 +81,20 @@ const BEHAVIORS = {
   ),
 };
 
-/** Cuts a text at the matches of a pattern (`invert`: at what lies between them), and `arrange`s the parts. None is empty. */
+/** Cuts a text at the matches of a pattern (`invert`: at what lies between them), and `arrange`s the parts. An empty match cuts too. */
 function cutBy(arrange: (parts: Part[]) => Part[]): Cut {
   return (text, pattern, invert) => {
     const parts: Part[] = [];
     let end = 0;
     for (const [from, to] of pattern.find(text.text)) {
-      if (from > end) parts.push([end, from, invert]);
+      if (from !== end) parts.push([end, from, invert]);
       parts.push([from, to, !invert]);
       end = to;
     }
     if (end < text.text.length) parts.push([end, text.text.length, invert]);
-    return arrange(parts).map(([from, to]) => text.slice(from, to));
+    return arrange(parts)
+      .filter(([from, to]) => to > from)
+      .map(([from, to]) => text.slice(from, to));
   };
 }
 
