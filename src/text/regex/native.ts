@@ -2,19 +2,24 @@
 // faster than ours. Knows nothing of costs and texts.
 
 import { wordCharacter } from "./char-set.ts";
-import { type Anchor, lengths, type RegexNode } from "./syntax.ts";
+import { type Anchor, lengths, type RegexNode, walk } from "./syntax.ts";
 
 /** The source of the expression, or undefined if JavaScript has no counterpart of a node. */
 export function nativeSource(node: RegexNode): string | undefined {
-  try {
-    return new Writer().write(node);
-  } catch (error) {
-    if (error instanceof NoCounterpart) return undefined;
-    throw error;
-  }
+  return Array.from(walk(node)).every(hasCounterpart) ? new Writer().write(node) : undefined;
 }
 
-class NoCounterpart extends Error {}
+function hasCounterpart(node: RegexNode): boolean {
+  switch (node.kind) {
+    case "repeat":
+      // JavaScript takes back a round that matches no text, Oniguruma ends the repetition with it
+      return lengths(node.node)[0] > 0;
+    case "anchor":
+      return ANCHORS[node.at] !== undefined;
+    default:
+      return node.kind !== "backreference" && node.kind !== "keep";
+  }
+}
 
 class Writer {
   #groups = 0;
@@ -29,8 +34,6 @@ class Writer {
         return node.nodes.map((branch) => this.write(branch)).join("|");
       case "repeat": {
         const { least, most, lazy } = node;
-        // JavaScript takes back a round that matches no text, Oniguruma ends the repetition with it
-        if (lengths(node.node)[0] === 0) throw new NoCounterpart();
         const inner = node.node.kind === "char" ? this.write(node.node) : this.#group(node.node);
         const range = `{${least},${most === Infinity ? "" : most}}`;
         const short = { "{0,}": "*", "{1,}": "+", "{0,1}": "?" }[range] ?? range;
@@ -46,9 +49,9 @@ class Writer {
       case "look":
         return `(?${node.behind ? "<" : ""}${node.negative ? "!" : "="}${this.write(node.node)})`;
       case "anchor":
-        return anchorSource(node.at);
+        return ANCHORS[node.at]?.() ?? "";
       default:
-        throw new NoCounterpart();
+        return "";
     }
   }
 
@@ -65,23 +68,20 @@ class Writer {
 const START = "(?<![^])";
 const END = "(?![^])";
 
-function anchorSource(at: Anchor): string {
-  switch (at) {
-    case "text start":
-      return START;
-    case "text end":
-      return END;
-    case "last line end":
-      return `(?=\\n?${END})`;
-    case "line start":
-      return `(?:${START}|(?<=\\n)(?=[^]))`;
-    case "line end":
-      return `(?=\\n|${END})`;
-    case "word edge":
-      return `(?:(?<=${wordCharacter()})(?!${wordCharacter()})|(?<!${wordCharacter()})(?=${wordCharacter()}))`;
-    case "no word edge":
-      return `(?:(?<=${wordCharacter()})(?=${wordCharacter()})|(?<!${wordCharacter()})(?!${wordCharacter()}))`;
-    default:
-      throw new NoCounterpart();
-  }
+/** Of each anchor its source; none for what JavaScript does not know. */
+const ANCHORS: Readonly<Record<Anchor, (() => string) | undefined>> = {
+  "text start": () => START,
+  "text end": () => END,
+  "last line end": () => `(?=\\n?${END})`,
+  "line start": () => `(?:${START}|(?<=\\n)(?=[^]))`,
+  "line end": () => `(?=\\n|${END})`,
+  "word edge": () => edge(true),
+  "no word edge": () => edge(false),
+  "search start": undefined,
+};
+
+function edge(isEdge: boolean): string {
+  const word = wordCharacter();
+  const [before, behind] = isEdge ? ["!", "="] : ["=", "!"];
+  return `(?:(?<=${word})(?${before}${word})|(?<!${word})(?${behind}${word}))`;
 }
