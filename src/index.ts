@@ -1,5 +1,9 @@
 // The public names, and nothing else.
 
+// It runs before everything else.
+// oxlint-disable-next-line import/no-unassigned-import
+import "./platform/require-node.ts";
+
 export { AutoConfig, GenerationConfig, MistralConfig } from "./api/auto-config.ts";
 export { AutoTokenizer } from "./api/auto-tokenizer.ts";
 export {

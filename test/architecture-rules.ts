@@ -34,9 +34,11 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   generate: ["graph", "ops", "models", "backends/backend.ts", "text"],
   engine: [...all, "backends/backend.ts", "platform"],
   api: [...all, "backends/backend.ts", "platform", "engine", "hub"],
-  "index.ts": ["api", "generate", "text", "hub"],
+  "platform/node-version.ts": [],
+  "platform/require-node.ts": ["platform/node-version.ts"],
+  "index.ts": ["platform/require-node.ts", "api", "generate", "text", "hub"],
   cli: ["api", "index.ts", "platform"],
-  "cli.ts": ["cli", "api", "index.ts", "platform"],
+  "cli.ts": ["platform/node-version.ts", "cli", "api", "index.ts", "platform"],
 };
 const SHARED_BY_ALL = ["errors.ts", "did-you-mean.ts", "show-bytes.ts", "warn-once.ts"];
 const NODE_ALLOWED = /^src\/(platform\/|cli\/|cli\.ts$)/;

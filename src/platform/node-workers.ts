@@ -24,9 +24,7 @@ export type WorkerHandle = {
  * @param data what `parent()` gives there
  */
 export function startWorker(module: WorkerModule | URL, data: unknown): WorkerHandle {
-  const worker = new Worker(typeof module === "string" ? urlOf(module) : module, {
-    workerData: data,
-  });
+  const worker = makeWorker(typeof module === "string" ? urlOf(module) : module, data);
   let why: string | undefined;
   worker.on("error", (error: Error) => (why = error.stack ?? String(error)));
   return {
@@ -37,6 +35,27 @@ export function startWorker(module: WorkerModule | URL, data: unknown): WorkerHa
     terminate: async () => void (await worker.terminate()),
     keepAlive: (on) => (on ? worker.ref() : worker.unref()),
   };
+}
+
+/**
+ * Workers inherit the process's flags. A program given to Node as text may come with --input-type, and with that flag Node runs nothing
+ * but text: the module is then imported by a line of text.
+ * @throws EngineError flags that forbid workers
+ */
+function makeWorker(module: URL, data: unknown): Worker {
+  const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ""];
+  const isText = flags.some((flag) => flag.includes("--input-type"));
+  const entry = isText ? `import(${JSON.stringify(module.href)})` : module;
+  try {
+    return new Worker(entry, { workerData: data, eval: isText });
+  } catch (cause) {
+    if (!(cause instanceof Error && "code" in cause && cause.code === "ERR_ACCESS_DENIED"))
+      throw cause;
+    throw new EngineError(
+      "no thread can be started: Node runs with --permission; add --allow-worker to its flags",
+      { cause },
+    );
+  }
 }
 
 /** As source or as built: dist/ mirrors src/. */

@@ -178,6 +178,20 @@ describe("installed in an empty project", () => {
     },
   );
 
+  test("under an older Node the first thing that is read says which one is needed", async () => {
+    writeFileSync(
+      join(installed, "older.js"),
+      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } });',
+    );
+    const args = ["--import", "./older.js", "-e", `import(${JSON.stringify(manifest.name)})`];
+    const { code, stderr } = await run("node", args, { cwd: installed });
+    expect(code).toBe(1);
+    expect(stderr).toMatch("@mistral-ts/mistral: Node 24 or newer is needed");
+    expect(readFileSync(packed("dist/index.js"), "utf8")).toMatch(
+      /^import "\.\/platform\/require-node\.js";/,
+    );
+  });
+
   test("the command tells a story to standard output, the same for the same seed", async () => {
     const bin = join(installed, "node_modules/.bin/mistral");
     const story = async (seed: string): Promise<string> => {

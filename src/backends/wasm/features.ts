@@ -69,6 +69,12 @@ function hasThreads(): boolean {
   return canShareMemory() && isModule([5, 4, 1, 3, 1, 1]); // one shared memory of one page
 }
 
+/** @throws EngineError this process has no WebAssembly */
 function isModule(sections: readonly number[]): boolean {
+  if (typeof WebAssembly === "undefined") {
+    throw new EngineError(
+      "there is no WebAssembly in this process, which the CPU backend computes with; leave out the flag --jitless",
+    );
+  }
   return WebAssembly.validate(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections));
 }
