@@ -13,9 +13,9 @@ import { type ReturnTensors, wantsTensors, type TokenizerOptions } from "./token
 export type ChatMessage = { role: string; content?: unknown; [field: string]: unknown };
 
 export type ChatTemplateOptions = {
-  /** Functions that the model may call, as JSON schema objects. */
+  /** Functions that the model may call, as JSON schema objects. Default: none. */
   tools?: readonly object[] | null;
-  /** Documents with `title` and `text`. */
+  /** Documents with `title` and `text`, for templates that read them. Default: none. */
   documents?: readonly object[] | null;
   /** A template, or the name of one of the tokenizer's templates. Default: the tokenizer's own. */
   chat_template?: string | null;
@@ -27,17 +27,21 @@ export type ChatTemplateOptions = {
   tokenize?: boolean;
   /** Encodes control tokens within messages as plain text, so that users cannot forge them. Default false. */
   sanitize_control_tokens?: boolean;
+  /** Whether rows of several conversations are filled to one length, as `padding` of tokenizer(…). Default false. */
   padding?: TokenizerOptions["padding"];
+  /** Whether rows are cut to `max_length`, as `truncation` of tokenizer(…). Default false. */
   truncation?: TokenizerOptions["truncation"];
+  /** The length for `padding` and `truncation`, in tokens. Default: the tokenizer's `model_max_length`. */
   max_length?: number | null;
+  /** "pt", "np", "ts" or true: `Tensor`s [B, S]; false or null: arrays of numbers. Default: arrays. */
   return_tensors?: ReturnTensors;
   /** false: returns the ids alone. Default true. */
   return_dict?: boolean;
   /** Adds `assistant_masks`: 1 for tokens from `{% generation %}` blocks. Default false. */
   return_assistant_tokens_mask?: boolean;
-  /** More options for tokenizer(...). */
+  /** More options for tokenizer(...). Default: none. */
   tokenizer_kwargs?: TokenizerOptions;
-  /** Limits for the template, which is code that came with the model. */
+  /** Limits for the template, which is code that came with the model: steps, output, depth. Default: those of `TemplateBudget`. */
   templateBudget?: Partial<TemplateBudget>;
   /** Every other option is a variable of the template. */
   [variable: string]: unknown;

@@ -6,56 +6,57 @@ import { InputError } from "../errors.ts";
 import { pythonFloats } from "../models/config.ts";
 import { type ComputeDType, type Spelled, withoutTorch } from "./torch.ts";
 
-/** Fields whose name starts in one of these ways; what else the class has are methods. */
-type FieldName = Extract<
-  keyof BitsAndBytesConfig,
-  `load_${string}` | `llm_${string}` | `bnb_${string}`
->;
-type Torch<Value> = Value extends string ? Spelled<Value> : Value;
+type StorageDType = ComputeDType | "uint8" | "float64";
 
-/** Any field of BitsAndBytesConfig; null and undefined mean its default. */
+/** The fields of BitsAndBytesConfig; null and undefined mean a field's default. */
 export type BitsAndBytesOptions = {
-  // Made from `keyof`, so that an editor shows the text of each field.
-  [Name in keyof BitsAndBytesConfig as Extract<Name, FieldName>]?:
-    | (Name extends `${string}_compute_dtype` | `${string}_storage`
-        ? Torch<BitsAndBytesConfig[Name]>
-        : BitsAndBytesConfig[Name])
-    | null
-    | undefined;
-};
-
-/**
- * Quantisation by the methods of bitsandbytes: 4 bits (QLoRA's nf4, Dettmers et al. 2023, arXiv:2305.14314, or fp4), or LLM.int8
- * (Dettmers et al. 2022, arXiv:2208.07339). The bytes are those of bitsandbytes itself.
- *
- *     new BitsAndBytesConfig({ load_in_4bit: true, bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float16" })
- */
-export class BitsAndBytesConfig {
   /** Linear layers in 8 bits, by LLM.int8. Not together with `load_in_4bit`. Default false. */
-  load_in_8bit = false;
+  load_in_8bit?: boolean | null;
   /** Linear layers in 4 bits, in blocks of 64. Not together with `load_in_8bit`. Default false. */
-  load_in_4bit = false;
+  load_in_4bit?: boolean | null;
   /**
    * LLM.int8: a column of activations that reaches this magnitude is not rounded to 8 bits. 0: every column is. At least 0; default 6.
    */
-  llm_int8_threshold = 6;
+  llm_int8_threshold?: number | null;
   /** Modules that are not quantised (4 bits too): names, beginnings or ends of names, or regular expressions. Null (the default): the head. */
-  llm_int8_skip_modules: string[] | null = null;
+  llm_int8_skip_modules?: string[] | null;
   /** Accepted, and changes nothing: there is one device here, and nothing is offloaded. Default false. */
-  llm_int8_enable_fp32_cpu_offload = false;
+  llm_int8_enable_fp32_cpu_offload?: boolean | null;
   /** Accepted, and changes nothing: it would keep 16-bit weights beside the 8-bit ones, for training. Default false. */
-  llm_int8_has_fp16_weight = false;
+  llm_int8_has_fp16_weight?: boolean | null;
   /**
    * How products with 4-bit weights are computed. "float32": exact. "float16", "bfloat16": faster, with an error of that type's order.
    * "int8" (not in bitsandbytes): activations in 8 bits. "torch.float16" means "float16". Default "float32".
    */
-  bnb_4bit_compute_dtype: ComputeDType = "float32";
+  bnb_4bit_compute_dtype?: Spelled<ComputeDType> | null;
   /** "nf4" (steps of a normal distribution, as the page's example asks for) or "fp4" (4-bit floats). Default "fp4". */
-  bnb_4bit_quant_type: "nf4" | "fp4" = "fp4";
+  bnb_4bit_quant_type?: "nf4" | "fp4" | null;
   /** Quantises the scales too, which saves 0.4 bits a weight. Default false. */
-  bnb_4bit_use_double_quant = false;
+  bnb_4bit_use_double_quant?: boolean | null;
   /** Accepted, and changes nothing: codes are bytes, whatever dtype a file gives them. Default "uint8". */
-  bnb_4bit_quant_storage: ComputeDType | "uint8" | "float64" = "uint8";
+  bnb_4bit_quant_storage?: Spelled<StorageDType> | null;
+};
+
+type FieldName = keyof BitsAndBytesOptions;
+
+/**
+ * Quantisation by the methods of bitsandbytes: 4 bits (QLoRA's nf4, Dettmers et al. 2023, arXiv:2305.14314, or fp4), or LLM.int8
+ * (Dettmers et al. 2022, arXiv:2208.07339). The bytes are those of bitsandbytes itself.
+ * `BitsAndBytesOptions` describes the fields.
+ *
+ *     new BitsAndBytesConfig({ load_in_4bit: true, bnb_4bit_quant_type: "nf4", bnb_4bit_compute_dtype: "float16" })
+ */
+export class BitsAndBytesConfig {
+  load_in_8bit = false;
+  load_in_4bit = false;
+  llm_int8_threshold = 6;
+  llm_int8_skip_modules: string[] | null = null;
+  llm_int8_enable_fp32_cpu_offload = false;
+  llm_int8_has_fp16_weight = false;
+  bnb_4bit_compute_dtype: ComputeDType = "float32";
+  bnb_4bit_quant_type: "nf4" | "fp4" = "fp4";
+  bnb_4bit_use_double_quant = false;
+  bnb_4bit_quant_storage: StorageDType = "uint8";
 
   /** @throws InputError an unknown option, a value that the field cannot have, load_in_4bit and load_in_8bit at once */
   constructor(options: BitsAndBytesOptions = {}) {

@@ -23,6 +23,10 @@ const keys: ReadonlySet<string> = new Set([
   "num_items_in_batch",
 ]);
 
+/** Inputs and options may stand in either argument of generate(). */
+type GenerateCall = GenerateInputs & GenerateOptions;
+type ForDict = GenerateCall & { return_dict_in_generate: true };
+
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
 export interface MistralForCausalLM {
   (inputs: CausalLMInputs): Promise<CausalLMOutputWithPast>;
@@ -54,11 +58,16 @@ export class MistralForCausalLM extends PreTrainedModel<CausalLMInputs, CausalLM
     return { ...this.lossOf(result), logits, ...shared };
   }
 
+  // Objects come before arrays, and each overload has a text, so that an editor offers options only and shows what each call gives.
+  /** As below, with an object as the result, since `return_dict_in_generate` is true: `sequences`, and what else was asked for. */
+  generate(inputs: ForDict, options?: GenerateCall): Promise<GenerateDecoderOnlyOutput>;
+  /** As below, with an object as the result, since `return_dict_in_generate` is true: `sequences`, and what else was asked for. */
+  generate(inputs: GenerateCall, options: ForDict): Promise<GenerateDecoderOnlyOutput>;
   /**
-   * Continues one or more token sequences.
+   * Continues one or more token sequences: `generate({ ...inputs, max_new_tokens: 100 })`, or `generate(inputs, { max_new_tokens: 100 })`.
    *
-   * @param inputs  `input_ids` [B, S], padded on the left if lengths differ; or an object with `input_ids`, `attention_mask` [B, S]
-   *                (1 token, 0 padding) and any of the options
+   * @param inputs  a tokenizer's output, or an object with `input_ids` [B, S], padded on the left if lengths differ, `attention_mask`
+   *                [B, S] (1 token, 0 padding), and any of the options
    * @param options any field of `GenerationConfig`; what is not given comes from generation_config.json, then from the documented
    *                defaults. `signal` stops within one op; `streamer` gets each token as soon as it is chosen
    * @returns [B · num_return_sequences, S + new], prompt included; rows that ended early are filled with `pad_token_id`.
@@ -67,20 +76,21 @@ export class MistralForCausalLM extends PreTrainedModel<CausalLMInputs, CausalLM
    * @throws MemoryError the cache for `max_length` does not fit (with the arithmetic); nothing has been allocated
    * @see Transformers 5.23 `GenerationMixin.generate`
    */
+  generate(inputs: GenerateCall, options?: GenerateCall): Promise<Tensor>;
+  /** Continues token ids [B, S]; an object is the result, since `return_dict_in_generate` is true. */
   generate(
-    inputs: (GenerateInputs & GenerateOptions) | NestedInput,
-    options: GenerateInputs & GenerateOptions & { return_dict_in_generate: true },
+    input_ids: NestedInput | GenerateCall,
+    options: ForDict,
   ): Promise<GenerateDecoderOnlyOutput>;
+  /**
+   * Continues token ids [B, S], padded on the left if lengths differ: `generate(inputs.input_ids, { max_new_tokens: 100 })`.
+   *
+   * @returns [B · num_return_sequences, S + new], prompt included; rows that ended early are filled with `pad_token_id`
+   */
+  generate(input_ids: NestedInput | GenerateCall, options?: GenerateCall): Promise<Tensor>;
   generate(
-    inputs: GenerateInputs & GenerateOptions & { return_dict_in_generate: true },
-  ): Promise<GenerateDecoderOnlyOutput>;
-  generate(
-    inputs: (GenerateInputs & GenerateOptions) | NestedInput,
-    options?: GenerateInputs & GenerateOptions,
-  ): Promise<Tensor>;
-  generate(
-    inputs: (GenerateInputs & GenerateOptions) | NestedInput,
-    options: GenerateInputs & GenerateOptions = {},
+    inputs: GenerateCall | NestedInput,
+    options: GenerateCall = {},
   ): Promise<Tensor | GenerateDecoderOnlyOutput> {
     return generate(
       { engine: this.engine, config: this.config, own: this.generation_config },

@@ -50,7 +50,7 @@ export type LoadOptions = ConfigOverrides &
      * "torch.float16". The CPU computes in float32.
      */
     dtype?: "auto" | Spelled<WeightDType> | null;
-    /** The older name of `dtype`, which precedes it. */
+    /** The older name of `dtype`; if both are given, `dtype` counts. */
     torch_dtype?: "auto" | Spelled<WeightDType> | null;
     /**
      * How weights are quantised while they are loaded: a BitsAndBytesConfig; `{ method: "q4" }` or `{ method: "q8" }`, the fastest on a

@@ -9,41 +9,51 @@ import type { Side, Strategy } from "../text/encoding.ts";
 export type ReturnTensors = "pt" | "np" | "ts" | boolean | null;
 
 export type PadOptions = {
-  /** true or "longest": to the longest row; "max_length": to `max_length`; false or "do_not_pad": not at all. */
+  /** true or "longest": rows are filled to the longest one; "max_length": to `max_length`; false or "do_not_pad": not at all. Default false. */
   padding?: boolean | "longest" | "max_length" | "do_not_pad";
+  /** The length to which rows are cut or filled, in tokens, at least 0. Default: the tokenizer's `model_max_length`. */
   max_length?: number | null;
-  /** Padded lengths become multiples of this. */
+  /** Padded lengths become multiples of this, at least 1. Default: not set. */
   pad_to_multiple_of?: number | null;
-  /** Default: the tokenizer's `padding_side`. */
+  /** On which side rows are filled: generation in batches needs "left". Default: the tokenizer's `padding_side`. */
   padding_side?: Side | null;
+  /** Whether the result has `attention_mask`: 1 for tokens, 0 for padding. Default: if it is among `model_input_names`, as usual. */
   return_attention_mask?: boolean | null;
+  /** "pt", "np", "ts" or true: `Tensor`s [B, S], also for one text; false or null: arrays of numbers. Default: arrays. */
   return_tensors?: ReturnTensors;
-  /** `return_tensors: true` under the name of transformers.js. */
+  /** `return_tensors: true` under the name of transformers.js. Default false. */
   return_tensor?: boolean;
 };
 
 export type TokenizerOptions = PadOptions & {
-  /** A second text (or its words, or one for each text of the batch), which follows the first. */
+  /** A second text (or its words, or one for each text of the batch), which follows the first. Default: none. */
   text_pair?: string | readonly string[] | readonly (readonly string[])[] | null;
-  /** Texts whose ids become the field `labels`. */
+  /** Texts whose ids become the field `labels`. Default: none. */
   text_target?: string | readonly string[] | null;
   /** Whether to put special tokens (bos) around the text. Default true. */
   add_special_tokens?: boolean;
-  /** true or "longest_first", "only_first", "only_second": cut to `max_length`; false or "do_not_truncate": not at all. */
+  /**
+   * true or "longest_first": rows are cut to `max_length`, of a pair the longer text first; "only_first", "only_second": only that text is
+   * cut; false or "do_not_truncate": nothing is. Default false.
+   */
   truncation?: boolean | Strategy | "do_not_truncate" | null;
   /** How many tokens a part of an overflowing text repeats from the part before it. Default 0. */
   stride?: number;
   /** Whether a text is an array of words, each of which is encoded by itself. Default false. */
   is_split_into_words?: boolean;
+  /** Whether the result has `token_type_ids`: 0 for the first text, 1 for the second. Default false. */
   return_token_type_ids?: boolean | null;
   /** Whether what truncation cuts off is returned in further rows, with `overflow_to_sample_mapping`. Default false. */
   return_overflowing_tokens?: boolean;
+  /** Whether the result has `special_tokens_mask`: 1 for special tokens, 0 for those of the text. Default false. */
   return_special_tokens_mask?: boolean;
   /** Whether to return (start, end) of each token, in Unicode code points. Default false. */
   return_offsets_mapping?: boolean;
+  /** Whether the result has `length`, the number of tokens of each row. Default false. */
   return_length?: boolean;
   /** Whether special tokens that are written in the text are plain text. Default: the tokenizer's setting, false. */
   split_special_tokens?: boolean | null;
+  /** Accepted, and changes nothing: nothing is printed. */
   verbose?: boolean;
 };
 

@@ -4,15 +4,9 @@
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import { fieldNames, fields } from "./generation-fields.ts";
+import type { GenerationFields, GenerationOptions } from "./generation-options.ts";
 
-/** The name of a field of GenerationConfig. */
-export type FieldName = Exclude<
-  keyof GenerationConfig,
-  "extra" | "file" | "to_dict" | "to_diff_dict" | "to_json_string"
->;
-
-/** Settings of generate(); a field that is not given is taken from the model, then from the defaults. */
-export type GenerationOptions = { -readonly [K in FieldName]?: GenerationConfig[K] | undefined };
+export type { GenerationOptions } from "./generation-options.ts";
 
 const EXTRA_OUTPUTS = [
   "output_attentions",
@@ -21,102 +15,20 @@ const EXTRA_OUTPUTS = [
   "output_logits",
 ] as const;
 
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the constructor makes the fields that the type lists
+export interface GenerationConfig extends GenerationFields {}
+
 /**
- * Settings of generate(). Every field is null when unset; fields can be assigned and are checked when generate() is called.
- * A field that this engine does not act on is refused there, with the reason, when its value would change anything.
+ * Settings of generate(); `GenerationOptions` describes them. Every field is null when unset; fields can be assigned and are checked when
+ * generate() is called. A field that this engine does not act on is refused there, with the reason, when its value would change anything.
  */
 export class GenerationConfig {
-  /** Length of prompt and new tokens together. */
-  max_length: number | null = null;
-  /** New tokens at most; goes before max_length. */
-  max_new_tokens: number | null = null;
-  min_length: number | null = null;
-  min_new_tokens: number | null = null;
-  early_stopping: boolean | "never" | null = null;
-  /** Seconds. */
-  max_time: number | null = null;
-  /** Generation ends after a token that completes one of these texts; needs a tokenizer. */
-  stop_strings: string | string[] | null = null;
-  do_sample: boolean | null = null;
-  num_beams: number | null = null;
-  use_mtp: boolean | null = null;
-  use_cache: boolean | null = null;
-  cache_implementation: string | null = null;
-  cache_config: object | null = null;
-  max_cache_len: number | null = null;
-  prefill_chunk_size: number | null = null;
-  temperature: number | null = null;
-  /** Only that many most likely tokens; 0: all. */
-  top_k: number | null = null;
-  /** Only the most likely tokens whose probabilities reach this sum. */
-  top_p: number | null = null;
-  /** Only tokens at least this many times as likely as the most likely one. */
-  min_p: number | null = null;
-  top_h: number | null = null;
-  typical_p: number | null = null;
-  epsilon_cutoff: number | null = null;
-  eta_cutoff: number | null = null;
-  /** Above 1: tokens of prompt and continuation become less likely. */
-  repetition_penalty: number | null = null;
-  encoder_repetition_penalty: number | null = null;
-  length_penalty: number | null = null;
-  no_repeat_ngram_size: number | null = null;
-  bad_words_ids: number[][] | null = null;
-  renormalize_logits: boolean | null = null;
-  forced_bos_token_id: number | null = null;
-  forced_eos_token_id: number | number[] | null = null;
-  remove_invalid_values: boolean | null = null;
-  exponential_decay_length_penalty: [start: number, factor: number] | null = null;
-  suppress_tokens: number[] | null = null;
-  begin_suppress_tokens: number[] | null = null;
-  sequence_bias: [tokens: number[], bias: number][] | null = null;
-  token_healing: boolean | null = null;
-  guidance_scale: number | null = null;
-  watermarking_config: object | null = null;
-  /** Continuations of each prompt; more than one needs do_sample. */
-  num_return_sequences: number | null = null;
-  output_attentions: boolean | null = null;
-  output_hidden_states: boolean | null = null;
-  output_scores: boolean | null = null;
-  output_logits: boolean | null = null;
-  return_dict_in_generate: boolean | null = null;
-  pad_token_id: number | null = null;
-  bos_token_id: number | null = null;
-  /** Tokens that end a sequence. */
-  eos_token_id: number | number[] | null = null;
-  encoder_no_repeat_ngram_size: number | null = null;
-  decoder_start_token_id: number | number[] | null = null;
-  is_assistant: boolean | null = null;
-  num_assistant_tokens: number | null = null;
-  num_assistant_tokens_schedule: "constant" | "heuristic" | "heuristic_transient" | null = null;
-  assistant_confidence_threshold: number | null = null;
-  prompt_lookup_num_tokens: number | null = null;
-  max_matching_ngram_size: number | null = null;
-  assistant_early_exit: number | null = null;
-  assistant_lookbehind: number | null = null;
-  target_lookbehind: number | null = null;
-  assistant_ensemble_weight: number | null = null;
-  speculation_type: string | null = null;
-  compile_config: object | null = null;
-  disable_compile: boolean | null = null;
-  continuous_batching_config: object | null = null;
-  low_memory: boolean | null = null;
-  penalty_alpha: number | null = null;
-  dola_layers: string | number[] | null = null;
-  diversity_penalty: number | null = null;
-  num_beam_groups: number | null = null;
-  constraints: object[] | null = null;
-  force_words_ids: number[][] | null = null;
-  _from_model_config: boolean | null = null;
-  transformers_version: string | null = null;
-  /** Not in Transformers: the same seed gives the same tokens, alone and in a batch. null: each call draws its own. */
-  seed: number | null = null;
-
   readonly #extra = new Map<string, unknown>();
   #file: string | null = null;
 
   /** @throws InputError an unknown option, or a value that the field cannot have */
   constructor(options: GenerationOptions = {}) {
+    for (const name of fieldNames) Object.assign(this, { [name]: null });
     checkOptions("GenerationConfig", options, fieldNames);
     checkValues(options, (text) => new InputError(`GenerationConfig: ${text}`));
     this.#assign(options);

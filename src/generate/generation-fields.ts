@@ -2,6 +2,8 @@
 // The one place that decides it: when a field becomes honoured, edit its line here. A value without effect, in Transformers as here,
 // is accepted wherever it stands; one that would change the result and is not honoured is refused, with the reason.
 
+import type { FieldName } from "./generation-options.ts";
+
 /** What a value must be: undefined when it is fine, else the words for "expected …". */
 type Check = (value: unknown) => string | undefined;
 
@@ -138,7 +140,7 @@ const CACHES: readonly unknown[] = [
   ...["sliding_window", "hybrid", "hybrid_chunked", "offloaded_hybrid", "offloaded_hybrid_chunked"],
 ];
 
-const table: Readonly<Record<string, readonly [Check, Standing, Idle?]>> = {
+const table: Readonly<Record<FieldName, readonly [Check, Standing, Idle?]>> = {
   // length
   max_length: [count(1), "honoured"],
   max_new_tokens: [count(1), "honoured"],
@@ -248,7 +250,7 @@ const table: Readonly<Record<string, readonly [Check, Standing, Idle?]>> = {
   seed: [seed, "honoured"],
 };
 
-/** Every field by its name, in the order of Transformers' documentation. GenerationConfig has a property of each name, and no other. */
+/** Every field by its name, in the order of Transformers' documentation. They are the fields of GenerationConfig. */
 export const fields: ReadonlyMap<string, Field> = new Map(
   Object.entries(table).map(([name, [check, standing, isIdle = never]]) => [
     name,

@@ -7,13 +7,13 @@ import { InputError } from "../errors.ts";
 import { generationDefaults } from "../models/config-generation.ts";
 import {
   checkValues,
-  type FieldName,
   GenerationConfig,
   type GenerationOptions,
   misfits,
   shown,
 } from "./generation-config.ts";
 import { fieldNames, fields, GREEDY } from "./generation-fields.ts";
+import type { FieldName, GenerationFields } from "./generation-options.ts";
 
 /** Settings that are off when they are null. */
 const optionalFields = [
@@ -151,7 +151,7 @@ type Origin = "code" | "model" | "default";
 
 function findOrigin(
   name: FieldName,
-  options: GenerationOptions,
+  options: Partial<GenerationFields>,
   { generation_config, model }: GenerationContext,
 ): Origin {
   if (options[name] !== undefined || (generation_config?.[name] ?? null) !== null) return "code";
@@ -161,7 +161,7 @@ function findOrigin(
 const defaults: Readonly<Record<string, unknown>> = generationDefaults;
 
 function merge(
-  options: GenerationOptions,
+  options: Partial<GenerationFields>,
   { generation_config, model }: GenerationContext,
 ): Record<string, unknown> {
   return Object.fromEntries(
