@@ -1,4 +1,4 @@
-// The public names, and nothing else.
+// The public names, and the names of the web that their types need.
 
 // It runs before everything else.
 // oxlint-disable-next-line import/no-unassigned-import
@@ -100,3 +100,20 @@ export { Float } from "./text/chat-template.ts";
 export type { ChatCompletionRequest } from "./text/mistral-common/chat-request.ts";
 export type { ValidationMode } from "./text/mistral-common/validate.ts";
 export type { EncodingVersion } from "./text/mistral-common/version.ts";
+
+// Projects have these from TypeScript's DOM types or from those of Node. The declarations merge with them, and let a project that has
+// neither, or an older `lib`, read the types of this package.
+declare global {
+  interface AbortSignal {
+    readonly aborted: boolean;
+  }
+  interface ReadableStream<R> {
+    readonly locked: boolean;
+  }
+  interface URL {
+    toString(): string;
+  }
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}

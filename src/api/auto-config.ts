@@ -16,16 +16,13 @@ import { MistralConfig as MistralFields, type MistralConfigOptions } from "../mo
 import { readGgufSettings } from "./gguf-file.ts";
 import {
   locateModel,
-  type ModelFileOptions,
   type ModelFiles,
+  type ModelPartOptions,
   PLACE_OPTIONS,
 } from "./model-files.ts";
 
 /** Options that say where files come from. */
-export type FolderOptions = Omit<ModelFileOptions, "variant"> & {
-  /** Code of a folder is never run, whatever this says. */
-  trust_remote_code?: boolean;
-};
+export type FolderOptions = ModelPartOptions;
 
 const FOLDER_OPTIONS: ReadonlySet<string> = new Set<string>(PLACE_OPTIONS);
 

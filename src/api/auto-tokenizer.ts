@@ -15,7 +15,7 @@ import type { ChatTemplates } from "./chat-templates.ts";
 import { readGgufSettings } from "./gguf-file.ts";
 import { MistralCommonBackend } from "./mistral-common-backend.ts";
 import { isMistralLayout, openMistralTokenizer } from "./mistral-common-files.ts";
-import { locateModel, type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
+import { locateModel, type ModelPartOptions, PLACE_OPTIONS } from "./model-files.ts";
 import { SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
 import { applySettings, type SettingsFile, TokenizerSettings } from "./tokenizer-settings.ts";
 import { PreTrainedTokenizer } from "./tokenizer.ts";
@@ -28,27 +28,37 @@ export type TokenizerLoadOptions = {
   eos_token?: AddedTokenInput | null;
   /** The token for what the vocabulary cannot express. */
   unk_token?: AddedTokenInput | null;
+  /** The token between two texts. Mistral's models have none. */
   sep_token?: AddedTokenInput | null;
   /** The token with which rows of a batch are filled. */
   pad_token?: AddedTokenInput | null;
+  /** The token of a text for classification. Mistral's models have none. */
   cls_token?: AddedTokenInput | null;
+  /** The token in place of one to be guessed. Mistral's models have none. */
   mask_token?: AddedTokenInput | null;
   /** Special tokens without a name; or an object of names and tokens, `{ image_token: "<img>" }`: properties of the tokenizer. */
   extra_special_tokens?: readonly AddedTokenInput[] | Readonly<Record<string, AddedTokenInput>>;
+  /** The older name of `extra_special_tokens`. */
   additional_special_tokens?: readonly AddedTokenInput[];
+  /** Whether every text gets the bos token in front. Default: the files' setting, true for Mistral's models. */
   add_bos_token?: boolean;
+  /** Whether every text gets the eos token behind it. Default: the files' setting, false for Mistral's models. */
   add_eos_token?: boolean;
+  /** "left" or "right": where rows are filled. Generation in batches needs "left". Default: the files' setting, else "right". */
   padding_side?: Side;
+  /** "left" or "right": where rows are cut. Default: the files' setting, else "right". */
   truncation_side?: Side;
+  /** To how many tokens `truncation: true` cuts if there is no `max_length`. Default: the files' setting, else 1e30, no limit. */
   model_max_length?: number;
+  /** The template of `apply_chat_template`, or several by name. Default: that of the files. */
   chat_template?: ChatTemplates;
+  /** Which fields a call returns. Default: the files' setting, else "input_ids" and "attention_mask". */
   model_input_names?: string[];
+  /** Whether special tokens that are written in texts are plain text. Default: the files' setting, else false. */
   split_special_tokens?: boolean;
   /** For tokenizer.model: the older behaviour, a space before every text between special tokens. Default: the file's setting, false. */
   legacy?: boolean;
-  /** Code of a folder is never run, whatever this says. */
-  trust_remote_code?: boolean;
-} & Omit<ModelFileOptions, "variant">;
+} & ModelPartOptions;
 
 const SETTINGS = [
   "extra_special_tokens",

@@ -3,7 +3,7 @@
 import type { MistralConfig } from "../models/config.ts";
 import { MistralForCausalLM } from "./causal-lm.ts";
 import { loadModel, type ModelConstructor, newModel, type WithLoadingInfo } from "./load.ts";
-import type { LoadOptions, NewModelOptions } from "./load-options.ts";
+import type { LoadOptions, LoadOptionsWithInfo, NewModelOptions } from "./load-options.ts";
 import { MistralModel } from "./mistral-model.ts";
 import { MistralForQuestionAnswering } from "./question-answering.ts";
 import { MistralForSequenceClassification } from "./sequence-classification.ts";
@@ -18,10 +18,7 @@ type AutoClass<Model> = {
    * @throws CheckpointError a file is missing, malformed, or does not fit the config or the class; nothing has been allocated
    * @throws MemoryError     the weights do not fit (with the arithmetic); nothing has been allocated
    */
-  from_pretrained(
-    dir: string,
-    options: LoadOptions & { output_loading_info: true },
-  ): Promise<WithLoadingInfo<Model>>;
+  from_pretrained(dir: string, options: LoadOptionsWithInfo): Promise<WithLoadingInfo<Model>>;
   from_pretrained(dir: string, options?: LoadOptions): Promise<Model>;
   /**
    * Makes a model with random weights, as Transformers initialises one: matrices from a normal distribution with the standard deviation

@@ -25,7 +25,10 @@ const keys: ReadonlySet<string> = new Set([
 
 /** Inputs and options may stand in either argument of generate(). */
 type GenerateCall = GenerateInputs & GenerateOptions;
-type ForDict = GenerateCall & { return_dict_in_generate: true };
+/** An interface, as TypeScript shows no text for an option of which an intersection has two types. */
+interface ForDict extends GenerateCall {
+  return_dict_in_generate: true;
+}
 
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
 export interface MistralForCausalLM {

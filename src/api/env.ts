@@ -17,6 +17,7 @@ export const env: {
   hubEndpoint: string | undefined;
   /** Whether no connection is ever opened. Default: whether HF_HUB_OFFLINE is set. */
   offline: boolean | undefined;
+  /** Settings of the CPU backend, which is WebAssembly. */
   wasm: {
     /**
      * Lets V8 join pairs of 128-bit operations in kernels to 256-bit ones (Node's `--experimental-wasm-revectorize`): prefill becomes

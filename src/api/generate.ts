@@ -36,12 +36,13 @@ export type GenerateInputs = {
 };
 
 export type GenerateOptions = GenerationOptions & {
+  /** Settings that go before the model's own, and after those of the call. Default: none. */
   generation_config?: GenerationConfig;
-  /** Gets the prompt, then each token as soon as it is chosen. */
+  /** Gets the prompt, then each token as soon as it is chosen. Default: none. */
   streamer?: Streamer;
-  /** The model's tokenizer; only `stop_strings` need it. */
+  /** The model's tokenizer; only `stop_strings` need it. Default: none. */
   tokenizer?: TokenSource;
-  /** Stops within one op; the promise rejects with the signal's reason. */
+  /** Stops the call within one op; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 };
 

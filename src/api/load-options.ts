@@ -20,7 +20,7 @@ import {
   type QuantizationConfig,
   storedCompute,
 } from "./quantization.ts";
-import { FILE_OPTIONS, type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
+import { FILE_OPTIONS, PLACE_OPTIONS, type WeightFileOptions } from "./model-files.ts";
 import { type ComputeDType, type Spelled, type WeightDType, withoutTorch } from "./torch.ts";
 
 /** Fields of the config that `from_pretrained` takes as options: they replace those of config.json. */
@@ -39,90 +39,97 @@ export type ConfigOverrides = {
 
 type Attention = "sdpa" | "eager" | "flash_attention_2" | "flash_attention_3" | "flash_attention_4";
 
+/** Options of `from_config`. `dtype` "auto" (the default) means the config's, else float32; `seed` decides all weights. */
+export type NewModelOptions = {
+  /**
+   * How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16", also as `torch.float16` or
+   * "torch.float16". The CPU computes in float32.
+   */
+  dtype?: "auto" | Spelled<WeightDType> | null;
+  /** The older name of `dtype`; if both are given, `dtype` counts. */
+  torch_dtype?: "auto" | Spelled<WeightDType> | null;
+  /**
+   * How weights are quantised while they are loaded: a BitsAndBytesConfig; `{ method: "q4" }` or `{ method: "q8" }`, the fastest on a
+   * CPU; or `true`: 4-bit NF4 with float16 products, as the example on Transformers' Mistral page intends. A checkpoint that is
+   * quantised already stays as it is. Default: none.
+   */
+  quantization_config?: QuantizationConfig;
+  /**
+   * How products with quantised weights are computed: "float32" (exact); "float16" or "bfloat16" (16-bit fixed point, with an error of
+   * that type's order); "int8" (activations in 8 bits: fastest, least exact). Default: what `quantization_config` or the quantised
+   * checkpoint says, else "float32".
+   */
+  compute_dtype?: Spelled<ComputeDType>;
+  /**
+   * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" if activations are rounded to 8 bits
+   * (`compute_dtype: "int8"`, the default of "q4" and "q8"), since that error is far larger than float16's; else "float32".
+   */
+  cacheDtype?: Spelled<ComputeDType>;
+  /**
+   * What computes: "auto" (the default) and "cpu", or a GPU by any of its names ("cuda", "cuda:0", "mps", "webgpu"), for which the CPU
+   * computes, with one warning, as long as no GPU can be used; "reference": plain loops in float64, slow and exact. All layers are on
+   * one device: { "": "cpu" } is the same as "cpu".
+   */
+  device_map?: DeviceMap;
+  /** One device, as in `device_map`, which it precedes. Default: that of `device_map`. */
+  device?: Device | number;
+  /**
+   * "sdpa" (the default) and "flash_attention_2" to "flash_attention_4": one kernel, without a matrix of probabilities. "eager": computes
+   * it, for `output_attentions`. Default: what config.json says, else "sdpa".
+   */
+  attn_implementation?: Attention;
+  /** Replaces the folder's generation_config.json. */
+  generation_config?: GenerationConfig;
+  /** Decides the numbers of weights that are drawn because the checkpoint lacks them, as a new head's. Default 0. */
+  seed?: number;
+  /** How many worker threads compute, 1 to 64. Default: the number of physical cores. */
+  threads?: number;
+  /** The most bytes that weights, cache and scratch may take in total. Default: the machine's available memory. */
+  memoryLimit?: number;
+  /** Stops loading; the promise rejects with the signal's reason and nothing stays allocated. What was downloaded stays in the cache. */
+  signal?: AbortSignal;
+  /**
+   * Called while files are fetched from the hub (then `progress` has `file`), and while weights are loaded (then it has `tensor`);
+   * `loaded` of `total` bytes in both cases.
+   */
+  onProgress?: (progress: LoadProgress | DownloadProgress) => void;
+};
+
+/** Options that speak of a checkpoint, which a new model does not have. */
+type CheckpointOptions = {
+  /** Replaces the folder's config.json. */
+  config?: MistralConfig;
+  /**
+   * Whether to read the files of a quantised checkpoint rather than map them into memory (which Linux with Node 26.1 or later can).
+   * Mapped weights need no loading, and the system can drop them from memory. But decoding is up to an eighth slower if the system
+   * keeps the file in small pages (4 KiB); weights that are read lie in large ones (2 MiB). Default false.
+   */
+  disable_mmap?: boolean;
+  /**
+   * Whether weights whose shapes differ from those that the config asks for are drawn anew, as those of a head with another number
+   * of labels. Default false: such a checkpoint is refused.
+   */
+  ignore_mismatched_sizes?: boolean;
+  /** Whether to return `{ model, loading_info }`. Default false. */
+  output_loading_info?: boolean;
+  /** Accepted, and changes nothing: weights are read from safetensors (or GGUF) only, and never unpickled. */
+  use_safetensors?: boolean | null;
+  /** Accepted, and changes nothing: no file that holds code is read. */
+  weights_only?: boolean;
+  /** Accepted, and changes nothing: loading takes little memory beside the weights themselves. */
+  low_cpu_mem_usage?: boolean;
+};
+
 /**
  * The options of `from_pretrained`. Values with a fixed set are literal types; a `string` that a program reads from elsewhere needs a
  * cast, such as `dtype as LoadOptions["dtype"]`, and is checked when the model is loaded.
  */
-export type LoadOptions = ConfigOverrides &
-  Omit<ModelFileOptions, "signal" | "onProgress"> & {
-    /**
-     * How weights are kept: "auto" (the default: as in the file), "float32", "bfloat16" or "float16", also as `torch.float16` or
-     * "torch.float16". The CPU computes in float32.
-     */
-    dtype?: "auto" | Spelled<WeightDType> | null;
-    /** The older name of `dtype`; if both are given, `dtype` counts. */
-    torch_dtype?: "auto" | Spelled<WeightDType> | null;
-    /**
-     * How weights are quantised while they are loaded: a BitsAndBytesConfig; `{ method: "q4" }` or `{ method: "q8" }`, the fastest on a
-     * CPU; or `true`: 4-bit NF4 with float16 products, as the example on Transformers' Mistral page intends. A checkpoint that is
-     * quantised already stays as it is. Default: none.
-     */
-    quantization_config?: QuantizationConfig;
-    /**
-     * How products with quantised weights are computed: "float32" (exact); "float16" or "bfloat16" (16-bit fixed point, with an error of
-     * that type's order); "int8" (activations in 8 bits: fastest, least exact). Default: what `quantization_config` or the quantised
-     * checkpoint says, else "float32".
-     */
-    compute_dtype?: Spelled<ComputeDType>;
-    /**
-     * How keys and values are kept: "float32", "float16", "bfloat16" or "int8". Default: "float16" if activations are rounded to 8 bits
-     * (`compute_dtype: "int8"`, the default of "q4" and "q8"), since that error is far larger than float16's; else "float32".
-     */
-    cacheDtype?: Spelled<ComputeDType>;
-    /**
-     * Whether to read the files of a quantised checkpoint rather than map them into memory (which Linux with Node 26.1 or later can).
-     * Mapped weights need no loading, and the system can drop them from memory. But decoding is up to an eighth slower if the system
-     * keeps the file in small pages (4 KiB); weights that are read lie in large ones (2 MiB). Default false.
-     */
-    disable_mmap?: boolean;
-    /**
-     * What computes: "auto" (the default) and "cpu", or a GPU by any of its names ("cuda", "cuda:0", "mps", "webgpu"), for which the CPU
-     * computes, with one warning, as long as no GPU can be used; "reference": plain loops in float64, slow and exact. All layers are on
-     * one device: { "": "cpu" } is the same as "cpu".
-     */
-    device_map?: DeviceMap;
-    /** One device, as in `device_map`, which it precedes. Default: that of `device_map`. */
-    device?: Device | number;
-    /**
-     * "sdpa" (the default) and "flash_attention_2" to "flash_attention_4": one kernel, without a matrix of probabilities. "eager": computes
-     * it, for `output_attentions`. Default: what config.json says, else "sdpa".
-     */
-    attn_implementation?: Attention;
-    /** Replaces the folder's config.json. */
-    config?: MistralConfig;
-    /** Replaces the folder's generation_config.json. */
-    generation_config?: GenerationConfig;
-    /**
-     * Whether weights whose shapes differ from those that the config asks for are drawn anew, as those of a head with another number
-     * of labels. Default false: such a checkpoint is refused.
-     */
-    ignore_mismatched_sizes?: boolean;
-    /** Decides the numbers of weights that are drawn because the checkpoint lacks them, as a new head's. Default 0. */
-    seed?: number;
-    /** Whether to return `{ model, loading_info }`. Default false. */
-    output_loading_info?: boolean;
-    /** How many worker threads compute, 1 to 64. Default: the number of physical cores. */
-    threads?: number;
-    /** The most bytes that weights, cache and scratch may take in total. Default: the machine's available memory. */
-    memoryLimit?: number;
-    /** Stops loading; the promise rejects with the signal's reason and nothing stays allocated. What was downloaded stays in the cache. */
-    signal?: AbortSignal;
-    /**
-     * Called while files are fetched from the hub (then `progress` has `file`), and while weights are loaded (then it has `tensor`);
-     * `loaded` of `total` bytes in both cases.
-     */
-    onProgress?: (progress: LoadProgress | DownloadProgress) => void;
-  };
+export type LoadOptions = NewModelOptions & CheckpointOptions & ConfigOverrides & WeightFileOptions;
 
-/** Options that speak of a checkpoint's files or config, which a new model does not have. */
-type FileOption =
-  | keyof ConfigOverrides
-  | Exclude<keyof ModelFileOptions, "signal" | "onProgress">
-  | ("config" | "disable_mmap")
-  | ("output_loading_info" | "ignore_mismatched_sizes");
-
-/** Options of `from_config`. `dtype` "auto" (the default) means the config's, else float32; `seed` decides all weights. */
-export type NewModelOptions = Omit<LoadOptions, FileOption>;
+/** Options with which the result is an object. (An interface: TypeScript shows no text for an option that an intersection has twice.) */
+export interface LoadOptionsWithInfo extends LoadOptions {
+  output_loading_info: true;
+}
 
 /** Options of Transformers that change nothing here. */
 const indifferent = ["use_safetensors", "low_cpu_mem_usage"];
@@ -174,7 +181,7 @@ const known: ReadonlySet<string> = new Set([
   ...Object.keys(withoutEffect),
 ]);
 
-const fileOptions: readonly FileOption[] = [
+const fileOptions: readonly (keyof LoadOptions)[] = [
   ...overrideNames,
   ...(["config", "variant", "disable_mmap"] as const),
   ...(["output_loading_info", "ignore_mismatched_sizes"] as const),

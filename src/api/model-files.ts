@@ -8,20 +8,37 @@ import { failure } from "../hub/failure.ts";
 import type { DownloadProgress } from "../hub/meter.ts";
 import { isRepoId, leavesFolder, shownName } from "../hub/names.ts";
 import { openRepository, type Repository } from "../hub/repository.ts";
-import type { HubOptions } from "../hub/settings.ts";
+import type { HubOptions, HubPlaceOptions } from "../hub/settings.ts";
 import { hubDefaults } from "./env.ts";
 
-/** Options that say where a model's files come from. All but `gguf_file`, `subfolder` and `variant` matter for a hub id alone. */
-export type ModelFileOptions = HubOptions & {
-  /** The name of a GGUF file in the folder or repository: config, tokenizer and weights come from it. */
+/** Options that say where a model's files come from. All but `gguf_file` and `subfolder` matter for a hub id alone. */
+export type ModelPlaceOptions = HubPlaceOptions & {
+  /** The name of a GGUF file in the folder or repository: config, tokenizer and weights come from it. Default: none. */
   gguf_file?: string | null;
-  /** A folder within the folder or repository. */
+  /** A folder within the folder or repository. Default: none. */
   subfolder?: string | null;
-  /** The middle of the weights' file names: "fp16" means model.fp16.safetensors. */
-  variant?: string | null;
+  /** Code that comes with a model is never run, whatever this says. Default false. */
+  trust_remote_code?: boolean;
+};
+
+/** Options of reading a part of a model: its config, its tokenizer. */
+export type ModelPartOptions = ModelPlaceOptions & HubOptions & FetchProgress;
+
+type FetchProgress = {
   /** Called as files are fetched from the hub. */
   onProgress?: (progress: DownloadProgress) => void;
 };
+
+type Variant = {
+  /** The middle of the weights' file names: "fp16" means model.fp16.safetensors. Default: none. */
+  variant?: string | null;
+};
+
+/** Options that say which files of a model are read. */
+export type ModelFileOptions = ModelPartOptions & Variant;
+
+/** The same for `from_pretrained`, which tells of its progress in more than fetching. */
+export type WeightFileOptions = ModelPlaceOptions & Variant;
 
 /** The names of the options that say where files come from, and that every from_pretrained takes. */
 export const FILE_OPTIONS: readonly string[] = [

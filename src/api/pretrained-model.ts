@@ -18,7 +18,7 @@ import {
   newModel,
   type WithLoadingInfo,
 } from "./load.ts";
-import type { LoadOptions, NewModelOptions } from "./load-options.ts";
+import type { LoadOptions, LoadOptionsWithInfo, NewModelOptions } from "./load-options.ts";
 import type { BaseModelOutputWithPast } from "./outputs.ts";
 import { type NestedInput, Tensor } from "./tensor.ts";
 import type { Spelled, WeightDType } from "./torch.ts";
@@ -31,15 +31,15 @@ export type ForwardInputs = {
   attention_mask?: NestedInput;
   /** [B, S] or [1, S]. Default: counted from 0 over all columns, padding included */
   position_ids?: NestedInput;
-  /** [B, S, H] */
+  /** [B, S, H]: embeddings in place of ids */
   inputs_embeds?: NestedInput;
   /** The cache that an earlier call returned; this call adds to it. */
   past_key_values?: DynamicCache;
   /** Whether to return `past_key_values`. Default: the config's `use_cache`; false if `labels` are given */
   use_cache?: boolean;
-  /** Default: the config's */
+  /** Whether the result has `hidden_states`, those of every layer. Default: the config's */
   output_hidden_states?: boolean;
-  /** Needs `attn_implementation: "eager"`. Default: the config's */
+  /** Whether the result has `attentions`; needs `attn_implementation: "eager"`. Default: the config's */
   output_attentions?: boolean;
   /** Accepted, and changes nothing: the result is always an object. */
   return_dict?: boolean;
@@ -100,7 +100,7 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
   static from_pretrained<Model>(
     this: ModelConstructor<Model>,
     dir: string,
-    options: LoadOptions & { output_loading_info: true },
+    options: LoadOptionsWithInfo,
   ): Promise<WithLoadingInfo<Model>>;
   static from_pretrained<Model>(
     this: ModelConstructor<Model>,

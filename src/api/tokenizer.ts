@@ -49,9 +49,30 @@ export type StreamDecodeOptions = DecodeOptions & {
   wholeText?: boolean;
 };
 
-type Lists = { return_tensors?: null | false; return_tensor?: false };
-type Tensors = { return_tensors: "pt" | "np" | "ts" | true } | { return_tensor: true };
-type Call = TokenizerOptions;
+// Interfaces, as TypeScript shows no text for an option of which an intersection has two types.
+interface ForTensors extends TokenizerOptions {
+  return_tensors: "pt" | "np" | "ts" | true;
+}
+interface ForTensor extends TokenizerOptions {
+  return_tensor: true;
+}
+interface ForLists extends TokenizerOptions {
+  return_tensors?: null | false;
+  return_tensor?: false;
+}
+interface ForListsOfTexts extends ForLists {
+  is_split_into_words?: false;
+}
+interface ForText extends ChatTemplateOptions {
+  tokenize: false;
+}
+interface ForIds extends ChatTemplateOptions {
+  return_dict: false;
+}
+interface ForEncoding extends ChatTemplateOptions {
+  tokenize?: true;
+  return_dict?: true;
+}
 
 const DECODE_OPTIONS: ReadonlySet<string> = new Set([
   "skip_special_tokens",
@@ -62,13 +83,11 @@ const STREAM_DECODE_OPTIONS: ReadonlySet<string> = new Set([...DECODE_OPTIONS, "
 // One text gives one row, an array of texts one row each; with return_tensors, tensors [B, S].
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only call signatures: instances are functions
 export interface PreTrainedTokenizer {
-  (text: TextInput, options: Call & Tensors): BatchEncoding<Tensor>;
-  (text: string, options?: Call & Lists): BatchEncoding<number[]>;
-  (
-    text: readonly string[],
-    options?: Call & Lists & { is_split_into_words?: false },
-  ): BatchEncoding<number[][]>;
-  (text: TextInput, options?: Call): BatchEncoding;
+  (text: TextInput, options: ForTensors): BatchEncoding<Tensor>;
+  (text: TextInput, options: ForTensor): BatchEncoding<Tensor>;
+  (text: string, options?: ForLists): BatchEncoding<number[]>;
+  (text: readonly string[], options?: ForListsOfTexts): BatchEncoding<number[][]>;
+  (text: TextInput, options?: TokenizerOptions): BatchEncoding;
 }
 
 /**
@@ -300,21 +319,18 @@ export class PreTrainedTokenizer extends SpecialTokens<
    * @throws InputError    options that contradict each other
    * @throws TemplateError the template is wrong, refuses the conversation, or exceeds its budget
    */
-  apply_chat_template(
-    conversation: readonly ChatMessage[],
-    options: ChatTemplateOptions & { tokenize: false },
-  ): string;
+  apply_chat_template(conversation: readonly ChatMessage[], options: ForText): string;
   apply_chat_template(
     conversation: readonly (readonly ChatMessage[])[],
-    options: ChatTemplateOptions & { tokenize: false },
+    options: ForText,
   ): string[];
   apply_chat_template(
     conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
-    options: ChatTemplateOptions & { return_dict: false },
+    options: ForIds,
   ): Rows;
   apply_chat_template(
     conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
-    options?: ChatTemplateOptions & { tokenize?: true; return_dict?: true },
+    options?: ForEncoding,
   ): BatchEncoding;
   apply_chat_template(
     conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],

@@ -7,7 +7,9 @@ import { EngineError, InputError } from "../errors.ts";
 import { TextQueue } from "./text-queue.ts";
 
 export type DecodeOptions = {
+  /** Whether to leave special tokens out. Default false. */
   readonly skip_special_tokens?: boolean;
+  /** Accepted, and changes nothing, as in Transformers for BPE. */
   readonly clean_up_tokenization_spaces?: boolean;
 };
 

@@ -6,7 +6,7 @@ import type { WebFetch } from "#platform";
 import { InputError } from "../errors.ts";
 
 /** Options of a call that say where files come from. */
-export type HubOptions = {
+export type HubPlaceOptions = {
   /** A branch, a tag or a commit. Default: "main". */
   revision?: string | null;
   /** The folder of the cache. Default: HF_HUB_CACHE, else the folder `hub` in HF_HOME, else `~/.cache/huggingface/hub`. */
@@ -20,6 +20,10 @@ export type HubOptions = {
    * Default: the one of HF_TOKEN, else of the token file, if there is one. It never appears in messages.
    */
   token?: string | boolean | null;
+};
+
+/** Options of a call that fetches files. */
+export type HubOptions = HubPlaceOptions & {
   /** Stops all downloads; the promise rejects with the signal's reason, and what has come stays for the next try. */
   signal?: AbortSignal | null;
 };

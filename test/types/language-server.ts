@@ -33,7 +33,7 @@ export class LanguageServer {
     const server = new LanguageServer();
     const rootUri = pathToFileURL(folder).href;
     const capabilities = {
-      textDocument: { hover: { contentFormat: ["plaintext"] }, completion: {}, diagnostic: {} },
+      textDocument: { hover: { contentFormat: ["markdown"] }, completion: {}, diagnostic: {} },
     };
     await server.#ask("initialize", { processId: process.pid, rootUri, capabilities });
     server.#send({ method: "initialized", params: {} });
@@ -106,9 +106,14 @@ export class Document {
     this.#ask = ask;
   }
 
-  /** What an editor shows for the name at the beginning of `piece`. */
-  async hover(piece: string): Promise<string> {
-    const hover = (await this.#at("hover", this.#positionOf(piece, 0))) as {
+  /** The text that an editor shows under the type of the name that `piece` has at `offset`; "" if there is none. */
+  async textOf(piece: string, offset = 0): Promise<string> {
+    const [, , text = ""] = (await this.#hover(piece, offset)).split("```");
+    return text.trim();
+  }
+
+  async #hover(piece: string, offset: number): Promise<string> {
+    const hover = (await this.#at("hover", this.#positionOf(piece, offset))) as {
       contents: { value: string } | string;
     } | null;
     const contents = hover?.contents ?? "";
