@@ -214,6 +214,8 @@ export type Chosen = {
   readonly cacheDtype: CacheDType;
   readonly backend: "wasm" | "reference";
   readonly attention: "flash" | "eager";
+  /** `quantization_config` of a saved checkpoint, if weights are quantised while they are loaded. */
+  readonly settings?: Record<string, unknown>;
 };
 
 /** Checks the options of from_pretrained. @throws InputError an unknown option or value, with the nearest known one */
@@ -286,7 +288,7 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
   const attention = options.attn_implementation ?? config.attn_implementation ?? "sdpa";
   return {
     dtype: format?.name ?? "auto",
-    ...(plan && { quantisation: plan.quantisation }),
+    ...(plan && { quantisation: plan.quantisation, settings: plan.settings }),
     ...(compute && { compute }),
     cacheDtype: pick(
       where,

@@ -11,6 +11,7 @@ import type { MistralConfig } from "../models/config.ts";
 import type { ModelClass } from "../models/heads.ts";
 import { configOf, GenerationConfig, generationConfigOf } from "./auto-config.ts";
 import { addressSpace, env } from "./env.ts";
+import type { KeptWeights } from "./save-model.ts";
 import {
   checkLoadOptions,
   checkNewModelOptions,
@@ -32,6 +33,7 @@ export type Loaded = {
   device: "cpu" | "reference";
   dtype: string;
   attention: "flash" | "eager";
+  kept: KeptWeights;
 };
 
 /** For the library: a model class. */
@@ -102,7 +104,7 @@ async function start<Model>(
 ): Promise<{ model: Model; report: LoadReport }> {
   const { memoryLimit, signal, onProgress, seed } = options;
   checkConfig(config);
-  const { backend, ...how } = choose(where, options, config);
+  const { backend, settings, ...how } = choose(where, options, config);
   const { engine, report } = await Engine.start(
     {
       ...{ ...source, config: config.to_dict(), ...how, modelClass: Class.modelClass, seed },
@@ -122,8 +124,21 @@ async function start<Model>(
     ...{ engine, config, generation_config, attention: how.attention },
     device: backend === "wasm" ? "cpu" : backend,
     dtype: report.dtype,
+    kept: {
+      weights: report.weights,
+      // What the checkpoint says of its weights comes first: they stay quantised as they are.
+      settings: (source.isNew ? undefined : storedSettings(config)) ?? settings,
+      isGguf: source.ggufFile !== undefined,
+    },
   });
   return { model, report };
+}
+
+function storedSettings(config: MistralConfig): Record<string, unknown> | undefined {
+  const settings = config.to_dict().quantization_config;
+  return typeof settings === "object" && settings !== null
+    ? (settings as Record<string, unknown>)
+    : undefined;
 }
 
 function warnOfNonFinite(name: string, tensors: readonly string[]): void {

@@ -20,6 +20,7 @@ import {
 } from "./load.ts";
 import type { LoadOptions, LoadOptionsWithInfo, NewModelOptions } from "./load-options.ts";
 import type { BaseModelOutputWithPast } from "./outputs.ts";
+import { type KeptWeights, NO_UPLOAD, saveModel, type SaveOptions } from "./save-model.ts";
 import { type NestedInput, Tensor } from "./tensor.ts";
 import type { Spelled, WeightDType } from "./torch.ts";
 
@@ -77,9 +78,10 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
   readonly dtype: string;
   protected readonly engine: Engine;
   readonly #attention: "flash" | "eager";
+  readonly #kept: KeptWeights;
 
   /** For the library: models are made by `from_pretrained`. */
-  constructor({ engine, config, generation_config, device, dtype, attention }: Loaded) {
+  constructor({ engine, config, generation_config, device, dtype, attention, kept }: Loaded) {
     super();
     this.engine = engine;
     this.config = config;
@@ -87,6 +89,7 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
     this.device = device;
     this.dtype = dtype;
     this.#attention = attention;
+    this.#kept = kept;
   }
 
   /**
@@ -184,6 +187,27 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
   /** How many bytes the engine holds, and how many pages its cache has. */
   memory(): Promise<MemoryReport> {
     return this.engine.call("memory", {});
+  }
+
+  /**
+   * Writes the model into a folder, which is made if it does not exist: config.json, generation_config.json of a language model, and the
+   * weights as they are kept here, in safetensors files that Transformers loads. Weights quantised by bitsandbytes' methods are written
+   * as bitsandbytes does, those of "q4" and "q8" as `mistral quantize` does; weights of a GGUF file are dequantised, as in Transformers.
+   * New files take the place of older ones when all of them are complete. Memory: one weight.
+   *
+   * @throws InputError      an unknown option; `push_to_hub`; weights of a method that is only read (GPTQ, AWQ, compressed-tensors)
+   * @throws CheckpointError the folder cannot be written, or the disk has too little room; what was there stays
+   */
+  async save_pretrained(save_directory: string, options: SaveOptions = {}): Promise<void> {
+    const { modelClass } = this.constructor as ModelConstructor<this>;
+    const { engine, config, generation_config, dtype } = this;
+    const model = { ...this.#kept, engine, config, generation_config, dtype, modelClass };
+    await saveModel(`${modelClass}.save_pretrained`, model, save_directory, options);
+  }
+
+  /** Not supported: always rejects, and says what to do instead. */
+  async push_to_hub(_repo_id: string): Promise<never> {
+    throw new InputError(`push_to_hub: ${NO_UPLOAD}`);
   }
 
   /** Ends the engine's threads and releases all memory. May be called twice. */

@@ -1,7 +1,7 @@
 // What `quantization_config` and `compute_dtype` mean: the format of each kind of weight, and the compute path of products.
 // Knows methods by their names; no bytes.
 
-import { ownMethods } from "../checkpoint/quantized/own.ts";
+import { ownMethods, ownSettings } from "../checkpoint/quantized/own.ts";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { type Compute, ownQuantisation, type Quantisation } from "../engine/kept-formats.ts";
@@ -36,7 +36,12 @@ export type OwnQuantization = {
 export type QuantizationConfig = BitsAndBytesConfig | BitsAndBytesOptions | OwnQuantization | true;
 
 /** A quantization_config as settings of the engine. */
-export type QuantizationPlan = { readonly quantisation: Quantisation; readonly compute: Compute };
+export type QuantizationPlan = {
+  readonly quantisation: Quantisation;
+  readonly compute: Compute;
+  /** What a saved checkpoint says of it: `quantization_config` of its config.json. */
+  readonly settings: Record<string, unknown>;
+};
 
 /** The block size of 4-bit layers in Transformers. */
 const BLOCK = 64;
@@ -138,11 +143,12 @@ function ofBitsAndBytes(where: string, config: BitsAndBytesConfig): Quantization
       nested: config.bnb_4bit_use_double_quant,
     });
     const compute = computeOf(where, config.bnb_4bit_compute_dtype);
-    return { quantisation: { linear, head: linear, skip }, compute };
+    return { quantisation: { linear, head: linear, skip }, compute, settings: config.to_dict() };
   }
   if (!config.load_in_8bit) return undefined;
   const linear = int8Name(config.llm_int8_threshold);
-  return { quantisation: { linear, head: linear, skip }, compute: "float32" };
+  const quantisation = { linear, head: linear, skip };
+  return { quantisation, compute: "float32", settings: config.to_dict() };
 }
 
 function ofOwn(at: string, config: OwnQuantization, tied: boolean): QuantizationPlan {
@@ -157,5 +163,6 @@ function ofOwn(at: string, config: OwnQuantization, tied: boolean): Quantization
     throw new InputError(`${at}: skip_modules: expected a list of module names`);
   checkSkippedModules(`${at}: skip_modules`, skip_modules);
   const compute = computeOf(at, compute_dtype);
-  return { quantisation: ownQuantisation(method, tied, skip_modules), compute };
+  const quantisation = ownQuantisation(method, tied, skip_modules);
+  return { quantisation, compute, settings: ownSettings(method, withoutTorch(compute_dtype)) };
 }

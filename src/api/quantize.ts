@@ -23,10 +23,12 @@ import { openWeights } from "../checkpoint/weight-source.ts";
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import { checkConfig } from "../models/config-check.ts";
-import { pythonFloats } from "../models/config.ts";
+import { type MistralConfig, pythonFloats } from "../models/config.ts";
+import { type ModelClass, modelClasses } from "../models/heads.ts";
 import { AutoConfig } from "./auto-config.ts";
 import { methodConfig, type QuantizationMethod } from "./quantization-methods.ts";
-import { configSettings, tensorsOf } from "./quantized-tensors.ts";
+import { type QuantizationPlan, planQuantization } from "./quantization.ts";
+import { tensorsOf } from "./quantized-tensors.ts";
 
 export type QuantizeOptions = {
   /** "nf4", "nf4-dq", "fp4", "fp4-dq", "int8" (bitsandbytes), or our own "q4", "q8". */
@@ -115,11 +117,19 @@ export async function quantize(
     const total = [...source.weights.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     let loaded = 0;
     const wasTied = config.tie_word_embeddings;
-    const tensors = await tensorsOf(source, config, settings, (bytes, tensor) => {
-      signal?.throwIfAborted();
-      loaded += bytes;
-      onProgress?.({ loaded: Math.min(loaded, total), total, tensor });
-    });
+    const plan = (tied: boolean): QuantizationPlan | undefined =>
+      planQuantization("quantize", settings, tied);
+    const tensors = await tensorsOf(
+      source,
+      config,
+      modelClassOf(config),
+      (tied) => plan(tied)?.quantisation,
+      (bytes, tensor) => {
+        signal?.throwIfAborted();
+        loaded += bytes;
+        onProgress?.({ loaded: Math.min(loaded, total), total, tensor });
+      },
+    );
     const shards = planShards(tensors, max_shard_size);
     const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
     await checkRoom(out, bytes);
@@ -132,7 +142,7 @@ export async function quantize(
     await writeSettings(partial, shards.length > 1 ? shardIndex(shards) : undefined, {
       ...raw,
       ...(wasTied && !config.tie_word_embeddings && { tie_word_embeddings: false }),
-      quantization_config: configSettings(settings),
+      quantization_config: plan(wasTied)?.settings,
     });
     for (const name of (await listFiles(model)).filter((each) => COMPANIONS.test(each)))
       await copyFile(joinPath(model, name), joinPath(partial, name));
@@ -146,6 +156,11 @@ export async function quantize(
   } finally {
     await source.close();
   }
+}
+
+/** The class that config.json names, whose head is then kept; a language model if it names none. */
+function modelClassOf({ architectures }: MistralConfig): ModelClass {
+  return modelClasses.find((name) => architectures?.includes(name)) ?? "MistralForCausalLM";
 }
 
 /** The name of the new folder until it is complete; it holds the process's id. The command removes it if it is interrupted. */

@@ -2,12 +2,11 @@
 // The writer must ask for all tensors of a weight before those of the next: all weights use the same memory.
 // Does not know how files are written.
 
-import { bitsandbytesLayout } from "../checkpoint/quantized/save-bitsandbytes.ts";
-import { ownLayout, ownSettings } from "../checkpoint/quantized/own.ts";
+import { plannedTensors, shapesLast } from "../checkpoint/quantized/planned-tensors.ts";
 import type { PlannedTensor, TensorToSave } from "../checkpoint/save-safetensors.ts";
 import type { StoredWeight, WeightSource } from "../checkpoint/stored-weight.ts";
 import { storedWeight, untie } from "../engine/load-model.ts";
-import { keptAs } from "../engine/kept-formats.ts";
+import { keptAs, type Quantisation } from "../engine/kept-formats.ts";
 import { fill } from "../engine/load.ts";
 import { findFormat } from "../formats/format.ts";
 import type { NumberFormat } from "../formats/number-format.ts";
@@ -15,32 +14,28 @@ import { weightDType } from "../formats/registry.ts";
 import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
 import { checkWeights, expectedWeights } from "../models/config-weights.ts";
 import type { MistralConfig } from "../models/config.ts";
-import { BitsAndBytesConfig } from "./bits-and-bytes-config.ts";
-import { type OwnQuantization, planQuantization } from "./quantization.ts";
-
-type Settings = BitsAndBytesConfig | OwnQuantization;
-
-const KIND = "MistralForCausalLM";
+import type { ModelClass } from "../models/heads.ts";
 
 /**
  * All tensors of the new checkpoint, in the order in which they are to be written.
  * @param config  is changed to untied weights if the checkpoint holds two different matrices, as when it is loaded
+ * @param quantisationOf what is quantised, for tied weights or others
  * @param onBytes called with the number of bytes read from the source since its last call, and the weight's name
  * @throws CheckpointError the weights do not fit the config
  */
 export async function tensorsOf(
   source: WeightSource,
   config: MistralConfig,
-  settings: Settings,
+  modelClass: ModelClass,
+  quantisationOf: (tied: boolean) => Quantisation | undefined,
   onBytes: (bytes: number, tensor: string) => void,
 ): Promise<TensorToSave[]> {
-  const match = await untie(config, source, checkWeights(config, source, KIND), KIND);
-  const plan = planQuantization("quantize", settings, config.tie_word_embeddings);
-  const asked = { dtype: "auto", quantisation: plan?.quantisation };
+  const found = checkWeights(config, source, modelClass);
+  const match = await untie(config, source, found, modelClass);
+  const asked = { dtype: "auto", quantisation: quantisationOf(config.tie_word_embeddings) };
   const tensors: TensorToSave[] = [];
-  const shapes: TensorToSave[] = [];
   const workspace = new Workspace();
-  for (const name of expectedWeights(config, KIND).keys()) {
+  for (const name of expectedWeights(config, modelClass).keys()) {
     const stored = storedWeight(source, match, name);
     const { format } = weightDType(keptAs(name, stored, asked));
     const weight = new Weight(stored, format, workspace, onBytes);
@@ -50,32 +45,11 @@ export async function tensorsOf(
       tensors.push({ name, dtype, shape, data: () => weight.asItIs(plain) });
       continue;
     }
-    for (const { bytes, ...tensor } of layout(name, stored, format, settings)) {
-      // Shapes, which are small, come last, so that the weights lie next to each other in the order in which they are read.
-      if (tensor.name.endsWith("_shape")) shapes.push({ ...tensor, data: () => [bytes([])] });
-      else tensors.push({ ...tensor, data: () => weight.tensor(bytes) });
-    }
+    const dtype = findFormat(stored.encoding)?.torch;
+    for (const { bytes, ...tensor } of plannedTensors(name, format, stored.shape, dtype))
+      tensors.push({ ...tensor, data: () => weight.tensor(bytes) });
   }
-  return [...tensors, ...shapes];
-}
-
-/** `quantization_config` of the new config.json. */
-export function configSettings(settings: Settings): Record<string, unknown> {
-  return settings instanceof BitsAndBytesConfig
-    ? settings.to_dict()
-    : ownSettings(settings.method, settings.compute_dtype ?? "int8");
-}
-
-function layout(
-  name: string,
-  stored: StoredWeight,
-  format: WeightFormat,
-  settings: Settings,
-): PlannedTensor[] {
-  const { shape, encoding } = stored;
-  return settings instanceof BitsAndBytesConfig
-    ? bitsandbytesLayout(name, format, shape, findFormat(encoding)?.torch)
-    : ownLayout(name, format, shape);
+  return shapesLast(tensors);
 }
 
 /** One weight. It is quantised when the first of its tensors is asked for. */

@@ -91,11 +91,16 @@ export type Shard<T> = {
   readonly tensors: readonly T[];
 };
 
-/** Divides tensors over files of at most `maxBytes` (a larger tensor gets its own), named as Transformers names them. */
+/**
+ * Divides tensors over files of at most `maxBytes` (a larger tensor gets its own), named as Transformers names them.
+ * @param variant the middle of the files' names: "fp16" gives model.fp16.safetensors
+ */
 export function planShards<T extends Pick<TensorToSave, "name" | "dtype" | "shape">>(
   tensors: readonly T[],
   maxBytes: number,
+  variant?: string,
 ): Shard<T>[] {
+  const stem = variant === undefined ? "model" : `model.${variant}`;
   const groups: { bytes: number; tensors: T[] }[] = [];
   for (const tensor of tensors) {
     const bytes = tensorBytes(tensor);
@@ -111,8 +116,8 @@ export function planShards<T extends Pick<TensorToSave, "name" | "dtype" | "shap
     ...group,
     file:
       groups.length === 1
-        ? "model.safetensors"
-        : `model-${number(i + 1)}-of-${number(groups.length)}.safetensors`,
+        ? `${stem}.safetensors`
+        : `${stem}-${number(i + 1)}-of-${number(groups.length)}.safetensors`,
   }));
 }
 

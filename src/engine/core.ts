@@ -24,6 +24,7 @@ import type {
   MemoryReport,
   ModelSource,
   TokensReport,
+  WeightResult,
 } from "./messages.ts";
 
 /** What the engine needs of the thread that it runs on. */
@@ -154,6 +155,11 @@ export class EngineCore {
         this.#caches.delete(request.cache);
         return undefined;
     }
+  }
+
+  /** A copy of a weight's bytes, part by part. */
+  async weight(name: string): Promise<WeightResult> {
+    return { parts: await this.#backend.read(name) };
   }
 
   memory(): MemoryReport {

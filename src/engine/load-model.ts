@@ -75,7 +75,9 @@ export async function loadModel(
       missing_keys: drawn.filter((name) => !mismatched.some(({ key }) => key === name)),
       mismatched_keys: mismatched,
     };
-    return { runner, rowsDependOnStep, report: { info, drawn, nonFinite, dtype, notes } };
+    const weights = leaves.map(({ name, shape, dtype: kept }) => ({ name, shape, dtype: kept }));
+    const report = { info, drawn, nonFinite, dtype, notes, weights };
+    return { runner, rowsDependOnStep, report };
   } finally {
     await opened.close();
   }

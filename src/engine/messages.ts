@@ -177,9 +177,23 @@ export type Calls = {
   generate: { request: GenerateRequest; result: GenerateResult };
   cache: { request: CacheRequest; result: CacheState | undefined };
   memory: { request: Record<string, never>; result: MemoryReport };
+  weight: { request: WeightRequest; result: WeightResult };
 };
 
 export type CallName = keyof Calls;
+
+/** A weight of the model, as the backend keeps it. */
+export type KeptWeight = {
+  /** Its name in checkpoints of MistralForCausalLM, such as "model.layers.0.mlp.up_proj.weight". */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Its format's name, and the compute path behind a colon. */
+  readonly dtype: string;
+};
+
+export type WeightRequest = { readonly name: string };
+/** The bytes of each part of its format. */
+export type WeightResult = { readonly parts: readonly Uint8Array<ArrayBuffer>[] };
 
 /** What loading found. */
 export type LoadReport = {
@@ -190,6 +204,8 @@ export type LoadReport = {
   readonly nonFinite: readonly string[];
   /** How the weights are kept: torch's name of the format. */
   readonly dtype: string;
+  /** All weights, in the order of the model's layers. */
+  readonly weights: readonly KeptWeight[];
   /** Options that had no effect, and why. */
   readonly notes: readonly string[];
 };

@@ -106,6 +106,8 @@ async function serve<N extends CallName>(
       );
     case "cache":
       return core.cache(request as Calls["cache"]["request"]);
+    case "weight":
+      return core.weight((request as Calls["weight"]["request"]).name);
     case "memory":
       if (aborted.size > 0) await settled.promise;
       return core.memory();

@@ -7,12 +7,16 @@ import { addBias } from "../ops/add-bias.ts";
 import type { MistralConfig } from "./config.ts";
 import type { Weights } from "./weights.ts";
 
-export type ModelClass =
-  | "MistralModel"
-  | "MistralForCausalLM"
-  | "MistralForSequenceClassification"
-  | "MistralForTokenClassification"
-  | "MistralForQuestionAnswering";
+/** The model classes. */
+export const modelClasses = [
+  "MistralModel",
+  "MistralForCausalLM",
+  "MistralForSequenceClassification",
+  "MistralForTokenClassification",
+  "MistralForQuestionAnswering",
+] as const;
+
+export type ModelClass = (typeof modelClasses)[number];
 
 /** A linear layer from H to the logits of a row. */
 export type Head = {

@@ -68,6 +68,7 @@ export async function spiedModel(
   const model = new MistralForCausalLM({
     ...{ engine, config, generation_config },
     ...{ device: "cpu", dtype: report.dtype, attention: "flash" },
+    kept: { weights: report.weights, isGguf: false },
   });
   const latest = (kind: string): SpiedWorker => {
     const found = workers.findLast((worker) => worker.kind === kind);

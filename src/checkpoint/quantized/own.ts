@@ -23,6 +23,9 @@ const formats: readonly WeightFormat[] = [q4r, q6r, q8];
 /** The names of our methods in config.json. */
 export const ownMethods: readonly string[] = ["mistral_q4", "mistral_q8"];
 
+/** Whether our own methods quantise into that format. */
+export const isOwnFormat = (format: WeightFormat): boolean => formats.includes(format);
+
 /** `quantization_config` of config.json for a method "q4" or "q8". */
 export function ownSettings(method: string, compute_dtype: string): Record<string, unknown> {
   return { quant_method: `mistral_${method}`, version: VERSION, compute_dtype };
@@ -45,7 +48,7 @@ export function ownLayout(
   format: WeightFormat,
   shape: readonly number[],
 ): PlannedTensor[] {
-  if (!formats.includes(format) || shape.length !== 2) {
+  if (!isOwnFormat(format) || shape.length !== 2) {
     throw new InputError(
       `saving ${name}: ${format.name} [${shape.join(", ")}]; our own checkpoints hold matrices in ${names}`,
     );
