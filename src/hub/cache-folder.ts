@@ -164,12 +164,24 @@ export async function cachedBytes(
   const path = filePath(cache, commit, name);
   const facts = await fileFacts(path, { follow: true });
   if (facts === undefined) return undefined;
-  if (!(await isInside(cache.path, path)) && !(await isInside(cache.root, path))) {
+  if (!(await isInCache(cache, path))) {
     throw new CheckpointError(
       `${path} leads out of the cache of models${await leadsTo(path)}; remove it, and the file is fetched again`,
     );
   }
   return facts.kind === "file" ? facts.bytes : undefined;
+}
+
+/** The bytes of a blob; undefined if there is none, or a link out of the cache in its place. */
+export async function blobBytes(cache: CacheFolder, hash: string): Promise<number | undefined> {
+  const path = blobPath(cache, hash);
+  const facts = await fileFacts(path, { follow: true });
+  return facts?.kind === "file" && (await isInCache(cache, path)) ? facts.bytes : undefined;
+}
+
+/** Whether a path ends in this repository's folder, or in the store that Python's huggingface_hub shares between repositories. */
+async function isInCache(cache: CacheFolder, path: string): Promise<boolean> {
+  return (await isInside(cache.path, path)) || isInside(cache.root, path);
 }
 
 async function leadsTo(path: string): Promise<string> {

@@ -6,6 +6,7 @@ import { CheckpointError, InputError } from "../errors.ts";
 import { showBytes } from "../show-bytes.ts";
 import { downloadBlob, partialPath } from "./blob.ts";
 import {
+  blobBytes,
   blobPath,
   cachedBytes,
   cachedCommit,
@@ -122,6 +123,9 @@ async function locate(
   const usable = known !== undefined && (await exists(snapshotPath(cache, known))) && !force;
   const fromCache = async (unreachable: CheckpointError): Promise<Located> => {
     if (!usable) throw unreachable;
+    if (!settings.offline) {
+      console.warn(`${id}: using commit ${known} from the cache of models: ${unreachable.message}`);
+    }
     return { commit: known, listing: await cachedListing(cache, known), unreachable };
   };
   if (settings.offline) {
@@ -231,13 +235,14 @@ function listed({ cache, revision, listing }: Download, name: string): ListedFil
 /** @throws CheckpointError the files do not fit on the disk */
 async function checkRoom(download: Download, missing: readonly string[]): Promise<void> {
   const { cache } = download;
+  const files = new Map(
+    missing.map((name) => [listed(download, name).hash, listed(download, name)]),
+  );
   let needed = 0;
-  for (const hash of new Set(missing.map((name) => listed(download, name).hash))) {
-    const bytes =
-      missing.map((name) => listed(download, name)).find((file) => file.hash === hash)?.bytes ?? 0;
-    const there = await fileFacts(partialPath(blobPath(cache, hash)));
-    const isWhole = (await fileFacts(blobPath(cache, hash)))?.bytes === bytes;
-    needed += isWhole ? 0 : Math.max(0, bytes - (there?.bytes ?? 0));
+  for (const { hash, bytes } of files.values()) {
+    if ((await blobBytes(cache, hash)) === bytes) continue;
+    const partial = await fileFacts(partialPath(blobPath(cache, hash)));
+    needed += Math.max(0, bytes - (partial?.bytes ?? 0));
   }
   const free = await freeBytes(cache.path);
   if (needed <= free) return;
@@ -262,8 +267,7 @@ async function fetchOne(download: Download, name: string, meter: Meter): Promise
   };
   await withLock(lock, settings.signal, showOther, async () => {
     if (!force && (await cachedBytes(cache, commit, name)) === file.bytes) return;
-    const there = await fileFacts(blob, { follow: true });
-    const isThere = !force && there?.kind === "file" && there.bytes === file.bytes;
+    const isThere = !force && (await blobBytes(cache, file.hash)) === file.bytes;
     if (!isThere) {
       const url = `${settings.endpoint}/${cache.id}/resolve/${commit}/${encodePath(name)}`;
       const subject = { id: cache.id, revision, file: name };
