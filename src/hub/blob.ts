@@ -11,7 +11,6 @@ import {
   removeFile,
   renameFile,
   type RunningHash,
-  writeText,
 } from "#platform";
 import { CheckpointError } from "../errors.ts";
 import { isSha256 } from "./names.ts";
@@ -203,13 +202,23 @@ function continues(answer: Answer, from: number, size: number): boolean {
 /** Keeps the server's name of this version, if it is one that promises equal bytes (a strong ETag). */
 async function noteVersion(blob: string, answer: Answer): Promise<void> {
   const version = answer.headers.get("etag") ?? "";
-  if (!/^"[\x21\x23-\x7e]{1,200}"$/.test(version)) return;
-  if ((await versionOf(blob)) !== version) await writeText(versionPath(blob), version);
+  if (!STRONG_ETAG.test(version) || (await versionOf(blob)) === version) return;
+  const file = await openPartial(versionPath(blob));
+  try {
+    const bytes = new TextEncoder().encode(version);
+    await file.writeAt(bytes, 0);
+    await file.cut(bytes.length);
+  } finally {
+    await file.close();
+  }
 }
+
+const STRONG_ETAG = /^"[\x21\x23-\x7e]{1,200}"$/;
 
 async function versionOf(blob: string): Promise<string | undefined> {
   const path = versionPath(blob);
-  return (await fileFacts(path))?.kind === "file" ? readText(path) : undefined;
+  const text = (await fileFacts(path))?.kind === "file" ? await readText(path) : "";
+  return STRONG_ETAG.test(text) ? text : undefined; // a process may have been killed while it wrote this
 }
 
 /** The sum of a whole file, as the hub would list it. */
