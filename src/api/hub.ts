@@ -18,13 +18,8 @@ import {
 } from "../hub/snapshot.ts";
 import { cacheFolder } from "../hub/settings.ts";
 import { hubDefaults } from "./env.ts";
-import {
-  type DownloadPlan,
-  locateModel,
-  type ModelFileOptions,
-  type Part,
-  planModel,
-} from "./model-files.ts";
+import { type DownloadPlan, locateModel, type ModelFileOptions, planModel } from "./model-files.ts";
+import type { Part } from "./repository-choice.ts";
 
 const HUB_OPTIONS = [
   "revision",
@@ -45,7 +40,10 @@ const HUB_OPTIONS = [
  * @throws CheckpointError no such repository or revision, no access, no room, no connection and not in the cache
  * @see huggingface_hub 2.4 `snapshot_download`
  */
-export function snapshot_download(repo_id: string, options: SnapshotOptions = {}): Promise<string> {
+export async function snapshot_download(
+  repo_id: string,
+  options: SnapshotOptions = {},
+): Promise<string> {
   const where = "snapshot_download";
   checkOptions(where, options, new Set([...HUB_OPTIONS, "allow_patterns", "ignore_patterns"]));
   return downloadSnapshot(where, repo_id, options, hubDefaults());
@@ -59,7 +57,7 @@ export function snapshot_download(repo_id: string, options: SnapshotOptions = {}
  * @throws InputError, CheckpointError as `snapshot_download`; CheckpointError: no such file
  * @see huggingface_hub 2.4 `hf_hub_download`
  */
-export function hf_hub_download(
+export async function hf_hub_download(
   repo_id: string,
   filename: string,
   options: DownloadOptions & {
@@ -121,7 +119,7 @@ export type CacheDirOption = {
  * The models in the cache: their revisions, files and bytes.
  * @see huggingface_hub 2.4 `scan_cache_dir`, whose objects have these fields, and methods in addition
  */
-export function scan_cache_dir(cache_dir?: string | null): Promise<HFCacheInfo> {
+export async function scan_cache_dir(cache_dir?: string | null): Promise<HFCacheInfo> {
   return scanCache(cacheFolder(cache_dir ?? undefined, hubDefaults()));
 }
 
@@ -130,7 +128,10 @@ export function scan_cache_dir(cache_dir?: string | null): Promise<HFCacheInfo> 
  * @returns how many bytes it had
  * @throws InputError it is not there. @throws CheckpointError another process downloads it
  */
-export function removeCachedModel(repo_id: string, options: CacheDirOption = {}): Promise<number> {
+export async function removeCachedModel(
+  repo_id: string,
+  options: CacheDirOption = {},
+): Promise<number> {
   checkOptions("removeCachedModel", options, new Set(["cache_dir"]));
   const cacheDir = cacheFolder(options.cache_dir ?? undefined, hubDefaults());
   return removeModel("removeCachedModel", cacheDir, repo_id);
@@ -141,7 +142,7 @@ export function removeCachedModel(repo_id: string, options: CacheDirOption = {})
  * @returns one result a file; `status` is "ok", "damaged" or "unknown"
  * @throws InputError it is not there
  */
-export function verifyCachedModel(
+export async function verifyCachedModel(
   repo_id: string,
   options: CacheDirOption & VerifyOptions = {},
 ): Promise<VerifiedFile[]> {

@@ -22,10 +22,12 @@ import { planShards, saveSafetensors, shardIndex } from "../checkpoint/save-safe
 import { openWeights } from "../checkpoint/weight-source.ts";
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
+import type { DownloadProgress } from "../hub/meter.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { type MistralConfig, pythonFloats } from "../models/config.ts";
 import { type ModelClass, modelClasses } from "../models/heads.ts";
-import { AutoConfig } from "./auto-config.ts";
+import { configOf } from "./auto-config.ts";
+import { locateModel } from "./model-files.ts";
 import { methodConfig, type QuantizationMethod } from "./quantization-methods.ts";
 import { type QuantizationPlan, planQuantization } from "./quantization.ts";
 import { tensorsOf } from "./quantized-tensors.ts";
@@ -39,8 +41,8 @@ export type QuantizeOptions = {
   max_shard_size?: number;
   /** Stops; the promise rejects with the signal's reason, and nothing stays on the disk. */
   signal?: AbortSignal;
-  /** Called while weights are read. */
-  onProgress?: (progress: QuantizeProgress) => void;
+  /** Called while files are fetched from the hub (then `progress` has `file`), and while weights are read (then it has `tensor`). */
+  onProgress?: (progress: QuantizeProgress | DownloadProgress) => void;
 };
 
 export type QuantizeProgress = {
@@ -79,7 +81,7 @@ const COMPANIONS =
   /^(tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
 
 /**
- * Quantises the checkpoint in folder `model` into the new folder `out`: config.json with `quantization_config`, safetensors, and copies
+ * Quantises the checkpoint `name`, a folder or the id of a model on the hub, into the new folder `out`: config.json with `quantization_config`, safetensors, and copies
  * of the tokenizer's and generation's files. With a method of bitsandbytes the tensors are those that Transformers would write.
  * Memory: one weight and buffers.
  *
@@ -88,7 +90,7 @@ const COMPANIONS =
  * @throws CheckpointError the model is incomplete, a weight is not finite, the disk is full or cannot be written
  */
 export async function quantize(
-  model: string,
+  name: string,
   out: string,
   options: QuantizeOptions,
 ): Promise<Quantized> {
@@ -100,16 +102,21 @@ export async function quantize(
     );
   }
   const settings = methodConfig("quantize", method);
-  if (/\.gguf$/i.test(model)) {
+  if (/\.gguf$/i.test(name)) {
     throw new InputError(
-      `quantize: ${model} is a GGUF file, which runs as it is; start from the safetensors checkpoint that it was made of`,
+      `quantize: ${name} is a GGUF file, which runs as it is; start from the safetensors checkpoint that it was made of`,
     );
   }
-  const config = await AutoConfig.from_pretrained(model);
+  // The config alone, so that what cannot be quantised is refused before its weights are fetched.
+  const files = await locateModel("quantize", name, { signal }, ["config"]);
+  const model = files.dir;
+  const config = await configOf(files, name);
   checkConfig(config);
   await checkFolders(model, out, force);
   const raw = await readJsonObject(joinPath(model, "config.json"));
   await refuseQuantized(model, raw);
+  const parts = ["config", "generation", "tokenizer", "weights"] as const;
+  await locateModel("quantize", name, { signal, onProgress }, parts);
 
   const source = await openWeights(model, {}, raw);
   const partial = partialFolder(out);
@@ -144,8 +151,8 @@ export async function quantize(
       ...(wasTied && !config.tie_word_embeddings && { tie_word_embeddings: false }),
       quantization_config: plan(wasTied)?.settings,
     });
-    for (const name of (await listFiles(model)).filter((each) => COMPANIONS.test(each)))
-      await copyFile(joinPath(model, name), joinPath(partial, name));
+    for (const file of (await listFiles(model)).filter((each) => COMPANIONS.test(each)))
+      await copyFile(joinPath(model, file), joinPath(partial, file));
     signal?.throwIfAborted();
     await replaceFolder(partial, out);
     onProgress?.({ loaded: total, total, tensor: "" });

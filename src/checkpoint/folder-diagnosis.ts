@@ -15,9 +15,14 @@ const SHARD = /^(?:model|consolidated)(?:\.[\w-]+)?-(\d{5})-of-(\d{5})(?:\.[\w-]
 /** The error for a folder without config.json. @throws CheckpointError the folder cannot be listed */
 export async function withoutConfig(folder: string): Promise<CheckpointError> {
   const names = await listFiles(folder);
-  const { gguf, adapter, weights } = kindsOf(names);
-  const none = `${joinPath(folder, "config.json")}: no such file`;
-  if (adapter) return adapterError(folder, names);
+  if (names.includes(ADAPTER)) return adapterError(folder, names);
+  return configMissing(joinPath(folder, "config.json"), names);
+}
+
+/** The same for a folder or repository whose files have these names. @param path of config.json in it, as messages begin with it */
+export function configMissing(path: string, names: readonly string[]): CheckpointError {
+  const { gguf, weights } = kindsOf(names);
+  const none = `${path}: no such file`;
   if (gguf.length > 0) return new CheckpointError(`${none}, but ${ggufRemedy(gguf)}`);
   if (weights !== undefined)
     return new CheckpointError(
@@ -38,15 +43,25 @@ export async function withoutWeights(
   index: string,
 ): Promise<CheckpointError> {
   const names = await listFiles(folder);
-  const { gguf, adapter, pickle, shards, variant, safetensors, other } = kindsOf(names);
-  const expected = `${folder}: found neither ${single} nor ${index}`;
-  if (adapter) return adapterError(folder, names);
+  if (names.includes(ADAPTER)) return adapterError(folder, names);
+  return weightsMissing(folder, names, single, index);
+}
+
+/** The same for a folder or repository whose files have these names. @param place what messages begin with */
+export function weightsMissing(
+  place: string,
+  names: readonly string[],
+  single: string,
+  index: string,
+): CheckpointError {
+  const { gguf, pickle, shards, variant, safetensors, other } = kindsOf(names);
+  const expected = `${place}: found neither ${single} nor ${index}`;
   if (shards.length > 0) {
     const [, , count] = SHARD.exec(shards[0]) ?? [];
     const here = shards.length === 1 ? shards[0] : `${shards[0]} … ${shards[shards.length - 1]}`;
     const all = shards.length === Number(count) ? "all" : "not all of which are here either";
     return new CheckpointError(
-      `${folder}: ${here} are ${shards.length} of ${Number(count)} parts of a checkpoint (${all}), but their index, ${index}, is missing; ` +
+      `${place}: ${here} are ${shards.length} of ${Number(count)} parts of a checkpoint (${all}), but their index, ${index}, is missing; ` +
         "it says which part holds which tensor: fetch it from the repository that they are from",
     );
   }
@@ -102,7 +117,6 @@ function ggufRemedy(files: readonly string[]): string {
 
 function kindsOf(names: readonly string[]): {
   gguf: string[];
-  adapter: boolean;
   pickle: string | undefined;
   shards: string[];
   variant: string | undefined;
@@ -116,7 +130,6 @@ function kindsOf(names: readonly string[]): {
   const pickle = of(PICKLE);
   return {
     gguf: names.filter((name) => /\.gguf$/i.test(name)),
-    adapter: names.includes(ADAPTER),
     pickle,
     shards: names.filter((name) => SHARD.test(name)),
     variant: of(/^model\.[\w-]+\.safetensors$/),

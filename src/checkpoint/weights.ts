@@ -86,11 +86,7 @@ async function openFolder(
     return readSafetensorsHeader(path, file);
   };
 
-  const middle = variant === undefined ? "" : `.${variant}`;
-  const layouts = [
-    { single: `model${middle}.safetensors`, index: `model.safetensors.index${middle}.json` },
-    ...(variant === undefined ? [MISTRAL_LAYOUT] : []),
-  ];
+  const layouts = weightLayouts(variant);
   const names = new Set(await listFiles(folder));
   for (const layout of layouts) {
     const { single, index } = layout;
@@ -118,8 +114,20 @@ async function openFolder(
   throw await withoutWeights(folder, layouts[0].single, layouts[0].index);
 }
 
+/** The names of a checkpoint that is one file, and of the index of one in shards. */
+export type WeightLayout = { readonly single: string; readonly index: string };
+
+/** The names under which weights are looked for; the first that is there is read. */
+export function weightLayouts(variant?: string): readonly WeightLayout[] {
+  const middle = variant === undefined ? "" : `.${variant}`;
+  return [
+    { single: `model${middle}.safetensors`, index: `model.safetensors.index${middle}.json` },
+    ...(variant === undefined ? [MISTRAL_LAYOUT] : []),
+  ];
+}
+
 /** The file names of Mistral AI's own layout: mistral-layout.ts. */
-const MISTRAL_LAYOUT = {
+const MISTRAL_LAYOUT: WeightLayout = {
   single: "consolidated.safetensors",
   index: "consolidated.safetensors.index.json",
 };

@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { peakMemory } from "#platform";
 import { partialFolder, quantize } from "../api/quantize.ts";
-import type { Quantized, QuantizeProgress } from "../api/quantize.ts";
+import type { Quantized, QuantizeOptions } from "../api/quantize.ts";
 import { quantizationMethods } from "../api/quantization-methods.ts";
 import type { QuantizationMethod } from "../api/quantization-methods.ts";
 import { unknownName } from "../did-you-mean.ts";
@@ -56,7 +56,7 @@ async function withProgress(
   out: string,
   { quiet }: FlagValues,
   io: Io,
-  run: (onProgress: (step: QuantizeProgress) => void) => Promise<Quantized>,
+  run: (onProgress: NonNullable<QuantizeOptions["onProgress"]>) => Promise<Quantized>,
 ): Promise<Quantized> {
   const name = `quantising ${basename(model)}`;
   const bar = quiet ? undefined : workProgress(io.stderr, name, "byte");

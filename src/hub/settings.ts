@@ -4,6 +4,7 @@
 import { environment, exists, homeFolder, joinPath, readText, webFetch } from "#platform";
 import type { WebFetch } from "#platform";
 import { InputError } from "../errors.ts";
+import { shownName } from "./names.ts";
 
 /** Options of a call that say where files come from. */
 export type HubPlaceOptions = {
@@ -62,6 +63,7 @@ export async function hubSettings(
   options: HubOptions,
   defaults: HubDefaults,
 ): Promise<HubSettings> {
+  checkTypes(where, options);
   const offlineBecause = whyOffline(options, defaults);
   return {
     endpoint: endpointOf(where, defaults),
@@ -75,6 +77,20 @@ export async function hubSettings(
     links: !isTrue("HF_HUB_DISABLE_SYMLINKS"),
     signal: options.signal ?? undefined,
   };
+}
+
+function checkTypes(where: string, options: HubOptions): void {
+  const { token, cache_dir } = options;
+  if (!["string", "boolean", "undefined"].includes(typeof (token ?? undefined))) {
+    throw new InputError(`${where}: token: ${typeof token}: expected a text, true or false`);
+  }
+  if (!["string", "undefined"].includes(typeof (cache_dir ?? undefined))) {
+    throw new InputError(`${where}: cache_dir: ${typeof cache_dir}: expected the path of a folder`);
+  }
+  for (const name of ["force_download", "local_files_only"] as const) {
+    if (["boolean", "undefined"].includes(typeof (options[name] ?? undefined))) continue;
+    throw new InputError(`${where}: ${name}: ${shownName(options[name])}: expected true or false`);
+  }
 }
 
 /** The folder that holds the cache's repositories. */

@@ -60,17 +60,17 @@ describe("settings", () => {
       ...{ answerTimeout: 10_000, stallTimeout: 10_000 },
     });
     environmentOf({
-      ...{ HF_ENDPOINT: "https://mirror.example/hf/", HF_HUB_OFFLINE: "yes" },
+      ...{ HF_ENDPOINT: "https://hub.example/hf/", HF_HUB_OFFLINE: "yes" },
       ...{ HF_HUB_ETAG_TIMEOUT: "3", HF_HUB_DOWNLOAD_TIMEOUT: "7", HF_HUB_DISABLE_SYMLINKS: "1" },
     });
     expect(await hubSettings("test", {}, NONE)).toMatchObject({
-      ...{ endpoint: "https://mirror.example/hf", offline: true, links: false },
+      ...{ endpoint: "https://hub.example/hf", offline: true, links: false },
       ...{ answerTimeout: 3000, stallTimeout: 7000, offlineBecause: "HF_HUB_OFFLINE is set" },
     });
     expect(await hubSettings("test", {}, { ...NONE, offline: false })).toMatchObject({
       offline: false,
     });
-    for (const bad of ["mirror.example", "ftp://a", "https://u:p@a", "https://a/?x=1"]) {
+    for (const bad of ["hub.example", "ftp://a", "https://u:p@a", "https://a/?x=1"]) {
       environmentOf({ HF_ENDPOINT: bad });
       const message = await messageOf(hubSettings("test", {}, NONE));
       expect(message).toMatch(/^InputError: test: HF_ENDPOINT is no address of a hub/);
