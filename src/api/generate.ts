@@ -44,6 +44,8 @@ export type GenerateOptions = GenerationOptions & {
   tokenizer?: TokenSource;
   /** Stops the call within one op; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** Told how much of the prompt is computed, while it is: tokens of all rows, without padding; at most about every 8 ms. */
+  onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 };
 
 export type GenerateModel = {
@@ -64,6 +66,7 @@ const callNames: ReadonlySet<string> = new Set([
   "streamer",
   "tokenizer",
   "signal",
+  "onProgress",
 ]);
 const known: ReadonlySet<string> = new Set([
   ...[...inputNames, ...callNames, ...fieldNames, ...refused],
@@ -132,11 +135,14 @@ async function run(
       : { ...settings, output_scores: false, output_logits: false },
     tokenBytes: stopStringBytes(settings, given.tokenizer ?? undefined),
     stream: streamer !== undefined,
+    progress: given.onProgress !== undefined,
   };
+  const onPrompt = promptProgress(given.onProgress, batch, mask);
   if (streamer === undefined) {
-    return shape(model, await engine.call("generate", request, { signal }), settings, past);
+    const result = await engine.call("generate", request, { signal, onTokens: onPrompt });
+    return shape(model, result, settings, past);
   }
-  const feed = new Feed(streamer, batch, settings, signal);
+  const feed = new Feed(streamer, batch, settings, signal, onPrompt);
   await feed.prompt(batch);
   const result = await engine.call("generate", request, feed);
   try {
@@ -146,6 +152,19 @@ async function run(
     throw error;
   }
   return shape(model, result, settings, past);
+}
+
+/** What passes the engine's reports on to `onProgress`. */
+function promptProgress(
+  onProgress: GenerateOptions["onProgress"],
+  { B, S }: Batch,
+  mask: Uint8Array | undefined,
+): ((report: TokensReport) => void) | undefined {
+  if (onProgress === undefined) return undefined;
+  const total = mask === undefined ? B * S : mask.reduce((sum, one) => sum + one, 0);
+  return ({ prompt }) => {
+    if (prompt !== undefined) onProgress({ done: Math.min(prompt, total), total });
+  };
 }
 
 function shape(
@@ -177,6 +196,7 @@ class Feed {
   readonly signal: AbortSignal;
   readonly #failed = new AbortController();
   readonly #streamer: Streamer;
+  readonly #onPrompt: ((report: TokensReport) => void) | undefined;
   readonly #rows: number;
   #last: Promise<void> = Promise.resolve();
   /** How many tokens the streamer has taken since the engine was last told. */
@@ -187,8 +207,10 @@ class Feed {
     { B }: Batch,
     { num_return_sequences }: ResolvedGeneration,
     signal: AbortSignal | undefined,
+    onPrompt: ((report: TokensReport) => void) | undefined,
   ) {
     this.#streamer = streamer;
+    this.#onPrompt = onPrompt;
     this.#rows = B * num_return_sequences;
     this.signal = AbortSignal.any([this.#failed.signal, ...(signal === undefined ? [] : [signal])]);
   }
@@ -203,7 +225,9 @@ class Feed {
   }
 
   /** Groups reported tokens into calls of `put` with one token for each row; −1 for a row without one. */
-  readonly onTokens = ({ rows, tokens }: TokensReport, taken: (count: number) => void): void => {
+  readonly onTokens = (report: TokensReport, taken: (count: number) => void): void => {
+    this.#onPrompt?.(report);
+    const { rows, tokens } = report;
     let step = new Int32Array(this.#rows).fill(-1);
     let count = 0;
     rows.forEach((row, i) => {

@@ -62,6 +62,8 @@ export class GenerateCall {
   readonly #scores: Float32Array[] = [];
   readonly #logits: Float32Array[] = [];
   #unreported: { row: number; token: number; logprob: number }[] = [];
+  /** How many tokens of the prompts were reported as computed. */
+  #reportedPrompt = 0;
   #unreportedEnds: { row: number; reason: StopReason }[] = [];
   /** The sequence of each token that the reader has not taken yet, in the order of the tokens. */
   #unread: Sequence[] = [];
@@ -173,14 +175,20 @@ export class GenerateCall {
   report(now: boolean = this.done): void {
     const { onTokens, request } = this.#setting;
     const [told, ends] = [this.#unreported, this.#unreportedEnds];
-    if (told.length === 0 && ends.length === 0) return;
-    if (!now && performance.now() - this.#reportedAt < REPORT_EVERY) return;
+    // A sequence that loses its pages computes them again, which does not count.
+    const leaders = request.progress ? this.sequences.filter((one) => this.isLeader(one)) : [];
+    const prompt = leaders.reduce((sum, { promptColumns }) => sum + promptColumns, 0);
+    const isFurther = prompt > this.#reportedPrompt;
+    if (told.length === 0 && ends.length === 0 && !isFurther) return;
+    if (!now && !isFurther && performance.now() - this.#reportedAt < REPORT_EVERY) return;
     onTokens({
       rows: Int32Array.from(told, ({ row }) => row),
       tokens: Int32Array.from(told, ({ token }) => token),
       ...(request.logprobs && { logprobs: Float32Array.from(told, ({ logprob }) => logprob) }),
+      ...(isFurther && { prompt }),
       ends,
     });
+    if (isFurther) this.#reportedPrompt = prompt;
     this.#unreported = [];
     this.#unreportedEnds = [];
     this.#reportedAt = performance.now();

@@ -121,6 +121,8 @@ export type GenerateRequest = {
   readonly tokenBytes?: TokenBytesTable;
   /** The engine reports tokens as they come, and pauses a sequence whose reader falls behind. */
   readonly stream: boolean;
+  /** The engine reports how many tokens of the prompts are computed. */
+  readonly progress?: boolean;
   /** Reports carry the log-probability of each token, computed from the logits before any processor. */
   readonly logprobs?: boolean;
   /** Calls of different domains never share pages of the cache. */
@@ -152,6 +154,8 @@ export type TokensReport = {
   readonly tokens: Int32Array;
   /** [n] log-probabilities (natural logarithms), when asked for */
   readonly logprobs?: Float32Array;
+  /** How many tokens of all prompts have their keys and values now; when asked for, and only if more than before */
+  readonly prompt?: number;
   /** Rows whose last token is among them, and why they have ended. */
   readonly ends: readonly { readonly row: number; readonly reason: StopReason }[];
 };

@@ -104,6 +104,12 @@ export class Sequence implements Job {
     return this.#length;
   }
 
+  /** How many tokens of its prompt have their keys and values. */
+  get promptColumns(): number {
+    const all = this.promptLength - this.padding;
+    return this.step > 0 ? all : Math.min(all, this.#pages?.length ?? 0);
+  }
+
   /** New tokens so far. */
   get step(): number {
     return this.#length - this.promptLength;

@@ -60,6 +60,41 @@ test("a streamer of one's own sees the prompt, then each token, then the end", a
   expect(events).toEqual([[[5, 6, 7]], [row[3]], [row[4]], [row[5]], [row[6]], "end"]);
 });
 
+test.each([true, false])(
+  "onProgress tells how much of the prompts is computed, streamed %s",
+  async (isStreamed) => {
+    const seen: { done: number; total: number }[] = [];
+    // Longer than the rows of one step, and not begun like the other call's.
+    const first = isStreamed ? 3 : 4;
+    const input_ids = [Array.from({ length: 1300 }, (_, i) => first + (i % 500))];
+    const streamer = isStreamed ? { put() {}, end() {} } : undefined;
+    await model.generate({
+      ...{ input_ids, streamer, do_sample: false, max_new_tokens: 2, num_return_sequences: 1 },
+      onProgress: (step) => seen.push(step),
+    });
+    expect(seen.length).toBeGreaterThan(1);
+    expect(seen.map(({ total }) => total)).toEqual(seen.map(() => 1300));
+    const done = seen.map((step) => step.done);
+    expect(done).toEqual([...new Set(done)].toSorted((a, b) => a - b));
+    expect([done[0] < 1300, done.at(-1)]).toEqual([true, 1300]);
+
+    const padded: number[] = [];
+    await model.generate({
+      input_ids: [
+        [0, 0, 5],
+        [7, 8, 9],
+      ],
+      attention_mask: [
+        [0, 0, 1],
+        [1, 1, 1],
+      ],
+      ...{ do_sample: false, max_new_tokens: 1, num_return_sequences: 1 },
+      onProgress: ({ done: now, total }) => padded.push(now, total),
+    });
+    expect(padded.slice(-2)).toEqual([4, 4]);
+  },
+);
+
 describe("TextStreamer", () => {
   test.each([true, false])("skip_prompt %s: the text of the ids", async (skip_prompt) => {
     let streamed = "";
