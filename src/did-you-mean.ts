@@ -2,11 +2,17 @@
 
 import { InputError } from "./errors.ts";
 
-/** The known name nearest to `name` by edit distance; undefined if that would take more than 2 edits, or a third of its characters. */
+/**
+ * The known name that `name` means: the only one that begins with it, if it has three letters, else the nearest by edit distance;
+ * undefined if that would take more than 2 edits, or a third of its characters.
+ */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
+  const names = [...known];
+  const longer = names.filter((one) => one.toLowerCase().startsWith(name.toLowerCase()));
+  if (longer.length === 1 && name.replaceAll("-", "").length >= 3) return longer[0];
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
+  for (const candidate of names) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }

@@ -80,13 +80,13 @@ async function workOf(model: MistralForCausalLM, plan: BenchmarkPlan): Promise<W
 
 /**
  * Runs every test of the plan: one repetition that does not count, then `reps` repetitions.
- * @param onStep called after each repetition: how many are done, of how many
+ * @param onStep called before each repetition: the test's name, how many repetitions of all tests are done, of how many
  */
 export async function measure(
   model: MistralForCausalLM,
   plan: BenchmarkPlan,
   signal: AbortSignal,
-  onStep: (done: number, total: number) => void,
+  onStep: (test: string, done: number, total: number) => void,
 ): Promise<Measured[]> {
   const work = await workOf(model, plan);
   const tests = [
@@ -99,14 +99,14 @@ export async function measure(
   const results: Measured[] = [];
   const cache = await filled(model, plan.depth, signal);
   for (const { kind, name, tokens, run } of chosen) {
+    const test = `${name}${tokens}${plan.depth > 0 ? ` @ ${plan.depth}` : ""}`;
     const samples: number[] = [];
     for (let rep = 0; rep <= plan.reps; rep++) {
+      onStep(test, done++, total);
       const seconds = await run(model, { tokens, depth: plan.depth, cache, signal });
       // The first repetition only warms up buffers and V8's compiler.
       if (rep > 0) samples.push(tokens / seconds);
-      onStep(++done, total);
     }
-    const test = `${name}${tokens}${plan.depth > 0 ? ` @ ${plan.depth}` : ""}`;
     const mean = samples.reduce((sum, x) => sum + x, 0) / samples.length;
     const [steps, heads] = kind === "prefill" ? [Math.ceil(tokens / CHUNK), 1] : [tokens, tokens];
     results.push({

@@ -4,10 +4,10 @@
 import { rmSync } from "node:fs";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { machine, peakMemory, physicalCores } from "#platform";
 import { checkPlan, measure } from "../api/benchmark.ts";
-import type { BenchmarkPlan } from "../api/benchmark.ts";
+import type { BenchmarkPlan, Measured } from "../api/benchmark.ts";
 import { enginesLimits } from "../api/machine-limits.ts";
 import { shapeConfig, writeRandomModel } from "../api/random-model.ts";
 import { defaultCompute, storedMethod } from "../api/quantization-methods.ts";
@@ -17,8 +17,9 @@ import { drawing } from "./bench-picture.ts";
 import { asMarkdown, asText } from "./bench-report.ts";
 import type { BenchReport } from "./bench-report.ts";
 import { openWeights, pathOf } from "./load.ts";
-import { workProgress } from "./progress.ts";
-import { write } from "./terminal.ts";
+import type { Model } from "./load.ts";
+import { repetitionProgress, workProgress } from "./progress.ts";
+import { fitted, styled, visible, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 /** @returns the exit code */
@@ -47,12 +48,16 @@ export async function bench({ flags, words }: Arguments, io: Io): Promise<number
       : await withRandomModel(flags.shape, flags, io, (path, name) =>
           benchFolder(path, name, plan, flags, io),
         );
-  if (flags.svg !== undefined) await save(flags.svg, drawing(report));
+  if (flags.svg !== undefined) {
+    await save(flags.svg, drawing(report));
+    const wrote = `wrote the picture to ${visible(resolve(flags.svg))}`;
+    if (!flags.quiet) await write(io.stderr, `${styled(io.stderr, "dim", wrote)}\n`);
+  }
   const text = flags.json
     ? `${JSON.stringify(report)}\n`
     : flags.markdown
       ? asMarkdown(report)
-      : asText(report, io.stdout);
+      : fitted(io.stdout, asText(report, io.stdout));
   await write(io.stdout, text);
   return 0;
 }
@@ -70,13 +75,9 @@ async function benchFolder(
   try {
     const load_seconds = (performance.now() - start) / 1000;
     checkPlan(plan, model);
-    const bar = flags.quiet ? undefined : workProgress(io.stderr, "bench", "repetition");
     const isGguf = flags["gguf-file"] !== undefined || /\.gguf$/i.test(path);
     const whole = isGguf ? ({ ...plan, table: "like the rest" } as const) : plan;
-    const tests = await measure(model, whole, io.interrupt, (done, total) =>
-      bar?.update({ loaded: done, total }),
-    );
-    bar?.done();
+    const tests = await measured(model, whole, flags, io);
     const { weights } = await model.memory();
     const peak_memory_bytes = peakMemory();
     await model.dispose();
@@ -102,6 +103,22 @@ async function benchFolder(
     };
   } finally {
     await model.dispose();
+  }
+}
+
+async function measured(
+  model: Model,
+  plan: BenchmarkPlan,
+  { quiet }: FlagValues,
+  io: Io,
+): Promise<Measured[]> {
+  const bar = quiet ? undefined : repetitionProgress(io.stderr);
+  try {
+    return await measure(model, plan, io.interrupt, (test, done, total) =>
+      bar?.begin(`bench ${test}`, done, total),
+    );
+  } finally {
+    bar?.done();
   }
 }
 

@@ -1,9 +1,10 @@
 // The messages of a chat. From a terminal: a paste is one message, what is typed while an answer runs is kept for later, and the chat is
-// told of Ctrl-C. From a pipe: each line is a message. Knows nothing of models.
+// told of Ctrl-C. From a pipe: each line is a message. In both, """ encloses a message of several lines. Knows nothing of models.
 
 import { createInterface } from "node:readline";
 import type { Interface } from "node:readline";
 import { Writable } from "node:stream";
+import { MessageLines } from "./message-lines.ts";
 import type { Io, OutStream } from "./terminal.ts";
 
 export type ChatInput = {
@@ -18,13 +19,15 @@ export type ChatInput = {
 export function pipeInput({ stdin, interrupt }: Io): ChatInput {
   const lines = createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY });
   const iterator = lines[Symbol.asyncIterator]();
+  const texts = new MessageLines();
   interrupt.addEventListener("abort", () => lines.close(), { once: true });
   return {
     async next() {
       for (;;) {
         const { value, done } = await iterator.next();
-        if (done === true) return undefined;
-        if (value.trim() !== "") return value;
+        if (done === true) return texts.end();
+        const message = texts.put(value);
+        if (message !== undefined) return message;
       }
     },
     onInterrupt() {},
@@ -38,6 +41,8 @@ const pasteOff = "\u001b[?2004l";
 
 export type TerminalSettings = {
   readonly prompt: string;
+  /** Within a message of several lines. */
+  readonly morePrompt: string;
   /** Newest first, as readline keeps it. */
   readonly history: readonly string[];
   readonly onHistory: (history: readonly string[]) => void;
@@ -65,6 +70,7 @@ export function terminalInput(
   lines.on("history", (history: string[]) => settings.onHistory(history));
 
   const ready: string[] = [];
+  const texts = new MessageLines();
   let pasted: string[] = [];
   let pasting = false;
   const ended = new AbortController();
@@ -77,9 +83,10 @@ export function terminalInput(
   lines.on("line", (line: string) => {
     pasted.push(line);
     if (pasting) return;
-    const message = pasted.join("\n").trimEnd();
+    const message = texts.put(pasted.join("\n").trimEnd());
     pasted = [];
-    if (message !== "") ready.push(message);
+    lines.setPrompt(texts.isOpen ? settings.morePrompt : settings.prompt);
+    if (message !== undefined) ready.push(message);
     wake?.();
   });
   lines.on("close", () => {
@@ -107,6 +114,8 @@ export function terminalInput(
       lines.on("SIGINT", () => {
         pasted = [];
         pasting = false;
+        texts.end();
+        lines.setPrompt(settings.prompt);
         lines.write(null, { ctrl: true, name: "e" });
         lines.write(null, { ctrl: true, name: "u" });
         listener();

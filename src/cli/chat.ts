@@ -11,7 +11,9 @@ import type { ChatInput } from "./chat-input.ts";
 import { samplingOptions, timingsLine } from "./continuation.ts";
 import { Conversation } from "./conversation.ts";
 import { openModel } from "./load.ts";
-import { foreign, styled, textWriter, write } from "./terminal.ts";
+import { promptProgress } from "./progress.ts";
+import { introduction } from "./storyteller.ts";
+import { fitted, foreign, styled, textWriter, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 /** Seeds are smaller than this. */
@@ -24,8 +26,10 @@ export async function chat({ flags, words }: Arguments, io: Io): Promise<number>
   samplingOptions(flags, seed); // reports contradictory flags before anything is loaded
   const opened = await openModel(folder, flags, io);
   const input = io.stdin.isTTY ? personAt(io, flags["no-history"]) : pipeInput(io);
-  const session = new ChatSession(new Conversation(opened), input, flags, seed, io);
   try {
+    const conversation = new Conversation(opened);
+    if (flags.system !== undefined) conversation.instruct(flags.system);
+    const session = new ChatSession(conversation, input, flags, seed, io);
     if (io.stdin.isTTY) await session.greet(opened.name, folder === undefined);
     return await session.run();
   } finally {
@@ -49,8 +53,10 @@ function personAt(io: Io, noHistory: boolean): ChatInput {
       return otherwise;
     }
   };
+  const screen = io.stdout.isTTY ? io.stdout : io.stderr;
   return terminalInput(io, {
-    prompt: styled(io.stdout.isTTY ? io.stdout : io.stderr, "cyan", "> "),
+    prompt: styled(screen, "cyan", "> "),
+    morePrompt: styled(screen, "cyan", "… "),
     history: attempt(() => readHistory(path), []),
     onHistory: (history) => attempt(() => writeHistory(path, history), undefined),
     words: chatCommands,
@@ -84,8 +90,7 @@ class ChatSession {
 
   async greet(name: string, embedded: boolean): Promise<void> {
     const lines = [`${name} · /help lists commands, Ctrl-D leaves`];
-    if (embedded)
-      lines.push("It only knows short stories. Try: Tell me a story about a little dog named Max.");
+    if (embedded) lines.push(introduction, "Try: Tell me a story about a little dog named Max.");
     if (!this.#conversation.hasTemplate) {
       lines.push("It has no chat template: what you type is continued as plain text.");
     }
@@ -104,37 +109,47 @@ class ChatSession {
       } catch (error) {
         // A person reads the error and goes on; a pipe ends with it.
         if (!this.#io.stdin.isTTY || !isExpected(error)) throw error;
-        await write(this.#io.stderr, `${foreign(this.#io.stderr, error.message)}\n`);
+        const { stderr } = this.#io;
+        await write(stderr, `${fitted(stderr, foreign(stderr, error.message))}\n`);
       }
     }
   }
 
   async #command(line: string): Promise<boolean> {
     const { show, leave } = await runChatCommand(line, this.#state);
-    if (show !== "") await write(this.#io.stderr, `${show}\n`);
+    const { stderr } = this.#io;
+    if (show !== "") await write(stderr, `${fitted(stderr, foreign(stderr, show))}\n`);
     return leave === true;
   }
 
   async #answer(message: string): Promise<void> {
-    const { stdout, interrupt } = this.#io;
+    const { stdout, stderr, interrupt } = this.#io;
     const stop = new AbortController();
     this.#answering = stop;
+    const text = textWriter(stdout);
+    let progress: ReturnType<typeof promptProgress> | undefined;
     try {
       const signal = AbortSignal.any([interrupt, stop.signal]);
       const { flags, seed } = this.#state;
-      const { timings } = await this.#conversation.answer(
-        message,
-        flags,
-        seed,
-        signal,
-        textWriter(stdout),
-      );
+      const { timings } = await this.#conversation.answer(message, {
+        ...{ flags, seed, signal },
+        onPrompt: (tokens) => {
+          if (!this.#quiet) progress = promptProgress(stderr, tokens);
+        },
+        onProgress: (step) => progress?.onProgress(step),
+        onText: (piece) => {
+          progress?.done();
+          return text.write(piece);
+        },
+      });
       this.#state.seed = (seed + 1) % seeds;
-      await write(stdout, "\n");
+      progress?.done();
+      await text.end();
       await this.#say(`${timingsLine(timings)}\n`);
     } catch (error) {
+      progress?.done();
       if (!stop.signal.aborted) throw error;
-      await write(stdout, "\n");
+      await text.end();
       await this.#say("stopped; Ctrl-C again leaves\n");
     } finally {
       this.#answering = undefined;
@@ -154,7 +169,8 @@ class ChatSession {
   }
 
   async #say(text: string): Promise<void> {
-    if (!this.#quiet) await write(this.#io.stderr, `${styled(this.#io.stderr, "dim", text)}\n`);
+    const { stderr } = this.#io;
+    if (!this.#quiet) await write(stderr, `${styled(stderr, "dim", fitted(stderr, text))}\n`);
   }
 }
 

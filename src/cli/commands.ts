@@ -28,7 +28,17 @@ export const commands: Readonly<Record<CommandName, Command>> = {
       "The embedded storyteller takes a prompt as the request for a story. Any other",
       "model continues its text. The prompt may come from a pipe.",
     ].join("\n"),
-    flags: ["model", "chat", "continue", "max-new-tokens", "json", "stdin-wait", "quiet", "help"],
+    flags: [
+      "model",
+      "chat",
+      "continue",
+      "system",
+      "max-new-tokens",
+      "json",
+      "stdin-wait",
+      "quiet",
+      "help",
+    ],
     groups: ["sampling", "loading"],
     examples: [
       ["mistral run A dog and a boat --seed 3", "a story about them"],
@@ -44,7 +54,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
       "an answer; pressed again it leaves. If stdin is a pipe, each line is a message.",
       "What you typed is kept for the arrow keys in a file that only you can read.",
     ].join("\n"),
-    flags: ["model", "max-new-tokens", "no-history", "quiet", "help"],
+    flags: ["model", "system", "max-new-tokens", "no-history", "quiet", "help"],
     groups: ["sampling", "loading"],
     examples: [
       ["mistral chat", "talk to the embedded model"],

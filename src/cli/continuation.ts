@@ -104,7 +104,7 @@ export async function streamContinuation(
     const shown = piece.slice(hidden);
     hidden = Math.max(0, hidden - piece.length);
     text += shown;
-    await onText(shown);
+    if (shown !== "") await onText(shown);
   }
   const { sequences, past_key_values: cache } = await done;
   const [sequence] = sequences.tolist() as number[][];
@@ -116,6 +116,11 @@ export async function streamContinuation(
     isText ? times.slice(1) : times,
   );
   return { text, tokens, timings, sequence, cache };
+}
+
+/** Tokens of one prompt [1, prompt]. */
+export function promptLength({ input_ids }: BatchEncoding): number {
+  return Tensor.from(input_ids).dims[1];
 }
 
 /** @param times when each new token came, in ms */

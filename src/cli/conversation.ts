@@ -1,18 +1,32 @@
 // A conversation: the messages so far, and the model's next answer, through its chat template or, if it has none, as plain text.
 // Knows nothing of terminals.
 
-import { EngineError, InputError } from "../errors.ts";
+import { EngineError, InputError, TemplateError } from "../errors.ts";
 import { Tensor } from "../index.ts";
 import type { BatchEncoding, DynamicCache, GenerateOptions } from "../index.ts";
 import type { Continuation } from "./continuation.ts";
-import { samplingOptions, streamContinuation } from "./continuation.ts";
+import { promptLength, samplingOptions, streamContinuation } from "./continuation.ts";
 import type { FlagValues } from "./arguments.ts";
 import type { Opened } from "./load.ts";
 
-export type Message = { readonly role: "user" | "assistant"; readonly content: string };
+export type Message = {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+};
 
 /** The most tokens of an answer unless something else is set. */
 export const defaultAnswerTokens = 1024;
+
+export type AnswerOptions = {
+  readonly flags: FlagValues;
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  /** Told how many tokens the conversation has, before they are read. */
+  readonly onPrompt?: (tokens: number) => void;
+  readonly onProgress?: GenerateOptions["onProgress"];
+  /** Gets the answer piece by piece. */
+  readonly onText?: (text: string) => Promise<void>;
+};
 
 export class Conversation {
   readonly #opened: Opened;
@@ -38,34 +52,58 @@ export class Conversation {
     return { ...this.#opened.model.generation_config, ...this.#opened.settings };
   }
 
+  /** What the model is told before the conversation. */
+  get system(): string | undefined {
+    return this.#messages.find(({ role }) => role === "system")?.content;
+  }
+
+  /** Forgets the messages, but not the system message. */
   async clear(): Promise<void> {
-    this.#messages = [];
+    this.#messages = this.#messages.filter(({ role }) => role === "system");
     await this.#forget();
   }
 
   /**
-   * Answers `content`, and passes the answer to `onText` piece by piece. Question and answer are added to the messages; if the answer was
-   * stopped, as much of it as had come. After an error, or if nothing had come, neither is added.
+   * Tells the model `content` before the conversation, from the next answer on; undefined: nothing.
+   * @throws InputError the chat template takes no system message
    */
-  async answer(
-    content: string,
-    flags: FlagValues,
-    seed: number,
-    signal: AbortSignal,
-    onText: (text: string) => Promise<void>,
-  ): Promise<Continuation> {
+  instruct(content: string | undefined): void {
+    const others = this.#messages.filter(({ role }) => role !== "system");
+    if (content === undefined) this.#messages = others;
+    else {
+      checkSystem(this.#opened, content);
+      this.#messages = [{ role: "system", content }, ...others];
+    }
+  }
+
+  /** Goes on from an earlier conversation. @throws InputError its system message does not fit the chat template */
+  async restore(messages: readonly Message[]): Promise<void> {
+    const system = messages.find(({ role }) => role === "system");
+    if (system !== undefined) checkSystem(this.#opened, system.content);
+    this.#messages = [...messages];
+    await this.#forget();
+  }
+
+  /**
+   * Answers `content`. Question and answer are added to the messages; if the answer was stopped, as much of it as had come. After an
+   * error, or if nothing had come, neither is added.
+   */
+  async answer(content: string, how: AnswerOptions): Promise<Continuation> {
+    const { flags, seed, signal, onPrompt, onProgress, onText } = how;
     const asked: Message[] = [...this.#messages, { role: "user", content }];
     let said = "";
-    const collect = (text: string): Promise<void> => {
+    const collect = async (text: string): Promise<void> => {
       said += text;
-      return onText(text);
+      await onText?.(text);
     };
     try {
       const inputs = this.#encode(asked);
+      onPrompt?.(promptLength(inputs));
       const options = {
         max_new_tokens: defaultAnswerTokens,
         ...samplingOptions(flags, seed, this.#opened.settings),
         signal,
+        onProgress,
         past_key_values: await this.#pastOf(inputs),
       };
       const result = await streamContinuation(
@@ -121,5 +159,27 @@ export class Conversation {
       add_generation_prompt: true,
       return_tensors: "pt",
     });
+  }
+}
+
+/** @throws InputError the model's chat template takes no system message */
+export function checkSystem({ tokenizer, name }: Opened, content: string): void {
+  if (!tokenizer.chat_template) {
+    throw new InputError(`${name} has no chat template, and so takes no system message`);
+  }
+  try {
+    const messages = [
+      { role: "system", content },
+      { role: "user", content: "Hi" },
+    ];
+    tokenizer.apply_chat_template(messages, { tokenize: false });
+  } catch (cause) {
+    if (!(cause instanceof TemplateError)) throw cause;
+    throw new InputError(
+      `${name} takes no system message: its chat template says ${cause.message}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -4,13 +4,16 @@
 import { systemReport } from "../api/system-report.ts";
 import type { SystemReport } from "../api/system-report.ts";
 import type { Arguments } from "./arguments.ts";
-import { bytes, styled, write } from "./terminal.ts";
+import { programName } from "./program-name.ts";
+import { bytes, fitted, styled, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 /** @returns the exit code */
 export async function doctor({ flags }: Arguments, io: Io): Promise<number> {
   const report = await systemReport(!flags["no-revectorize"], flags.threads);
-  const text = flags.json ? JSON.stringify(report, undefined, 2) : describe(report, io);
+  const text = flags.json
+    ? JSON.stringify(report, undefined, 2)
+    : fitted(io.stdout, describe(report, io));
   await write(io.stdout, `${text}\n`);
   return problems(report).length === 0 ? 0 : 1;
 }
@@ -68,7 +71,7 @@ function describe(report: SystemReport, { stdout }: Io): string {
   const wrong = problems(report);
   const verdict =
     wrong.length === 0
-      ? ["Ready: try mistral run"]
+      ? [`Ready: try ${programName()} run`]
       : wrong.map((problem) => styled(stdout, "red", problem));
   return [...blocks, verdict.join("\n")].join("\n\n");
 }

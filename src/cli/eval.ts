@@ -11,7 +11,7 @@ import type { Arguments, FlagValues } from "./arguments.ts";
 import { openModel } from "./load.ts";
 import type { Opened } from "./load.ts";
 import { workProgress } from "./progress.ts";
-import { duration, styled, write } from "./terminal.ts";
+import { duration, fitted, styled, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 const kinds = ["ppl", "kl"] as const;
@@ -59,7 +59,7 @@ export async function evaluate({ flags, words }: Arguments, io: Io): Promise<num
       file: basename(flags.file ?? ""),
     };
     if (flags.json) await write(io.stdout, `${JSON.stringify({ ...facts, ...result, seconds })}\n`);
-    else await write(io.stdout, describe(facts, result, seconds, io));
+    else await write(io.stdout, fitted(io.stdout, describe(facts, result, seconds, io)));
     return 0;
   } finally {
     await Promise.all(opened.map(({ model }) => model.dispose()));

@@ -27,6 +27,7 @@ export const flags = {
   },
   chat: { type: "switch", help: "have the prompt answered, by the chat template" },
   continue: { type: "switch", help: "have the prompt's text continued" },
+  system: { type: "text", value: "<text>", help: "what the model is told before it answers" },
   seed: {
     type: "integer",
     value: "<n>",

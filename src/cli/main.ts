@@ -4,13 +4,14 @@
 
 import manifest from "../../package.json" with { type: "json" };
 import { unknownName } from "../did-you-mean.ts";
-import { CheckpointError, EngineError, InputError, MemoryError, TemplateError } from "../errors.ts";
+import { InputError } from "../errors.ts";
 import { parseArguments } from "./arguments.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandName } from "./commands.ts";
 import { commandHelp, commandNamed, generalHelp, topicHelp } from "./help.ts";
-import { foreign, styled, write } from "./terminal.ts";
-import type { Io } from "./terminal.ts";
+import { nextStep } from "./next-step.ts";
+import { fitted, foreign, styled, write } from "./terminal.ts";
+import type { Io, OutStream } from "./terminal.ts";
 
 type Run = (args: Arguments, io: Io) => Promise<number>;
 
@@ -35,20 +36,29 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (controller.signal.aborted) process.exit(130);
     controller.abort(new DOMException("interrupted", "AbortError"));
   });
-  for (const stream of [stdout, stderr]) stream.on("error", onStreamError);
-  const command = argv[0] ?? "";
+  for (const stream of [stdout, stderr]) {
+    stream.on("error", (error) => onOutputError(stream, error));
+  }
+  const known: Known = {};
   try {
-    return await dispatch(argv, io);
+    return await dispatch(argv, io, known);
   } catch (error) {
     if (controller.signal.aborted) return 130;
-    await report(error, command, io);
+    await report(error, known, io);
     return error instanceof InputError ? 2 : 1;
   }
 }
 
-async function dispatch([first, ...rest]: readonly string[], io: Io): Promise<number> {
+/** What the arguments turned out to be, as far as they were understood. */
+type Known = { command?: CommandName; args?: Arguments };
+
+async function dispatch(
+  [first, ...rest]: readonly string[],
+  io: Io,
+  known: Known,
+): Promise<number> {
   if (first === undefined || first === "--help" || first === "-h") {
-    await write(io.stdout, generalHelp());
+    await write(io.stdout, fitted(io.stdout, generalHelp()));
     return 0;
   }
   if (first === "--version" || first === "-v") {
@@ -56,59 +66,47 @@ async function dispatch([first, ...rest]: readonly string[], io: Io): Promise<nu
     return 0;
   }
   if (first.startsWith("-")) {
-    const known = ["--version", "--help"];
-    throw new InputError(`${unknownName("flag", first, known)} (other flags follow a command)`);
+    const flags = ["--version", "--help"];
+    throw new InputError(`${unknownName("flag", first, flags)} (other flags follow a command)`);
   }
   const name = commandNamed(first);
+  known.command = name;
   const args = parseArguments(name, rest);
+  known.args = args;
   if (args.flags.help) {
-    await write(io.stdout, commandHelp(name));
+    await write(io.stdout, fitted(io.stdout, commandHelp(name)));
     return 0;
   }
   return (await runs[name]())(args, io);
 }
 
 async function help({ words }: Arguments, io: Io): Promise<number> {
-  await write(io.stdout, words.length === 0 ? generalHelp() : topicHelp(words[0]));
+  const text = words.length === 0 ? generalHelp() : topicHelp(words[0]);
+  await write(io.stdout, fitted(io.stdout, text));
   return 0;
 }
 
-async function report(error: unknown, command: string, io: Io): Promise<void> {
-  const message = error instanceof Error ? error.message : String(error);
-  const label = styled(io.stderr, "red", "mistral:");
-  await write(
-    io.stderr,
-    `${label} ${foreign(io.stderr, oneLine(message))}\n  → ${nextStep(error, command)}\n`,
-  );
+async function report(error: unknown, { command, args }: Known, io: Io): Promise<void> {
+  const { stderr } = io;
+  const message = oneLine(error instanceof Error ? error.message : String(error));
+  const label = styled(stderr, "red", "mistral:");
+  const text = `${label} ${foreign(stderr, message)}\n  → ${nextStep(error, command, args)}\n`;
+  await write(stderr, fitted(stderr, text));
   if (process.env.MISTRAL_DEBUG && error instanceof Error) {
-    await write(io.stderr, `${foreign(io.stderr, error.stack ?? "")}\n`);
+    await write(stderr, `${foreign(stderr, error.stack ?? "")}\n`);
   }
 }
 
 const oneLine = (message: string): string => message.trim().replace(/\s*\n\s*/g, " · ");
 
-function nextStep(error: unknown, command: string): string {
-  if (error instanceof InputError) {
-    return Object.hasOwn(runs, command) && command !== "help"
-      ? `see: mistral ${command} --help`
-      : "see: mistral help";
-  }
-  if (error instanceof CheckpointError && command === "quantize") {
-    return "nothing was written; check the model's folder, and the disk of the new one";
-  }
-  if (error instanceof CheckpointError) {
-    return "check the folder of --model; without it the embedded model is used";
-  }
-  if (error instanceof MemoryError) return "see what this machine has: mistral doctor";
-  if (error instanceof TemplateError)
-    return "run without the chat template: mistral run, without --chat";
-  if (error instanceof EngineError)
-    return "try again; if it stays, try --device reference, and report it with: mistral doctor --json";
-  return "this is a fault of mistral: run it again with MISTRAL_DEBUG=1 and report what it prints";
-}
-
-function onStreamError(error: NodeJS.ErrnoException): void {
+/** Ends the process when nothing can be written any more. */
+function onOutputError(stream: OutStream, error: NodeJS.ErrnoException): void {
   // Nobody reads any more, as in `mistral run | head -1`.
   if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  if (stream === process.stdout) {
+    process.stderr.write(
+      `mistral: the output cannot be written: ${error.message}\n  → free space there, or send it elsewhere\n`,
+    );
+  }
+  process.exit(1);
 }

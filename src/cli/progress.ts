@@ -10,10 +10,10 @@ const lineEverySeconds = 5;
 const clearLine = "\r\u001b[2K";
 
 export type Progress = {
-  /** Reports how much is done, of how much, and the name of what is being read. */
-  update(step: { readonly loaded: number; readonly total: number; readonly tensor?: string }): void;
-  /** Ends the display: removes the bar; if lines were shown, prints a last one. */
-  done(): void;
+  /** Reports how much is done, of how much. @param what what is being done now, in place of the name */
+  update(step: { readonly loaded: number; readonly total: number }, what?: string): void;
+  /** Ends the display: removes the bar; if lines were shown, prints a last one. Again: nothing. @param step the last one */
+  done(step?: { readonly loaded: number; readonly total: number }): void;
 };
 
 /** How to show an amount of work, and an amount for each second. */
@@ -44,6 +44,59 @@ export function workProgress(
   return shownProgress(stream, { label: what, verb: what, amounts }, now);
 }
 
+/** How often a display is drawn anew while nothing is reported, in milliseconds. */
+const tick = 100;
+
+/** For generate's `onProgress`: shows how much of a long prompt is read, until all of it is. @param total tokens of the prompt */
+export function promptProgress(
+  stream: OutStream,
+  total: number,
+): {
+  readonly onProgress: (step: { readonly done: number; readonly total: number }) => void;
+  done(): void;
+} {
+  const progress = workProgress(stream, "prompt", "token");
+  let step = { loaded: 0, total };
+  const timer = setInterval(() => progress.update(step), tick);
+  const done = (): void => {
+    clearInterval(timer);
+    progress.done(step);
+  };
+  return {
+    onProgress(told) {
+      step = { loaded: told.done, total: told.total };
+      if (told.done >= told.total) done();
+    },
+    done,
+  };
+}
+
+/** For a number of repetitions: between two reports the bar moves as the last repetition of the same kind took. */
+export function repetitionProgress(stream: OutStream): {
+  /** `what` begins; `done` of `total` are over. */
+  begin(what: string, done: number, total: number): void;
+  done(): void;
+} {
+  const progress = workProgress(stream, "bench", "run");
+  let now = { what: "bench", done: 0, total: 1, start: performance.now() };
+  let usual: number | undefined;
+  const timer = setInterval(() => {
+    const passed = usual === undefined ? 0 : (performance.now() - now.start) / usual;
+    progress.update({ loaded: now.done + Math.min(0.95, passed), total: now.total }, now.what);
+  }, tick);
+  return {
+    begin(what, done, total) {
+      const time = performance.now();
+      usual = what === now.what ? time - now.start : undefined;
+      now = { what, done, total, start: time };
+    },
+    done() {
+      clearInterval(timer);
+      progress.done({ loaded: now.total, total: now.total });
+    },
+  };
+}
+
 type Shown = { readonly label: string; readonly verb: string; readonly amounts: Amounts };
 
 function shownProgress(
@@ -58,7 +111,7 @@ function shownProgress(
   let shownAt: number | undefined;
   let last = { loaded: 0, total: 0 };
   return {
-    update(step) {
+    update(step, what = label) {
       last = step;
       const time = now();
       const due = shownAt === undefined ? start + first : shownAt + every;
@@ -67,13 +120,14 @@ function shownProgress(
       const facts = measures(step, time - start, amounts);
       stream.write(
         stream.isTTY
-          ? clearLine + bar(stream, visible(label), step, facts)
-          : `${verb}: ${percent(step)} · ${facts}\n`,
+          ? clearLine + bar(stream, visible(what), step, facts)
+          : `${what === label ? verb : what}: ${percent(step)} · ${facts}\n`,
       );
     },
-    done() {
+    done({ loaded } = last) {
       if (shownAt === undefined) return;
-      const took = `${verb}: ${amounts.show(last.loaded)} in ${duration(now() - start)}\n`;
+      shownAt = undefined;
+      const took = `${verb}: ${amounts.show(loaded)} in ${duration(now() - start)}\n`;
       stream.write(stream.isTTY ? clearLine : took);
     },
   };
@@ -87,7 +141,9 @@ const percent = (step: Step): string => `${Math.floor(share(step) * 100)} %`;
 function measures({ loaded, total }: Step, seconds: number, amounts: Amounts): string {
   const [amount, unit] = amounts.show(total).split(" ");
   // In the unit of the total: "1.5 of 14.5 GB".
-  const done = ((loaded / total) * Number(amount) || 0).toFixed(amount.includes(".") ? 1 : 0);
+  const part = (loaded / total) * Number(amount) || 0;
+  const done = amount.includes(".") ? part.toFixed(1) : String(Math.floor(part));
+  if (loaded === 0) return `${done} of ${amount} ${unit} · ${duration(seconds)}`;
   const speed = loaded / seconds;
   const left = speed > 0 ? ` · ${duration(Math.ceil((total - loaded) / speed))} left` : "";
   return `${done} of ${amount} ${unit} · ${amounts.rate(speed)}${left}`;

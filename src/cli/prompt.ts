@@ -3,6 +3,7 @@
 import { fstatSync } from "node:fs";
 import { addAbortSignal } from "node:stream";
 import { InputError } from "../errors.ts";
+import { programName } from "./program-name.ts";
 import { bytes } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
@@ -44,7 +45,7 @@ async function readPipe(
   let size = 0;
   const notice = setTimeout(() => {
     stderr.write(
-      'reading the prompt from stdin … (or give it as an argument: mistral run "Once upon a time")\n',
+      `reading the prompt from stdin … (or give it as an argument: ${programName()} run "A dog")\n`,
     );
   }, 2000);
   let late = false;

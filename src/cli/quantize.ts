@@ -11,8 +11,9 @@ import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";
 import { pathOf } from "./load.ts";
+import { programName } from "./program-name.ts";
 import { workProgress } from "./progress.ts";
-import { bytes, duration, styled, visible, write } from "./terminal.ts";
+import { bytes, duration, fitted, styled, visible, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 type Report = Quantized & {
@@ -35,7 +36,9 @@ export async function runQuantize({ flags, words }: Arguments, io: Io): Promise<
   const report: Report = { ...written, method, seconds, peak_memory_bytes: peakMemory() };
   await write(
     io.stdout,
-    flags.json ? `${JSON.stringify(report)}\n` : describe(report, basename(model), io),
+    flags.json
+      ? `${JSON.stringify(report)}\n`
+      : fitted(io.stdout, describe(report, basename(model), io)),
   );
   return 0;
 }
@@ -80,7 +83,7 @@ function describe(report: Report, model: string, { stdout }: Io): string {
     styled(stdout, "bold", `${model} in ${method}: ${shown}`),
     `  ${bytes(source_bytes)} became ${bytes(report.bytes)} (${times.toFixed(1)} times smaller)`,
     `  ${duration(seconds)}, ${speed}, peak memory ${bytes(peak_memory_bytes)}`,
-    styled(stdout, "dim", `  try: mistral run -m ${quoted(shown)}`),
+    styled(stdout, "dim", `  try: ${programName()} run -m ${quoted(shown)}`),
     "",
   ].join("\n");
 }

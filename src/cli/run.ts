@@ -2,15 +2,17 @@
 // Does not know how text is generated.
 
 import { InputError } from "../errors.ts";
-import type { BatchEncoding } from "../index.ts";
+import type { BatchEncoding, GenerateOptions } from "../index.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";
-import { samplingOptions, streamContinuation, timingsLine } from "./continuation.ts";
+import { promptLength, samplingOptions, streamContinuation, timingsLine } from "./continuation.ts";
 import type { Continuation } from "./continuation.ts";
+import { checkSystem } from "./conversation.ts";
 import { openModel } from "./load.ts";
 import type { Opened } from "./load.ts";
+import { promptProgress } from "./progress.ts";
 import { readPrompt } from "./prompt.ts";
 import { defaultRequest, introduction, storyRequest } from "./storyteller.ts";
-import { foreign, styled, textWriter, write } from "./terminal.ts";
+import { fitted, foreign, styled, textWriter, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 const defaultText = "Once upon a time";
@@ -34,53 +36,78 @@ export async function run({ flags, words }: Arguments, io: Io): Promise<number> 
   const kind = kindOf(flags, isEmbedded);
   const task = taskOf(kind, await readPrompt(words, flags["stdin-wait"], io), flags, isEmbedded);
   const opened = await openModel(flags.model, flags, io);
-  const options = {
-    max_new_tokens: defaultNewTokens,
-    ...samplingOptions(flags, seed, opened.settings),
-  };
-  const usedSeed = options.do_sample ? seed : null;
+  const isQuiet = flags.quiet || flags.json;
   try {
-    const inputs =
-      kind === "answer"
-        ? asRequest(opened, task.request ?? task.prompt)
-        : opened.tokenizer(task.prompt, { return_tensors: "pt" });
-    if (isEmbedded && !flags.quiet && !flags.json) await introduce(task, io);
-    const show = flags.json ? async () => {} : textWriter(io.stdout);
-    if (kind === "text") await show(task.prompt, "bold");
-    const result = await streamContinuation(
-      opened,
-      inputs,
-      kind,
-      { ...options, signal: io.interrupt },
-      (text) => show(text),
-    );
+    const inputs = encoded(task, flags, opened);
+    if (isEmbedded && !isQuiet) await introduce(task, io);
+    const options = {
+      ...{ max_new_tokens: defaultNewTokens, ...samplingOptions(flags, seed, opened.settings) },
+      signal: io.interrupt,
+    };
+    const result = flags.json
+      ? await streamContinuation(opened, inputs, kind, options, async () => {})
+      : await told(opened, inputs, task, options, flags, io);
+    const usedSeed = options.do_sample ? seed : null;
     if (flags.json) {
       const { text, tokens, timings } = result;
       const { prompt, request } = task;
       const report = { model: opened.name, prompt, request, text, tokens, timings, seed: usedSeed };
       await write(io.stdout, `${JSON.stringify(report)}\n`);
-    } else {
-      await write(io.stdout, "\n");
-      if (!flags.quiet) await write(io.stderr, closing(result, usedSeed, io));
-    }
+    } else if (!isQuiet) await write(io.stderr, closing(result, usedSeed, io));
     return 0;
-  } catch (error) {
-    // Ends the line of the story, so that the error message begins a new one.
-    if (io.stdout.isTTY && !flags.json) await write(io.stdout, "\n");
-    throw error;
   } finally {
     await opened.model.dispose();
   }
 }
 
+/** Writes prompt and continuation as it comes, or the answer. Whatever happens, the line is ended on a terminal. */
+async function told(
+  opened: Opened,
+  inputs: BatchEncoding,
+  { kind, prompt }: Task,
+  options: GenerateOptions,
+  { quiet }: FlagValues,
+  { stdout, stderr }: Io,
+): Promise<Continuation> {
+  const progress = quiet ? undefined : promptProgress(stderr, promptLength(inputs));
+  const text = textWriter(stdout);
+  // The prompt's text is written when the progress of reading it has gone: both may be on one terminal.
+  let isBegun = kind === "answer";
+  const begin = async (): Promise<void> => {
+    progress?.done();
+    if (!isBegun) await text.write(prompt, "bold");
+    isBegun = true;
+  };
+  try {
+    const result = await streamContinuation(
+      opened,
+      inputs,
+      kind,
+      { ...options, onProgress: progress?.onProgress },
+      async (piece) => {
+        await begin();
+        await text.write(piece);
+      },
+    );
+    await begin();
+    await text.end();
+    return result;
+  } catch (error) {
+    progress?.done();
+    if (stdout.isTTY && isBegun) await text.end();
+    throw error;
+  }
+}
+
 /** @throws InputError both were asked for */
 function kindOf(flags: FlagValues, isEmbedded: boolean): Task["kind"] {
-  if (flags.chat && flags.continue) {
+  const asked = flags.chat ? "--chat" : flags.system === undefined ? undefined : "--system";
+  if (asked !== undefined && flags.continue) {
     throw new InputError(
-      "run: --chat answers the prompt and --continue continues its text; leave one out",
+      `run: ${asked} has the prompt answered and --continue its text continued; leave one out`,
     );
   }
-  return flags.chat || (isEmbedded && !flags.continue) ? "answer" : "text";
+  return asked !== undefined || (isEmbedded && !flags.continue) ? "answer" : "text";
 }
 
 function taskOf(
@@ -95,28 +122,41 @@ function taskOf(
   return request === prompt ? { kind, prompt } : { kind, prompt, request };
 }
 
-function asRequest({ tokenizer, name }: Opened, prompt: string): BatchEncoding {
+/** @throws InputError the model has no chat template, or one without a system message */
+function encoded(
+  { kind, prompt, request = prompt }: Task,
+  { system }: FlagValues,
+  opened: Opened,
+): BatchEncoding {
+  const { tokenizer, name } = opened;
+  if (kind === "text") return tokenizer(prompt, { return_tensors: "pt" });
   if (!tokenizer.chat_template) {
     throw new InputError(
       `--chat: ${name} has no chat template; leave --chat out to continue the text`,
     );
   }
-  return tokenizer.apply_chat_template([{ role: "user", content: prompt }], {
+  if (system !== undefined) checkSystem(opened, system);
+  const messages = [
+    ...(system === undefined ? [] : [{ role: "system", content: system }]),
+    { role: "user", content: request },
+  ];
+  return tokenizer.apply_chat_template(messages, {
     add_generation_prompt: true,
     return_tensors: "pt",
   });
 }
 
-async function introduce({ kind, prompt, request = prompt }: Task, io: Io): Promise<void> {
+async function introduce({ kind, prompt, request = prompt }: Task, { stderr }: Io): Promise<void> {
   const use =
     kind === "text"
-      ? "Another one: -m <model>."
-      : `Asked: ${foreign(io.stderr, request)}\nYour text itself continued: --continue. Another model: -m <model>.`;
-  const end = io.stderr.isTTY ? "\n\n" : "\n";
-  await write(io.stderr, styled(io.stderr, "dim", introduction(use)) + end);
+      ? "Another model: -m <model>."
+      : `Asked: ${foreign(stderr, request)} (--continue: your text itself continued; -m <model>: another model)`;
+  const text = fitted(stderr, `${introduction}\n${use}`);
+  await write(stderr, `${styled(stderr, "dim", text)}${stderr.isTTY ? "\n\n" : "\n"}`);
 }
 
 function closing({ timings }: Continuation, seed: number | null, { stderr }: Io): string {
   const again = seed === null ? "" : ` · seed ${seed} (another: --seed ${seed + 1})`;
-  return `${stderr.isTTY ? "\n" : ""}${styled(stderr, "dim", timingsLine(timings) + again)}\n`;
+  const text = fitted(stderr, timingsLine(timings) + again);
+  return `${stderr.isTTY ? "\n" : ""}${styled(stderr, "dim", text)}\n`;
 }

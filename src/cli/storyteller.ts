@@ -12,10 +12,9 @@ export const defaultRequest = "Hi! Tell me a story, please.";
  */
 export const storySettings: GenerateOptions = { repetition_penalty: 1.1, no_repeat_ngram_size: 10 };
 
-/** For stderr. @param hint what to do for another use */
-export function introduction(hint: string): string {
-  return `The embedded model has 3 million parameters and tells short children's stories, nothing else. ${hint}`;
-}
+/** What `run` and `chat` say of it. */
+export const introduction =
+  "The embedded model has 3 million parameters and tells short children's stories, nothing else.";
 
 /**
  * The request for a story that a prompt means: "The dragon" becomes "Tell me a story about the dragon."

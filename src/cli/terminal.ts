@@ -3,7 +3,7 @@
 
 import { once } from "node:events";
 import { styleText } from "node:util";
-import { WordWrap } from "./word-wrap.ts";
+import { WordWrap, wrapped } from "./word-wrap.ts";
 
 export type OutStream = NodeJS.WriteStream;
 
@@ -36,18 +36,40 @@ export async function write(stream: OutStream, text: string): Promise<void> {
   if (text !== "" && !stream.write(text)) await once(stream, "drain");
 }
 
+/** Where the text of a model goes, piece by piece. */
+export type TextWriter = {
+  write(piece: string, style?: Style): Promise<void>;
+  /** Writes what was held back, and ends the last line. */
+  end(): Promise<void>;
+};
+
 /**
- * A function that writes one text of a model, piece by piece. On a terminal it escapes control characters and breaks lines between words;
- * elsewhere it writes the text as it is.
+ * Writes one text of a model. On a terminal it escapes control characters and breaks lines between words, so that the last word of a piece
+ * waits for the next one; elsewhere it writes the text as it is.
  */
-export function textWriter(stream: OutStream): (piece: string, style?: Style) => Promise<void> {
-  if (!stream.isTTY) return (piece) => write(stream, piece);
-  const wrap = new WordWrap(() => stream.columns || 80);
-  return (piece, style) => {
-    const text = wrap.put(visible(piece));
-    return write(stream, style === undefined ? text : styled(stream, style, text));
+export function textWriter(stream: OutStream): TextWriter {
+  if (!stream.isTTY) {
+    return { write: (piece) => write(stream, piece), end: () => write(stream, "\n") };
+  }
+  const wrap = new WordWrap(() => columnsOf(stream));
+  return {
+    write: (piece, style) =>
+      write(
+        stream,
+        wrap.put(visible(piece), (part) =>
+          style === undefined ? part : styled(stream, style, part),
+        ),
+      ),
+    end: () => write(stream, `${wrap.end()}\n`),
   };
 }
+
+/** Text of our own, as `stream` should get it: on a terminal with its lines broken between words. */
+export function fitted(stream: OutStream, text: string): string {
+  return stream.isTTY ? wrapped(text, columnsOf(stream)) : text;
+}
+
+const columnsOf = (stream: OutStream): number => stream.columns || 80;
 
 type Style = "bold" | "dim" | "red" | "cyan";
 

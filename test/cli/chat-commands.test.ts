@@ -24,7 +24,11 @@ const said = [
 
 function state(clear: () => void = () => {}): ChatState {
   const own = new GenerationConfig({ temperature: 0.7, top_k: 40 });
-  const conversation = { messages: said, own, clear: async () => clear() };
+  const conversation: ChatState["conversation"] = {
+    ...{ messages: said, own, system: undefined, clear: async () => clear() },
+    instruct: () => {},
+    restore: async () => {},
+  };
   return { conversation, flags: parseArguments("chat", []).flags, seed: 5 };
 }
 
@@ -37,7 +41,8 @@ test("a slash begins a command, but not in a text of several lines", () => {
 
 test("/help lists every command", async () => {
   const { show } = await runChatCommand("/help", state());
-  for (const name of ["/help", "/clear", "/save", "/set", "/exit"]) expect(show).toContain(name);
+  for (const name of ["/help", "/clear", "/system", "/save", "/load", "/set", "/exit"])
+    expect(show).toContain(name);
 });
 
 test.each([
@@ -68,8 +73,11 @@ test("/set changes settings, with either spelling; greedy and temperature exclud
   await runChatCommand("/set max_new_tokens 12", chat);
   await runChatCommand("/set seed 9", chat);
   expect(chat).toMatchObject({ flags: { temperature: 0.5, "max-new-tokens": 12 }, seed: 9 });
+  await runChatCommand("/set repetition_penalty 1.2", chat);
   await runChatCommand("/set greedy on", chat);
+  await runChatCommand("/set min-new-tokens 3", chat);
   expect(chat.flags).toMatchObject({ greedy: true, temperature: undefined });
+  expect(chat.flags).toMatchObject({ "repetition-penalty": 1.2, "min-new-tokens": 3 });
   expect((await runChatCommand("/set", chat)).show).toMatch(
     /temperature +0\.7 \(the model's own\)/,
   );
@@ -91,6 +99,58 @@ describe("/save", () => {
     await expect(runChatCommand(`/save ${file}`, state())).rejects.toThrow("it exists already");
     expect(readFileSync(file, "utf8")).toBe("precious");
   });
+});
+
+describe("/load", () => {
+  const loaded = async (text: string): Promise<unknown> => {
+    const file = join(folder, "load.json");
+    writeFileSync(file, text);
+    let messages: unknown;
+    const chat = state();
+    const conversation = {
+      ...chat.conversation,
+      restore: async (given: unknown) => void (messages = given),
+    };
+    await runChatCommand(`/load ${file}`, { ...chat, conversation });
+    return messages;
+  };
+
+  test("reads what /save wrote, a system message too", async () => {
+    const all = [{ role: "system", content: "Be brief." }, ...said];
+    expect(await loaded(JSON.stringify(all))).toEqual(all);
+  });
+
+  test.each([
+    ["not JSON", "[", "not JSON"],
+    ["no array", "{}", "expected an array"],
+    ["another role", '[{"role":"tool","content":"x"}]', "expected an array"],
+    ["no text", '[{"role":"user"}]', "expected an array"],
+    ["null", "[null]", "expected an array"],
+  ])("%s is refused", async (_what, text, message) => {
+    await expect(loaded(text)).rejects.toThrow(message);
+  });
+
+  test("a file that is not there is told", async () => {
+    await expect(runChatCommand("/load nowhere.json", state())).rejects.toThrow("ENOENT");
+  });
+});
+
+test("/system sets, shows and removes what the model is told", async () => {
+  const told: (string | undefined)[] = [];
+  const chat = state();
+  const conversation = {
+    ...chat.conversation,
+    instruct: (content: string | undefined) => void told.push(content),
+    get system() {
+      return told.at(-1);
+    },
+  };
+  const run = async (line: string): Promise<string> =>
+    (await runChatCommand(line, { ...chat, conversation })).show;
+  expect(await run("/system")).toBe("No system message.");
+  expect(await run("/system Be brief.")).toBe("System message: Be brief.");
+  expect(await run("/system off")).toBe("No system message.");
+  expect(told).toEqual(["Be brief.", undefined]);
 });
 
 test("earlier questions: mode 600, also when the file was open to others; no file is no history", () => {

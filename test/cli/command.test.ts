@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import type { ChildProcess, ChildProcessWithoutNullStreams } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { goldenJson } from "../golden-files.ts";
@@ -56,7 +57,7 @@ describe("run", () => {
     const { code, stdout, stderr } = await mistral(["run", "-n", "60", "--stdin-wait", "1"]);
     expect(stdout).toMatch(/^Once upon a time,? \w.{80,}\n$/s);
     expect(stderr).toMatch(
-      /^The embedded model [^\n]+\n[^\n]+ --continue[^\n]+\n\d+ tokens · [\d.]+ tokens\/s · first token .+ · seed \d+ .*\n$/,
+      /^The embedded model [^\n]+\nAsked: [^\n]+--continue[^\n]+\n\d+ tokens · [\d.]+ tokens\/s · first token .+ · seed \d+ .*\n$/,
     );
     expect(code).toBe(0);
   });
@@ -221,7 +222,7 @@ test("an error is one line and the next step; usage 2, failure 1", async () => {
     code: 2,
     stdout: "",
     stderr:
-      'mistral: run: unknown flag "--sed"; did you mean "--seed"?\n  → see: mistral run --help\n',
+      'mistral: run: unknown flag "--sed"; did you mean "--seed"?\n  → see: npx @mistral-ts/mistral run --help\n',
   });
   expect(command).toMatchObject({
     code: 2,
@@ -236,6 +237,38 @@ test("an error is one line and the next step; usage 2, failure 1", async () => {
     code: 2,
     stderr: expect.stringContaining("--top-k would change nothing"),
   });
+});
+
+test("a flag by the begin of its name is understood as that one", async () => {
+  const { stderr } = await mistral(["run", "--temp", "0"]);
+  expect(stderr).toContain('unknown flag "--temp"; did you mean "--temperature"?');
+});
+
+test.skipIf(!existsSync("/dev/full")).each([
+  ["a story", ["run", "-q"]],
+  ["JSON", ["run", "--json", "A dog"]],
+  ["help", ["--help"]],
+])("a full disk behind stdout is one error, without a stack: %s", async (_what, args) => {
+  const full = openSync("/dev/full", "w");
+  const env = { ...process.env, NO_COLOR: "1", MISTRAL_DEBUG: "1" };
+  const child = spawn(process.execPath, [cli, ...args], { env, stdio: ["ignore", full, "pipe"] });
+  let stderr = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  closeSync(full);
+  expect(stderr).toMatch(/^mistral: the output cannot be written: ENOSPC.*\n {2}→ .+\n$/);
+  expect(code).toBe(1);
+});
+
+test("a system message that the chat template refuses is told before anything is said", async () => {
+  const [run, chat] = await Promise.all([
+    mistral(["run", "--system", "Be brief.", "A dog"]),
+    mistral(["chat", "--system", "Be brief."], "Hi\n"),
+  ]);
+  for (const ended of [run, chat]) {
+    expect(ended).toMatchObject({ code: 2, stdout: "" });
+    expect(ended.stderr).toContain("stories takes no system message");
+  }
 });
 
 test("help and version need no model", async () => {

@@ -23,7 +23,6 @@ afterAll(async () => {
 
 const { flags } = parseArguments("chat", ["--greedy", "-n", "12"]);
 const never = new AbortController().signal;
-const silent = async (): Promise<void> => {};
 
 /** The model, with a note of how many columns each call found in its cache. */
 function watched(): { opened: Opened; found: number[] } {
@@ -62,7 +61,7 @@ test("later answers go on from the cache, and are those of the whole conversatio
     "Tell me more.",
   ].entries()) {
     const before = conversation.messages;
-    const { text } = await conversation.answer(content, flags, 1, never, silent);
+    const { text } = await conversation.answer(content, { flags, seed: 1, signal: never });
     expect(text).toBe(await fresh([...before, { role: "user", content }]));
     expect(found[turn]).toBeGreaterThanOrEqual(turn * 12);
   }
@@ -82,21 +81,19 @@ test("of a stopped answer what had come is kept, and the next one works", async 
   const conversation = new Conversation(opened);
   const stop = new AbortController();
   const reason = new Error("stopped");
-  const answer = conversation.answer(
-    "Tell me a story.",
-    { ...flags, "max-new-tokens": 5000, stop: ["never said"] },
-    1,
-    stop.signal,
-    async (text) => {
+  const answer = conversation.answer("Tell me a story.", {
+    flags: { ...flags, "max-new-tokens": 5000, stop: ["never said"] },
+    ...{ seed: 1, signal: stop.signal },
+    onText: async (text) => {
       if (text.includes(" ")) stop.abort(reason);
     },
-  );
+  });
   await expect(answer).rejects.toBe(reason);
   expect(conversation.messages).toEqual([
     { role: "user", content: "Tell me a story." },
     { role: "assistant", content: expect.stringMatching(/^Once /) },
   ]);
-  const { text } = await conversation.answer("Go on.", flags, 1, never, silent);
+  const { text } = await conversation.answer("Go on.", { flags, seed: 1, signal: never });
   expect(text).toBe(await fresh(conversation.messages.slice(0, 3)));
   await conversation.clear();
 });
@@ -110,7 +107,7 @@ test("a request that the template refuses leaves the conversation as it was", as
         : Reflect.get(target, name, target),
   });
   const conversation = new Conversation({ ...opened, tokenizer });
-  await expect(conversation.answer("Hi", flags, 1, never, silent)).rejects.toThrow(
+  await expect(conversation.answer("Hi", { flags, seed: 1, signal: never })).rejects.toThrow(
     "Only user and assistant roles",
   );
   expect(conversation.messages).toEqual([]);

@@ -1,8 +1,8 @@
 // Progress of loading: quiet at first, a bar in a terminal, few lines elsewhere.
 
 import { stripVTControlCharacters } from "node:util";
-import { expect, test } from "vitest";
-import { loadProgress } from "../../src/cli/progress.ts";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { loadProgress, promptProgress, repetitionProgress } from "../../src/cli/progress.ts";
 import { fakeStream } from "./fake-stream.ts";
 
 function watched(isTTY: boolean, columns = 80) {
@@ -62,4 +62,53 @@ test("elsewhere at most a line in five seconds, without control characters, and 
     "loading 7b: 6.0 GB in 20 s",
     "",
   ]);
+});
+
+describe("while nothing is reported", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const lastBar = (text: string): string =>
+    stripVTControlCharacters(text.split("\r\u001b[2K").at(-1) ?? "").replaceAll(/[█░]+/g, "▒");
+
+  test("the progress of a prompt shows the time, then the tokens, and goes when all are read", () => {
+    const stream = fakeStream({ isTTY: true });
+    const { onProgress } = promptProgress(stream, 2000);
+    vi.advanceTimersByTime(400);
+    expect(stream.text()).toBe("");
+    vi.advanceTimersByTime(3600);
+    expect(lastBar(stream.text())).toBe("prompt ▒   0 %  0 of 2000 tokens · 4.0 s");
+    onProgress({ done: 500, total: 2000 });
+    vi.advanceTimersByTime(1000);
+    expect(lastBar(stream.text())).toMatch(
+      /^prompt ▒ {2}25 % {2}500 of 2000 tokens · 100 tokens\/s · 15 s left$/,
+    );
+    onProgress({ done: 2000, total: 2000 });
+    const { length } = stream.text();
+    vi.advanceTimersByTime(5000);
+    expect(stream.text().length).toBe(length);
+    expect(lastBar(stream.text())).toBe("");
+  });
+
+  test("a benchmark moves between two repetitions as the one before took", () => {
+    const stream = fakeStream({ isTTY: true });
+    const bar = repetitionProgress(stream);
+    bar.begin("bench pp512", 0, 4);
+    vi.advanceTimersByTime(2000);
+    expect(lastBar(stream.text())).toMatch(/^bench pp512 ▒ +0 % {2}0 of 4 runs/);
+    bar.begin("bench pp512", 1, 4);
+    vi.advanceTimersByTime(1000);
+    expect(lastBar(stream.text())).toMatch(/^bench pp512 ▒ +(36|37|38) % /);
+    vi.advanceTimersByTime(60_000);
+    expect(lastBar(stream.text())).toMatch(/^bench pp512 ▒ +48 % /);
+    bar.begin("bench tg128", 2, 4);
+    vi.advanceTimersByTime(1000);
+    expect(lastBar(stream.text())).toMatch(/^bench tg128 ▒ +50 % /);
+    bar.done();
+    expect(lastBar(stream.text())).toBe("");
+  });
 });

@@ -1,7 +1,7 @@
 // What reaches a terminal: nothing that steers it. And numbers as people read them.
 
 import { expect, test } from "vitest";
-import { bytes, duration, foreign, visible } from "../../src/cli/terminal.ts";
+import { bytes, duration, fitted, foreign, textWriter, visible } from "../../src/cli/terminal.ts";
 import { fakeStream } from "./fake-stream.ts";
 
 test.each([
@@ -60,4 +60,25 @@ test.each([
   [93.4, "1 min 33 s"],
 ])("%d seconds are %s", (seconds, text) => {
   expect(duration(seconds)).toBe(text);
+});
+
+test("text of our own has its lines broken between words on a terminal, and nowhere else", () => {
+  expect(fitted(fakeStream({ isTTY: true, columns: 9 }), "one two three\n")).toBe(
+    "one two\nthree\n",
+  );
+  expect(fitted(fakeStream({ isTTY: false, columns: 9 }), "one two three\n")).toBe(
+    "one two three\n",
+  );
+});
+
+test("a model's text: on a terminal words wait until they are whole; a pipe gets each piece at once", async () => {
+  for (const isTTY of [true, false]) {
+    const stream = fakeStream({ isTTY, columns: 7 });
+    const text = textWriter(stream);
+    await text.write("one drag");
+    expect(stream.text()).toBe(isTTY ? "one" : "one drag");
+    await text.write("on\u001b");
+    await text.end();
+    expect(stream.text()).toBe(isTTY ? "one\ndragon\\x1b\n" : "one dragon\u001b\n");
+  }
 });

@@ -6,7 +6,7 @@ import { WordWrap } from "../../src/cli/word-wrap.ts";
 
 const wrapped = (pieces: readonly string[], columns: number): string => {
   const wrap = new WordWrap(() => columns);
-  return pieces.map((piece) => wrap.put(piece)).join("");
+  return pieces.map((piece) => wrap.put(piece)).join("") + wrap.end();
 };
 
 test.each([
@@ -14,11 +14,13 @@ test.each([
   ["a line may be full to the last column", ["aaaa bbb", " c"], 8, "aaaa bbb\nc"],
   ["newlines of the text start lines anew", ["aaa\nbbb ccc d"], 7, "aaa\nbbb ccc\nd"],
   ["empty lines stay", ["a\n\nb"], 7, "a\n\nb"],
+  ["a word in two pieces is one word", ["the dra", "gon flew"], 7, "the\ndragon\nflew"],
+  ["Chinese and Japanese are broken anywhere", ["中文中文 か"], 5, "中文\n中文\nか"],
   [
-    "a word in two pieces is not parted where they meet",
-    ["the dra", "gon flew"],
+    "colours take no room",
+    ["\u001b[2maaa\u001b[22m bbb ccc"],
     7,
-    "the dragon\nflew",
+    "\u001b[2maaa\u001b[22m bbb\nccc",
   ],
   ["a word longer than a line is left to the terminal", ["x aaaaaaaaaa b"], 4, "x\naaaaaaaaaa b"],
   ["wide characters take two columns", ["안녕 세계 a"], 9, "안녕 세계\na"],
@@ -47,4 +49,21 @@ test("no line is wider than the terminal, no word is lost, and pieces cut at wor
       },
     ),
   );
+});
+
+test("a word that may go on waits, but not one that is longer than a line, nor Chinese", () => {
+  const wrap = new WordWrap(() => 6);
+  expect(wrap.put("ab cd")).toBe("ab");
+  expect(wrap.put("e")).toBe("");
+  expect(wrap.put(" f")).toBe(" cde");
+  expect(wrap.put("fffffff")).toBe("\nffffffff");
+  expect(wrap.put(" 中")).toBe(" 中");
+  expect(wrap.put("x")).toBe("");
+  expect(wrap.end()).toBe("x");
+});
+
+test("parts of a word keep their colours", () => {
+  const wrap = new WordWrap(() => 6);
+  expect(wrap.put("The dra", (part) => `<${part}>`)).toBe("<The>");
+  expect(wrap.put("gon ")).toBe("\n<dra>gon");
 });
