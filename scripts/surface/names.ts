@@ -6,6 +6,7 @@ export type Place =
   | "MistralConfig"
   | "forward"
   | "from_pretrained"
+  | "save_pretrained"
   | "generate"
   | "BitsAndBytesConfig"
   | "tokenizer"
@@ -105,12 +106,20 @@ export const groups: readonly Group[] = [
       "test/checkpoint/weights.test.ts": "subfolder variant",
       "test/api/new-weights.test.ts":
         "ignore_mismatched_sizes seed num_labels id2label problem_type",
+      "test/hub/cache.test.ts": "cache_dir force_download local_files_only token",
+      "test/hub/model-files.test.ts": "revision",
       "test/engine/abort.test.ts": "signal onProgress",
       "test/engine/limits.test.ts": "memoryLimit",
       "test/api/option-effects.test.ts": "disable_mmap threads",
     },
     others:
       "use_safetensors weights_only low_cpu_mem_usage max_memory adapter_name adapter_kwargs key_mapping state_dict offload_folder tp_plan trust_remote_code",
+  },
+  {
+    title: "save_pretrained",
+    place: "save_pretrained",
+    tests: { "test/api/save-model.test.ts": "max_shard_size variant" },
+    others: "safe_serialization push_to_hub state_dict save_peft_format",
   },
   {
     title: "generate: settings (GenerationConfig)",

@@ -44,6 +44,7 @@ const asks: Readonly<Record<Place, (name: string) => Standing | Promise<Standing
       ? WORKS
       : refused(said.error.replace(new RegExp(`^(?:: )?(?:${name}: )?`), ""));
   },
+  save_pretrained: (name) => byDeclaration(name, ["SaveOptions"]),
   generate: (name) => {
     const field = fields.get(name);
     return field === undefined ? askGenerate(name) : ofField(field.standing);
@@ -78,6 +79,8 @@ function byDeclaration(name: string, types: readonly string[]): Standing {
     const { error = "" } = heard(() => checkOptions("", { [name]: true }, new Set(options.keys())));
     return refused(error.replace(/^: /, ""));
   }
+  const only = /^Only `(\w+)`, the default: (.*)\.$/.exec(text);
+  if (only !== null) return refused(`only ${only[1]}: ${only[2]}`);
   const idle = /^(?:Accepted, and changes nothing|No effect here)[:,]?\s*(.*)/.exec(text);
   if (idle === null) return WORKS;
   const why = idle[1].replace(/ Default [^.]*\.$/, "").replace(/\.$/, "");

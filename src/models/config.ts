@@ -4,43 +4,14 @@
 
 import { CheckpointError, InputError } from "../errors.ts";
 import { generationDefaults } from "./config-generation.ts";
+import {
+  ConfigFields,
+  type MistralConfigOptions,
+  type ProblemType,
+  type RopeParameters,
+} from "./config-options.ts";
 
-/** RoPE settings. `rope_type` decides which further keys count: rope.ts. */
-export type RopeParameters = {
-  rope_type: string;
-  /** The base of the frequencies. */
-  rope_theta: number;
-  [key: string]: unknown;
-};
-
-export type ProblemType =
-  | "regression"
-  | "single_label_classification"
-  | "multi_label_classification";
-
-/** What `new MistralConfig({ … })` takes: any field, also under its older name; unknown ones are kept. */
-export type MistralConfigOptions = {
-  -readonly [K in ConfigField]?: MistralConfig[K] | null;
-} & {
-  /** Older name of rope_parameters.rope_theta. */
-  rope_theta?: number;
-  /** Older name of rope_parameters. */
-  rope_scaling?: Partial<RopeParameters> | null;
-  rope_parameters?: Partial<RopeParameters> | null;
-  /** Older name of dtype. */
-  torch_dtype?: string | null;
-  num_labels?: number;
-  name_or_path?: string;
-  attn_implementation?: string | null;
-  [key: string]: unknown;
-};
-
-type ConfigField = Exclude<
-  {
-    [K in keyof MistralConfig]: MistralConfig[K] extends (...a: never[]) => unknown ? never : K;
-  }[keyof MistralConfig],
-  "rope_parameters" | "model_type" | "num_labels"
->;
+export type { MistralConfigOptions, ProblemType } from "./config-options.ts";
 
 const MAX_LABELS = 100_000;
 
@@ -48,59 +19,47 @@ const MAX_LABELS = 100_000;
 const TRANSFORMERS_VERSION = "5.23.0";
 
 /** Settings of a Mistral model. Fields can be assigned; they are checked when a model is built. */
-export class MistralConfig {
-  /** V, rows of the embedding. */
-  vocab_size = 32000;
-  /** H, width of the residual stream. */
-  hidden_size = 4096;
-  /** F, width inside the gated feed-forward layer. */
-  intermediate_size = 14336;
-  num_hidden_layers = 32;
-  /** Hq, query heads. */
-  num_attention_heads = 32;
-  /** Hkv, heads of keys and values. Null: as many as query heads. */
-  num_key_value_heads = 8;
-  /** D, the size of a head. Default: hidden_size / num_attention_heads. */
-  head_dim: number;
-  hidden_act = "silu";
-  max_position_embeddings = 131072;
-  /** Standard deviation of new random weights. */
-  initializer_range = 0.02;
-  rms_norm_eps = 1e-6;
-  use_cache = true;
-  pad_token_id: number | null = null;
-  bos_token_id: number | null = 1;
-  eos_token_id: number | number[] | null = 2;
-  /** Whether the output head shares the embedding's weights. */
-  tie_word_embeddings = false;
-  rope_parameters: RopeParameters;
-  /** W: a token sees the last W tokens, itself included. Null: all before it. */
-  sliding_window: number | null = 4096;
-  attention_dropout = 0;
+export class MistralConfig extends ConfigFields {
+  override vocab_size = 32000;
+  override hidden_size = 4096;
+  override intermediate_size = 14336;
+  override num_hidden_layers = 32;
+  override num_attention_heads = 32;
+  override num_key_value_heads = 8;
+  override head_dim: number;
+  override hidden_act = "silu";
+  override max_position_embeddings = 131072;
+  override initializer_range = 0.02;
+  override rms_norm_eps = 1e-6;
+  override use_cache = true;
+  override pad_token_id: number | null = null;
+  override bos_token_id: number | null = 1;
+  override eos_token_id: number | number[] | null = 2;
+  override tie_word_embeddings = false;
+  override rope_parameters: RopeParameters;
+  override sliding_window: number | null = 4096;
+  override attention_dropout = 0;
 
-  /** The model classes from which the weights were saved. */
-  architectures: string[] | null = null;
-  /** The dtype of the stored weights: "float32", "bfloat16", "float16". */
-  dtype: string | null = null;
-  output_hidden_states = false;
-  output_attentions = false;
-  return_dict = true;
-  chunk_size_feed_forward = 0;
-  is_encoder_decoder = false;
-  id2label: Record<number, string> = { 0: "LABEL_0", 1: "LABEL_1" };
-  label2id: Record<string, number> = { LABEL_0: 0, LABEL_1: 1 };
-  problem_type: ProblemType | null = null;
-  transformers_version: string = TRANSFORMERS_VERSION;
-  /** Where the config was read from; "" if it was made in code. */
-  name_or_path = "";
-  /** The attention unless the caller chooses: "eager", "sdpa", "flash_attention_2". Null: the engine chooses. */
-  attn_implementation: string | null = null;
+  override architectures: string[] | null = null;
+  override dtype: string | null = null;
+  override output_hidden_states = false;
+  override output_attentions = false;
+  override return_dict = true;
+  override chunk_size_feed_forward = 0;
+  override is_encoder_decoder = false;
+  override id2label: Record<number, string> = { 0: "LABEL_0", 1: "LABEL_1" };
+  override label2id: Record<string, number> = { LABEL_0: 0, LABEL_1: 1 };
+  override problem_type: ProblemType | null = null;
+  override transformers_version: string = TRANSFORMERS_VERSION;
+  override name_or_path = "";
+  override attn_implementation: string | null = null;
 
   // Keys of a file that must not become fields, because they would hide a method or set a prototype: "to_dict", "__proto__".
   readonly #shadowed = new Map<string, unknown>();
 
   /** @param options any field of config.json; unknown ones are kept as they are and written back */
   constructor(options: MistralConfigOptions = {}) {
+    super();
     const given = new Map<string, unknown>(Object.entries(structuredClone(options)));
     const take = (key: string): unknown => {
       const value = given.get(key);

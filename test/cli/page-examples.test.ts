@@ -34,6 +34,7 @@ const prints: Readonly<Record<string, readonly [RegExp, RegExp]>> = {
   "auto-model.ts": [MAYONNAISE, /^$/],
   "base-model.ts": [CONDIMENT, NO_GPU],
   "causal-lm.ts": [/^Hey, are you conscious\? Can you talk to me\?./, /^$/],
+  "configuration.ts": [/^32 4096\n2 \d+\n$/, /^$/],
   "flash-attention.ts": [CONDIMENT, NO_GPU],
   "instruct-model.ts": [MAYONNAISE, /^$/],
   "quantized-model.ts": [

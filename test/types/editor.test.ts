@@ -77,6 +77,11 @@ const places: Readonly<Record<string, readonly [string, { all: string[] } | { so
       { all: ["skip_special_tokens", "clean_up_tokenization_spaces"] },
     ],
     forward: ["model({ § })", { some: ["input_ids", "labels", "logits_to_keep"] }],
+    MistralConfig: [
+      "new mistral.MistralConfig({ § })",
+      { some: ["hidden_size", "rope_parameters", "rope_theta", "sliding_window", "num_labels"] },
+    ],
+    save_pretrained: ['model.save_pretrained("a", { § })', { some: ["max_shard_size", "variant"] }],
     DynamicCache: ["new mistral.DynamicCache({ § })", { all: ["config"] }],
     quantize: [
       'mistral.quantize("a", "b", { § })',
@@ -143,6 +148,12 @@ test("the text of a setting says when it has no effect, or is refused", async ()
     const expected = standing === "note" ? "no effect" : standing.split(":")[0];
     expect([name, said]).toEqual([name, expected === "not returned" ? "refused" : expected]);
   }
+});
+
+test("fields of a config have the texts of its options", async () => {
+  const document = open("model.config.hidden_size; model.config.sliding_window;");
+  expect(await document.textOf("config.hidden_size", 7)).toMatch(/^H, width of the residual/);
+  expect(await document.textOf("config.sliding_window", 7)).toMatch(/^W: a token sees/);
 });
 
 test.each([
