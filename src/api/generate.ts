@@ -60,8 +60,14 @@ const refused = [
   ...["logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "assistant_model"],
   ...["negative_prompt_ids", "negative_prompt_attention_mask", "custom_generate", "inputs_embeds"],
 ];
-const inputNames: ReadonlySet<string> = new Set(["input_ids", "attention_mask", "past_key_values"]);
-const callNames: ReadonlySet<string> = new Set([
+/** The names of the inputs of generate(). */
+export const inputNames: ReadonlySet<string> = new Set([
+  "input_ids",
+  "attention_mask",
+  "past_key_values",
+]);
+/** The names of its options that are no field of GenerationConfig. */
+export const callNames: ReadonlySet<string> = new Set([
   "generation_config",
   "streamer",
   "tokenizer",

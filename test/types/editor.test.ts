@@ -4,6 +4,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { callNames, inputNames } from "../../src/api/generate.ts";
 import { fields } from "../../src/generate/generation-fields.ts";
 import { TOKENIZER_OPTIONS } from "../../src/api/tokenizer-options.ts";
 import { BitsAndBytesConfig } from "../../src/index.ts";
@@ -33,8 +34,8 @@ const open = (code: string): Document =>
 
 const notes = ["_from_model_config", "transformers_version"];
 const settings = [...fields.keys()].filter((name) => !notes.includes(name));
-const call = ["generation_config", "streamer", "tokenizer", "signal"];
-const ids = ["input_ids", "attention_mask", "past_key_values"];
+const call = [...callNames];
+const ids = [...inputNames];
 
 /** A call with a place for options, and the options that belong there: all of them, or some. */
 const places: Readonly<Record<string, readonly [string, { all: string[] } | { some: string[] }]>> =
