@@ -136,7 +136,16 @@ export async function configOf(
   refuseOtherModel(path, values);
   const config = new MistralConfig({ ...values, ...overrides, name_or_path: name });
   setLabels(config, overrides);
-  checkConfig(config);
+  try {
+    checkConfig(config, path);
+  } catch (error) {
+    // The file is not to blame for what the caller wrote over it.
+    if (Object.keys(overrides).length > 0) {
+      checkConfig(new MistralConfig({ ...values, name_or_path: name }), path);
+      checkConfig(new MistralConfig({ ...values, ...overrides, name_or_path: "" }));
+    }
+    throw error;
+  }
   return config;
 }
 

@@ -191,7 +191,13 @@ async function readBackend(folder: string, settings: TokenizerSettings): Promise
     const legacy = settings.boolean("legacy", false);
     return new TextTokenizer(readSentencePiece(await readBytes(path), path, { legacy }), path);
   }
-  throw new CheckpointError(`${folder}: no tokenizer.json, no tekken.json and no tokenizer.model`);
+  const none = `${folder}: no tokenizer.json, no tekken.json and no tokenizer.model`;
+  const gguf = files.find((name) => /\.gguf$/i.test(name));
+  throw new CheckpointError(
+    gguf === undefined
+      ? `${none}; fetch the tokenizer's files of the model into it`
+      : `${none}, but ${gguf}, which holds a tokenizer; name it with the option gguf_file`,
+  );
 }
 
 /** Templates from chat_template.jinja and additional_chat_templates/, else from tokenizer_config.json, else from chat_template.json. */

@@ -60,6 +60,8 @@ const refused = [
   ...["logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn", "assistant_model"],
   ...["negative_prompt_ids", "negative_prompt_attention_mask", "custom_generate", "inputs_embeds"],
 ];
+/** What other libraries call the text that they continue. */
+const TEXTS = ["text", "texts", "prompt", "prompts", "messages"];
 /** The names of the inputs of generate(). */
 export const inputNames: ReadonlySet<string> = new Set([
   "input_ids",
@@ -99,6 +101,13 @@ async function run(
   model: GenerateModel,
   given: GenerateInputs & GenerateOptions,
 ): Promise<Tensor | GenerateDecoderOnlyOutput> {
+  for (const name of TEXTS) {
+    if (Object.hasOwn(given, name)) {
+      throw new InputError(
+        `generate: unknown option "${name}"; generate takes token ids: model.generate(tokenizer(text, { return_tensors: "pt" }))`,
+      );
+    }
+  }
   checkOptions("generate", given, known);
   for (const name of refused) {
     if (((given as Record<string, unknown>)[name] ?? undefined) !== undefined) {
@@ -294,6 +303,7 @@ function isInputs(value: unknown): value is GenerateInputs & GenerateOptions {
   return (
     typeof value === "object" &&
     value !== null &&
+    !(value instanceof Promise) &&
     !(value instanceof Tensor) &&
     !Array.isArray(value) &&
     !ArrayBuffer.isView(value)

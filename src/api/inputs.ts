@@ -25,7 +25,9 @@ export function readBatch(
   c: MistralConfig,
 ): Batch {
   if ((input_ids == null) === (inputs_embeds == null)) {
-    throw new InputError(`${where}: give exactly one of input_ids and inputs_embeds`);
+    const remedy =
+      input_ids == null ? '; pass what tokenizer(text, { return_tensors: "pt" }) gives' : "";
+    throw new InputError(`${where}: give exactly one of input_ids and inputs_embeds${remedy}`);
   }
   if (input_ids != null) {
     const { dims, data } = integers(where, "input_ids", input_ids);
@@ -170,7 +172,9 @@ export function readKeep(
  * @throws InputError no object, or an unknown key
  */
 export function checkInputs(where: string, inputs: object, known: ReadonlySet<string>): void {
-  if (typeof inputs !== "object" || inputs === null) {
+  if (Array.isArray(inputs) || typeof inputs === "string" || inputs instanceof Promise)
+    refuseTexts(where, "the input", inputs);
+  if (typeof inputs !== "object" || inputs === null || Array.isArray(inputs)) {
     throw new InputError(
       `${where}: got ${String(inputs)}; expected an object such as { input_ids, attention_mask }`,
     );
@@ -178,11 +182,33 @@ export function checkInputs(where: string, inputs: object, known: ReadonlySet<st
   checkOptions(where, inputs, known);
 }
 
+/** Refuses what should first have become ids, or been awaited. @throws InputError */
+function refuseTexts(where: string, name: string, value: unknown): void {
+  if (value instanceof Promise)
+    throw new InputError(`${where}: ${name} is a promise; write await before what makes it`);
+  let first: unknown = value;
+  while (Array.isArray(first)) first = first[0] as unknown;
+  if (typeof first === "string") {
+    const call = where === "forward" ? "model" : `model.${where}`;
+    throw new InputError(
+      `${where}: ${name} is ${Array.isArray(value) ? "a list of texts" : "a text"}, expected a number for each token; tokenise first: ` +
+        `${call}(tokenizer(text, { return_tensors: "pt" }))`,
+    );
+  }
+  if (typeof first === "object" && first !== null && "role" in first) {
+    throw new InputError(
+      `${where}: ${name} is a conversation, expected a number for each token; make them first: ` +
+        'tokenizer.apply_chat_template(messages, { add_generation_prompt: true, return_tensors: "pt" })',
+    );
+  }
+}
+
 function integers(
   where: string,
   name: string,
   value: NestedInput,
 ): { dims: readonly number[]; data: Int32Array } {
+  refuseTexts(where, name, value);
   const tensor = Tensor.from(value);
   if (tensor.dtype === "float32" || tensor.dtype === "float64") {
     const wrong = tensor.data.find((n) => !Number.isInteger(n) || Math.abs(n) >= 2 ** 31);

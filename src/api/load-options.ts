@@ -276,7 +276,7 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
   if (dtype !== "auto" && format === undefined) {
     const names = ["auto", "float32", "bfloat16", "float16"];
     throw new InputError(
-      `${where}: ${unknownName("dtype", dtype, names)} (known: ${names.join(", ")})`,
+      `${where}: ${unknownName("dtype", dtype, names)} (known: ${names.join(", ")})${dtypeHint(dtype)}`,
     );
   }
   const asked = options.quantization_config ?? null;
@@ -299,6 +299,20 @@ export function choose(where: string, options: LoadOptions, config: MistralConfi
     backend: backendOf(where, options.device ?? options.device_map ?? "auto"),
     attention: pick(where, "attn_implementation", attention, attentions),
   };
+}
+
+/** What other libraries' names of dtypes are called here. */
+const otherNames: Readonly<Record<string, string>> = {
+  ...{ fp16: "float16", half: "float16", fp32: "float32", float: "float32" },
+};
+
+function dtypeHint(dtype: unknown): string {
+  if (typeof dtype !== "string") return '; write its name, such as "float16" or torch.float16';
+  const name = dtype.toLowerCase();
+  if (Object.hasOwn(otherNames, name)) return `; write ${JSON.stringify(otherNames[name])}`;
+  return /^(q\d|int|uint|nf4|fp4|fp8|float8|\d+-?bit)/.test(name)
+    ? '; to quantise the weights, write quantization_config: { method: "q4" } or new BitsAndBytesConfig({ … })'
+    : "";
 }
 
 const usualCache = (compute?: Compute): ComputeDType =>

@@ -183,10 +183,21 @@ async function localModel(
     );
   }
   if (isRepoId(name) && !isGguf) return undefined;
+  const hint = nameHint(name);
+  if (hint !== undefined) throw new InputError(`${where}: got ${shownName(name)}; ${hint}`);
   throw new CheckpointError(
     `${where}: ${name}: no such ${isGguf ? "file" : "folder"}; a model is a folder with config.json and model.safetensors, ` +
       'a GGUF file, or the id of one on the hub, such as "mistralai/Mistral-7B-v0.1"',
   );
+}
+
+/** What to write for a name that people take from a shell or a browser. */
+function nameHint(name: string): string | undefined {
+  const id = /^https?:\/\/[^/]+\/([\w.-]+\/[\w.-]+)/.exec(name)?.[1];
+  if (id !== undefined) return `for a model on the hub write its id, ${shownName(id)}`;
+  if (/^~[\\/]/.test(name)) return "~ is known to shells only; write the whole path of the folder";
+  if (name.startsWith("file:")) return "write the folder's path: fileURLToPath(url) of node:url";
+  return undefined;
 }
 
 const isGiven = (value: unknown): value is string => typeof value === "string";

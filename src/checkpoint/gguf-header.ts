@@ -7,6 +7,7 @@ import { ggmlTypes, readableTypes } from "../formats/gguf-types.ts";
 import { findFormat } from "../formats/format.ts";
 import { findWeightFormat } from "../formats/registry.ts";
 import { matrixShape, type WeightFormat } from "../formats/weight-format.ts";
+import { fileKind } from "./file-kind.ts";
 import { DAMAGED, GgufReader, u32, u64 } from "./gguf-reader.ts";
 import { type GgufValue, MAX_VALUES, readValue, UINT32 } from "./gguf-value.ts";
 import { shown } from "./json-reader.ts";
@@ -94,8 +95,9 @@ async function readVersion(reader: GgufReader, size: number): Promise<number> {
   await reader.load(FIXED_BYTES, "the header");
   const magic = String.fromCharCode(...reader.bytes(4));
   if (magic !== MAGIC) {
+    const kind = fileKind(reader.first());
     throw new CheckpointError(
-      `${path}: the file begins with ${shown(magic)}, a GGUF file with "${MAGIC}"; is it one?`,
+      `${path}: the file begins with ${shown(magic)}, a GGUF file with "${MAGIC}"; ${kind ?? "is it one?"}`,
     );
   }
   const version = reader.take(u32);

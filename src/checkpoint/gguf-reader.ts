@@ -65,6 +65,11 @@ export class GgufReader {
     return value;
   }
 
+  /** What the window holds, from its beginning. */
+  first(): Uint8Array<ArrayBuffer> {
+    return this.#window;
+  }
+
   /** The next bytes as a view on the window, which must hold them. */
   bytes(count: number): Uint8Array<ArrayBuffer> {
     return this.#window.subarray(this.#at, (this.#at += count));
@@ -112,7 +117,7 @@ export class GgufReader {
 }
 
 /** What to do about a file whose header contradicts itself. */
-export const DAMAGED = "the download is incomplete or the file is damaged: download it again";
+export const DAMAGED = "the file is incomplete or damaged: fetch it again, or write it again";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

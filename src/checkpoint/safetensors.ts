@@ -2,6 +2,7 @@
 // reader makes, before memory is taken for a tensor. https://github.com/huggingface/safetensors. Knows nothing of models.
 
 import { CheckpointError } from "../errors.ts";
+import { fileKind } from "./file-kind.ts";
 import { JsonReader, shown } from "./json-reader.ts";
 
 /** Where one tensor lies. */
@@ -52,7 +53,7 @@ export function dtypeBits(dtype: string): number | undefined {
   return BITS.get(dtype);
 }
 
-const DOWNLOAD = "the download is incomplete or the file is damaged: download it again";
+const DOWNLOAD = "the file is incomplete or damaged: fetch it again, or write it again";
 
 /**
  * Reads and checks the header of the file at `path`.
@@ -83,6 +84,8 @@ async function readHeaderLength(path: string, source: ByteSource): Promise<numbe
   }
   const word = new Uint8Array(8);
   await source.readInto(word, 0);
+  const kind = fileKind(word);
+  if (kind !== undefined) throw new CheckpointError(`${path} is no safetensors file: ${kind}`);
   const length = new DataView(word.buffer).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) {
     throw new CheckpointError(

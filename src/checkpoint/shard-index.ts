@@ -30,7 +30,7 @@ function parseShardIndex(
   bytes: Uint8Array<ArrayBuffer>,
 ): ReadonlyMap<string, string> {
   const malformed = (why: string): CheckpointError =>
-    new CheckpointError(`${path}: the index is malformed: ${why}; download it again`);
+    new CheckpointError(`${path}: the index is malformed: ${why}; fetch it again`);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -51,7 +51,7 @@ function parseShardIndex(
   json.end();
   if (!seen || shardOf.size === 0) {
     throw new CheckpointError(
-      `${path}: ${seen ? "weight_map is empty" : "there is no weight_map"}; download it again`,
+      `${path}: ${seen ? "weight_map is empty" : "there is no weight_map"}; fetch it again`,
     );
   }
   const shards = new Set(shardOf.values()).size;

@@ -123,7 +123,7 @@ async function place(
 /** A quantised weight's codes are always finite; kernels rely on its scales being finite too. */
 function brokenScale({ name, encoding }: StoredWeight): CheckpointError {
   return new CheckpointError(
-    `${name} (${encoding}): a scale is NaN or infinite; the file is damaged: download it again, or quantise the model again`,
+    `${name} (${encoding}): a scale is NaN or infinite; the file is damaged: fetch it again, or quantise the model again`,
   );
 }
 

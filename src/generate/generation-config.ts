@@ -102,10 +102,9 @@ export class GenerationConfig {
   }
 }
 
-/** Refuses values that a field cannot have, given in code. A top_k of -1 is how other engines write "all tokens". */
+/** Refuses values that a field cannot have, given in code: also where they would have no effect. */
 export function checkValues(values: object, error: (text: string) => Error): void {
-  for (const { name, value, expected, idle } of misfits(values)) {
-    if (name === "top_k" && value === -1 && idle) continue;
+  for (const { name, value, expected } of misfits(values)) {
     throw error(`${name} is ${shown(value)}, expected ${expected}`);
   }
 }

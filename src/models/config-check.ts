@@ -18,11 +18,12 @@ const MAX_PARAMETERS = 2 ** 40;
 /**
  * Refuses a config that no model can be built from.
  *
+ * @param source the file that it was read from, as messages name it. Default: config.json of its folder
  * @throws CheckpointError if it was read from a file; InputError if it was made in code (name_or_path is "")
  * @throws MemoryError its weights would take more than 2^40 numbers, with the arithmetic
  */
-export function checkConfig(config: MistralConfig): void {
-  const fail = failure(config);
+export function checkConfig(config: MistralConfig, source?: string): void {
+  const fail = failure(config, source);
   if ("layer_types" in config) {
     throw fail(
       "layer_types",
@@ -72,10 +73,10 @@ const COUNTS = [
 
 type Fail = (field: keyof MistralConfig | "layer_types", expected: string) => Error;
 
-function failure(config: MistralConfig): Fail {
+function failure(config: MistralConfig, source?: string): Fail {
   const file = config.name_or_path !== "";
-  const where = file ? `${config.name_or_path}: config.json` : "MistralConfig";
-  const remedy = file ? "; take the config.json of the model's publisher" : "";
+  const where = file ? (source ?? `${config.name_or_path}: config.json`) : "MistralConfig";
+  const remedy = file ? "; correct it, or take the file of the model's publisher" : "";
   return (field, expected) => {
     const text = `${where}: ${field} is ${field === "layer_types" ? "given" : shown(config[field])}, expected ${expected}${remedy}`;
     return file ? new CheckpointError(text) : new InputError(text);

@@ -67,10 +67,22 @@ async function guarded<T>(path: string, what: string, step: Promise<T>): Promise
     return await step;
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    const full = code === "ENOSPC" || code === "EDQUOT";
-    const remedy = full
-      ? "the disk is full: make room and try again"
-      : "check that the folder may be written";
-    throw new CheckpointError(`${path}: ${what} (${code}); ${remedy}`, { cause });
+    throw new CheckpointError(`${path}: ${what} (${code}); ${writeRemedy(code)}`, { cause });
   }
+}
+
+/** What to do when the system refuses to write, by its code. */
+const REMEDIES: ReadonlyMap<string | undefined, string> = new Map([
+  ["ENOSPC", "the disk is full: make room and try again"],
+  ["EDQUOT", "your share of the disk is full: make room and try again"],
+  ["EFBIG", "files may not become so large here: choose a smaller max_shard_size, or another disk"],
+  ["EROFS", "the disk may only be read: choose another place"],
+  ["ENOTDIR", "check that the folder may be written: a part of the path is a file"],
+  ["EEXIST", "a file has that name: choose another one, or remove it"],
+  ["ENAMETOOLONG", "the name is too long: choose a shorter one"],
+  ["EMFILE", "this process has too many files open"],
+]);
+
+export function writeRemedy(code: string | undefined): string {
+  return REMEDIES.get(code) ?? "check that the folder may be written";
 }

@@ -17,7 +17,7 @@ import {
 import { dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { MAX_POINTER_BYTES, refuseLfsPointer } from "./lfs-pointer.ts";
-import { makeAll } from "./node-folders.ts";
+import { makeAll, writeRemedy } from "./node-folders.ts";
 
 export { allowWideVectors, availableBytes, canShareMemory, physicalCores } from "./node-threads.ts";
 export { LARGE_PAGE, MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
@@ -85,7 +85,10 @@ export async function readText(path: string): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new CheckpointError(`${path}: the file is not UTF-8 text; download it again`, { cause });
+    throw new CheckpointError(
+      `${path}: the file is not UTF-8 text; save it as UTF-8, or fetch it again`,
+      { cause },
+    );
   }
 }
 
@@ -166,7 +169,7 @@ export async function createFile(path: string): Promise<OutputFile> {
       return await step;
     } catch (cause) {
       throw new CheckpointError(
-        `${path}: cannot be written (${codeOf(cause) ?? String(cause)})${remedyOf(cause)}`,
+        `${path}: cannot be written (${codeOf(cause) ?? String(cause)}); ${writeRemedy(codeOf(cause))}`,
         { cause },
       );
     }
@@ -257,7 +260,7 @@ async function readFully(
     if (bytesRead === 0) {
       throw new CheckpointError(
         `${path}: the file ended at byte ${offset + done} while bytes ${offset} to ${offset + target.length} were read; ` +
-          "it was cut short after it was opened: download it again",
+          "it was cut short after it was opened: fetch or write it again",
       );
     }
     done += bytesRead;
@@ -302,12 +305,6 @@ async function unreadable(path: string, cause: unknown): Promise<CheckpointError
       ? (REASONS.get(code ?? "") ?? `it cannot be read (${code ?? String(cause)})`)
       : `it is a link to ${target}, which is not there; copy folders with the files that links lead to (cp -rL)`;
   return new CheckpointError(`${path}: ${why}`, { cause });
-}
-
-function remedyOf(cause: unknown): string {
-  const code = codeOf(cause);
-  if (code === "ENOSPC" || code === "EDQUOT") return "; the disk is full: make room and try again";
-  return "; check that the folder may be written";
 }
 
 function codeOf(cause: unknown): string | undefined {

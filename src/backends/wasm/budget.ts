@@ -44,8 +44,9 @@ export class Budget {
       this.#limit === undefined
         ? `${showBytes(free)} are available on this machine`
         : `the limit of ${showBytes(this.#limit)} less ${showBytes(this.#taken())} in use leaves ${showBytes(free)}`;
+    const raise = this.#limit === undefined ? "close other programs" : "raise memoryLimit";
     throw new MemoryError(
-      `${need}, but ${limit}; use a smaller dtype, a shorter max_length or a smaller batch`,
+      `${need}, but ${limit}; ${raise}, use a smaller dtype, quantise the model, or choose a shorter max_length or a smaller batch`,
     );
   }
 }

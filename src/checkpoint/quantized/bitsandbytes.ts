@@ -114,7 +114,7 @@ class Layer {
     const entry = this.find(name);
     if (entry !== undefined) return entry;
     throw this.error(
-      `the tensor ${shown(name)} is missing; the checkpoint is incomplete: download it again`,
+      `the tensor ${shown(name)} is missing; the checkpoint is incomplete: fetch all of it again`,
     );
   }
 
@@ -124,7 +124,7 @@ class Layer {
     if (dtypes.includes(entry.dtype) && entry.bytes === bytes) return entry;
     throw this.error(
       `${shown(name)} is ${entry.dtype} [${entry.shape.join(", ")}], ${entry.bytes} bytes; expected ${dtypes.join(" or ")} of ${bytes} bytes ${why}; ` +
-        "the file is damaged, or its parts are not of one checkpoint: download it again",
+        "the file is damaged, or its parts are not of one checkpoint: fetch all of it again",
     );
   }
 
@@ -213,7 +213,7 @@ async function quantState(layer: Layer): Promise<QuantState> {
   const entry = layer.need(begin + endings[0]);
   if (entry.dtype !== "U8" || entry.bytes > MAX_QUANT_STATE_BYTES) {
     throw layer.error(
-      `quant_state is ${entry.dtype} of ${entry.bytes} bytes, expected U8 of at most ${MAX_QUANT_STATE_BYTES}; the file is damaged: download it again`,
+      `quant_state is ${entry.dtype} of ${entry.bytes} bytes, expected U8 of at most ${MAX_QUANT_STATE_BYTES}; the file is damaged: fetch it again, or quantise the model again`,
     );
   }
   return readQuantState(layer.where, endings[0], await layer.read(entry));
@@ -244,7 +244,7 @@ async function nestedTail(layer: Layer, offset: number): Promise<Uint8Array> {
   const bad = map.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0)
     throw layer.error(
-      `nested_quant_map holds ${map[bad]} at place ${bad}, expected numbers; the file is damaged: download it again`,
+      `nested_quant_map holds ${map[bad]} at place ${bad}, expected numbers; the file is damaged: fetch it again, or quantise the model again`,
     );
   return bytesOf(Float32Array.of(...map, offset));
 }
@@ -263,7 +263,7 @@ async function int8Weight(layer: Layer, threshold: number): Promise<StoredWeight
   const [rows, columns] = entry.shape;
   if (entry.dtype !== "I8" || entry.shape.length !== 2) {
     throw layer.error(
-      `its dtype is ${entry.dtype} [${entry.shape.join(", ")}], expected I8 [outputs, inputs] beside an SCB; the file is damaged: download it again`,
+      `its dtype is ${entry.dtype} [${entry.shape.join(", ")}], expected I8 [outputs, inputs] beside an SCB; the file is damaged: fetch it again, or quantise the model again`,
     );
   }
   const begin = layer.name.replace(/weight$/, "");

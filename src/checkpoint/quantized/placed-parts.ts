@@ -87,6 +87,6 @@ function checkScales({ name, file }: TensorEntry, bytes: Uint8Array): void {
   if (bad < 0) return;
   throw new CheckpointError(
     `${file}: ${shown(name)} holds ${scales[bad]} as the scale of a block, expected a number that is not negative; ` +
-      "the file is damaged: download it again",
+      "the file is damaged: fetch it again, or quantise the model again",
   );
 }

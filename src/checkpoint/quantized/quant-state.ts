@@ -42,14 +42,14 @@ function parse(where: string, bytes: Uint8Array): Record<string, unknown> {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new CheckpointError(
-      `${where}: quant_state is no JSON text; the file is damaged: download it again`,
+      `${where}: quant_state is no JSON text; the file is damaged: fetch it again, or quantise the model again`,
       { cause },
     );
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
   throw new CheckpointError(
-    `${where}: quant_state is no JSON object; the file is damaged: download it again`,
+    `${where}: quant_state is no JSON object; the file is damaged: fetch it again, or quantise the model again`,
   );
 }
 
