@@ -52,6 +52,37 @@ export type {
   TokenClassifierOutput,
 } from "./api/outputs.ts";
 export { type Perplexity, perplexity } from "./api/perplexity.ts";
+export { pipeline, type PipelineOptions, type PipelineTask } from "./api/pipeline.ts";
+export {
+  FeatureExtractionPipeline,
+  type FeatureExtractionOptions,
+} from "./api/pipelines/feature-extraction.ts";
+export {
+  type Answer,
+  type Question,
+  QuestionAnsweringPipeline,
+  type QuestionAnsweringOptions,
+} from "./api/pipelines/question-answering.ts";
+export {
+  type LabelScore,
+  TextClassificationPipeline,
+  type TextClassificationOptions,
+} from "./api/pipelines/text-classification.ts";
+export {
+  type Generated,
+  TextGenerationPipeline,
+  type TextGenerationOptions,
+} from "./api/pipelines/text-generation.ts";
+export type { AggregationStrategy, Entity } from "./api/pipelines/entities.ts";
+export {
+  TokenClassificationPipeline,
+  type TokenClassificationOptions,
+} from "./api/pipelines/token-classification.ts";
+export {
+  type ZeroShotClassification,
+  ZeroShotClassificationPipeline,
+  type ZeroShotClassificationOptions,
+} from "./api/pipelines/zero-shot-classification.ts";
 export { type ForwardInputs, PreTrainedModel } from "./api/pretrained-model.ts";
 export type { QuantizationMethod } from "./api/quantization-methods.ts";
 export type { OwnQuantization, QuantizationConfig } from "./api/quantization.ts";
