@@ -6,6 +6,7 @@ import { CheckpointError } from "../errors.ts";
 import { AlignedText } from "./aligned-text.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { MAX_ID } from "./pair-table.ts";
+import { CharSet, wordInClass } from "./regex/char-set.ts";
 
 /** A token and how it is found in text; names as in Transformers. */
 export type AddedToken = {
@@ -194,14 +195,15 @@ export function checkAmount(tokens: readonly AddedToken[], where: string): void 
   );
 }
 
-const WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
+let word: CharSet | undefined;
 const SPACE = /^\p{White_Space}$/u;
 
 function standsAlone(text: string, from: number, to: number): boolean {
   const low = text.charCodeAt(from - 1);
-  const before = text.slice(from - (low >= 0xdc00 && low < 0xe000 ? 2 : 1), from);
-  const after = String.fromCodePoint(text.codePointAt(to) ?? 0x20);
-  return !(from > 0 && WORD.test(before)) && !(to < text.length && WORD.test(after));
+  const before = text.codePointAt(from - (low >= 0xdc00 && low < 0xe000 ? 2 : 1)) ?? 0x20;
+  const after = text.codePointAt(to) ?? 0x20;
+  word ??= new CharSet(`[${wordInClass()}\\p{Join_Control}]`);
+  return !(from > 0 && word.has(before)) && !(to < text.length && word.has(after));
 }
 
 function spaceBefore(text: string, at: number): number {

@@ -7,7 +7,7 @@ import { literalPattern } from "./pattern.ts";
 /** A run of text cut out of an original; spans are UTF-16 units of the original. */
 export class AlignedText {
   readonly text: string;
-  /** Whether the text begins where the original begins: some pre-tokenizers treat that place differently. */
+  /** Whether the first character came from the original's first one: some pre-tokenizers treat that place differently. */
   readonly first: boolean;
   /** Unit i came from [starts[i], ends[i]) of the original. Both are undefined when no offsets are wanted. */
   readonly starts: Int32Array | undefined;
@@ -32,6 +32,30 @@ export class AlignedText {
       i += width;
     }
     return new AlignedText(text, true, starts, ends);
+  }
+
+  /** The same place with another text, when no spans are wanted. */
+  withText(text: string): AlignedText {
+    return new AlignedText(text, this.first);
+  }
+
+  /** The text that consists of these characters, with spans that follow from how each came about. */
+  transformed(changes: readonly Change[]): AlignedText {
+    const { starts, ends } = this;
+    const text = changes.map(([character]) => character).join("");
+    if (starts === undefined || ends === undefined) return this.withText(text);
+    const newStarts = new Int32Array(text.length);
+    const newEnds = new Int32Array(text.length);
+    let read = 0;
+    let write = 0;
+    for (const [character, change] of changes) {
+      const from = change > 0 ? read - 1 : read;
+      newStarts.fill(starts[from] ?? 0, write, write + character.length);
+      newEnds.fill(ends[from] ?? 0, write, write + character.length);
+      write += character.length;
+      for (let i = change; i <= 0; i++) read += (this.text.codePointAt(read) ?? 0) > 0xffff ? 2 : 1;
+    }
+    return new AlignedText(text, this.first, newStarts, newEnds);
   }
 
   slice(from: number, to: number): AlignedText {
@@ -64,10 +88,9 @@ export class AlignedText {
     if (this.starts !== undefined) {
       return this.replaceSpans(literalPattern(literal).find(this.text), content);
     }
-    return new AlignedText(
-      this.text.replaceAll(literal, () => content),
-      this.first,
-    );
+    const text = this.text.replaceAll(literal, () => content);
+    const front = this.text.startsWith(literal) ? [{ from: 0, to: literal.length, content }] : [];
+    return new AlignedText(text, this.#staysFirst(front));
   }
 
   /** Each of the spans, in order and without overlap, replaced by `content`. */
@@ -76,29 +99,30 @@ export class AlignedText {
     return this.#edited(edits);
   }
 
-  /**
-   * Every match of `split` (a regular expression with flag g) replaced by what `map` makes of it. Character i of the
-   * result has the span of character i of the match; where the result is longer, the rest has that of the match's last.
-   */
-  mapPieces(split: RegExp, map: (piece: string) => string): AlignedText {
+  /** Each character that `which` matches (with flag g) replaced by what `map` makes of it; all of that has the character's span. */
+  mapCharacters(which: RegExp, map: (character: string) => string): AlignedText {
     if (this.starts === undefined) {
-      return new AlignedText(this.text.replaceAll(split, map), this.first);
+      let gone = false;
+      const text = this.text.replaceAll(which, (character, at: number) => {
+        const content = map(character);
+        if (at === 0 && content === "") gone = true;
+        return content;
+      });
+      return new AlignedText(text, this.first && !gone);
     }
     const edits: Edit[] = [];
-    for (const { 0: piece, index } of this.text.matchAll(split)) {
-      const content = map(piece);
-      if (content === piece) continue;
-      const sources = [...piece];
-      const results = [...content];
-      let from = index;
-      sources.forEach((source, i) => {
-        const last = i === sources.length - 1;
-        const own = last ? results.slice(i).join("") : (results[i] ?? "");
-        edits.push({ from, to: from + source.length, content: own });
-        from += source.length;
-      });
+    for (const { 0: character, index } of this.text.matchAll(which)) {
+      const content = map(character);
+      if (content !== character) edits.push({ from: index, to: index + character.length, content });
     }
     return this.#edited(edits);
+  }
+
+  /** Whether the first character still comes from the original's first one after these edits. What replaces several has the last one's place. */
+  #staysFirst([edit]: readonly Edit[]): boolean {
+    if (!this.first || edit === undefined || edit.from > 0 || edit.to === 0) return this.first;
+    const width = (this.text.codePointAt(0) ?? 0) > 0xffff ? 2 : 1;
+    return edit.content !== "" && edit.to === width;
   }
 
   #edited(edits: readonly Edit[]): AlignedText {
@@ -119,19 +143,26 @@ export class AlignedText {
     for (const { from, to, content } of edits) {
       copy(from);
       parts.push(content);
-      const last = Math.max(to - 1, 0);
+      // what is put in before the first character has the place before it
       for (let i = 0; i < content.length; i++) {
-        sources.push(starts?.[last] ?? 0);
-        limits.push(ends?.[last] ?? 0);
+        sources.push(starts?.[Math.max(to - 1, 0)] ?? 0);
+        limits.push((to > 0 ? ends?.[to - 1] : starts?.[0]) ?? 0);
       }
       read = to;
     }
     copy(this.text.length);
     const text = parts.join("");
-    if (starts === undefined) return new AlignedText(text, this.first);
-    return new AlignedText(text, this.first, Int32Array.from(sources), Int32Array.from(limits));
+    const first = this.#staysFirst(edits);
+    if (starts === undefined) return new AlignedText(text, first);
+    return new AlignedText(text, first, Int32Array.from(sources), Int32Array.from(limits));
   }
 }
+
+/**
+ * A character of a changed text, and how it came about: 0, it replaces the next character of the old text; −n, it replaces that and n
+ * more; 1, it is put in, and has the span of the character before.
+ */
+export type Change = readonly [character: string, change: number];
 
 type Edit = { from: number; to: number; content: string };
 

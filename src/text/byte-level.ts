@@ -14,7 +14,7 @@ export const GPT2_WORDS =
 /** The text rewritten byte by byte; the bytes of a character all have the character's span. */
 export function toByteLevel(text: AlignedText): AlignedText {
   const encoder = new TextEncoder();
-  return text.mapPieces(/[\s\S]/gu, (character) =>
+  return text.mapCharacters(/[\s\S]/gu, (character) =>
     Array.from(encoder.encode(character), (byte) => BYTE_ALPHABET[byte]).join(""),
   );
 }

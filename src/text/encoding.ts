@@ -156,6 +156,15 @@ export class Encoding {
     return (side === "left" ? pad.joined(this) : this.joined(pad)).#over(overflowing);
   }
 
+  /** The same tokens with other offsets, overflow included; undefined: as before. */
+  withOffsets(offsetsOf: (encoding: Encoding) => Int32Array | undefined): Encoding {
+    const { ids, runs, details, texts } = this;
+    const offsets = offsetsOf(this);
+    const changed = details && offsets ? { ...details, offsets } : details;
+    const overflowing = this.overflowing.map((part) => part.withOffsets(offsetsOf));
+    return new Encoding(ids, runs, changed, overflowing, texts);
+  }
+
   /** The same tokens with other overflow. */
   #over(overflowing: readonly Encoding[]): Encoding {
     return new Encoding(this.ids, this.runs, this.details, overflowing, this.texts);

@@ -2,9 +2,13 @@
 // name: a tokenizer that skipped one would give other tokens in silence. Knows nothing of tokens.
 
 import { CheckpointError } from "../errors.ts";
-import { AlignedText } from "./aligned-text.ts";
+import type { AlignedText } from "./aligned-text.ts";
+import { toByteLevel } from "./byte-level.ts";
 import { Fields } from "./json-fields.ts";
+import { normalForm } from "./normal-forms.ts";
 import { readPattern } from "./pattern.ts";
+import { pinned, rangeSource } from "./regex/char-set.ts";
+import { KEPT_MARKS } from "./unicode-9.ts";
 
 export type Normalizer = (text: AlignedText) => AlignedText;
 
@@ -27,9 +31,9 @@ export function readNormalizer(value: unknown, where: string): Normalizer | unde
     case "Replace": {
       const content = fields.string("content");
       const pattern = fields.object("pattern");
-      if (pattern.has("String")) {
+      if (pattern.has("String") && pattern.string("String") !== "") {
         const literal = pattern.string("String");
-        return (text) => (literal === "" ? text : text.replace(literal, content));
+        return (text) => text.replace(literal, content);
       }
       const expression = readPattern(fields);
       return (text) => text.replaceSpans(expression.find(text.text), content);
@@ -38,19 +42,20 @@ export function readNormalizer(value: unknown, where: string): Normalizer | unde
     case "NFD":
     case "NFKC":
     case "NFKD":
-      return (text) =>
-        text.starts === undefined
-          ? new AlignedText(text.text.normalize(type), text.first)
-          : text.mapPieces(COMPOSED, (piece) => piece.normalize(type));
+      return (text) => normalForm(text, type);
     case "Lowercase":
-      return (text) => text.mapPieces(CHARACTER, (piece) => piece.toLowerCase());
-    case "StripAccents":
-      return (text) => text.mapPieces(/\p{M}/gu, () => "");
+      return (text) => text.mapCharacters(CHARACTER, (piece) => piece.toLowerCase());
+    case "StripAccents": {
+      const accents = marks();
+      return (text) => text.mapCharacters(accents, () => "");
+    }
     case "Strip": {
       const left = fields.boolean("strip_left", true);
       const right = fields.boolean("strip_right", true);
       return (text) => strip(text, left, right);
     }
+    case "ByteLevel":
+      return toByteLevel;
     default:
       throw new CheckpointError(
         `${where}: normalizer "${type}" is not supported; known are ${KINDS.join(", ")}`,
@@ -61,13 +66,16 @@ export function readNormalizer(value: unknown, where: string): Normalizer | unde
 const KINDS = ["Sequence", "Prepend", "Replace", "NFC", "NFD", "NFKC", "NFKD", "Lowercase"].concat(
   "StripAccents",
   "Strip",
+  "ByteLevel",
 );
 
 const CHARACTER = /[\s\S]/gu;
-// A character with all that may compose with it: marks, and the letters of Hangul in all their forms. Normalising such
-// pieces one by one gives the normal form of the whole.
-const COMPOSED =
-  /[\s\S][\p{M}\u{1100}-\u{11ff}\u{3131}-\u{318e}\u{d7b0}-\u{d7ff}\u{ff9e}-\u{ffdc}]*/gu;
+
+/** The marks that StripAccents takes away: those of Unicode 9. */
+function marks(): RegExp {
+  const kept = KEPT_MARKS.map(([from, to]) => rangeSource(from, to)).join("");
+  return new RegExp(pinned(`[\\p{M}--[${kept}]]`), "gv");
+}
 
 function strip(text: AlignedText, left: boolean, right: boolean): AlignedText {
   const whole = text.text;

@@ -21,15 +21,19 @@ export type Pattern = {
 /** `{"String": …}` or `{"Regex": …}`. @throws CheckpointError */
 export function readPattern(fields: Fields): Pattern {
   const pattern = fields.object("pattern");
-  if (pattern.has("String")) return literalPattern(pattern.string("String"));
+  if (pattern.has("String")) {
+    const literal = pattern.string("String");
+    // the empty text is found everywhere
+    return literal === "" ? regexPattern("", pattern.where) : literalPattern(literal);
+  }
   return regexPattern(pattern.string("Regex"), pattern.where);
 }
 
+/** A text that is not empty. */
 export function literalPattern(literal: string): Pattern {
   return {
     find(text) {
       const found: [number, number][] = [];
-      if (literal === "") return found;
       for (let at = text.indexOf(literal); at >= 0;) {
         found.push([at, at + literal.length]);
         at = text.indexOf(literal, at + literal.length);
@@ -37,8 +41,16 @@ export function literalPattern(literal: string): Pattern {
       return found;
     },
     replace: (text, content) =>
-      literal !== "" && text.includes(literal) ? text.replaceAll(literal, () => content) : text,
+      text.includes(literal) ? text.replaceAll(literal, () => content) : text,
   };
+}
+
+/** A pattern of ours, not of a file: an expression of JavaScript with flag v that never matches the empty text. */
+export function classPattern(source: string): Pattern {
+  const expression = new RegExp(source, "gv");
+  const find = (text: string): [number, number][] =>
+    Array.from(text.matchAll(expression), ({ 0: match, index }) => [index, index + match.length]);
+  return { find, replace: (text, content) => replaceSpans(text, find(text), content) };
 }
 
 /** @throws CheckpointError the expression cannot be read, or has no counterpart here */

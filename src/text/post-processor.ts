@@ -4,11 +4,17 @@
 import { CheckpointError } from "../errors.ts";
 import { Encoding } from "./encoding.ts";
 import { Fields } from "./json-fields.ts";
+import type { Trim } from "./trim-offsets.ts";
 
 /** A special token's ids, or the first or second text. */
 export type Piece = { typeId: number } & ({ ids: readonly number[] } | { sequence: 0 | 1 });
 
-export type Template = { single: readonly Piece[]; pair: readonly Piece[] };
+export type Template = {
+  single: readonly Piece[];
+  pair: readonly Piece[];
+  /** Whether and when offsets lose the white space at the ends of tokens. */
+  trim?: Trim;
+};
 
 /** No special tokens. */
 export const BARE: Template = {
@@ -57,17 +63,28 @@ export function readTemplate(value: unknown, where: string): Template {
   const type = fields.string("type");
   if (type === "Sequence") {
     const templates = fields.array("processors").map((p, i) => readTemplate(p, `${where}[${i}]`));
-    const filled = templates.filter((template) => template !== BARE);
-    if (filled.length > 1) {
-      throw new CheckpointError(`${where}: ${filled.length} templates in a row are not supported`);
+    const filled = templates.filter((template) => template.single !== BARE.single);
+    const trims = templates.flatMap((template) => template.trim ?? []);
+    if (filled.length > 1 || trims.length > 1) {
+      throw new CheckpointError(
+        `${where}: ${templates.length} processors, of which several add tokens or trim offsets, are not supported`,
+      );
     }
-    return filled[0] ?? BARE;
+    const { single, pair } = filled[0] ?? BARE;
+    if (trims.length === 0) return { single, pair };
+    const before = templates.findIndex(({ trim }) => trim) < templates.indexOf(filled[0]);
+    return { single, pair, trim: { ...trims[0], before } };
   }
-  if (type === "ByteLevel" && !fields.boolean("trim_offsets", true)) return BARE;
+  if (type === "ByteLevel") {
+    if (!fields.boolean("trim_offsets", true)) return BARE;
+    return {
+      ...BARE,
+      trim: { keepFirst: fields.boolean("add_prefix_space", true), before: true },
+    };
+  }
   if (type !== "TemplateProcessing") {
     throw new CheckpointError(
-      `${where}: post-processor "${type}" is not supported; known are TemplateProcessing, Sequence, ` +
-        "ByteLevel without trim_offsets",
+      `${where}: post-processor "${type}" is not supported; known are TemplateProcessing, Sequence, ByteLevel`,
     );
   }
   const tokens = fields.object("special_tokens");

@@ -5,7 +5,15 @@ import { CheckpointError } from "../errors.ts";
 import type { AlignedText } from "./aligned-text.ts";
 import { GPT2_WORDS, toByteLevel } from "./byte-level.ts";
 import { Fields } from "./json-fields.ts";
-import { literalPattern, readPattern, regexPattern, type Pattern } from "./pattern.ts";
+import {
+  classPattern,
+  literalPattern,
+  readPattern,
+  regexPattern,
+  type Pattern,
+} from "./pattern.ts";
+import { pinned, rangeSource, SPACE, wordInClass } from "./regex/char-set.ts";
+import { FORMER_PUNCTUATION, NEWER_PUNCTUATION } from "./unicode-9.ts";
 
 export type PreTokenizer = (text: AlignedText) => AlignedText[];
 
@@ -30,11 +38,25 @@ export function readPreTokenizer(value: unknown, where: string): PreTokenizer | 
       return (text) => cut(text, pattern, invert);
     }
     case "WhitespaceSplit": {
-      const spaces = regexPattern("\\s+", where);
+      const spaces = classPattern(SPACE);
       return (text) => BEHAVIORS.Removed(text, spaces, false);
     }
+    case "Whitespace": {
+      const word = `[${wordInClass()}\\p{Join_Control}]`;
+      const words = classPattern(`${word}+|[^${word}${SPACE}]+`);
+      return (text) => BEHAVIORS.Removed(text, words, true);
+    }
+    case "Punctuation": {
+      const marks = classPattern(punctuation());
+      const cut = splitter(fields.string("behavior", "Isolated"), fields);
+      return (text) => cut(text, marks, false);
+    }
+    case "CharDelimiterSplit": {
+      const delimiter = literalPattern(fields.string("delimiter"));
+      return (text) => BEHAVIORS.Removed(text, delimiter, false);
+    }
     case "Digits": {
-      const digits = regexPattern("\\p{N}", where);
+      const digits = classPattern(numeric());
       const cut = fields.boolean("individual_digits", false)
         ? BEHAVIORS.Isolated
         : BEHAVIORS.Contiguous;
@@ -45,9 +67,23 @@ export function readPreTokenizer(value: unknown, where: string): PreTokenizer | 
     default:
       throw new CheckpointError(
         `${where}: pre-tokenizer "${type}" is not supported; known are Sequence, Metaspace, Split, ` +
-          "WhitespaceSplit, Digits, ByteLevel",
+          "WhitespaceSplit, Whitespace, Punctuation, CharDelimiterSplit, Digits, ByteLevel",
       );
   }
+}
+
+/** Numbers as Rust counts them: those of Unicode 17. */
+function numeric(): string {
+  return `[${pinned("\\p{N}")}\\u{11de0}-\\u{11de9}\\u{16ff4}-\\u{16ff6}]`;
+}
+
+/** ASCII's and Unicode's punctuation, but for what the library's table of categories does not know. */
+function punctuation(): string {
+  const [missing, more] = [NEWER_PUNCTUATION, FORMER_PUNCTUATION].map((ranges) =>
+    ranges.map(([from, to]) => rangeSource(from, to)).join(""),
+  );
+  const ascii = "!-\\/:-@\\[-`\\{-~";
+  return `[[${pinned("\\p{P}")}--[${missing}]]${ascii}${more}]`;
 }
 
 function metaspace(fields: Fields): PreTokenizer {

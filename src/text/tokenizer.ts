@@ -12,6 +12,7 @@ import type { Normalizer } from "./normalizer.ts";
 import { addedTokens, fillTemplate, type Template } from "./post-processor.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 import { TokenBuffer } from "./token-buffer.ts";
+import { trimOffsets } from "./trim-offsets.ts";
 
 /** What a tokenizer is made of, as read from a file. */
 export type TokenizerParts = {
@@ -144,9 +145,13 @@ export class TextTokenizer {
 
   /** One or two encoded texts as one sequence. `special`: with the special tokens of the template. */
   assemble(first: Encoding, second: Encoding | undefined, special: boolean): Encoding {
-    return second === undefined
-      ? fillTemplate(this.template.single, [first], special)
-      : fillTemplate(this.template.pair, [first, second], special);
+    const { single, pair, trim } = this.template;
+    const textOf = (id: number): string | undefined => this.idToToken(id);
+    const trimmed = (encoding: Encoding, before: boolean): Encoding =>
+      trim?.before === before ? trimOffsets(encoding, trim, textOf) : encoding;
+    const texts = second === undefined ? [first] : [first, second];
+    const before = texts.map((text) => trimmed(text, true));
+    return trimmed(fillTemplate(second === undefined ? single : pair, before, special), false);
   }
 
   /** The text of tokens. Ids without a token are left out, as in Transformers. */

@@ -1,7 +1,7 @@
 // Writes a tokenizer as tokenizer.json, from which this library and Rust `tokenizers` read the same tokenizer again. Knows nothing
 // of folders.
 
-import type { Piece } from "./post-processor.ts";
+import type { Piece, Template } from "./post-processor.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 
 export function writeTokenizerJson(tokenizer: TextTokenizer): string {
@@ -21,16 +21,7 @@ export function writeTokenizerJson(tokenizer: TextTokenizer): string {
     added_tokens: byId.map(([id, token]) => ({ id, ...token })),
     normalizer: source.normalizer,
     pre_tokenizer: source.pre_tokenizer,
-    post_processor: {
-      type: "TemplateProcessing",
-      single: template.single.map((piece) => pieceJson(piece, name)),
-      pair: template.pair.map((piece) => pieceJson(piece, name)),
-      special_tokens: Object.fromEntries(
-        [...template.single, ...template.pair].flatMap((piece) =>
-          "ids" in piece ? [[label(piece.ids, name), special(piece.ids, name)]] : [],
-        ),
-      ),
-    },
+    post_processor: postProcessor(template, name),
     decoder: source.decoder,
     model: {
       type: "BPE",
@@ -49,6 +40,23 @@ export function writeTokenizerJson(tokenizer: TextTokenizer): string {
 }
 
 type Name = (id: number) => string;
+
+function postProcessor({ single, pair, trim }: Template, name: Name): object {
+  const around = {
+    type: "TemplateProcessing",
+    single: single.map((piece) => pieceJson(piece, name)),
+    pair: pair.map((piece) => pieceJson(piece, name)),
+    special_tokens: Object.fromEntries(
+      [...single, ...pair].flatMap((piece) =>
+        "ids" in piece ? [[label(piece.ids, name), special(piece.ids, name)]] : [],
+      ),
+    ),
+  };
+  if (trim === undefined) return around;
+  const flags = { add_prefix_space: trim.keepFirst, trim_offsets: true, use_regex: true };
+  const bytes = { type: "ByteLevel", ...flags };
+  return { type: "Sequence", processors: trim.before ? [bytes, around] : [around, bytes] };
+}
 
 function label(ids: readonly number[], name: Name): string {
   return ids.map(name).join("");
