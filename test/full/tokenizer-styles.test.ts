@@ -23,11 +23,16 @@ const NAMED = [
   ["prepend, strip, unknown", "lower, no accents", "whitespace", "words"],
 );
 
-test.each(NAMED)("%s", { timeout: 120_000 }, (name) => compare("21", "2000", name));
+test.each(NAMED)("%s", { timeout: 120_000 }, (name) => {
+  expect(differences("21", "2000", name)).toEqual([]);
+});
 
-test("normalizers and ways to cut, each alone", { timeout: 600_000 }, () => compare("22", "300"));
+test("normalizers and ways to cut, each alone", { timeout: 600_000 }, () => {
+  expect(differences("22", "300")).toEqual([]);
+});
 
-function compare(seed: string, count: string, ...names: string[]): void {
+/** Rows that differ, ours and theirs; of a hundred thousand at most the first ten. */
+function differences(seed: string, count: string, ...names: string[]): object[] {
   expect(existsSync(python), `${python} is missing: bash bench/setup.sh`).toBe(true);
   const output = execFileSync(python, [script, goldenPath("tokenizers"), seed, count, ...names], {
     encoding: "utf8",
@@ -36,8 +41,11 @@ function compare(seed: string, count: string, ...names: string[]): void {
   });
   const cases = JSON.parse(output) as StyleCase[];
   expect(cases.length).toBeGreaterThan(0);
-  for (const one of cases) {
-    const t = loadStyle(one);
-    for (const row of one.rows) expect(resultOf(t, row), one.name).toEqual(row);
-  }
+  return cases
+    .flatMap((one) => {
+      const t = loadStyle(one);
+      return one.rows.map((row) => ({ name: one.name, ours: resultOf(t, row), theirs: row }));
+    })
+    .filter(({ ours, theirs }) => JSON.stringify(ours) !== JSON.stringify(theirs))
+    .slice(0, 10);
 }

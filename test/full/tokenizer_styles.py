@@ -177,8 +177,8 @@ STYLES["bytes, Strip, Metaspace"] = lambda: bytes_only(N.Strip(), pre_tokenizers
 STYLES["bytes, Replace, Metaspace"] = lambda: bytes_only(N.Replace(Regex("^."), ""), pre_tokenizers.Metaspace(prepend_scheme="first"))
 STYLES["bytes, Replace longer, Metaspace"] = lambda: bytes_only(N.Replace(Regex("^."), "xyz"), pre_tokenizers.Metaspace(prepend_scheme="first"))
 STYLES["bytes, StripAccents, Metaspace"] = lambda: bytes_only(N.StripAccents(), pre_tokenizers.Metaspace(prepend_scheme="first"))
-STYLES["bytes, Split empty, Metaspace"] = lambda: bytes_only(None or N.NFC(), SEQ([pre_tokenizers.Split("", "isolated"), pre_tokenizers.Metaspace(prepend_scheme="first", split=False)]))
-STYLES["bytes, Split, Metaspace"] = lambda: bytes_only(N.NFKD(), SEQ([split(r"\p{M}", "removed"), pre_tokenizers.Metaspace(prepend_scheme="first")]))
+STYLES["bytes, Split empty, Metaspace"] = lambda: bytes_only(N.NFC(), SEQ([pre_tokenizers.Split("", "isolated"), pre_tokenizers.Metaspace(prepend_scheme="first", split=False)]))
+STYLES["bytes, Split, Metaspace"] = lambda: bytes_only(N.NFC(), SEQ([split(r"\p{M}", "removed"), pre_tokenizers.Metaspace(prepend_scheme="first")]))
 STYLES["bytes, CharDelimiterSplit"] = lambda: bytes_only(N.NFC(), pre_tokenizers.CharDelimiterSplit("e"))
 for behavior in ("removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"):
     STYLES[f"bytes, {behavior}"] = lambda behavior=behavior: bytes_only(N.NFD(), split(r"[ae]+|\b", behavior))
