@@ -2,11 +2,17 @@
 // continued, masks of what the assistant said, and control tokens that users write. Knows nothing of Jinja.
 
 import { InputError } from "../errors.ts";
-import { renderChatTemplate, type TemplateBudget } from "../text/chat-template.ts";
+import { unknownName } from "../did-you-mean.ts";
+import {
+  compileChatTemplate,
+  renderChatTemplate,
+  type TemplateBudget,
+} from "../text/chat-template.ts";
 import type { BatchEncoding } from "./batch-encoding.ts";
 import type { ChatTokenizer } from "./chat-tokenizer.ts";
 import { encodeMarked, markControlTokens } from "./control-tokens.ts";
 import { Tensor } from "./tensor.ts";
+import { type ToolArguments, withToolArguments } from "./tool-arguments.ts";
 import { type ReturnTensors, wantsTensors, type TokenizerOptions } from "./tokenizer-options.ts";
 
 /** One message: a role, and content as a text or a list of parts. Templates may read more fields. */
@@ -41,9 +47,17 @@ export type ChatTemplateOptions = {
   return_assistant_tokens_mask?: boolean;
   /** More options for tokenizer(...). Default: none. */
   tokenizer_kwargs?: TokenizerOptions;
+  /**
+   * Hands the template the arguments of all tool calls as JSON text (`"text"`, as APIs send them) or as objects (`"object"`, as
+   * Transformers' documentation has them). Default: as they are given. Which of them suits depends on the template: those that
+   * write `arguments` behind `[ARGS]` suit text. Given an object, such a template prints `arguments | tojson | safe`, and Jinja then
+   * escapes the text that it is joined to: the model reads `&#34;` in place of `"`. Mistral's templates with
+   * `[TOOL_CALLS] [{"name": …, "arguments": …}]` suit objects: they print text as a JSON string.
+   */
+  toolCallArguments?: ToolArguments;
   /** Limits for the template, which is code that came with the model: steps, output, depth. Default: those of `TemplateBudget`. */
   templateBudget?: Partial<TemplateBudget>;
-  /** Every other option is a variable of the template. */
+  /** Every other option is a variable of the template; one that the template does not read is an InputError. */
   [variable: string]: unknown;
 };
 
@@ -77,6 +91,7 @@ export function applyChatTemplate(
     return_dict = tokenize,
     return_assistant_tokens_mask: masks = false,
     tokenizer_kwargs = {},
+    toolCallArguments,
     templateBudget,
     ...variables
   } = options;
@@ -90,7 +105,12 @@ export function applyChatTemplate(
     );
   }
   const template = tokenizer.get_chat_template(chat_template, tools);
-  const { chats, batched } = readConversations(conversation);
+  checkVariables(variables, template);
+  const read = readConversations(conversation);
+  const { batched } = read;
+  const form = readToolArguments(toolCallArguments);
+  const chats =
+    form === undefined ? read.chats : read.chats.map((chat) => withToolArguments(chat, form));
   checkObjects("tools", tools);
   checkObjects("documents", documents);
   let inputs = { chats, tools, documents, variables };
@@ -136,6 +156,47 @@ export function applyChatTemplate(
       : tokenizer(texts[0], call);
   if (masks) addMasks(out, rendered, batched, wantsTensors(WHERE, call));
   return return_dict ? out : out.input_ids;
+}
+
+const OPTIONS = [
+  "tools",
+  "documents",
+  "chat_template",
+  "add_generation_prompt",
+  "continue_final_message",
+  "tokenize",
+  "sanitize_control_tokens",
+  "padding",
+  "truncation",
+  "max_length",
+  "return_tensors",
+  "return_dict",
+  "return_assistant_tokens_mask",
+  "tokenizer_kwargs",
+  "toolCallArguments",
+  "templateBudget",
+];
+
+/** Refuses what nothing would read: a misspelt option, or a variable of another template. */
+function checkVariables(variables: Record<string, unknown>, template: string): void {
+  const given = Object.keys(variables).filter((name) => variables[name] !== undefined);
+  if (given.length === 0) return;
+  const read = compileChatTemplate(template).variables;
+  for (const name of given) {
+    if (name === "messages")
+      throw new InputError(`${WHERE}: "messages" is no option; pass the messages first`);
+    if (read.has(name)) continue;
+    const unknown = unknownName("option", name, [...OPTIONS, ...read]);
+    throw new InputError(`${WHERE}: ${unknown} (nor does the chat template read such a variable)`);
+  }
+}
+
+function readToolArguments(form: unknown): ToolArguments | undefined {
+  if (form === undefined || form === null || form === "text" || form === "object")
+    return form ?? undefined;
+  throw new InputError(
+    `${WHERE}: toolCallArguments is ${JSON.stringify(form)}; expected "text" or "object"`,
+  );
 }
 
 /**

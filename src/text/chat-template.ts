@@ -6,8 +6,10 @@
 import { InputError, TemplateError } from "../errors.ts";
 import { Budget, DEFAULT_BUDGET, type TemplateBudget } from "./template/budget.ts";
 import { REGISTRY_TESTS } from "./template/evaluate.ts";
+import { freeNames } from "./template/free-names.ts";
 import { fromJavaScript } from "./template/from-javascript.ts";
 import { normalizedSource, syntaxError } from "./template/lexer.ts";
+import { NUMBER_FILTERS } from "./template/number-filters.ts";
 import { parse } from "./template/parser.ts";
 import { type Rendered, Renderer } from "./template/render.ts";
 import { SEQUENCE_FILTERS } from "./template/sequence-filters.ts";
@@ -23,7 +25,7 @@ const MAX_TEMPLATE_CHARS = 512 * 1024;
 const CACHED_TEMPLATES = 16;
 
 const BUILTINS = {
-  filters: new Map(Object.entries({ ...SEQUENCE_FILTERS, ...TEXT_FILTERS })),
+  filters: new Map(Object.entries({ ...SEQUENCE_FILTERS, ...TEXT_FILTERS, ...NUMBER_FILTERS })),
   tests: TESTS,
 };
 const KNOWN = {
@@ -34,6 +36,8 @@ const KNOWN = {
 export class ChatTemplate {
   readonly #source: string;
   readonly #statements: Statement[];
+  /** The names that the template reads and does not assign first: its variables, and global functions such as `range`. */
+  readonly variables: ReadonlySet<string>;
 
   /** @throws TemplateError a syntax error, with line and column; more than 524,288 characters */
   constructor(template: string) {
@@ -45,6 +49,7 @@ export class ChatTemplate {
     }
     this.#source = normalizedSource(template);
     this.#statements = guarded(() => parse(this.#source, KNOWN));
+    this.variables = guarded(() => freeNames(this.#statements));
   }
 
   /** As `renderChatTemplate`. */

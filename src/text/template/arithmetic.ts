@@ -4,26 +4,30 @@
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
 import { numeric } from "./compare.ts";
+import { bitsOf, int, type Int, toFloat, trueQuotient } from "./integers.ts";
 import { asIndex } from "./iteration.ts";
+import { addTexts } from "./markup.ts";
 import { percentFormat } from "./percent-format.ts";
-import { defined, Float, Tuple, typeName, Undefined, type Value } from "./values.ts";
+import {
+  defined,
+  Float,
+  isText,
+  type Text,
+  textLike,
+  textOf,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.ts";
 
 export type BinaryOperator = "+" | "-" | "*" | "/" | "//" | "%" | "**";
 
-type Int = number | bigint;
-
 const MAX_INT_BITS = 65_536; // Python has no limit
-
-/** An int as it is stored: a number where that is exact, else a bigint. */
-export function int(value: Int): Int {
-  if (typeof value === "number" && Number.isSafeInteger(value)) return value + 0; // no -0
-  const big = BigInt(value);
-  return big >= -9007199254740991n && big <= 9007199254740991n ? Number(big) : big;
-}
 
 /** The two values joined by the operator. @throws TemplateError where Python raises an error; an int of more than 65,536 bits */
 export function binary(operator: BinaryOperator, a: Value, b: Value, budget: Budget): Value {
-  if (operator === "%" && typeof a === "string") return percentFormat(a, b, budget);
+  if (operator === "%" && isText(a)) return percentFormat(a, b, budget);
   const [left, right] = [defined(a), defined(b)];
   const [x, y] = [numeric(left), numeric(right)];
   if (x !== undefined && y !== undefined) {
@@ -43,18 +47,8 @@ const unsupported = (operator: string, a: Value, b: Value): TemplateError =>
     `unsupported operand type(s) for ${operator}: '${typeName(a)}' and '${typeName(b)}'`,
   );
 
-export function toFloat(value: Int): number {
-  const float = Number(value);
-  if (typeof value === "bigint" && !Number.isFinite(float))
-    throw new TemplateError("int too large to convert to float");
-  return float;
-}
-
 function concatenate(a: Value, b: Value, budget: Budget): Value {
-  if (typeof a === "string" && typeof b === "string") {
-    budget.build(a.length + b.length);
-    return a + b;
-  }
+  if (isText(a) && isText(b)) return addTexts(a, b, budget);
   if (Array.isArray(a) && Array.isArray(b)) {
     budget.elements(a.length + b.length);
     return a.concat(b);
@@ -69,17 +63,20 @@ function concatenate(a: Value, b: Value, budget: Budget): Value {
   );
 }
 
-const isSequence = (value: Value): value is string | Value[] | Tuple =>
-  typeof value === "string" || Array.isArray(value) || value instanceof Tuple;
+const isSequence = (value: Value): value is Text | Value[] | Tuple =>
+  isText(value) || Array.isArray(value) || value instanceof Tuple;
 
-function repeat(sequence: string | Value[] | Tuple, times: Value, budget: Budget): Value {
+function repeat(sequence: Text | Value[] | Tuple, times: Value, budget: Budget): Value {
   const count = asIndex(times);
   if (count === undefined)
     throw new TemplateError(`can't multiply sequence by non-int of type '${typeName(times)}'`);
+  if (typeof times === "bigint" && bitsOf(times) > 63)
+    throw new TemplateError("cannot fit 'int' into an index-sized integer");
   const copies = Math.max(0, count);
-  if (typeof sequence === "string") {
-    budget.build(sequence.length * copies);
-    return sequence === "" ? "" : sequence.repeat(copies);
+  if (isText(sequence)) {
+    const text = textOf(sequence);
+    budget.build(text.length * copies);
+    return text === "" ? sequence : textLike(sequence, text.repeat(copies));
   }
   const items = sequence instanceof Tuple ? sequence.items : sequence;
   budget.elements(items.length * copies);
@@ -137,7 +134,7 @@ function intOperation(operator: BinaryOperator, x: Int, y: Int, budget: Budget):
   if (operator === "**") return intPower(x, y, budget);
   if (operator === "/") {
     if (Number(y) === 0) throw new TemplateError("division by zero");
-    return new Float(toFloat(x) / toFloat(y));
+    return new Float(trueQuotient(x, y));
   }
   if (typeof x === "number" && typeof y === "number") {
     const small = smallOperation(operator, x, y);

@@ -2,14 +2,15 @@
 
 import { itemOf } from "./attributes.ts";
 import type { Budget } from "./budget.ts";
-import { Undefined, type Value } from "./values.ts";
+import { textOf, Undefined, type Value } from "./values.ts";
 
 export type Getter = (item: Value) => Value;
 
 const ignoreCase = (value: Value, budget: Budget): Value => {
-  if (typeof value !== "string") return value;
-  budget.build(value.length);
-  return value.toLowerCase();
+  const text = textOf(value);
+  if (text === undefined) return value;
+  budget.build(text.length);
+  return text.toLowerCase();
 };
 
 /**
@@ -22,10 +23,11 @@ export function attributeGetter(
   caseless = false,
   otherwise: Value = null,
 ): Getter {
-  const parts = pathParts(path);
+  const parts = pathParts(path, budget);
   return (item) => {
     let value = item;
     for (const part of parts) {
+      budget.spend();
       value = itemOf(value, part, budget);
       if (otherwise !== null && value instanceof Undefined) value = otherwise;
     }
@@ -39,13 +41,20 @@ export function attributesGetter(
   budget: Budget,
   caseless: boolean,
 ): Getter {
-  const split = typeof paths === "string" ? paths.split(",") : [paths];
+  const text = paths === undefined ? undefined : textOf(paths);
+  budget.walk(text?.length ?? 0);
+  const split = text?.split(",") ?? [paths];
   const getters = split.map((path) => attributeGetter(path, budget, caseless));
-  return (item) => getters.map((get) => get(item));
+  return (item) => {
+    budget.elements(getters.length);
+    return getters.map((get) => get(item));
+  };
 }
 
-function pathParts(path: Value | undefined): Value[] {
+function pathParts(path: Value | undefined, budget: Budget): Value[] {
   if (path === undefined || path === null) return [];
-  if (typeof path !== "string") return [path];
-  return path.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  const text = textOf(path);
+  if (text === undefined) return [path];
+  budget.walk(text.length);
+  return text.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }

@@ -6,19 +6,25 @@ import { TemplateError } from "../../errors.ts";
 import { bind } from "./bind.ts";
 import { braceFormat, braceFormatMap, type LookUp } from "./brace-format.ts";
 import type { Budget } from "./budget.ts";
-import { equals } from "./compare.ts";
-import { asIndex, asList, elementAt, lengthOf } from "./iteration.ts";
+import { equals, numeric } from "./compare.ts";
+import { asIndex, asList, elementAt, iterate, lengthOf } from "./iteration.ts";
 import { repr } from "./python-text.ts";
-import { STRING_METHODS, type StringMethod, WALKING_METHODS } from "./string-methods.ts";
+import { markupMethod } from "./markup-methods.ts";
+import { numberAttribute } from "./number-attributes.ts";
+import { intArgument, STRING_METHODS, WALKING_METHODS } from "./string-methods.ts";
 import {
   type Arguments,
   Callable,
   defined,
   Dict,
-  Float,
   isHashable,
+  isText,
+  Markup,
   missingAttribute,
   PyObject,
+  Range,
+  type Text,
+  textOf,
   Tuple,
   typeName,
   Undefined,
@@ -74,37 +80,42 @@ export function ownAttribute(value: Value, name: string, budget: Budget): Value 
   if (value instanceof PyObject) {
     const attribute = name.startsWith("_") ? undefined : value.attribute(name);
     if (attribute !== undefined) return attribute;
+    if (value instanceof Range) return rangeMethod(value, name, budget);
   }
   if (isForbidden(value, name)) return refusal(value, name);
-  if (typeof value === "string") {
-    const run = STRING_METHODS.get(name) ?? FORMAT_METHODS.get(name);
-    if (run === undefined) return undefined;
-    return bound(name, value, (args) => {
-      if (WALKING_METHODS.has(name)) budget.walk(value.length);
-      return payFor(run(value, payForArguments(value, args, budget), budget), budget);
-    });
-  }
+  if (isText(value)) return textMethod(value, name, budget);
   if (value instanceof Dict) return dictMethod(value, name, budget);
   if (Array.isArray(value)) return sequenceMethod(value, value, name, budget);
   if (value instanceof Tuple) {
     const field = value.fields.indexOf(name);
     return field === -1 ? sequenceMethod(value, value.items, name, budget) : value.items[field];
   }
-  return numberAttribute(value, name);
+  const number = numberAttribute(value, name);
+  return typeof number === "function" ? bound(name, value, number) : number;
+}
+
+function textMethod(value: Text, name: string, budget: Budget): Value | undefined {
+  if (name === "format") {
+    return bound(name, value, (args) => braceFormat(value, args, lookUp, budget));
+  }
+  if (name === "format_map") {
+    return bound(name, value, (args) => {
+      const [mapping = null] = bind(name, ["mapping/"], args);
+      return braceFormatMap(value, mapping, lookUp, budget);
+    });
+  }
+  const method = STRING_METHODS.get(name);
+  const run = value instanceof Markup ? markupMethod(name, method) : method;
+  if (run === undefined) return undefined;
+  const text = textOf(value);
+  return bound(name, value, (args) => {
+    if (WALKING_METHODS.has(name)) budget.walk(text.length);
+    return payFor(run(text, payForArguments(text, args, budget), budget), budget);
+  });
 }
 
 /** Fields of a format string, such as `{0.name[key]}`, see what the template itself sees. */
 const lookUp: LookUp = { attribute: attributeOf, item: itemOf };
-
-const FORMAT_METHODS: ReadonlyMap<string, StringMethod> = new Map(
-  Object.entries<StringMethod>({
-    format: (text, args, budget) => braceFormat(text, args, lookUp, budget),
-    format_map(text, args, budget) {
-      const [mapping] = bind("format_map", ["mapping"], args);
-      return braceFormatMap(text, mapping, lookUp, budget);
-    },
-  }),
-);
 
 /** value.name in a template: the attribute, else the item, else Undefined. */
 export function attributeOf(value: Value, name: string, budget: Budget): Value {
@@ -120,9 +131,10 @@ export function itemOf(value: Value, key: Value, budget: Budget): Value {
   const known = defined(value);
   const item = subscript(known, key, budget);
   if (item !== undefined) return item;
-  if (typeof key === "string") {
-    const attribute = ownAttribute(known, key, budget);
-    return attribute === undefined ? missingAttribute(known, key) : attribute;
+  const name = textOf(key);
+  if (name !== undefined) {
+    const attribute = ownAttribute(known, name, budget);
+    return attribute === undefined ? missingAttribute(known, name) : attribute;
   }
   return new Undefined(
     `${value === null ? "None" : `${typeName(value)} object`} has no element ${repr(key, budget)}`,
@@ -130,36 +142,55 @@ export function itemOf(value: Value, key: Value, budget: Budget): Value {
 }
 
 function subscript(value: Value, key: Value, budget: Budget): Value | undefined {
-  if (value instanceof Dict) return isHashable(key) ? value.get(key) : undefined;
+  if (value instanceof Dict) return isHashable(key) ? value.get(key, budget) : undefined;
   const index = asIndex(key);
   return index === undefined ? undefined : elementAt(value, index, budget);
 }
 
 const bound = (name: string, self: Value, run: (args: Arguments) => Value): Callable =>
-  new Callable(`${name} of ${typeName(self)} object`, run, "builtin_function_or_method");
+  self instanceof Markup
+    ? new MarkupMethod(name, self, run)
+    : new Callable(`${name} of ${typeName(self)} object`, run, "builtin_function_or_method");
+
+/** Markup's methods are written in Python, which shows them in another way. */
+class MarkupMethod extends Callable {
+  readonly #self: Markup;
+
+  constructor(name: string, self: Markup, run: (args: Arguments) => Value) {
+    super(name, run, "method");
+    this.#self = self;
+  }
+
+  override repr(budget: Budget): string {
+    const self = this.name === "escape" ? "<class 'markupsafe.Markup'>" : repr(this.#self, budget);
+    return `<bound method Markup.${this.name} of ${self}>`;
+  }
+}
 
 function payForArguments(self: string, args: Arguments, budget: Budget): Arguments {
   budget.scan(self.length);
-  for (const value of args.positional) if (typeof value === "string") budget.scan(value.length);
+  for (const value of args.positional) budget.scan(textOf(value)?.length ?? 0);
   return args;
 }
 
 function payFor(result: Value, budget: Budget): Value {
-  if (typeof result === "string") budget.build(result.length);
+  budget.build(textOf(result)?.length ?? 0);
   return result;
 }
 
 /** What dict.keys(), values() and items() return. */
 class DictView extends PyObject {
   readonly type: string;
+  override readonly isSetLike: boolean;
   readonly #dict: Dict;
   readonly #iterate: () => Iterator<Value>;
 
-  constructor(type: string, dict: Dict, iterate: () => Iterator<Value>) {
+  constructor(type: string, dict: Dict, start: () => Iterator<Value>) {
     super();
     this.type = type;
+    this.isSetLike = type !== "dict_values";
     this.#dict = dict;
-    this.#iterate = iterate;
+    this.#iterate = start;
   }
 
   override iterator(): Iterator<Value> {
@@ -195,15 +226,40 @@ function dictMethod(dict: Dict, name: string, budget: Budget): Value | undefined
   }
   if (name === "get") {
     return bound(name, dict, (args) => {
-      const [key = null, otherwise = null] = bind("get", ["key", "default?"], args);
-      const item = dict.get(key);
+      const [key = null, otherwise = null] = bind("get", ["key/", "default/?"], args);
+      const item = dict.get(key, budget);
       return item === undefined ? otherwise : item;
     });
   }
+  if (name === "fromkeys") return bound(name, dict, (args) => dictFromKeys(args, budget));
   if (name !== "copy") return undefined;
-  return bound(name, dict, () => {
+  return bound(name, dict, (args) => {
+    bind(name, [], args);
     budget.elements(2 * dict.size);
-    return new Dict(dict.entries());
+    return dict.copy();
+  });
+}
+
+/** dict.fromkeys(iterable, value) */
+export function dictFromKeys(args: Arguments, budget: Budget): Dict {
+  const [keys = null, value = null] = bind("fromkeys", ["iterable/", "value/?"], args);
+  const dict = new Dict();
+  for (const key of iterate(keys, budget)) {
+    budget.elements(2);
+    dict.set(key, value, budget);
+  }
+  return dict;
+}
+
+function rangeMethod(range: Range, name: string, budget: Budget): Value | undefined {
+  if (name !== "count" && name !== "index") return undefined;
+  return bound(name, range, (args) => {
+    const [sought = null] = bind(name, ["value/"], args);
+    const number = numeric(sought);
+    const at = number === undefined ? -1 : range.indexOf(number);
+    if (name === "count") return at === -1 ? 0 : 1;
+    if (at === -1) throw new TemplateError(`${repr(sought, budget)} is not in range`);
+    return at;
   });
 }
 
@@ -215,40 +271,26 @@ function sequenceMethod(
 ): Value | undefined {
   if (name === "count") {
     return bound(name, self, (args) => {
-      const [sought = null] = bind("count", ["value"], args);
+      const [sought = null] = bind("count", ["value/"], args);
       return items.filter((item) => equals(item, sought, budget)).length;
     });
   }
   if (name === "index") {
     return bound(name, self, (args) => {
-      const [sought = null, start = 0] = bind("index", ["value", "start?"], args);
-      const from = asIndex(start) ?? 0;
-      const at = items.findIndex(
-        (item, i) => i >= (from < 0 ? from + items.length : from) && equals(item, sought, budget),
-      );
+      const [sought = null, start, stop] = bind("index", ["value/", "start/?", "stop/?"], args);
+      const limit = (given: Value | undefined, otherwise: number): number => {
+        const at = intArgument(given, otherwise);
+        return at < 0 ? Math.max(0, at + items.length) : at;
+      };
+      const [from, to] = [limit(start, 0), limit(stop, items.length)];
+      const at = items.findIndex((item, i) => i >= from && i < to && equals(item, sought, budget));
       if (at === -1) throw new TemplateError(`${repr(sought, budget)} is not in ${typeName(self)}`);
       return at;
     });
   }
-  return name === "copy" && Array.isArray(self) ? bound(name, self, () => self) : undefined;
-}
-
-function numberAttribute(value: Value, name: string): Value | undefined {
-  if (value instanceof Float) {
-    if (name === "is_integer") return bound(name, value, () => Number.isInteger(value.value));
-    return name === "real" ? value : undefined;
-  }
-  if (typeof value !== "number" && typeof value !== "bigint" && typeof value !== "boolean")
-    return undefined;
-  if (name === "real" || name === "numerator")
-    return typeof value === "boolean" ? Number(value) : value;
-  if (name === "imag") return 0;
-  if (name === "denominator") return 1;
-  if (name === "bit_length") return bound(name, value, () => bitLength(value));
-  return undefined;
-}
-
-function bitLength(value: number | bigint | boolean): number {
-  const magnitude = BigInt(value) < 0n ? -BigInt(value) : BigInt(value);
-  return magnitude === 0n ? 0 : magnitude.toString(2).length;
+  if (name !== "copy" || !Array.isArray(self)) return undefined;
+  return bound(name, self, (args) => {
+    bind(name, [], args);
+    return self;
+  });
 }

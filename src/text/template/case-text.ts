@@ -1,6 +1,7 @@
 // Whitespace, case and classes of characters as Python's str methods see them. Knows nothing of templates.
 
-const SPACE =
+/** White space as str.isspace() and \s of Python's expressions know it, for a class of an expression of ours. */
+export const SPACE =
   "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const SPACE_CHARS = new RegExp(`[${SPACE}]`);
 const ONLY_SPACE = new RegExp(`^[${SPACE}]+$`);

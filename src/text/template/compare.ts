@@ -4,14 +4,16 @@
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
 import { compareCodePoints } from "./code-points.ts";
-import { iterate } from "./iteration.ts";
+import { asList, iterate, lengthOf } from "./iteration.ts";
 import {
   defined,
   Dict,
   Float,
   isHashable,
+  keyOf,
   PyObject,
   Range,
+  textOf,
   Tuple,
   typeName,
   Undefined,
@@ -32,11 +34,16 @@ const sameNumber = (a: number | bigint, b: number | bigint): boolean =>
     ? a === b
     : Number.isInteger(Number(a)) && Number.isInteger(Number(b)) && BigInt(a) === BigInt(b);
 
+/** Negative, 0 or positive; NaN if one of them is. */
+export const compareNumbers = (x: number | bigint, y: number | bigint): number =>
+  x < y ? -1 : x > y ? 1 : sameNumber(x, y) ? 0 : Number.NaN;
+
 export function equals(a: Value, b: Value, budget: Budget): boolean {
   budget.spend();
-  if (typeof a === "string" && typeof b === "string") {
-    if (a.length === b.length) budget.scan(a.length);
-    return a === b;
+  const [text, other] = [textOf(a), textOf(b)];
+  if (text !== undefined && other !== undefined) {
+    if (text.length === other.length) budget.scan(text.length);
+    return text === other;
   }
   const [x, y] = [numeric(a), numeric(b)];
   if (x !== undefined && y !== undefined) return sameNumber(x, y);
@@ -51,10 +58,15 @@ export function equals(a: Value, b: Value, budget: Budget): boolean {
 function equalContainers(a: Value, b: Value, budget: Budget): boolean {
   if (Array.isArray(a) && Array.isArray(b)) return equalItems(a, b, budget);
   if (a instanceof Tuple && b instanceof Tuple) return equalItems(a.items, b.items, budget);
-  if (a instanceof Range && b instanceof Range) return a.repr() === b.repr();
+  if (a instanceof Range && b instanceof Range)
+    return equalItems(asList(a, budget), asList(b, budget), budget);
+  if (a instanceof PyObject && b instanceof PyObject && a.isSetLike && b.isSetLike)
+    return (
+      lengthOf(a) === lengthOf(b) && asList(a, budget).every((item) => contains(b, item, budget))
+    );
   if (!(a instanceof Dict && b instanceof Dict) || a.size !== b.size) return false;
   for (const [key, value] of a.entries()) {
-    const other = b.get(key);
+    const other = b.get(key, budget);
     if (other === undefined || !equals(value, other, budget)) return false;
   }
   return true;
@@ -66,7 +78,7 @@ function equalItems(a: Value[], b: Value[], budget: Budget): boolean {
 
 /** a < b, a <= b, a > b, a >= b. @throws TemplateError the two have no order */
 export function ordered(operator: Ordering, a: Value, b: Value, budget: Budget): boolean {
-  const order = compare(defined(a), defined(b), budget);
+  const order = orderOf(defined(a), defined(b), budget);
   if (order === undefined) {
     throw new TemplateError(
       `'${operator}' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`,
@@ -78,15 +90,15 @@ export function ordered(operator: Ordering, a: Value, b: Value, budget: Budget):
 }
 
 /** Negative, 0 or positive; NaN where no comparison holds, as with nan; undefined where the types have no order. */
-function compare(a: Value, b: Value, budget: Budget): number | undefined {
+export function orderOf(a: Value, b: Value, budget: Budget): number | undefined {
   budget.spend();
-  if (typeof a === "string" && typeof b === "string") {
-    budget.scan(Math.min(a.length, b.length));
-    return compareCodePoints(a, b);
+  const [text, other] = [textOf(a), textOf(b)];
+  if (text !== undefined && other !== undefined) {
+    budget.scan(Math.min(text.length, other.length));
+    return compareCodePoints(text, other);
   }
   const [x, y] = [numeric(a), numeric(b)];
-  if (x !== undefined && y !== undefined)
-    return x < y ? -1 : x > y ? 1 : sameNumber(x, y) ? 0 : Number.NaN;
+  if (x !== undefined && y !== undefined) return compareNumbers(x, y);
   const [left, right] = [itemsOf(a), itemsOf(b)];
   if (left === undefined || right === undefined || Array.isArray(a) !== Array.isArray(b))
     return undefined;
@@ -101,7 +113,7 @@ function compare(a: Value, b: Value, budget: Budget): number | undefined {
 }
 
 function compareItems(a: Value, b: Value, budget: Budget): number {
-  const order = compare(defined(a), defined(b), budget);
+  const order = orderOf(defined(a), defined(b), budget);
   if (order !== undefined) return order;
   throw new TemplateError(
     `'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`,
@@ -113,18 +125,20 @@ const itemsOf = (value: Value): Value[] | undefined =>
 
 /** item in container */
 export function contains(container: Value, item: Value, budget: Budget): boolean {
-  if (typeof container === "string") {
-    if (typeof item !== "string") {
+  const whole = textOf(container);
+  if (whole !== undefined) {
+    const part = textOf(item);
+    if (part === undefined) {
       throw new TemplateError(
         `'in <string>' requires string as left operand, not ${typeName(item)}`,
       );
     }
-    budget.scan(container.length);
-    return container.includes(item);
+    budget.scan(whole.length);
+    return whole.includes(part);
   }
   if (container instanceof Dict) {
     if (!isHashable(item)) throw new TemplateError(`unhashable type: '${typeName(item)}'`);
-    return container.get(item) !== undefined;
+    return container.get(item, budget) !== undefined;
   }
   if (
     !(container instanceof PyObject) &&
@@ -133,6 +147,7 @@ export function contains(container: Value, item: Value, budget: Budget): boolean
   ) {
     throw new TemplateError(`argument of type '${typeName(container)}' is not iterable`);
   }
+  if (container instanceof PyObject && container.type === "dict_keys") keyOf(item, budget); // fails where Python finds a value unhashable
   for (const candidate of iterate(container, budget)) {
     if (equals(candidate, item, budget)) return true;
   }

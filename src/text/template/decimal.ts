@@ -1,6 +1,8 @@
 // Decimal digits of a float, exact and rounded half to even as C and Python print them (toFixed rounds ties up).
 // Knows nothing of templates.
 
+import { TemplateError } from "../../errors.ts";
+
 /** |value| with `digits` decimals; value is finite, 0 ≤ digits ≤ 1100. */
 export function fixed(value: number, digits: number): string {
   const [numerator, denominator] = fraction(Math.abs(value));
@@ -47,8 +49,9 @@ export function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
     : quotient;
 }
 
-/** A finite double ≥ 0 as an exact fraction. */
+/** A finite double ≥ 0 as an exact fraction. @throws TemplateError it is not finite */
 function fraction(value: number): [numerator: bigint, denominator: bigint] {
+  if (!Number.isFinite(value)) throw new TemplateError(`${value} has no digits`);
   let [numerator, shift] = [value, 0];
   while (!Number.isInteger(numerator)) {
     numerator *= 2; // exact: only the exponent changes

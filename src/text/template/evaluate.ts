@@ -4,6 +4,7 @@
 import { TemplateError } from "../../errors.ts";
 import { binary, signed } from "./arithmetic.ts";
 import { attributeOf, itemOf } from "./attributes.ts";
+import { bind } from "./bind.ts";
 import type { Budget } from "./budget.ts";
 import { contains, equals, ordered } from "./compare.ts";
 import { iterate, slice } from "./iteration.ts";
@@ -16,7 +17,9 @@ import {
   defined,
   Dict,
   isTrue,
+  keyOf,
   PyObject,
+  textOf,
   Tuple,
   typeName,
   Undefined,
@@ -112,12 +115,10 @@ export class Evaluator implements Runtime {
       }
       case "dict": {
         this.budget.elements(2 * node.entries.length);
-        return new Dict(
-          node.entries.map(([key, value]): [Value, Value] => [
-            this.evaluate(key, scope),
-            this.evaluate(value, scope),
-          ]),
-        );
+        const dict = new Dict();
+        for (const [key, value] of node.entries)
+          dict.set(this.evaluate(key, scope), this.evaluate(value, scope), this.budget);
+        return dict;
       }
     }
   }
@@ -169,8 +170,9 @@ export class Evaluator implements Runtime {
       const mapping = defined(this.evaluate(spreadMapping, scope));
       if (!(mapping instanceof Dict))
         throw new TemplateError(`argument after ** must be a mapping, not ${typeName(mapping)}`);
-      for (const [name, value] of mapping.entries()) {
-        if (typeof name !== "string") throw new TemplateError("keywords must be strings");
+      for (const [key, value] of mapping.entries()) {
+        const name = textOf(key);
+        if (name === undefined) throw new TemplateError("keywords must be strings");
         add(name, value);
       }
     }
@@ -187,12 +189,15 @@ export class Evaluator implements Runtime {
   filter(name: string, value: Value, args: Arguments): Value {
     const apply = this.#builtins.filters.get(name);
     if (apply === undefined) throw new TemplateError(`No filter named '${name}'.`);
-    this.budget.scan(typeof value === "string" ? value.length : 0);
+    this.budget.scan(textOf(value)?.length ?? 0);
     return apply(value, args, this);
   }
 
   test(name: string, value: Value, args: Arguments): boolean {
-    if (name === "filter" || name === "test") return this.#isKnown(name, value);
+    if (name === "filter" || name === "test") {
+      bind(`test_${name}`, [], args);
+      return this.#isKnown(name, value);
+    }
     const holds = this.#builtins.tests.get(name);
     if (holds === undefined) throw new TemplateError(`No test named '${name}'.`);
     this.budget.spend();
@@ -204,8 +209,10 @@ export class Evaluator implements Runtime {
   }
 
   #isKnown(kind: "filter" | "test", name: Value): boolean {
-    if (typeof name !== "string") return false;
-    return this.#builtins[`${kind}s`].has(name) || (kind === "test" && REGISTRY_TESTS.has(name));
+    keyOf(name, this.budget); // fails where Python finds a value unhashable
+    const text = textOf(name);
+    if (text === undefined) return false;
+    return this.#builtins[`${kind}s`].has(text) || (kind === "test" && REGISTRY_TESTS.has(text));
   }
 }
 

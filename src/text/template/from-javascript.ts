@@ -3,7 +3,7 @@
 // Contract: copies own data properties only; getters are not run, prototypes not read.
 
 import { TemplateError } from "../../errors.ts";
-import { int } from "./arithmetic.ts";
+import { int } from "./integers.ts";
 import { Dict, Float, type Value } from "./values.ts";
 
 const MAX_DEPTH = 500; // Python's own limit for such data is about 1,000

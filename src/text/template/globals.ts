@@ -2,6 +2,7 @@
 // Contract: a namespace is the only value whose attributes a template can set.
 
 import { TemplateError } from "../../errors.ts";
+import { dictFromKeys } from "./attributes.ts";
 import { bind } from "./bind.ts";
 import type { Budget } from "./budget.ts";
 import { asIndex, iterate } from "./iteration.ts";
@@ -10,9 +11,11 @@ import { strftime } from "./strftime.ts";
 import {
   type Arguments,
   Callable,
+  defined,
   Dict,
   PyObject,
   Range,
+  textOf,
   Tuple,
   typeName,
   type Value,
@@ -42,6 +45,12 @@ export class Namespace extends PyObject {
   }
 }
 
+const withoutArguments = (name: string, run: () => Value): Callable =>
+  new Callable(name, (args) => {
+    bind(name, [], args);
+    return run();
+  });
+
 class Cycler extends PyObject {
   readonly type = "Cycler";
   readonly #items: Value[];
@@ -57,8 +66,8 @@ class Cycler extends PyObject {
     if (name === "current") return this.#items[this.#position];
     if (name === "items") return new Tuple(this.#items);
     if (name === "pos") return this.#position;
-    if (name === "next") return new Callable("next", () => this.#next());
-    return name === "reset" ? new Callable("reset", () => this.#reset()) : undefined;
+    if (name === "next") return withoutArguments(name, () => this.#next());
+    return name === "reset" ? withoutArguments(name, () => this.#reset()) : undefined;
   }
 
   #next(): Value {
@@ -73,10 +82,17 @@ class Cycler extends PyObject {
   }
 }
 
+/** The arguments of a function that takes any number of them, but none by name. */
+function positionalOnly(where: string, { positional, keywords }: Arguments): Value[] {
+  const [name] = keywords.keys();
+  if (name === undefined) return positional;
+  throw new TemplateError(`${where}() got an unexpected keyword argument '${name}'`);
+}
+
 function joiner(args: Arguments): Callable {
   const [separator = ", "] = bind("Joiner", ["sep?"], args);
   let used = false;
-  return new Callable("joiner", () => {
+  return withoutArguments("joiner", () => {
     if (used) return separator;
     used = true;
     return "";
@@ -84,7 +100,7 @@ function joiner(args: Arguments): Callable {
 }
 
 function range(args: Arguments): Range {
-  const bounds = args.positional.map((value) => {
+  const bounds = positionalOnly("range", args).map((value) => {
     const index = asIndex(value);
     if (index === undefined)
       throw new TemplateError(`'${typeName(value)}' object cannot be interpreted as an integer`);
@@ -104,12 +120,28 @@ function range(args: Arguments): Range {
   return made;
 }
 
+/** The global `dict`: a function, and its method fromkeys. */
+class DictFunction extends Callable {
+  readonly #budget: Budget;
+
+  constructor(budget: Budget) {
+    super("dict", (args) => dictOf(args, budget));
+    this.#budget = budget;
+  }
+
+  override attribute(name: string): Value | undefined {
+    if (name !== "fromkeys") return undefined;
+    return new Callable("fromkeys", (args) => dictFromKeys(args, this.#budget));
+  }
+}
+
 /** dict(mapping or pairs, **entries) */
 function dictOf(args: Arguments, budget: Budget): Dict {
   if (args.positional.length > 1)
     throw new TemplateError(`dict expected at most 1 argument, got ${args.positional.length}`);
   const dict = new Dict();
   const [source] = args.positional;
+  if (source !== undefined) defined(source);
   if (source instanceof Dict) for (const [key, value] of source.entries()) set(key, value);
   else if (source !== undefined)
     for (const pair of iterate(source, budget)) set(...pairOf(pair, budget));
@@ -118,7 +150,7 @@ function dictOf(args: Arguments, budget: Budget): Dict {
 
   function set(key: Value, value: Value): void {
     budget.elements(2);
-    dict.set(key, value);
+    dict.set(key, value, budget);
   }
 }
 
@@ -133,26 +165,30 @@ function pairOf(value: Value, budget: Budget): [Value, Value] {
 export function globals(budget: Budget): Map<string, Value> {
   const functions: Readonly<Record<string, (args: Arguments) => Value>> = {
     range,
-    dict: (args) => dictOf(args, budget),
     namespace: (args) => {
       const namespace = new Namespace();
       for (const [name, value] of dictOf(args, budget).entries())
         namespace.set(str(name, budget), value);
       return namespace;
     },
-    cycler: (args) => new Cycler(args.positional),
+    cycler: (args) => new Cycler(positionalOnly("Cycler.__init__", args)),
     joiner,
     raise_exception: (args) => {
       const [message = null] = bind("raise_exception", ["message"], args);
       throw new TemplateError(str(message, budget));
     },
     strftime_now: (args) => {
-      const [format = null] = bind("strftime_now", ["format"], args);
-      if (typeof format !== "string")
-        throw new TemplateError(`strftime() argument 1 must be str, not ${typeName(format)}`);
+      const [given = null] = bind("strftime_now", ["format"], args);
+      const format = textOf(given);
+      if (format === undefined)
+        throw new TemplateError(`strftime() argument 1 must be str, not ${typeName(given)}`);
       budget.build(32 * format.length);
       return strftime(new Date(), format);
     },
   };
-  return new Map(Object.entries(functions).map(([name, run]) => [name, new Callable(name, run)]));
+  const named = Object.entries(functions).map(([name, run]): [string, Value] => [
+    name,
+    new Callable(name, run),
+  ]);
+  return new Map<string, Value>([...named, ["dict", new DictFunction(budget)]]);
 }

@@ -4,11 +4,23 @@
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
 import { codePointLength, codePointSlice } from "./code-points.ts";
-import { Dict, Float, PyObject, Range, Tuple, typeName, Undefined, type Value } from "./values.ts";
+import {
+  Dict,
+  Float,
+  isText,
+  PyObject,
+  Range,
+  textLike,
+  textOf,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.ts";
 
 /** A fresh iterator, or undefined where Python says "not iterable". */
 function iteratorOf(value: Value): Iterator<Value> | undefined {
-  if (typeof value === "string") return value[Symbol.iterator]();
+  if (isText(value)) return textOf(value)[Symbol.iterator](); // characters of a Markup are str
   if (Array.isArray(value)) return value[Symbol.iterator]();
   if (value instanceof Tuple) return value.items[Symbol.iterator]();
   if (value instanceof Dict) return value.keys();
@@ -51,7 +63,7 @@ export function asList(value: Value, budget: Budget): Value[] {
 
 /** len(value), or undefined where there is none. */
 export function lengthOf(value: Value): number | undefined {
-  if (typeof value === "string") return codePointLength(value);
+  if (isText(value)) return codePointLength(textOf(value));
   if (Array.isArray(value)) return value.length;
   if (value instanceof Tuple) return value.items.length;
   if (value instanceof Dict) return value.size;
@@ -75,11 +87,12 @@ export function asIndex(value: Value): number | undefined {
 
 /** value[index] of a sequence, or undefined where Python raises IndexError or TypeError. */
 export function elementAt(value: Value, index: number, budget: Budget): Value | undefined {
-  if (typeof value === "string") {
-    budget.scan(value.length);
-    const length = codePointLength(value);
+  if (isText(value)) {
+    const text = textOf(value);
+    budget.scan(text.length);
+    const length = codePointLength(text);
     const at = index < 0 ? index + length : index;
-    return at < 0 || at >= length ? undefined : codePointSlice(value, at, at + 1);
+    return at < 0 || at >= length ? undefined : textLike(value, codePointSlice(text, at, at + 1));
   }
   if (Array.isArray(value)) return value.at(index);
   if (value instanceof Tuple) return value.items.at(index);
@@ -93,10 +106,7 @@ export function elementAt(value: Value, index: number, budget: Budget): Value | 
 export function slice(value: Value, bounds: (Value | undefined)[], budget: Budget): Value {
   if (value instanceof Undefined) throw new TemplateError(value.message);
   const sliceable =
-    typeof value === "string" ||
-    Array.isArray(value) ||
-    value instanceof Tuple ||
-    value instanceof Range;
+    isText(value) || Array.isArray(value) || value instanceof Tuple || value instanceof Range;
   if (!sliceable) {
     const why =
       value instanceof Dict
@@ -104,10 +114,11 @@ export function slice(value: Value, bounds: (Value | undefined)[], budget: Budge
         : `'${typeName(value)}' object is not subscriptable`;
     throw new TemplateError(why);
   }
-  if (typeof value === "string") budget.scan(value.length);
+  if (isText(value)) budget.scan(textOf(value).length);
   const [start, stop, step] = sliceIndices(bounds, lengthOf(value) ?? 0);
   const count = Math.max(0, Math.ceil((stop - start) / step));
-  if (typeof value === "string") return sliceText(value, start, stop, step, count, budget);
+  if (isText(value))
+    return textLike(value, sliceText(textOf(value), start, stop, step, count, budget));
   if (value instanceof Range) {
     return new Range(
       value.start + start * value.step,

@@ -4,9 +4,10 @@
 import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
 import { sorted } from "./compare.ts";
-import { asIndex } from "./iteration.ts";
-import { floatText, intText, repr } from "./python-text.ts";
-import { Dict, Float, Tuple, typeName, type Value } from "./values.ts";
+import { intText } from "./integers.ts";
+import { asIndex, iterate } from "./iteration.ts";
+import { floatText, repr } from "./python-text.ts";
+import { Dict, Float, isText, textOf, Tuple, typeName, type Value } from "./values.ts";
 
 export type JsonStyle = {
   ensureAscii: boolean;
@@ -17,22 +18,27 @@ export type JsonStyle = {
   sortKeys: boolean;
 };
 
-/** The style for the arguments of `tojson`; an indent of n means n spaces. */
+/** The style for the arguments of `tojson`; an indent of n means n spaces, which a string alone does not need. */
 export function jsonStyle(
+  value: Value,
   ensureAscii: boolean,
   indent: Value,
   separators: Value,
   sortKeys: boolean,
   budget: Budget,
 ): JsonStyle {
-  const spaces = indent === null || typeof indent === "string" ? indent : indentOf(indent, budget);
-  const defaults: Value[] = [spaces === null ? ", " : ",", ": "];
-  const given =
-    separators === null ? defaults : separators instanceof Tuple ? separators.items : separators;
-  if (!Array.isArray(given) || given.length !== 2)
+  const given: Value[] =
+    separators === null
+      ? [indent === null ? ", " : ",", ": "]
+      : Array.from(iterate(separators, budget));
+  if (given.length !== 2)
     throw new TemplateError("tojson: separators must be a pair (item separator, key separator)");
-  const [itemSeparator, keySeparator] = given;
-  if (typeof itemSeparator !== "string" || typeof keySeparator !== "string")
+  const isPlain = indent === null || isText(value);
+  const spaces = isPlain ? null : (textOf(indent) ?? indentOf(indent, budget));
+  const [itemSeparator, keySeparator] = given.map((separator) => textOf(separator));
+  if (isText(value))
+    return { ensureAscii, indent: null, itemSeparator: "", keySeparator: "", sortKeys };
+  if (itemSeparator === undefined || keySeparator === undefined)
     throw new TemplateError("tojson: separators must be strings");
   return { ensureAscii, indent: spaces, itemSeparator, keySeparator, sortKeys };
 }
@@ -89,7 +95,8 @@ function scalarText(value: Value, style: JsonStyle): string | undefined {
   if (typeof value === "boolean") return String(value);
   if (typeof value === "number" || typeof value === "bigint") return intText(value);
   if (value instanceof Float) return jsonFloat(value.value);
-  return typeof value === "string" ? quoted(value, style) : undefined;
+  const text = textOf(value);
+  return text === undefined ? undefined : quoted(text, style);
 }
 
 const jsonFloat = (value: number): string =>
@@ -103,13 +110,20 @@ const jsonFloat = (value: number): string =>
 
 function dictEntries(dict: Dict, style: JsonStyle, budget: Budget): [Value, Value][] {
   budget.elements(dict.size);
-  const keys = [...dict.keys()];
-  const order = style.sortKeys ? sorted(keys, (key) => key, false, budget) : keys;
-  return order.map((key) => [key, dict.get(key) ?? null]);
+  const entries = [...dict.entries()];
+  if (!style.sortKeys) return entries;
+  const byKey = sorted(
+    entries.map(([key, item]) => new Tuple([key, item])),
+    (entry) => (entry as Tuple).items[0],
+    false,
+    budget,
+  );
+  return byKey.map((entry) => (entry as Tuple).items as [Value, Value]);
 }
 
 function keyText(key: Value, budget: Budget): string {
-  if (typeof key === "string") return key;
+  const text = textOf(key);
+  if (text !== undefined) return text;
   if (key === null) return "null";
   if (typeof key === "boolean") return String(key);
   if (key instanceof Float) return jsonFloat(key.value);

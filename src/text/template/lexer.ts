@@ -3,7 +3,7 @@
 // Knows no grammar beyond brackets.
 
 import { TemplateError } from "../../errors.ts";
-import { int } from "./arithmetic.ts";
+import { int } from "./integers.ts";
 import { isSpace, strip } from "./case-text.ts";
 import { unescaped } from "./string-literal.ts";
 import { Float, type Value } from "./values.ts";

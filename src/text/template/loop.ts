@@ -9,6 +9,16 @@ import { type Arguments, Callable, PyObject, Tuple, Undefined, type Value } from
 /** Renders the loop's body over other elements, one level deeper. */
 export type Recurse = (over: Value, depth0: number) => string;
 
+/** A method that takes any number of arguments, but none by name. */
+const variadic = (name: string, run: (items: Value[]) => Value): Callable =>
+  new Callable(name, ({ positional, keywords }) => {
+    const [keyword] = keywords.keys();
+    if (keyword === undefined) return run(positional);
+    throw new TemplateError(
+      `LoopContext.${name}() got an unexpected keyword argument '${keyword}'`,
+    );
+  });
+
 export class Loop extends PyObject {
   readonly type = "LoopContext";
   readonly #budget: Budget;
@@ -88,10 +98,10 @@ export class Loop extends PyObject {
       const next = this.#peek();
       return next === undefined ? new Undefined("there is no next item") : next;
     }
-    if (name === "cycle") return new Callable("cycle", ({ positional }) => this.#cycle(positional));
-    if (name === "changed")
-      return new Callable("changed", ({ positional }) => this.#isChanged(new Tuple(positional)));
-    return undefined;
+    if (name === "cycle") return variadic(name, (items) => this.#cycle(items));
+    return name === "changed"
+      ? variadic(name, (items) => this.#isChanged(new Tuple(items)))
+      : undefined;
   }
 
   #cycle(items: Value[]): Value {

@@ -1,15 +1,18 @@
 // Numbers under a printf or format() specification: sign, width, zero padding, precision, base.
 // Contract: the width is charged to the budget before a number is padded.
 
-import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
 import { codePointLength } from "./code-points.ts";
 import { fixed, scientific } from "./decimal.ts";
+import { type Int, intText } from "./integers.ts";
 import { exponentText } from "./python-text.ts";
 
-const MAX_PRECISION = 1000; // a double has at most 1,074 decimals
+const MOST_DECIMALS = 1100; // a double has at most 1,074 decimals; zeros follow
 
-/** Digits and point of |value| in style e, f or g, without a sign. `alternate` keeps the zeros of g. */
+/**
+ * Digits and point of |value| in style e, f or g, without a sign. `alternate` keeps the zeros of g, and a point where no decimals
+ * follow. Style r is g with at least one decimal.
+ */
 export function floatDigits(
   value: number,
   style: string,
@@ -21,43 +24,66 @@ export function floatDigits(
     const name = Number.isNaN(value) ? "nan" : "inf";
     return upper ? name.toUpperCase() : name;
   }
-  if (precision > MAX_PRECISION)
-    throw new TemplateError(`precision ${precision} is over ${MAX_PRECISION} digits`);
   const lower = style.toLowerCase();
   const text =
     lower === "f"
-      ? fixed(value, precision)
+      ? pointedIf(
+          alternate,
+          zerosBehind(fixed(value, Math.min(precision, MOST_DECIMALS)), precision),
+        )
       : lower === "e"
-        ? withExponent(value, precision)
-        : general(value, precision, alternate);
+        ? withExponent(value, precision, alternate)
+        : general(value, precision, alternate, lower === "r");
   return upper ? text.toUpperCase() : text;
 }
 
-function withExponent(value: number, precision: number): string {
-  const [digits, exponent] = scientific(value, precision);
-  return `${pointed(digits, 1)}e${exponentText(exponent)}`;
+const zerosBehind = (digits: string, precision: number): string =>
+  digits + "0".repeat(Math.max(0, precision - MOST_DECIMALS));
+
+const pointedIf = (alternate: boolean, digits: string): string =>
+  alternate && !digits.includes(".") ? `${digits}.` : digits;
+
+function withExponent(value: number, precision: number, alternate: boolean): string {
+  const [digits, exponent] = scientific(value, Math.min(precision, MOST_DECIMALS));
+  const mantissa = pointedIf(alternate, pointed(zerosBehind(digits, precision), 1));
+  return `${mantissa}e${exponentText(exponent)}`;
 }
 
-function general(value: number, precision: number, alternate: boolean): string {
+function general(
+  value: number,
+  precision: number,
+  alternate: boolean,
+  withDecimal: boolean,
+): string {
   const significant = Math.max(1, precision);
-  const [digits, exponent] = scientific(value, significant - 1);
-  const short = (text: string): string =>
-    alternate || !text.includes(".") ? text : text.replace(/0+$/, "").replace(/\.$/, "");
-  if (exponent < -4 || exponent >= significant)
+  const [exact, exponent] = scientific(value, Math.min(significant - 1, MOST_DECIMALS));
+  const digits = alternate ? zerosBehind(exact, significant - 1) : exact;
+  const short = (text: string): string => {
+    if (alternate) return pointedIf(true, text);
+    return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
+  };
+  if (exponent < -4 || exponent >= significant - (withDecimal ? 1 : 0))
     return `${short(pointed(digits, 1))}e${exponentText(exponent)}`;
-  if (exponent < 0) return short(`0.${"0".repeat(-exponent - 1)}${digits}`);
-  return short(pointed(digits, exponent + 1));
+  const text =
+    exponent < 0
+      ? short(`0.${"0".repeat(-exponent - 1)}${digits}`)
+      : short(pointed(digits, exponent + 1));
+  if (!withDecimal || text.includes(".")) return text;
+  return `${text}.0`;
 }
 
 const pointed = (digits: string, at: number): string =>
   digits.length > at ? `${digits.slice(0, at)}.${digits.slice(at)}` : digits;
 
-/** |value| in base 2, 8, 10 or 16 by its letter b, o, d, x or X, with the prefix where `alternate`. */
-export function intDigits(value: number | bigint, letter: string, alternate: boolean): string {
+/** `0b`, `0o`, `0x` or `0X` for such a letter. */
+export const basePrefix = (letter: string): string => ("boxX".includes(letter) ? `0${letter}` : "");
+
+/** |value| in base 2, 8, 10 or 16 by its letter b, o, d, x or X. */
+export function intDigits(value: Int, letter: string): string {
   const base = { b: 2, o: 8, x: 16 }[letter.toLowerCase()] ?? 10;
-  const digits = (value < 0 ? -value : value).toString(base);
-  const text = alternate && base !== 10 ? `0${letter.toLowerCase()}${digits}` : digits;
-  return letter === "X" ? text.toUpperCase() : text;
+  const magnitude = value < 0 ? -value : value;
+  const digits = base === 10 ? intText(magnitude) : magnitude.toString(base);
+  return letter === "X" ? digits.toUpperCase() : digits;
 }
 
 export const signText = (negative: boolean, flag: string): string =>

@@ -1,13 +1,23 @@
 // str() and repr() of Python: quotes and escapes of strings, shortest digits of floats, lists, dicts.
 // Contract: what may be long is charged to the budget before it is printed.
 
-import { TemplateError } from "../../errors.ts";
 import type { Budget } from "./budget.ts";
-import { Dict, Float, PyObject, Tuple, Undefined, type Value } from "./values.ts";
+import { intText } from "./integers.ts";
+import {
+  Dict,
+  Float,
+  isText,
+  Markup,
+  PyObject,
+  textOf,
+  Tuple,
+  Undefined,
+  type Value,
+} from "./values.ts";
 
 /** str(value) */
 export function str(value: Value, budget: Budget): string {
-  if (typeof value === "string") return value;
+  if (isText(value)) return textOf(value);
   if (typeof value === "number") return String(value);
   if (value instanceof Undefined) return "";
   return repr(value, budget);
@@ -21,12 +31,20 @@ export function repr(value: Value, budget: Budget): string {
   if (typeof value === "number") return String(value);
   if (typeof value === "bigint") return intText(value);
   if (typeof value === "string") return quoted(value, budget);
+  if (value instanceof Markup) return `Markup(${quoted(value.text, budget)})`;
   if (value instanceof Float) return floatText(value.value);
   if (value instanceof Undefined) return "Undefined";
   budget.enter();
   const text = containerText(value, budget);
   budget.leave();
   return text;
+}
+
+/** ascii(value): repr with characters beyond ASCII as escapes. */
+export function asciiRepr(value: Value, budget: Budget): string {
+  const text = repr(value, budget);
+  budget.walk(text.length);
+  return text.replace(/[^\0-\x7f]/gu, escapedChar);
 }
 
 function containerText(value: Value[] | Tuple | Dict | PyObject, budget: Budget): string {
@@ -53,14 +71,6 @@ function joined(items: string[], open: string, close: string, budget: Budget): s
   for (const item of items) length += item.length + 2;
   budget.build(length);
   return open + items.join(", ") + close;
-}
-
-/** The digits of an int. Python, too, refuses to print more than 4,300 of them. */
-export function intText(value: number | bigint): string {
-  const text = String(value);
-  if (text.length > 4301)
-    throw new TemplateError("Exceeds the limit (4300 digits) for integer string conversion");
-  return text;
 }
 
 /** repr of a float: the shortest digits that read back, `1e-07`, `1e+16`, `2.0`, `inf`, `nan`. */

@@ -7,17 +7,20 @@ import { ownAttribute, pairs } from "./attributes.ts";
 import { bind, type Given } from "./bind.ts";
 import { equals, ordered, sorted } from "./compare.ts";
 import { asIndex, asList, elementAt, iterate, lengthOf, reversed } from "./iteration.ts";
-import { joinTexts } from "./string-methods.ts";
+import { intArgument, joinTexts, textArgument } from "./string-methods.ts";
 import { str } from "./python-text.ts";
 import type { Filter, Runtime } from "./runtime.ts";
 import {
   Arguments,
+  defined,
   Dict,
+  isText,
   isTrue,
   keyOf,
   Lazy,
   missingAttribute,
   PyObject,
+  textLike,
   Tuple,
   typeName,
   Undefined,
@@ -57,7 +60,7 @@ const last = filter("last", [], (value, _given, { budget }) => {
 
 const reverse = filter("reverse", [], (value, _given, { budget }) => {
   const items = reversed(value, budget) ?? asList(value, budget).toReversed();
-  if (typeof value === "string") return joinTexts("", items as string[], budget);
+  if (isText(value)) return textLike(value, joinTexts("", items as string[], budget));
   return lengthOf(value) === undefined
     ? items
     : new Lazy(items[Symbol.iterator](), `${typeName(value)}_reverseiterator`);
@@ -81,7 +84,7 @@ const sort = filter(
     sorted(
       asList(value, budget),
       attributesGetter(attribute, budget, !flag(caseSensitive)),
-      flag(backwards),
+      intArgument(backwards, 0) !== 0,
       budget,
     ),
 );
@@ -93,15 +96,18 @@ const dictsort = filter(
     if (by !== "key" && by !== "value")
       throw new TemplateError('You can only sort by either "key" or "value"');
     const get = attributeGetter(by === "key" ? 0 : 1, budget, !flag(caseSensitive));
-    return sorted(asList(itemsOf(value), budget), get, flag(backwards), budget);
+    return sorted(
+      Array.from(pairsOf(defined(value))),
+      get,
+      intArgument(backwards, 0) !== 0,
+      budget,
+    );
   },
 );
 
-/** The (key, value) pairs of a mapping, lazily; none of an undefined value. */
-function itemsOf(value: Value): Value {
-  if (value instanceof Undefined) return [];
-  if (!(value instanceof Dict)) throw new TemplateError("Can only get item pairs from a mapping.");
-  return new Lazy(pairs(value));
+function pairsOf(value: Value): Iterable<Value> {
+  if (value instanceof Dict) return pairs(value);
+  throw new TemplateError("Can only get item pairs from a mapping.");
 }
 
 const extreme = (name: string, operator: "<" | ">"): Filter =>
@@ -122,8 +128,7 @@ const extreme = (name: string, operator: "<" | ">"): Filter =>
   );
 
 const sum = filter("sum", ["attribute?", "start?"], (value, [attribute, start = 0], { budget }) => {
-  if (typeof start === "string")
-    throw new TemplateError("sum() can't sum strings [use ''.join(seq) instead]");
+  if (isText(start)) throw new TemplateError("sum() can't sum strings [use ''.join(seq) instead]");
   const get = attributeGetter(attribute, budget);
   let total: Value = start;
   for (const item of iterate(value, budget)) total = binary("+", total, get(item), budget);
@@ -138,7 +143,7 @@ const unique = filter(
     return lazily(function* () {
       const seen = new Set<unknown>();
       for (const item of iterate(value, budget)) {
-        const key = keyOf(get(item));
+        const key = keyOf(get(item), budget);
         if (seen.has(key)) continue;
         budget.elements(1);
         seen.add(key);
@@ -181,10 +186,10 @@ const batch = filter(
   ["linecount", "fill_with?"],
   (value, [linecount, fill = null], { budget }) =>
     lazily(function* () {
-      const size = countArgument(linecount);
+      const size = linecount ?? null;
       let row: Value[] = [];
       for (const item of iterate(value, budget)) {
-        if (row.length === size) {
+        if (equals(row.length, size, budget)) {
           yield row;
           row = [];
         }
@@ -192,7 +197,8 @@ const batch = filter(
         row.push(item);
       }
       if (row.length === 0) return;
-      const missing = fill === null ? 0 : Math.max(0, size - row.length);
+      const isShort = fill !== null && ordered("<", row.length, size, budget);
+      const missing = isShort ? countArgument(size) - row.length : 0;
       budget.elements(missing);
       yield row.concat(Array.from({ length: missing }, () => fill));
     }),
@@ -268,7 +274,7 @@ const selector =
     });
 
 const attr = filter("attr", ["name"], (value, [name = null], { budget }) => {
-  const text = str(name, budget);
+  const text = textArgument("attr: the name", name);
   if (value instanceof Undefined) throw new TemplateError(value.message);
   const attribute = ownAttribute(value, text, budget);
   return attribute === undefined ? missingAttribute(value, text) : attribute;
@@ -290,7 +296,11 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, Filter>> = {
   dictsort,
   first,
   groupby,
-  items: filter("items", [], (value) => itemsOf(value)),
+  items: filter("items", [], (value) =>
+    lazily(function* () {
+      if (!(value instanceof Undefined)) yield* pairsOf(value);
+    }),
+  ),
   join,
   last,
   length,

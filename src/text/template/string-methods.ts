@@ -14,10 +14,10 @@ import {
   title,
 } from "./case-text.ts";
 import { codePointLength, indexAt, offsetOf } from "./code-points.ts";
-import { asIndex, iterate } from "./iteration.ts";
+import { asIndex, elementAt, iterate } from "./iteration.ts";
 import { padded } from "./number-format.ts";
 import { isPrintable } from "./python-text.ts";
-import { type Arguments, isTrue, Tuple, typeName, type Value } from "./values.ts";
+import { type Arguments, Dict, Range, textOf, Tuple, typeName, type Value } from "./values.ts";
 
 /** Runs on a text, with arguments that it binds to its parameters itself. */
 export type StringMethod = (text: string, args: Arguments, budget: Budget) => Value;
@@ -32,7 +32,8 @@ const method =
     run(text, bind(name, parameters, args), budget);
 
 export function textArgument(where: string, value: Value | undefined): string {
-  if (typeof value === "string") return value;
+  const text = value === undefined ? undefined : textOf(value);
+  if (text !== undefined) return text;
   throw new TemplateError(
     `${where} must be str, not ${value === undefined ? "missing" : typeName(value)}`,
   );
@@ -50,7 +51,7 @@ const charsOrNull = (name: string, value: Value | undefined): string | null =>
   value === undefined || value === null ? null : textArgument(`${name} arg`, value);
 
 const stripper = (name: string, ends: "both" | "left" | "right"): StringMethod =>
-  method(name, ["chars?"], (text, [chars], budget) => {
+  method(name, ["chars/?"], (text, [chars], budget) => {
     const kept = strip(text, charsOrNull(name, chars), ends);
     budget.walk(text.length - kept.length);
     return kept;
@@ -125,14 +126,14 @@ function bounded(
 }
 
 const affixTest = (name: string, test: (text: string, affix: string) => boolean): StringMethod =>
-  method(name, ["prefix", "start?", "end?"], (text, [affix, start, end]) => {
+  method(name, ["prefix/", "start/?", "end/?"], (text, [affix, start, end]) => {
     const [part] = bounded(text, start, end);
     const affixes = affix instanceof Tuple ? affix.items : [affix];
     return affixes.some((one) => test(part, textArgument(`${name} first arg`, one)));
   });
 
 const finder = (name: string, last: boolean, strict: boolean): StringMethod =>
-  method(name, ["sub", "start?", "end?"], (text, [sub, start, end]) => {
+  method(name, ["sub/", "start/?", "end/?"], (text, [sub, start, end]) => {
     const [part, offset] = bounded(text, start, end);
     const sought = textArgument("argument", sub);
     const found = last ? part.lastIndexOf(sought) : part.indexOf(sought);
@@ -141,7 +142,7 @@ const finder = (name: string, last: boolean, strict: boolean): StringMethod =>
   });
 
 const aligner = (name: string, align: string): StringMethod =>
-  method(name, ["width", "fillchar?"], (text, [width, fill], budget) => {
+  method(name, ["width/", "fillchar/?"], (text, [width, fill], budget) => {
     const char = fill === undefined ? " " : textArgument("The fill character", fill);
     if (codePointLength(char) !== 1)
       throw new TemplateError("The fill character must be exactly one character long");
@@ -159,7 +160,7 @@ export function centered(text: string, width: number, fill: string, budget: Budg
 }
 
 const partitioner = (name: string, last: boolean): StringMethod =>
-  method(name, ["sep"], (text, [separator]) => {
+  method(name, ["sep/"], (text, [separator]) => {
     const sep = textArgument("sep", separator);
     if (sep === "") throw new TemplateError("empty separator");
     const at = last ? text.lastIndexOf(sep) : text.indexOf(sep);
@@ -186,7 +187,7 @@ function zeroFilled(text: string, [width]: Given, budget: Budget): string {
 }
 
 const affixRemover = (name: string, atStart: boolean): StringMethod =>
-  method(name, ["affix"], (text, [value]) => {
+  method(name, ["affix/"], (text, [value]) => {
     const affix = textArgument(`${name}() argument`, value);
     if (affix === "" || !(atStart ? text.startsWith(affix) : text.endsWith(affix))) return text;
     return atStart ? text.slice(affix.length) : text.slice(0, -affix.length);
@@ -204,7 +205,7 @@ export const STRING_METHODS: ReadonlyMap<string, StringMethod> = new Map(
     capitalize: method("capitalize", [], (text) => capitalize(text)),
     casefold: method("casefold", [], (text) => text.toLowerCase().replaceAll("ß", "ss")),
     center: aligner("center", "^"),
-    count: method("count", ["sub", "start?", "end?"], (text, [sub, start, end]) => {
+    count: method("count", ["sub/", "start/?", "end/?"], (text, [sub, start, end]) => {
       const [part] = bounded(text, start, end);
       const sought = textArgument("argument", sub);
       return sought === "" ? codePointLength(part) + 1 : part.split(sought).length - 1;
@@ -213,9 +214,10 @@ export const STRING_METHODS: ReadonlyMap<string, StringMethod> = new Map(
     expandtabs: method("expandtabs", ["tabsize?"], expandTabs),
     find: finder("find", false, false),
     index: finder("index", false, true),
-    join: method("join", ["iterable"], (text, [iterable], budget) => {
+    join: method("join", ["iterable/"], (text, [iterable], budget) => {
       const texts = Array.from(iterate(iterable ?? null, budget), (item, at) => {
-        if (typeof item === "string") return item;
+        const part = textOf(item);
+        if (part !== undefined) return part;
         throw new TemplateError(
           `sequence item ${at}: expected str instance, ${typeName(item)} found`,
         );
@@ -230,7 +232,7 @@ export const STRING_METHODS: ReadonlyMap<string, StringMethod> = new Map(
     removesuffix: affixRemover("removesuffix", false),
     replace: method(
       "replace",
-      ["old", "new", "count?"],
+      ["old/", "new/", "count/?"],
       (text, [old, replacement, count], budget) =>
         replaceText(
           text,
@@ -248,7 +250,7 @@ export const STRING_METHODS: ReadonlyMap<string, StringMethod> = new Map(
     rstrip: stripper("rstrip", "right"),
     split: splitter("split", false),
     splitlines: method("splitlines", ["keepends?"], (text, [keepEnds], budget) => {
-      const lines = splitLines(text, keepEnds !== undefined && isTrue(keepEnds));
+      const lines = splitLines(text, intArgument(keepEnds, 0) !== 0);
       budget.elements(lines.length);
       return lines;
     }),
@@ -256,12 +258,73 @@ export const STRING_METHODS: ReadonlyMap<string, StringMethod> = new Map(
     strip: stripper("strip", "both"),
     swapcase: method("swapcase", [], (text) => swapCase(text)),
     title: method("title", [], (text) => title(text)),
+    translate: method("translate", ["table/"], translated),
+    maketrans: (_text, args) => translationTable(args),
     upper: method("upper", [], (text) => text.toUpperCase()),
-    zfill: method("zfill", ["width"], zeroFilled),
+    zfill: method("zfill", ["width/"], zeroFilled),
   }),
 );
 
+/** str.maketrans: a dict from code points to texts, code points or None. */
+function translationTable(args: Arguments): Value {
+  const [x = null, y, z] = bind("maketrans", ["x/", "y/?", "z/?"], args);
+  const table = new Dict();
+  if (y === undefined) {
+    if (!(x instanceof Dict))
+      throw new TemplateError("if you give only one argument to maketrans it must be a dict");
+    for (const [key, value] of x.entries()) {
+      const text = textOf(key);
+      if (text !== undefined && codePointLength(text) !== 1)
+        throw new TemplateError("string keys in translate table must be of length 1");
+      if (text === undefined && !isInt(key))
+        throw new TemplateError("keys in translate table must be strings or integers");
+      table.set(text === undefined ? key : (text.codePointAt(0) ?? 0), value);
+    }
+    return table;
+  }
+  const [from, to] = [textArgument("maketrans argument 1", x), textArgument("argument 2", y)];
+  const [keys, values] = [Array.from(from, pointOf), Array.from(to, pointOf)];
+  if (keys.length !== values.length)
+    throw new TemplateError("the first two maketrans arguments must have equal length");
+  for (const [i, key] of keys.entries()) table.set(key, values[i]);
+  if (z !== undefined)
+    for (const char of textArgument("argument 3", z)) table.set(pointOf(char), null);
+  return table;
+}
+
+const pointOf = (char: string): number => char.codePointAt(0) ?? 0;
+const isInt = (value: Value): boolean =>
+  typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
+
+/** str.translate: each character as the table's item at its code point says; without one it stays. */
+function translated(text: string, [table = null]: Given, budget: Budget): string {
+  const items = table instanceof Tuple ? table.items : table;
+  const isTable = items instanceof Dict || Array.isArray(items) || items instanceof Range;
+  if (!isTable && textOf(items) === undefined && text !== "")
+    throw new TemplateError(`'${typeName(table)}' object is not subscriptable`);
+  const chars = Array.from(text, (char) => {
+    const point = pointOf(char);
+    const item = items instanceof Dict ? items.get(point) : elementAt(items, point, budget);
+    if (item === undefined) return char;
+    const part = item === null ? "" : (textOf(item) ?? charOf(item));
+    budget.build(part.length);
+    return part;
+  });
+  return joinTexts("", chars, budget);
+}
+
+function charOf(value: Value): string {
+  const point = asIndex(value);
+  if (point === undefined || typeof value === "bigint")
+    throw new TemplateError("character mapping must return integer, None or str");
+  if (point < 0 || point > 0x10ffff)
+    throw new TemplateError("character mapping must be in range(0x110000)");
+  return String.fromCodePoint(point);
+}
+
 /** Methods that look at the characters of their text one by one; `format` is in attributes.ts. */
 export const WALKING_METHODS: ReadonlySet<string> = new Set(
-  "expandtabs format istitle rsplit split splitlines swapcase title".split(" "),
+  "capitalize expandtabs istitle isprintable rsplit split splitlines swapcase title translate".split(
+    " ",
+  ),
 );

@@ -8,7 +8,7 @@ import { contains, equals, numeric, ordered, type Ordering } from "./compare.ts"
 import { isIterable, lengthOf } from "./iteration.ts";
 import { str } from "./python-text.ts";
 import type { Runtime, Test } from "./runtime.ts";
-import { Dict, Float, PyObject, Tuple, Undefined, type Value } from "./values.ts";
+import { Dict, Float, isText, Markup, PyObject, Tuple, Undefined, type Value } from "./values.ts";
 
 const plain =
   (name: string, holds: (value: Value, runtime: Runtime) => boolean): Test =>
@@ -18,9 +18,13 @@ const plain =
   };
 
 const withOther =
-  (name: string, holds: (value: Value, other: Value, runtime: Runtime) => boolean): Test =>
+  (
+    name: string,
+    holds: (value: Value, other: Value, runtime: Runtime) => boolean,
+    parameter = "other/",
+  ): Test =>
   (value, args, runtime) => {
-    const [other = null] = bind(`test_${name}`, ["other"], args);
+    const [other = null] = bind(`test_${name}`, [parameter], args);
     return holds(value, other, runtime);
   };
 
@@ -46,8 +50,10 @@ export const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ],
   [
     "divisibleby",
-    withOther("divisibleby", (value, divisor, runtime) =>
-      equals(remainder(value, divisor, runtime), 0, runtime.budget),
+    withOther(
+      "divisibleby",
+      (value, divisor, runtime) => equals(remainder(value, divisor, runtime), 0, runtime.budget),
+      "num",
     ),
   ],
   ["defined", plain("defined", (value) => !(value instanceof Undefined))],
@@ -60,15 +66,25 @@ export const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ["float", plain("float", (value) => value instanceof Float)],
   ["lower", plain("lower", (value, { budget }) => CHARACTER_TESTS.islower(str(value, budget)))],
   ["upper", plain("upper", (value, { budget }) => CHARACTER_TESTS.isupper(str(value, budget)))],
-  ["string", plain("string", (value) => typeof value === "string")],
+  ["string", plain("string", isText)],
   ["mapping", plain("mapping", (value) => value instanceof Dict)],
   ["number", plain("number", (value) => numeric(value) !== undefined)],
   ["sequence", plain("sequence", isSequence)],
-  ["sameas", withOther("sameas", (value, other) => isSame(value, other))],
+  ["sameas", withOther("sameas", isSame, "other")],
   ["iterable", plain("iterable", isIterable)],
-  ["callable", plain("callable", (value) => value instanceof PyObject && value.call !== undefined)],
-  ["escaped", plain("escaped", () => false)],
-  ["in", withOther("in", (value, container, { budget }) => contains(container, value, budget))],
+  [
+    "callable",
+    plain(
+      "callable",
+      (value) =>
+        value instanceof Undefined || (value instanceof PyObject && value.call !== undefined),
+    ),
+  ],
+  ["escaped", plain("escaped", (value) => value instanceof Markup)],
+  [
+    "in",
+    withOther("in", (value, container, { budget }) => contains(container, value, budget), "seq"),
+  ],
   ["==", equal],
   ["eq", equal],
   ["equalto", equal],

@@ -1,24 +1,39 @@
-// The built-in filters of Jinja2 3.1 on text and numbers, and Transformers' `tojson`.
-// Contract: a result that may be long is charged to the budget before it is made. `safe` gives plain text, since chat templates do
-// not escape.
+// The built-in filters of Jinja2 3.1 on text, and Transformers' `tojson`.
+// Contract: a result that may be long is charged to the budget before it is made. `safe` and `escape` give Markup, which escapes
+// what is joined to it later, although a chat template's output is not escaped.
 
 import { TemplateError } from "../../errors.ts";
-import { absolute, int, toFloat } from "./arithmetic.ts";
+import { compareNumbers, numeric } from "./compare.ts";
+import { binary } from "./arithmetic.ts";
 import { bind, type Given } from "./bind.ts";
 import type { Budget } from "./budget.ts";
-import { capitalize, splitLines, strip } from "./case-text.ts";
-import { numeric } from "./compare.ts";
-import { codePointLength, codePointSlice } from "./code-points.ts";
-import { fixed, roundedFloat } from "./decimal.ts";
-import { escapedHtml, stripTags, urlQuoted, wrapped, xmlAttributes } from "./markup-text.ts";
-import { iterate } from "./iteration.ts";
+import { capitalize, SPACE, splitLines, splitSpace, strip } from "./case-text.ts";
+import { codePointSlice } from "./code-points.ts";
+import { stripTags, urlQuoted, xmlAttributes } from "./html-text.ts";
+import { asIndex, isIterable, iterate, lengthOf } from "./iteration.ts";
 import { jsonStyle, jsonText } from "./json-text.ts";
-import { parsedFloat, parsedInt } from "./number-parse.ts";
+import { addTexts, escaped, joinAll } from "./markup.ts";
 import { percentFormat } from "./percent-format.ts";
-import { repr, str } from "./python-text.ts";
+import { prettyPrinted } from "./pretty-print.ts";
+import { str } from "./python-text.ts";
 import type { Filter, Runtime } from "./runtime.ts";
 import { centered, intArgument, joinTexts, replaceText, textArgument } from "./string-methods.ts";
-import { Dict, Float, isTrue, Tuple, typeName, Undefined, type Value } from "./values.ts";
+import { urlized } from "./urlize.ts";
+import {
+  defined,
+  Dict,
+  isText,
+  isTrue,
+  Markup,
+  type Text,
+  textLike,
+  textOf,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.ts";
+import { wrapped } from "./word-wrap.ts";
 
 const filter =
   (
@@ -29,19 +44,36 @@ const filter =
   (value, args, runtime) =>
     run(value, bind(`do_${name}`, parameters, args), runtime);
 
-/** A filter from text to text; other values are printed first. */
-const textFilter = (name: string, convert: (text: string) => string): Filter =>
-  filter(name, [], (value, _given, { budget }) => {
+/** The value as it is where it is a text, else printed. */
+const soft = (value: Value, budget: Budget): Text => (isText(value) ? value : str(value, budget));
+
+/** A filter from text to text, which keeps Markup; other values are printed first. */
+const textFilter = (
+  name: string,
+  parameters: readonly string[],
+  convert: (text: string, given: Given, budget: Budget) => string,
+): Filter =>
+  filter(name, parameters, (value, given, { budget }) => {
     const text = str(value, budget);
     budget.build(text.length);
-    return convert(text);
+    return textLike(value, convert(text, given, budget));
   });
 
 const flag = (value: Value | undefined): boolean => value !== undefined && isTrue(value);
 
+/** The text of a value that must be one. */
+function requireText(value: Value): Text {
+  if (isText(value)) return value;
+  throw new TemplateError(
+    `'${typeName(defined(value))}' object is not text; use the filter "string" first`,
+  );
+}
+
+const WORD_BEGINNINGS = new RegExp(`([-${SPACE}({[<]+)`);
+
 const titled = (text: string): string =>
   text
-    .split(/([-\s({[<]+)/)
+    .split(WORD_BEGINNINGS)
     .map((word) => {
       const first = String.fromCodePoint(word.codePointAt(0) ?? 32).slice(0, word.length);
       return first.toUpperCase() + word.slice(first.length).toLowerCase();
@@ -68,30 +100,29 @@ const replace = filter(
     ),
 );
 
-function requireText(value: Value): string {
-  if (typeof value === "string") return value;
-  if (value instanceof Undefined) throw new TemplateError(value.message);
-  throw new TemplateError(`'${typeName(value)}' object is not text; use the filter "string" first`);
-}
-
 const indent = filter(
   "indent",
   ["width?", "first?", "blank?"],
   (value, [width = 4, first, blank], { budget }) => {
-    const indention =
-      typeof width === "string" ? width : indentionOf(intArgument(width, 4), budget);
     const text = requireText(value);
-    budget.walk(text.length);
-    const lines = splitLines(`${text}\n`);
+    const given = isText(width) ? width : indentionOf(intArgument(width, 4), budget);
+    const [indention, newline] =
+      text instanceof Markup
+        ? [new Markup(textOf(given)), new Markup("\n")]
+        : [given, "\n" as const];
+    budget.walk(textOf(text).length);
+    const lines = splitLines(`${textOf(text)}\n`).map((line) => textLike(text, line));
     budget.elements(lines.length);
+    const add = (a: Text, b: Text): Text => addTexts(a, b, budget);
     const [head = "", ...rest] = lines;
-    const shown = rest.map((line) => (line !== "" || flag(blank) ? [indention, line] : [line]));
-    const pieces = [
-      flag(first) ? indention : "",
-      head,
-      ...shown.flatMap((line) => ["\n", ...line]),
-    ];
-    return joinTexts("", pieces, budget);
+    let indented: Text;
+    if (flag(blank)) indented = joinAll(add(newline, indention), lines, budget);
+    else {
+      const shown = rest.map((line) => (isTrue(line) ? add(indention, line) : line));
+      indented =
+        rest.length === 0 ? head : add(add(head, newline), joinAll(newline, shown, budget));
+    }
+    return flag(first) ? add(indention, indented) : indented;
   },
 );
 
@@ -100,96 +131,51 @@ function indentionOf(width: number, budget: Budget): string {
   return " ".repeat(Math.max(0, width));
 }
 
+/** A length that is only compared: any number. */
+function limitArgument(name: string, value: Value): number | bigint {
+  const number = numeric(defined(value));
+  if (number === undefined)
+    throw new TemplateError(`truncate: ${name} must be a number, not ${typeName(value)}`);
+  return number;
+}
+
+/** len(value) @throws TemplateError it has none */
+function requireLength(value: Value): number {
+  const count = lengthOf(value);
+  if (count !== undefined) return count;
+  throw new TemplateError(`object of type '${typeName(value)}' has no len()`);
+}
+
 const truncate = filter(
   "truncate",
   ["length?", "killwords?", "end?", "leeway?"],
-  (value, [length, killwords, end = "...", leeway]) => {
+  (value, [length = 255, killwords, end = "...", leeway = null], { budget }) => {
+    const limit = limitArgument("length", length);
+    const slack = leeway === null ? 5 : limitArgument("leeway", leeway);
+    const endLength = requireLength(end);
+    if (!(limit >= endLength))
+      throw new TemplateError(`expected length >= ${endLength}, got ${limit}`);
+    if (!(slack >= 0)) throw new TemplateError(`expected leeway >= 0, got ${slack}`);
+    const most = binary("+", length, leeway ?? 5, budget);
+    if (compareNumbers(requireLength(value), numeric(most) ?? 0) <= 0) return value;
     const text = requireText(value);
-    const [limit, ending] = [intArgument(length, 255), textArgument("end", end)];
-    const slack = leeway === null ? 5 : intArgument(leeway, 5);
-    const endLength = codePointLength(ending);
-    if (limit < endLength) throw new TemplateError(`expected length >= ${endLength}, got ${limit}`);
-    if (slack < 0) throw new TemplateError(`expected leeway >= 0, got ${slack}`);
-    if (codePointLength(text) <= limit + slack) return text;
-    const cut = codePointSlice(text, 0, limit - endLength);
+    budget.scan(textOf(text).length);
+    const cut = codePointSlice(textOf(text), 0, intArgument(length, 0) - endLength);
     const space = flag(killwords) ? -1 : cut.lastIndexOf(" ");
-    return (space === -1 ? cut : cut.slice(0, space)) + ending;
+    return addTexts(
+      textLike(text, space === -1 ? cut : cut.slice(0, space)),
+      requireText(end),
+      budget,
+    );
   },
 );
-
-const toInt = filter("int", ["default?", "base?"], (value, [otherwise = 0, base]) => {
-  if (typeof value === "string") {
-    const whole = parsedInt(value, intArgument(base, 10)) ?? truncated(parsedFloat(value));
-    return whole === undefined ? otherwise : int(whole);
-  }
-  if (value instanceof Undefined) throw new TemplateError(value.message);
-  const number = numeric(value);
-  const whole = value instanceof Float ? truncated(value.value) : number;
-  return whole === undefined ? otherwise : int(whole);
-});
-
-const truncated = (value: number | undefined): number | bigint | undefined =>
-  value === undefined || !Number.isFinite(value) ? undefined : BigInt(Math.trunc(value));
-
-const toFloatFilter = filter("float", ["default?"], (value, [otherwise = new Float(0)]) => {
-  if (value instanceof Undefined) throw new TemplateError(value.message);
-  const number = typeof value === "string" ? parsedFloat(value) : numeric(value);
-  return number === undefined ? otherwise : new Float(toFloat(number));
-});
-
-const round = filter(
-  "round",
-  ["precision?", "method?"],
-  (value, [precision, method = "common"], { budget }) => {
-    if (method !== "common" && method !== "ceil" && method !== "floor")
-      throw new TemplateError("method must be common, ceil or floor");
-    const digits = intArgument(precision, 0);
-    const number = value instanceof Undefined ? undefined : numeric(value);
-    if (number === undefined)
-      throw new TemplateError(`type ${typeName(value)} doesn't define __round__ method`);
-    budget.spend(1 + Math.min(1000, Math.abs(digits)));
-    if (method === "common")
-      return value instanceof Float
-        ? new Float(roundedFloat(value.value, digits))
-        : roundedInt(number, digits);
-    const scaled = toFloat(number) * 10 ** digits;
-    return new Float((method === "ceil" ? Math.ceil(scaled) : Math.floor(scaled)) / 10 ** digits);
-  },
-);
-
-function roundedInt(value: number | bigint, digits: number): Value {
-  if (digits >= 0) return int(value);
-  if (digits < -400) return 0;
-  const unit = 10n ** BigInt(-digits);
-  const [big, half] = [BigInt(value), unit / 2n];
-  const floor = (((big % unit) + unit) % unit) as bigint;
-  const down = big - floor;
-  const up = floor > half || (floor === half && (down / unit) % 2n !== 0n);
-  return int(up ? down + unit : down);
-}
-
-const filesizeformat = filter("filesizeformat", ["binary?"], (value, [binary]) => {
-  const number = typeof value === "string" ? parsedFloat(value) : numeric(value);
-  if (number === undefined)
-    throw new TemplateError(`could not convert to float: '${typeName(value)}'`);
-  const bytes = Number(number);
-  const base = flag(binary) ? 1024 : 1000;
-  if (bytes === 1) return "1 Byte";
-  if (bytes < base) return `${Math.trunc(bytes)} Bytes`;
-  const prefixes = flag(binary)
-    ? ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"]
-    : ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
-  const power = prefixes.findIndex((_, i) => bytes < base ** (i + 2));
-  const used = power === -1 ? prefixes.length - 1 : power;
-  return `${fixed((base * bytes) / base ** (used + 2), 1)} ${prefixes[used]}`;
-});
 
 const format: Filter = (value, args, { budget }) => {
   if (args.positional.length > 0 && args.keywords.size > 0) {
     throw new TemplateError("can't handle positional and keyword arguments at the same time");
   }
   const values = args.keywords.size > 0 ? new Dict(args.keywords) : new Tuple(args.positional);
-  return percentFormat(str(value, budget), values, budget);
+  return percentFormat(soft(value, budget), values, budget);
 };
 
 const tojson = filter(
@@ -199,21 +185,18 @@ const tojson = filter(
     const [ensureAscii, indentation = null, separators = null, sortKeys] = given;
     return jsonText(
       value,
-      jsonStyle(flag(ensureAscii), indentation, separators, flag(sortKeys), budget),
+      jsonStyle(value, flag(ensureAscii), indentation, separators, flag(sortKeys), budget),
       budget,
     );
   },
 );
 
 const urlencode = filter("urlencode", [], (value, _given, { budget }) => {
-  if (
-    typeof value === "string" ||
-    (!(value instanceof Dict) && !Array.isArray(value) && !(value instanceof Tuple))
-  ) {
-    return urlQuoted(str(value, budget), "/", budget);
-  }
+  if (isText(value) || !isIterable(value)) return urlQuoted(str(value, budget), "/", budget);
   const entries =
-    value instanceof Dict ? value.entries() : Array.from(iterate(value, budget), pairOf);
+    value instanceof Dict
+      ? value.entries()
+      : Array.from(iterate(value, budget), (pair) => pairOf(pair, budget));
   const query = (text: Value): string =>
     urlQuoted(str(text, budget), "", budget).replaceAll("%20", "+");
   return joinTexts(
@@ -223,74 +206,109 @@ const urlencode = filter("urlencode", [], (value, _given, { budget }) => {
   );
 });
 
-function pairOf(value: Value): [Value, Value] {
-  const items = value instanceof Tuple ? value.items : value;
-  if (Array.isArray(items) && items.length === 2) return [items[0], items[1]];
-  throw new TemplateError("urlencode: the list must hold (key, value) pairs");
+function pairOf(value: Value, budget: Budget): [Value, Value] {
+  const [key, item, ...more] = iterate(value, budget);
+  if (key === undefined || item === undefined || more.length > 0)
+    throw new TemplateError("urlencode: the sequence must hold (key, value) pairs");
+  return [key, item];
+}
+
+const urlize = filter(
+  "urlize",
+  ["trim_url_limit?", "nofollow?", "target?", "rel?", "extra_schemes?"],
+  (value, [limit = null, nofollow, target = null, rel = null, schemes = null], { budget }) => {
+    const words =
+      rel === null || !isTrue(rel) ? [] : splitSpace(textArgument("rel", rel), -1, false);
+    if (flag(nofollow)) words.push("nofollow");
+    words.push("noopener");
+    return urlized(
+      value,
+      {
+        limit,
+        rel: [...new Set(words)].toSorted().join(" "),
+        target: target === null || !isTrue(target) ? "" : escaped(target, budget).text,
+        schemes:
+          schemes === null
+            ? []
+            : Array.from(iterate(schemes, budget), (one) => textArgument("scheme", one)),
+      },
+      budget,
+    );
+  },
+);
+
+/** Any number above 0, though one that is no int cannot break a long word. */
+function wrapWidth(value: Value): { width: number; isInt: boolean } {
+  const number = numeric(defined(value));
+  if (number === undefined || !(number > 0))
+    throw new TemplateError("wordwrap: the width must be a number above 0");
+  return { width: Number(number), isInt: asIndex(value) !== undefined };
 }
 
 const wordwrap = filter(
   "wordwrap",
   ["width?", "break_long_words?", "wrapstring?", "break_on_hyphens?"],
-  (value, given, { budget }) => {
-    const [width, breakLong = true, wrapstring = null, hyphens = true] = given;
-    const newline = wrapstring === null ? "\n" : textArgument("wrapstring", wrapstring);
-    const style = {
-      width: intArgument(width, 79),
-      breakLong: isTrue(breakLong),
-      hyphens: isTrue(hyphens),
-    };
-    if (style.width <= 0) throw new TemplateError(`invalid width ${style.width} (must be > 0)`);
-    const paragraphs = splitLines(requireText(value)).map((line) =>
-      joinTexts(newline, wrapped(line, style, budget), budget),
-    );
-    return joinTexts(newline, paragraphs, budget);
+  (value, [width, breakLong = true, wrapstring = null, hyphens = true], { budget }) => {
+    const newline = wrapstring === null ? "\n" : requireText(wrapstring);
+    const paragraphs = splitLines(textOf(requireText(value))).map((line) => {
+      const style = {
+        ...wrapWidth(width ?? 79),
+        breakLong: isTrue(breakLong),
+        splitHyphens: hyphens === true,
+        breakHyphens: isTrue(hyphens),
+      };
+      return joinAll(newline, wrapped(line, style, budget), budget);
+    });
+    return joinAll(newline, paragraphs, budget);
   },
 );
 
+const wordcount = filter("wordcount", [], (value, _given, { budget }) => {
+  const text = str(value, budget);
+  budget.scan(8 * text.length);
+  return text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
+});
+
+const escape = filter("escape", [], (value, _given, { budget }) => escaped(value, budget));
+
 export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
-  abs: filter("abs", [], (value) => absolute(value)),
-  capitalize: textFilter("capitalize", capitalize),
-  center: filter("center", ["width?"], (value, [width], { budget }) =>
-    centered(str(value, budget), intArgument(width, 80), " ", budget),
+  capitalize: textFilter("capitalize", [], capitalize),
+  center: textFilter("center", ["width?"], (text, [width], budget) =>
+    centered(text, intArgument(width, 80), " ", budget),
   ),
   d: orDefault,
   default: orDefault,
-  e: textFilter("escape", escapedHtml),
-  escape: textFilter("escape", escapedHtml),
-  filesizeformat,
-  float: toFloatFilter,
-  forceescape: textFilter("forceescape", escapedHtml),
+  e: escape,
+  escape,
+  forceescape: filter("forceescape", [], (value, _given, { budget }) =>
+    escaped(str(value, budget), budget),
+  ),
   format,
   indent,
-  int: toInt,
-  lower: textFilter("lower", (text) => text.toLowerCase()),
-  pprint: filter("pprint", [], (value, _given, { budget }) => repr(value, budget)),
+  lower: textFilter("lower", [], (text) => text.toLowerCase()),
+  pprint: filter("pprint", [], (value, _given, { budget }) => prettyPrinted(value, budget)),
   replace,
-  round,
-  safe: filter("safe", [], (value, _given, { budget }) => str(value, budget)),
-  string: filter("string", [], (value, _given, { budget }) => str(value, budget)),
-  striptags: textFilter("striptags", stripTags),
+  safe: filter("safe", [], (value, _given, { budget }) => new Markup(str(value, budget))),
+  string: filter("string", [], (value, _given, { budget }) => soft(value, budget)),
+  striptags: filter("striptags", [], (value, _given, { budget }) =>
+    stripTags(str(value, budget), budget),
+  ),
   title: filter("title", [], (value, _given, { budget }) => {
     const text = str(value, budget);
     budget.walk(text.length);
     return titled(text);
   }),
   tojson,
-  trim: filter("trim", ["chars?"], (value, [chars = null], { budget }) => {
-    const text = str(value, budget);
+  trim: textFilter("trim", ["chars?"], (text, [chars = null], budget) => {
     const kept = strip(text, chars === null ? null : textArgument("strip arg", chars), "both");
     budget.walk(text.length - kept.length);
     return kept;
   }),
   truncate,
-  upper: textFilter("upper", (text) => text.toUpperCase()),
+  upper: textFilter("upper", [], (text) => text.toUpperCase()),
   urlencode,
-  wordcount: filter("wordcount", [], (value, _given, { budget }) => {
-    const text = str(value, budget);
-    budget.scan(8 * text.length);
-    return text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
-  }),
+  urlize,
+  wordcount,
   wordwrap,
   xmlattr: filter("xmlattr", ["autospace?"], (value, [autospace = true], { budget }) =>
     xmlAttributes(value, isTrue(autospace), budget),

@@ -1,5 +1,5 @@
-// The values of a template, as Python has them: None, bool, int (a number or, beyond 2^53, a bigint), float, str, list, tuple, dict,
-// Undefined and objects, and the arguments of a call.
+// The values of a template, as Python has them: None, bool, int (a number or, beyond 2^53, a bigint), float, str, Markup, list, tuple,
+// dict, Undefined and objects, and the arguments of a call.
 // Contract: templates cannot change a list or dict, so they may be shared. Nothing here comes from a JavaScript prototype.
 // Knows nothing of syntax or rendering.
 
@@ -13,11 +13,38 @@ export type Value =
   | bigint
   | string
   | Value[]
+  | Markup
   | Float
   | Tuple
   | Dict
   | Undefined
   | PyObject;
+
+/** A text that counts as HTML already: Markup of MarkupSafe, a subclass of str. What is joined to it is escaped. */
+export class Markup {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export type Text = string | Markup;
+
+export const isText = (value: Value): value is Text =>
+  typeof value === "string" || value instanceof Markup;
+
+/** The characters of a str or Markup; undefined for any other value. */
+export function textOf(value: Text): string;
+export function textOf(value: Value): string | undefined;
+export function textOf(value: Value): string | undefined {
+  if (typeof value === "string") return value;
+  return value instanceof Markup ? value.text : undefined;
+}
+
+/** `text` as Markup where `model` is Markup. */
+export const textLike = (model: Value, text: string): Text =>
+  model instanceof Markup ? new Markup(text) : text;
 
 /** A Python float: `new Float(2)` prints as `2.0` in a template, where the number 2 is an int and prints as `2`. */
 export class Float {
@@ -76,6 +103,8 @@ export class Arguments {
 export abstract class PyObject {
   /** As type(x).__name__ gives it. */
   abstract readonly type: string;
+  /** Whether it is equal to others with the same elements, in any order, and cannot be a key. */
+  readonly isSetLike: boolean = false;
 
   /** The public attribute, or undefined. */
   attribute(_name: string): Value | undefined {
@@ -107,7 +136,7 @@ export class Callable extends PyObject {
     return this.#run(args);
   }
 
-  override repr(): string {
+  override repr(_budget: Budget): string {
     return `<${this.type === "function" ? "function" : "built-in method"} ${this.name}>`;
   }
 }
@@ -160,6 +189,17 @@ export class Range extends PyObject {
   override attribute(name: string): Value | undefined {
     return name === "start" || name === "stop" || name === "step" ? this[name] : undefined;
   }
+
+  /** Where the number lies in it; −1: nowhere. */
+  indexOf(number: number | bigint): number {
+    const index = (Number(number) - this.start) / this.step;
+    return typeof number === "number" &&
+      Number.isInteger(index) &&
+      index >= 0 &&
+      index < this.length()
+      ? index
+      : -1;
+  }
 }
 
 type Key = string | number | bigint | null | PyObject;
@@ -176,16 +216,23 @@ export class Dict {
     return this.#entries.size;
   }
 
-  /** Only for whoever builds the dict. @throws TemplateError the key cannot be hashed */
-  set(key: Value, value: Value): void {
-    const hash = keyOf(key);
+  /** Only for whoever builds the dict. A template's key is charged to `budget`. @throws TemplateError the key cannot be hashed */
+  set(key: Value, value: Value, budget?: Budget): void {
+    const hash = keyOf(key, budget);
     const entry = this.#entries.get(hash);
     if (entry === undefined) this.#entries.set(hash, [key, value]);
     else entry[1] = value;
   }
 
-  get(key: Value): Value | undefined {
-    return this.#entries.get(keyOf(key))?.[1];
+  /** A template's key is charged to `budget`. @throws TemplateError the key cannot be hashed */
+  get(key: Value, budget?: Budget): Value | undefined {
+    return this.#entries.get(keyOf(key, budget))?.[1];
+  }
+
+  copy(): Dict {
+    const dict = new Dict();
+    for (const [hash, [key, value]] of this.#entries) dict.#entries.set(hash, [key, value]);
+    return dict;
   }
 
   entries(): IterableIterator<[Value, Value]> {
@@ -203,29 +250,38 @@ export class Dict {
 
 /** Whether the value can be a key; the items of a tuple are not looked at. */
 export const isHashable = (value: Value): boolean =>
-  !Array.isArray(value) && !(value instanceof Dict);
+  !Array.isArray(value) &&
+  !(value instanceof Dict) &&
+  !(value instanceof PyObject && value.isSetLike);
 
+const MAX_KEY_BIGINT = 65_536; // bits, see arithmetic.ts
 const MAX_KEY_ITEMS = 256; // in a tuple that is a key, those of inner tuples included
 
-/** One key of a JavaScript Map for all values that Python finds equal. @throws TemplateError for a list or dict */
-export function keyOf(value: Value): Key {
-  return value instanceof Tuple ? tupleKey(value, { items: MAX_KEY_ITEMS }) : plainKey(value);
+/**
+ * One key of a JavaScript Map for all values that Python finds equal. Its texts are charged to `budget`.
+ * @throws TemplateError for a list or dict
+ */
+export function keyOf(value: Value, budget?: Budget): Key {
+  if (value instanceof Tuple) return tupleKey(value, { items: MAX_KEY_ITEMS }, budget);
+  if (isText(value)) budget?.scan(textOf(value).length);
+  if (typeof value === "bigint") budget?.scan(MAX_KEY_BIGINT);
+  return plainKey(value);
 }
 
 function plainKey(value: Exclude<Value, Tuple>): Key {
   if (typeof value === "string") return `s${value}`;
+  if (value instanceof Markup) return `s${value.text}`;
   if (typeof value === "boolean") return Number(value);
   if (value instanceof Float) {
     const number = value.value;
     return Number.isInteger(number) && !Number.isSafeInteger(number) ? BigInt(number) : number;
   }
   if (value instanceof Undefined) return "u";
-  if (Array.isArray(value) || value instanceof Dict)
-    throw new TemplateError(`unhashable type: '${typeName(value)}'`);
-  return value;
+  if (!isHashable(value)) throw new TemplateError(`unhashable type: '${typeName(value)}'`);
+  return value as Key;
 }
 
-function tupleKey(tuple: Tuple, room: { items: number }): string {
+function tupleKey(tuple: Tuple, room: { items: number }, budget?: Budget): string {
   room.items -= tuple.items.length + 1;
   if (room.items < 0) {
     throw new TemplateError(
@@ -233,7 +289,7 @@ function tupleKey(tuple: Tuple, room: { items: number }): string {
     );
   }
   const parts = tuple.items.map((item) => {
-    const key = item instanceof Tuple ? tupleKey(item, room) : plainKey(item);
+    const key = item instanceof Tuple ? tupleKey(item, room, budget) : keyOf(item, budget);
     if (key instanceof PyObject)
       throw new TemplateError(`unhashable type: '${key.type}' in a tuple`);
     const text = String(key);
@@ -250,6 +306,7 @@ export function typeName(value: Value): string {
   if (typeof value === "string") return "str";
   if (Array.isArray(value)) return "list";
   if (value instanceof Float) return "float";
+  if (value instanceof Markup) return "Markup";
   if (value instanceof Tuple) return "tuple";
   if (value instanceof Dict) return "dict";
   return value instanceof Undefined ? "Undefined" : value.type;
@@ -265,6 +322,7 @@ export function isTrue(value: Value): boolean {
   if (typeof value === "string" || Array.isArray(value)) return value.length > 0;
   if (typeof value === "number" || typeof value === "bigint") return Number(value) !== 0;
   if (value instanceof Float) return value.value !== 0;
+  if (value instanceof Markup) return value.text !== "";
   if (value instanceof Tuple) return value.items.length > 0;
   if (value instanceof Dict) return value.size > 0;
   if (value instanceof Undefined) return false;
