@@ -120,7 +120,10 @@ describe("toolCallArguments", () => {
   });
 
   test("another value", () => {
-    const options = { chat_template: earlier, toolCallArguments: "json" } as object;
+    const options = {
+      chat_template: earlier,
+      toolCallArguments: "json",
+    } as unknown as ChatTemplateOptions;
     expect(() => rendered(called("{}"), options)).toThrow('expected "text" or "object"');
   });
 });

@@ -3,7 +3,8 @@
 import { array, assert, constantFrom, oneof, property, string } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError, TemplateError } from "../../src/errors.ts";
-import { renderChatTemplate } from "../../src/text/chat-template.ts";
+import { renderChatTemplate, type TemplateBudget } from "../../src/text/chat-template.ts";
+import { PROGRAM_VARIABLES, programs } from "./template-programs.ts";
 
 const grow = (step: string, start = "'ab'"): string =>
   `{% set ns = namespace(x=${start}) %}{% for i in range(100) %}{% set ns.x = ${step} %}{% endfor %}{{ ns.x }}`;
@@ -43,6 +44,21 @@ const ATTACKS: Record<string, string> = {
   "50,000 additions": `{{ 1${"+1".repeat(50_000)} }}`,
   "50,000 filters": `{{ 'a'${"|upper".repeat(50_000)} }}`,
   "10 MB of text": "x".repeat(10_000_000),
+  "a long key, many times":
+    "{% set x = 'a' * 1000000 %}{% for i in range(99999) %}{% set y = {x: 1}[x] %}{% endfor %}",
+  "long texts in a tuple that is a key":
+    "{% set t = ('a' * 100000,) * 200 %}{% for i in range(99999) %}{% set y = {t: 1} %}{% endfor %}",
+  "a long path of attributes":
+    "{% set x = 'a,' * 1000000 %}{% for i in range(99) %}{% set y = [{}] | sort(attribute=x) %}{% endfor %}",
+  "large ints, printed in base 16":
+    "{% for i in range(99999) %}{% set y = '%x' % (2 ** 65000) %}{% endfor %}",
+  "wordwrap to one column": "{{ ('a' * 8000000) | wordwrap(1) }}",
+  urlize: "{{ (('x@' + 'a.' * 1900 + ' ') * 1000) | urlize }}",
+  "pprint of nested lists":
+    "{% set ns = namespace(x=['a']) %}{% for i in range(100) %}{% set ns.x = [ns.x, 'abcdef ' * 20] %}{% endfor %}{% for i in range(999) %}{{ ns.x | pprint }}{% endfor %}",
+  "digits in base 16": "{{ ('f' * 8000000) | int(0, 16) }}",
+  "a precision": "{{ '%.999999999f' % 1.5 }}",
+  translate: "{{ ('a' * 4000000).translate({97: 'x' * 90}) }}",
   "a namespace in itself": "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}",
 };
 
@@ -52,6 +68,26 @@ describe("attacks", () => {
     expect(() => renderChatTemplate(template, {})).toThrow(TemplateError);
     expect(performance.now() - start).toBeLessThan(2000); // under a second alone; CI machines are shared
   });
+});
+
+test("numbers that a template may give end no loop late", () => {
+  expect(
+    renderChatTemplate("{{ 1e999 | filesizeformat }} {{ 'nan' | filesizeformat }}", {}).text,
+  ).toBe("inf YB nan YB");
+});
+
+test("random programs with extreme arguments end within the budget", () => {
+  const made = programs(20, true);
+  const late: string[] = [];
+  for (let i = 0; i < 2000; i++) {
+    const template = made.next();
+    const start = performance.now();
+    expect(kindOfOutcome(template, PROGRAM_VARIABLES, { milliseconds: 100 }), template).toMatch(
+      /^(text|TemplateError)$/,
+    );
+    if (performance.now() - start > 1500) late.push(template); // far above 100: CI machines are shared
+  }
+  expect(late).toEqual([]);
 });
 
 describe("the sandbox", () => {
@@ -122,9 +158,13 @@ test("syntax errors name line and column", () => {
   expect(() => renderChatTemplate("a\n{{ x y }}", {})).toThrow("(chat template, line 2, column 6)");
 });
 
-function kindOfOutcome(template: string): string {
+function kindOfOutcome(
+  template: string,
+  variables: Record<string, unknown> = { x: [1, "a"], y: { y: 1 } },
+  budget: Partial<TemplateBudget> = { steps: 20_000 },
+): string {
   try {
-    renderChatTemplate(template, { x: [1, "a"], y: { y: 1 } }, { steps: 20_000 });
+    renderChatTemplate(template, variables, budget);
     return "text";
   } catch (error) {
     return error instanceof TemplateError ? "TemplateError" : String(error);

@@ -2,7 +2,7 @@
 // any size, 2.0 stays 2.0, the order of keys is kept, NaN and Infinity are numbers. Knows nothing of messages.
 
 import { InputError, TemplateError } from "../../errors.ts";
-import { int } from "../template/arithmetic.ts";
+import { int } from "../template/integers.ts";
 import { Budget } from "../template/budget.ts";
 import { fromJavaScript } from "../template/from-javascript.ts";
 import { jsonText } from "../template/json-text.ts";
