@@ -86,7 +86,7 @@ async function fillPartial(
 ): Promise<string> {
   const file = await openPartial(partialPath(blob));
   try {
-    const state = await readBack(file, source.listed);
+    const state = await readBack(settings, file, source.listed, progress);
     progress.begin(state.bytes);
     let reached = state.bytes;
     await withRetries(
@@ -119,14 +119,21 @@ function beginHash({ hash, bytes }: ListedFile): RunningHash {
 }
 
 /** Sums up the bytes that are there already. */
-async function readBack(file: PartialFile, listed: ListedFile): Promise<State> {
+async function readBack(
+  { signal }: HubSettings,
+  file: PartialFile,
+  listed: ListedFile,
+  progress: BlobProgress,
+): Promise<State> {
   const state: State = { bytes: 0, hash: beginHash(listed), tooLong: false };
   const end = file.bytes > listed.bytes ? 0 : file.bytes;
   while (state.bytes < end) {
+    signal?.throwIfAborted();
     const piece = new Uint8Array(Math.min(READ_BACK, end - state.bytes));
     await file.readInto(piece, state.bytes);
     state.hash.update(piece);
     state.bytes += piece.length;
+    progress.set(state.bytes);
   }
   return state;
 }

@@ -127,7 +127,9 @@ async function scanRepository(
 async function refsOf(path: string): Promise<Map<string, string[]>> {
   const refs = new Map<string, string[]>();
   for (const name of await filesBelow(joinPath(path, "refs"))) {
-    const commit = (await readText(joinPath(path, "refs", ...name.split("/")))).trim();
+    const file = joinPath(path, "refs", ...name.split("/"));
+    if ((await fileFacts(file))?.kind !== "file") continue;
+    const commit = (await readText(file)).trim();
     refs.set(commit, [...(refs.get(commit) ?? []), name]);
   }
   return refs;

@@ -182,7 +182,8 @@ async function refusal(
   const told = shownServerText(headers.get("x-error-message") ?? "", settings.token);
   await answer.close();
   const said = `${status}${code === "" ? "" : ` ${shownServerText(code, settings.token)}`}${told === "" ? "" : `: ${told}`}`;
-  const ofHub = sameOrigin(url, settings.endpoint);
+  // A mirror may redirect to another hub, whose answers carry a code; what holds large files does not.
+  const ofHub = sameOrigin(url, settings.endpoint) || code !== "";
   const { id, revision, file } = subject;
   const page = `${settings.endpoint}/${id}`;
   const hub = new URL(settings.endpoint).host;

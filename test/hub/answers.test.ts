@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { redirectTarget } from "../../src/hub/redirect.ts";
 import { downloadSnapshot } from "../../src/hub/snapshot.ts";
 import { refuse } from "./mock-hub.ts";
@@ -196,6 +196,17 @@ describe("redirects", () => {
   });
 });
 
+test("a hub that redirects to another hub: its answers count", async () => {
+  const { hub, refusal } = await workplace();
+  hub.misbehave = ({ host, url }, answer) => {
+    if (host === "cdn") refuse(answer, 404, "RepoNotFound");
+    else answer.writeHead(307, { location: `${hub.cdn}${url}` }).end();
+    return true;
+  };
+  expect(await refusal()).toMatch(/has no model "test-org\/Tiny-Mistral" \(404 RepoNotFound/);
+  expect(hub.seen.length).toBe(2);
+});
+
 test("the token is in no message, whatever the server says", async () => {
   const { hub, refusal } = await workplace();
   hub.misbehave = ({ headers }, answer) => {
@@ -226,8 +237,13 @@ test("the hub cannot be reached: what the cache has is used, else the message sa
   const { port } = closed.address() as AddressInfo;
   await new Promise((resolve) => closed.close(resolve));
   const nowhere = { ...defaults, hubEndpoint: `http://127.0.0.1:${port}` };
+  const warn = vi.spyOn(console, "warn").mockReturnValue();
+  onTestFinished(() => warn.mockRestore());
   const again = downloadSnapshot("test", ID, { allow_patterns: "a.txt" }, nowhere);
   expect(await again).toBe(folder);
+  expect(warn.mock.calls.flat().join()).toMatch(
+    /using commit [0-9a-f]{40} from the cache of models: .*refused/,
+  );
   const other = await messageOf(downloadSnapshot("test", ID, {}, nowhere));
   expect(other).toMatch(
     /the cache of models has no b.txt, and the hub does not give them: .*refused/,

@@ -11,6 +11,7 @@ export type MockFile = { readonly bytes: Buffer; readonly large: boolean };
 /** One request that came, to either server. */
 export type Seen = {
   readonly host: "hub" | "cdn";
+  readonly method: string;
   readonly url: string;
   readonly headers: IncomingMessage["headers"];
 };
@@ -87,7 +88,7 @@ export class MockHub {
     answer: ServerResponse,
   ): Promise<void> {
     const url = decodeURIComponent(request.url ?? "");
-    const seen: Seen = { host, url, headers: request.headers };
+    const seen: Seen = { host, method: request.method ?? "", url, headers: request.headers };
     this.seen.push(seen);
     const file = this.#fileOf(url);
     if (await this.misbehave(seen, answer, file)) return;
@@ -115,8 +116,11 @@ export class MockHub {
   #api([, id, kind, revision]: string[], request: IncomingMessage, answer: ServerResponse): void {
     const repository = this.repositories.get(id);
     if (repository === undefined) return refuse(answer, 401, "RepoNotFound");
-    if (![repository.commit, "main", "refs/pr/1"].includes(revision)) {
-      return refuse(answer, 404, "RevisionNotFound");
+    const known = [repository.commit, "main", "refs/pr/1"];
+    if (!known.includes(revision)) {
+      // A tree may be asked for one folder, of which the mock has none.
+      const isFolder = kind === "tree" && known.some((name) => revision.startsWith(`${name}/`));
+      return refuse(answer, 404, isFolder ? "EntryNotFound" : "RevisionNotFound");
     }
     answer.setHeader("content-type", "application/json");
     if (kind === "revision") {

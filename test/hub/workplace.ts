@@ -3,7 +3,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
+import { inspect } from "node:util";
+import { expect, onTestFinished } from "vitest";
 import { downloadSnapshot, type SnapshotOptions } from "../../src/hub/snapshot.ts";
 import type { HubDefaults } from "../../src/hub/settings.ts";
 import { goldenPath } from "../golden-files.ts";
@@ -42,10 +43,12 @@ export async function workplace(): Promise<Workplace> {
   };
 }
 
+/** The name and message of the error that a call ends with. Neither they nor causes and stacks may show what is secret. */
 export async function messageOf(call: Promise<unknown>): Promise<string> {
   try {
     await call;
   } catch (error) {
+    expect(inspect(error, { depth: 20 })).not.toMatch(/hf_secret|:secret/);
     if (error instanceof Error) return `${error.name}: ${error.message}`;
     throw error;
   }
