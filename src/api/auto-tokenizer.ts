@@ -17,7 +17,12 @@ import { MistralCommonBackend } from "./mistral-common-backend.ts";
 import { isMistralLayout, openMistralTokenizer } from "./mistral-common-files.ts";
 import { locateModel, type ModelPartOptions, PLACE_OPTIONS } from "./model-files.ts";
 import { SPECIAL_TOKEN_NAMES, type AddedTokenInput } from "./special-tokens.ts";
-import { applySettings, type SettingsFile, TokenizerSettings } from "./tokenizer-settings.ts";
+import {
+  applySettings,
+  declaredTokens,
+  type SettingsFile,
+  TokenizerSettings,
+} from "./tokenizer-settings.ts";
 import { PreTrainedTokenizer } from "./tokenizer.ts";
 
 /** Settings that override those of the folder's files. */
@@ -189,7 +194,9 @@ async function readBackend(folder: string, settings: TokenizerSettings): Promise
   if (model !== undefined) {
     const path = joinPath(folder, model);
     const legacy = settings.boolean("legacy", false);
-    return new TextTokenizer(readSentencePiece(await readBytes(path), path, { legacy }), path);
+    const added = declaredTokens(settings, []).tokens;
+    const parts = readSentencePiece(await readBytes(path), path, { legacy, added });
+    return new TextTokenizer(parts, path);
   }
   const none = `${folder}: no tokenizer.json, no tekken.json and no tokenizer.model`;
   const gguf = files.find((name) => /\.gguf$/i.test(name));

@@ -167,8 +167,8 @@ function addTokens(
   backend.addTokens([...adding.values()]);
 }
 
-/** The tokens that added_tokens_decoder, or else added_tokens.json, declares, by id. */
-function declaredTokens(
+/** The tokens that added_tokens_decoder, or else added_tokens.json, declares, by id. `special`: tokens that have a role. */
+export function declaredTokens(
   settings: TokenizerSettings,
   special: readonly NamedToken[],
 ): { tokens: Map<number, AddedToken>; where: string } {

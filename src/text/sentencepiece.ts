@@ -16,6 +16,8 @@ import type { SourceSpecs, TokenizerParts } from "./tokenizer.ts";
 export type SentencePieceOptions = {
   /** As older Transformers did: a space is put before every piece of text between added tokens, not only before the whole text. */
   legacy: boolean;
+  /** Added tokens by id: one takes the place of a piece with another text, unless its text is a piece already. */
+  added?: ReadonlyMap<number, { readonly content: string }>;
 };
 
 /** normal, unknown, control, user-defined, unused, byte */
@@ -38,9 +40,9 @@ const REMEDY = "use a folder that has the model's tokenizer.json";
 export function readSentencePiece(
   bytes: Uint8Array,
   where: string,
-  { legacy }: SentencePieceOptions,
+  { legacy, added }: SentencePieceOptions,
 ): TokenizerParts {
-  const pieces = readPieces(bytes, where);
+  const pieces = renamed(readPieces(bytes, where), added);
   const trainer = message(bytes, 2, where);
   const normalizer = message(bytes, 3, where);
   const integer = (spec: Uint8Array, field: number, otherwise: number): number =>
@@ -67,6 +69,18 @@ export function readSentencePiece(
     legacy,
     bos: controlId(pieces, integer(trainer, 41, 1)),
     eos: undefined,
+  });
+}
+
+/** The pieces with added tokens in the places of those that their ids name: placeholders, such as "[control_8]", get their real names. */
+function renamed(pieces: readonly Piece[], added: SentencePieceOptions["added"]): readonly Piece[] {
+  if (added === undefined || added.size === 0) return pieces;
+  const texts = new Set(pieces.map(({ text }) => text));
+  return pieces.map((piece, id) => {
+    const content = added.get(id)?.content ?? "";
+    if (content === "" || texts.has(content)) return piece;
+    texts.add(content);
+    return { text: content, score: piece.score, type: 1 };
   });
 }
 

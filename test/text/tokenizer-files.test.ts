@@ -255,6 +255,37 @@ describe("special tokens of any name", () => {
   });
 });
 
+describe("added tokens on the ids of placeholders in tokenizer.model", () => {
+  const flags = { lstrip: false, rstrip: false, normalized: false, single_word: false };
+  const model = (): Buffer => readFileSync(goldenPath("tokenizers/mistral-v3/tokenizer.model"));
+
+  test("take their places, with their own flags", async () => {
+    const added_tokens_decoder = {
+      10: { content: "<|im_start|>", ...flags, special: true },
+      11: { content: "<tool>", ...flags, special: false },
+      12: { content: "</s>", ...flags, special: true }, // a piece already
+    };
+    const config = JSON.stringify({ added_tokens_decoder });
+    const files = { "tokenizer.model": model(), "tokenizer_config.json": config };
+    const t = await AutoTokenizer.from_pretrained(folder(files));
+    expect(t.convert_ids_to_tokens([10, 11, 12])).toEqual([
+      "<|im_start|>",
+      "<tool>",
+      "[control_10]",
+    ]);
+    const given = t("a<|im_start|>b<tool>[control_8]").input_ids as number[];
+    expect(given.slice(2)).toEqual([10, 29494, 11, 29560, 6244, 29498, 29551, 29561]);
+    expect(t.decode(given, { skip_special_tokens: true })).toBe("ab<tool>[control_8]");
+    expect(t.length).toBe(32768);
+  });
+
+  test("also those of added_tokens.json", async () => {
+    const files = { "tokenizer.model": model(), "added_tokens.json": '{"<|im_start|>": 10}' };
+    const t = await AutoTokenizer.from_pretrained(folder(files));
+    expect((t("a<|im_start|>b").input_ids as number[]).slice(2)).toEqual([10, 29494]);
+  });
+});
+
 describe("an error names its source", () => {
   const options: [string, TokenizerLoadOptions, RegExp][] = [
     [
