@@ -14,6 +14,11 @@ export type Place =
   | "apply_chat_template"
   | "TextStreamer"
   | "DynamicCache"
+  | "text-generation"
+  | "text-classification"
+  | "token-classification"
+  | "question-answering"
+  | "feature-extraction"
   | "package";
 
 export type Group = {
@@ -32,6 +37,7 @@ export type Group = {
 const GENERATION = "test/golden/generation.test.ts + test/goldens/generation/base-f32.json";
 const FORWARD = "test/golden/forward.test.ts + test/goldens/forward/base-f32.json";
 const TOKENIZER = "test/text/tokenizer-options.test.ts";
+const PIPELINES = "test/pipelines/pipelines.test.ts + test/pipelines/cases.json";
 const TRAINING = "it acts in training, which is not built yet";
 
 export const groups: readonly Group[] = [
@@ -47,10 +53,11 @@ export const groups: readonly Group[] = [
         "AutoModelForSequenceClassification AutoModelForTokenClassification AutoModelForQuestionAnswering MistralForSequenceClassification MistralForTokenClassification MistralForQuestionAnswering",
       "test/api/bits-and-bytes-config.test.ts": "BitsAndBytesConfig",
       "test/api/cache.test.ts": "DynamicCache",
+      "test/pipelines/pipelines.test.ts": "pipeline",
       "test/api/streaming.test.ts": "TextStreamer TextIteratorStreamer",
     },
     others:
-      "pipeline AsyncTextIteratorStreamer StaticCache QuantizedCache LogitsProcessorList StoppingCriteriaList ContinuousBatchingConfig",
+      "AsyncTextIteratorStreamer StaticCache QuantizedCache LogitsProcessorList StoppingCriteriaList ContinuousBatchingConfig",
     notApplicable: {
       OffloadedCache: "keys and values have one place, so that there is nowhere to offload them to",
     },
@@ -216,5 +223,35 @@ export const groups: readonly Group[] = [
         "get_seq_length crop reorder_cache batch_repeat_interleave batch_select_indices",
     },
     others: "update get_max_length get_mask_sizes reset",
+  },
+  {
+    title: 'pipeline("text-generation")',
+    place: "text-generation",
+    tests: {
+      [PIPELINES]:
+        "return_full_text return_tensors prefix handle_long_generation stop_sequence truncation max_length skip_special_tokens tokenizer_encode_kwargs",
+      "test/api/option-effects.test.ts": "return_text continue_final_message tools documents",
+    },
+    others: "clean_up_tokenization_spaces",
+  },
+  {
+    title: 'pipeline("text-classification")',
+    place: "text-classification",
+    tests: { [PIPELINES]: "top_k function_to_apply" },
+  },
+  {
+    title: 'pipeline("token-classification")',
+    place: "token-classification",
+    tests: { [PIPELINES]: "aggregation_strategy" },
+  },
+  {
+    title: 'pipeline("question-answering")',
+    place: "question-answering",
+    tests: { [PIPELINES]: "top_k max_answer_len doc_stride" },
+  },
+  {
+    title: 'pipeline("feature-extraction")',
+    place: "feature-extraction",
+    tests: { "test/pipelines/pipelines.test.ts": "pooling return_tensors" },
   },
 ];

@@ -60,6 +60,12 @@ const asks: Readonly<Record<Place, (name: string) => Standing | Promise<Standing
           ...["DecodeOptions", "TextStreamerOptions", "TextIteratorStreamerOptions"],
         ]),
   DynamicCache: (name) => ofMember(name, mistral.DynamicCache.prototype),
+  "text-generation": (name) =>
+    byDeclaration(name, ["GenerationOptions", "TextGenerationOptions", "PipelineCallOptions"]),
+  "text-classification": (name) => byDeclaration(name, ["TextClassificationOptions"]),
+  "token-classification": (name) => byDeclaration(name, ["TokenClassificationOptions"]),
+  "question-answering": (name) => byDeclaration(name, ["QuestionAnsweringOptions"]),
+  "feature-extraction": (name) => byDeclaration(name, ["FeatureExtractionOptions"]),
   package: (name) => ofMember(name, mistral),
 };
 
@@ -96,7 +102,8 @@ function ofField(standing: string): Standing {
 
 /** Options beside the settings are checked before the model is looked at, so that none is needed. */
 async function askGenerate(name: string): Promise<Standing> {
-  if (declaredOptions("GenerateInputs", "GenerateOptions").has(name)) return WORKS;
+  if (declaredOptions("GenerateInputs", "GenerateSettings", "GenerateOptions").has(name))
+    return WORKS;
   const nobody = {} as Parameters<typeof generate>[0];
   try {
     await generate(nobody, { [name]: true } as object, {});

@@ -35,11 +35,15 @@ export type GenerateInputs = {
   past_key_values?: DynamicCache;
 };
 
-export type GenerateOptions = GenerationOptions & {
+/** The settings of a call, and where its tokens go. */
+export type GenerateSettings = GenerationOptions & {
   /** Settings that go before the model's own, and after those of the call. Default: none. */
   generation_config?: GenerationConfig;
   /** Gets the prompt, then each token as soon as it is chosen. Default: none. */
   streamer?: Streamer;
+};
+
+export type GenerateOptions = GenerateSettings & {
   /** The model's tokenizer; only `stop_strings` need it. Default: none. */
   tokenizer?: TokenSource;
   /** Stops the call within one op; the promise rejects with the signal's reason. */

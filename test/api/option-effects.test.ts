@@ -3,14 +3,16 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import {
   AutoModelForCausalLM,
   AutoTokenizer,
   MistralConfig,
   MistralForCausalLM,
   type PreTrainedTokenizer,
+  pipeline,
   quantize,
+  type TextGenerationPipeline,
 } from "../../src/index.ts";
 import { writeRandomModel } from "../../src/api/random-model.ts";
 import { goldenPath } from "../golden-files.ts";
@@ -85,6 +87,48 @@ test("get_chat_template: the tokenizer's own, or one of several by its name", as
   expect(tokenizer.get_chat_template()).toBe("A");
   expect(tokenizer.get_chat_template(null, [{}])).toBe("B");
   expect(tokenizer.get_chat_template("tool_use")).toBe("B");
+});
+
+describe("the text-generation pipeline", () => {
+  const template =
+    "{{ tools }}{{ documents }}{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}!{% endif %}";
+  const greedy = { max_new_tokens: 2, do_sample: false } as const;
+  const make = async (chat_template = template): Promise<TextGenerationPipeline> => {
+    const made = await pipeline("text-generation", goldenPath("models/base-f32"), {
+      tokenizer: await tokenizerOf({ chat_template }),
+      ...greedy,
+    });
+    onTestFinished(() => made.dispose());
+    return made;
+  };
+  const idsOf = async (made: TextGenerationPipeline, options: object): Promise<number[]> => {
+    const chat = [
+      { role: "user", content: "a" },
+      { role: "assistant", content: "b" },
+    ];
+    const out = await made(chat, { return_tensors: true, ...options });
+    return [out].flat(2)[0].generated_token_ids ?? [];
+  };
+
+  test("tools, documents and continue_final_message reach the template", async () => {
+    const made = await make();
+    const text = async (options: object): Promise<string> =>
+      made.tokenizer.decode((await idsOf(made, options)).slice(0, -2)) as string;
+    const plain = await text({});
+    expect(await text({ continue_final_message: false })).toBe(`${plain}!`);
+    expect(await text({ tools: [{ name: "see" }] })).toContain("see");
+    expect(await text({ documents: [{ title: "t", text: "read" }] })).toContain("read");
+  });
+
+  test("return_text: the default, and not together with ids", async () => {
+    const made = await make();
+    const text = async (options: object): Promise<string> =>
+      ([await made("a , b", options)].flat(2)[0] as { generated_text: string }).generated_text;
+    expect(await text({ return_text: true })).toBe(await text({}));
+    await expect(made("a", { return_text: true, return_tensors: true })).rejects.toThrow(
+      /return_text/,
+    );
+  });
 });
 
 test("apply_chat_template: max_length cuts, tokenizer_kwargs reach the tokenizer", async () => {

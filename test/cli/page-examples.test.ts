@@ -37,6 +37,10 @@ const prints: Readonly<Record<string, readonly [RegExp, RegExp]>> = {
   "configuration.ts": [/^32 4096\n2 \d+\n$/, /^$/],
   "flash-attention.ts": [CONDIMENT, NO_GPU],
   "instruct-model.ts": [MAYONNAISE, /^$/],
+  "pipeline.ts": [
+    /^\[\{"generated_text":\[.*"Do you have mayonnaise recipes\?"\},\{"role":"assistant","content":".+"\}\]\}\]$/m,
+    /^0: this version computes on no GPU; .*\n$/,
+  ],
   "quantized-model.ts": [
     new RegExp(`"bnb_4bit_quant_type": "nf4"[^]*${MAYONNAISE.source.slice(1)}`),
     /^AutoModelForCausalLM.from_pretrained: quantization_config: true is read as .*nf4.*\n$/,

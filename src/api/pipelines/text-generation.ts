@@ -5,19 +5,19 @@ import { GenerationConfig, type GenerationOptions } from "../../generate/generat
 import { fieldNames } from "../../generate/generation-fields.ts";
 import type { ChatMessage, ChatTemplateOptions } from "../apply-chat-template.ts";
 import type { MistralForCausalLM } from "../causal-lm.ts";
-import type { GenerateOptions } from "../generate.ts";
+import type { GenerateOptions, GenerateSettings } from "../generate.ts";
 import type { TokenizerOptions } from "../tokenizer-options.ts";
 import { Pipeline, type PipelineCallOptions } from "./pipeline-base.ts";
 
 export type TextGenerationOptions = PipelineCallOptions &
-  Omit<GenerateOptions, "signal" | "tokenizer"> & {
+  GenerateSettings & {
     /** Whether the result begins with the prompt, or holds the whole conversation. Default true. */
     return_full_text?: boolean;
     /** Whether ids are returned in place of texts, the prompt's included. Default false. */
     return_tensors?: boolean;
     /** Whether texts are returned, which is the default. Not together with the two above. */
     return_text?: boolean;
-    /** Whether spaces before punctuation marks are removed. Default: the tokenizer's setting. */
+    /** Accepted, and changes nothing, as in Transformers for BPE. */
     clean_up_tokenization_spaces?: boolean;
     /** Stands before each prompt; it is not in the result. */
     prefix?: string;
@@ -158,7 +158,7 @@ export class TextGenerationPipeline extends Pipeline<
     };
   }
 
-  #ids(prompt: Prompt, options: TextGenerationOptions, settings: GenerateOptions): number[] {
+  #ids(prompt: Prompt, options: TextGenerationOptions, settings: GenerateSettings): number[] {
     const { truncation, max_length, tokenizer_encode_kwargs, prefix = "" } = options;
     const cut = {
       ...(truncation !== undefined && { truncation }),
@@ -189,7 +189,7 @@ export class TextGenerationPipeline extends Pipeline<
   }
 
   /** Cuts the beginning of a prompt, so that the new tokens find room. */
-  #withHole(ids: number[], { max_new_tokens, max_length }: GenerateOptions): number[] {
+  #withHole(ids: number[], { max_new_tokens, max_length }: GenerateSettings): number[] {
     const most = this.tokenizer.model_max_length;
     const fresh =
       max_new_tokens ?? (max_length ?? this.model.generation_config.max_length ?? 20) - ids.length;
