@@ -202,10 +202,11 @@ function readToolArguments(form: unknown): ToolArguments | undefined {
 /**
  * The ids that one message adds to a conversation: the ids with it, from the first one on that differs from the ids without it.
  *
+ * @param encode gives the ids of a conversation
  * @throws InputError `add_generation_prompt` is given: it belongs to no message
  */
 export function encodeMessage(
-  tokenizer: ChatTokenizer,
+  encode: (messages: readonly ChatMessage[]) => number[],
   message: ChatMessage,
   history: readonly ChatMessage[],
   options: ChatTemplateOptions,
@@ -215,8 +216,6 @@ export function encodeMessage(
       "encode_message_with_chat_template: add_generation_prompt belongs to no message; add it behind the last one",
     );
   }
-  const encode = (messages: readonly ChatMessage[]): number[] =>
-    applyChatTemplate(tokenizer, messages, { ...options, return_dict: false }) as number[];
   const whole = encode([...history, message]);
   if (history.length === 0) return whole;
   const before = encode(history);

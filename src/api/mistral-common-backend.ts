@@ -158,6 +158,11 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
     return this.#size;
   }
 
+  /** Whether `apply_chat_template` can work without the option `chat_template`: always. */
+  override get canChat(): true {
+    return true;
+  }
+
   /** Every control token. */
   override get all_special_tokens(): string[] {
     const { added, model } = this.backend_tokenizer;

@@ -78,7 +78,7 @@ const DEFAULT_SHARD = 5e9;
 
 /** Files that belong to a model besides config and weights; they are copied. */
 const COMPANIONS =
-  /^(tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
+  /^(tokenizer.*|tekken\.json|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
 
 /**
  * Quantises the checkpoint `name`, a folder or the id of a model on the hub, into the new folder `out`: config.json with `quantization_config`, safetensors, and copies

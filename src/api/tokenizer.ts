@@ -308,6 +308,11 @@ export class PreTrainedTokenizer extends SpecialTokens<
     return this.backend_tokenizer.addedBy(pair);
   }
 
+  /** Whether `apply_chat_template` can work without the option `chat_template`. */
+  get canChat(): boolean {
+    return this.chat_template !== null && this.chat_template !== "";
+  }
+
   /** The template that `apply_chat_template` uses. @throws InputError there is none, or several and none is "default" */
   get_chat_template(name: string | null = null, tools: readonly object[] | null = null): string {
     return chooseTemplate(this.chat_template, name, tools);
@@ -349,7 +354,9 @@ export class PreTrainedTokenizer extends SpecialTokens<
     conversation_history: readonly ChatMessage[] = [],
     options: ChatTemplateOptions = {},
   ): number[] {
-    return encodeMessage(this, message, conversation_history, options);
+    const encode = (messages: readonly ChatMessage[]): number[] =>
+      this.apply_chat_template(messages, { ...options, return_dict: false }) as number[];
+    return encodeMessage(encode, message, conversation_history, options);
   }
 
   /**

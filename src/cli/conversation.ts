@@ -44,7 +44,7 @@ export class Conversation {
 
   /** Whether the model has a chat template; without one each message is appended to the text. */
   get hasTemplate(): boolean {
-    return Boolean(this.#opened.tokenizer.chat_template);
+    return this.#opened.tokenizer.canChat;
   }
 
   /** The settings that apply unless flags say otherwise. */
@@ -164,7 +164,7 @@ export class Conversation {
 
 /** @throws InputError the model's chat template takes no system message */
 export function checkSystem({ tokenizer, name }: Opened, content: string): void {
-  if (!tokenizer.chat_template) {
+  if (!tokenizer.canChat) {
     throw new InputError(`${name} has no chat template, and so takes no system message`);
   }
   try {

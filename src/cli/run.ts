@@ -130,7 +130,7 @@ function encoded(
 ): BatchEncoding {
   const { tokenizer, name } = opened;
   if (kind === "text") return tokenizer(prompt, { return_tensors: "pt" });
-  if (!tokenizer.chat_template) {
+  if (!tokenizer.canChat) {
     throw new InputError(
       `--chat: ${name} has no chat template; leave --chat out to continue the text`,
     );

@@ -20,10 +20,7 @@ export type BpeModel = {
   byteFallback: boolean;
   /** A word that is in the vocabulary becomes that one token, without merges. */
   ignoreMerges: boolean;
-  /**
-   * Whether merges that make the same token have the same rank, that token's id, so that the leftmost of them comes first, as in
-   * tiktoken. Otherwise a merge's rank is its place in `merges`.
-   */
+  /** Whether a merge's rank is the id of the token that it makes, as in tiktoken. Default: its place in `merges`. */
   rankByToken?: boolean;
 };
 

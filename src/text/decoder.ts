@@ -23,6 +23,8 @@ export type Decoder = {
    * decode earlier tokens again.
    */
   readonly streamable: Streamable | undefined;
+  /** Whether a text is the bytes of its tokens in GPT-2's alphabet, and nothing else. Default false. */
+  readonly byteLevel?: boolean;
   /** Whether bytes before and after a special token that is left out make no character together. Default false. */
   readonly separateRuns?: boolean;
 };
@@ -52,6 +54,7 @@ export function readDecoder(value: unknown, where: string): Decoder {
     decode: (tokens) => steps.reduce((list, step) => step.run(list), [...tokens]).join(""),
     bytesOf: (token) => bytesAlone(steps, token),
     streamable: readStreamable(fields, steps),
+    byteLevel: types.join() === "ByteLevel",
   };
 }
 

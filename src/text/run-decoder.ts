@@ -1,6 +1,8 @@
 // Decodes a run of byte tokens, one byte at a time. The text of a run that is valid UTF-8 so far is its characters; of any other run,
 // also of one that ends within a character, a U+FFFD for each of its bytes. Text that was read is not kept. Knows nothing of tokens.
 
+import { BROKEN, UNFINISHED, Utf8Reader } from "./utf8-reader.ts";
+
 const REPLACEMENT = "\u{fffd}";
 
 export class RunDecoder {
@@ -14,11 +16,7 @@ export class RunDecoder {
   #characters: string[] = [];
   #from = 0;
   #broken = false;
-  // of an unfinished character: how many bytes are missing, its bits so far, and the range of the next byte
-  #missing = 0;
-  #bits = 0;
-  #low = 0x80;
-  #high = 0xbf;
+  readonly #reader = new Utf8Reader();
 
   /** Characters of the run as text. */
   get length(): number {
@@ -39,23 +37,15 @@ export class RunDecoder {
   }
 
   get #valid(): boolean {
-    return !this.#broken && this.#missing === 0;
+    return !this.#broken && !this.#reader.unfinished;
   }
 
   push(byte: number): void {
     this.#bytes++;
     if (this.#broken) return;
-    if (this.#missing > 0) {
-      if (byte < this.#low || byte > this.#high) this.#broken = true;
-      else {
-        this.#bits = (this.#bits << 6) | (byte & 0x3f);
-        this.#low = 0x80;
-        this.#high = 0xbf;
-        if (--this.#missing === 0) this.#push(this.#bits);
-      }
-    } else if (byte < 0x80) this.#push(byte);
-    else if (byte >= 0xc2 && byte < 0xf5) this.#open(byte);
-    else this.#broken = true;
+    const point = this.#reader.push(byte);
+    if (point === BROKEN) this.#broken = true;
+    else if (point !== UNFINISHED) this.#push(point);
   }
 
   /** The characters [from, to). Those before `to` are dropped and must not be read again, unless the run becomes invalid. */
@@ -81,15 +71,7 @@ export class RunDecoder {
     this.#characters = [];
     this.#from = 0;
     this.#broken = false;
-    this.#missing = 0;
-  }
-
-  #open(byte: number): void {
-    // Table 3-7 of the Unicode Standard: no overlong forms, no surrogates, nothing above U+10FFFF
-    this.#missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-    this.#bits = byte & (0x3f >> this.#missing);
-    this.#low = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80;
-    this.#high = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf;
+    this.#reader.clear();
   }
 
   #push(point: number): void {

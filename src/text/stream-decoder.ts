@@ -2,6 +2,7 @@
 // TextStreamer prints. These are whole lines, all text up to a Chinese character, else text up to the last space; none ends within
 // a UTF-8 character. The cost of a token does not grow with the text before it. Knows nothing of prompts and of where text goes.
 
+import { ByteText } from "./byte-text.ts";
 import { byteOfToken } from "./decoder.ts";
 import { RunDecoder } from "./run-decoder.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
@@ -30,8 +31,9 @@ export class StreamDecoder {
   put(ids: Iterable<number>): string {
     for (const id of ids) {
       const token = this.#tokenizer.idToToken(id);
-      const kept = token !== undefined && !(this.#skipSpecial && this.#tokenizer.isSpecial(token));
-      this.#text.add(kept ? token : undefined);
+      if (token === undefined) continue;
+      if (this.#skipSpecial && this.#tokenizer.isSpecial(token)) this.#text.leaveOut();
+      else this.#text.add(token);
     }
     const printed = this.#text.print();
     if (printed.ends) {
@@ -50,6 +52,7 @@ export class StreamDecoder {
 
   #begin(): GrowingText {
     const { decoder } = this.#tokenizer;
+    if (decoder.byteLevel === true) return new ByteLine(decoder.separateRuns === true);
     return decoder.streamable === undefined
       ? new RedecodedText((tokens) => decoder.decode(tokens))
       : new IncrementalText(decoder.streamable.replaced, decoder.streamable.stripped);
@@ -58,7 +61,9 @@ export class StreamDecoder {
 
 /** The text of the tokens since the last line end. A part of it has been printed. */
 type GrowingText = {
-  add(token: string | undefined): void;
+  add(token: string): void;
+  /** A special token comes here that is not printed. */
+  leaveOut(): void;
   /** What can be printed now; `ends` when the line has ended and the next token begins a new text. */
   print(): { text: string; ends: boolean };
   /** All that is not printed. */
@@ -77,9 +82,11 @@ class RedecodedText implements GrowingText {
     this.#decode = decode;
   }
 
-  add(token: string | undefined): void {
-    if (token !== undefined) this.#tokens.push(token);
+  add(token: string): void {
+    this.#tokens.push(token);
   }
+
+  leaveOut(): void {}
 
   print(): { text: string; ends: boolean } {
     const text = [...this.#decode(this.#tokens)];
@@ -99,6 +106,37 @@ class RedecodedText implements GrowingText {
     this.#tokens = this.#tokens.slice(-1);
     this.#printed = [...this.#decode(this.#tokens)].length;
   }
+}
+
+/** The text of byte level tokens. `separate`: bytes on both sides of a token that is left out make no character together. */
+class ByteLine implements GrowingText {
+  readonly #text = new ByteText();
+  readonly #separate: boolean;
+
+  constructor(separate: boolean) {
+    this.#separate = separate;
+  }
+
+  add(token: string): void {
+    this.#text.add(token);
+  }
+
+  leaveOut(): void {
+    if (this.#separate) this.#text.cut();
+  }
+
+  print(): { text: string; ends: boolean } {
+    const { last } = this.#text;
+    const ends = last === "\n";
+    return { text: ends || isChinese(last) ? this.#text.takeAll() : this.#text.takeWords(), ends };
+  }
+
+  rest(): string {
+    return this.#text.takeAll();
+  }
+
+  /** All was printed, and nothing is kept of it. */
+  forget(): void {}
 }
 
 /**
@@ -122,8 +160,9 @@ class IncrementalText implements GrowingText {
     this.#stripped = stripped;
   }
 
-  add(token: string | undefined): void {
-    if (token === undefined) return;
+  leaveOut(): void {}
+
+  add(token: string): void {
     const text = this.#replaced(token);
     const byte = byteOfToken(text);
     if (byte >= 0) this.#run.push(byte);
