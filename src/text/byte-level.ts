@@ -13,10 +13,21 @@ export const GPT2_WORDS =
 
 /** The text rewritten byte by byte; the bytes of a character all have the character's span. */
 export function toByteLevel(text: AlignedText): AlignedText {
-  const encoder = new TextEncoder();
-  return text.mapCharacters(/[\s\S]/gu, (character) =>
-    Array.from(encoder.encode(character), (byte) => BYTE_ALPHABET[byte]).join(""),
-  );
+  // printable ASCII characters stand for themselves
+  return text.mapCharacters(/[^!-~]/gu, byteLevelText);
+}
+
+const encoder = new TextEncoder();
+// of characters of one UTF-16 unit, made when they are first met
+const texts: (string | undefined)[] = [];
+
+function byteLevelText(character: string): string {
+  const unit = character.charCodeAt(0);
+  const known = character.length === 1 ? texts[unit] : undefined;
+  if (known !== undefined) return known;
+  const text = Array.from(encoder.encode(character), (byte) => BYTE_ALPHABET[byte]).join("");
+  if (character.length === 1) texts[unit] = text;
+  return text;
 }
 
 /** The text that tokens of this alphabet stand for; broken UTF-8 becomes U+FFFD as in the WHATWG decoder. */

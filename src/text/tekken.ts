@@ -13,6 +13,7 @@ import { encodingVersion, type EncodingVersion, versionNumber } from "./mistral-
 import { bosEosTemplate } from "./post-processor.ts";
 import { readPreTokenizer } from "./pre-tokenizer.ts";
 import { MAX_WORK } from "./sentencepiece.ts";
+import { SubstringTable } from "./substring-table.ts";
 import { MAX_MERGES, MAX_TOKENS, parseTokenizerFile } from "./tokenizer-json.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 
@@ -206,15 +207,16 @@ function vocabulary(
 
 /** The ids (left, right, merged) of every split of every token into two tokens. */
 function mergesOf(tokens: readonly string[], special: number, where: string): Int32Array {
-  const ids = new Map(tokens.map((token, rank) => [token, special + rank]));
+  const table = new SubstringTable(tokens);
   const merges: number[] = [];
-  for (const [token, merged] of ids) {
+  tokens.forEach((token, merged) => {
+    table.take(token);
     for (let i = 1; i < token.length; i++) {
-      const left = ids.get(token.slice(0, i));
-      const right = left === undefined ? undefined : ids.get(token.slice(i));
-      if (left !== undefined && right !== undefined) merges.push(left, right, merged);
+      const left = table.find(0, i);
+      const right = left < 0 ? -1 : table.find(i, token.length);
+      if (right >= 0) merges.push(special + left, special + right, special + merged);
     }
-  }
+  });
   if (merges.length / 3 > MAX_MERGES) {
     throw new CheckpointError(
       `${where}: ${merges.length / 3} merges; at most ${MAX_MERGES} are read`,
