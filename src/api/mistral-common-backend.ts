@@ -15,17 +15,12 @@ import { decodeAsSentencePiece } from "../text/sentencepiece-decode.ts";
 import type { ChatMessage, ChatTemplateOptions } from "./apply-chat-template.ts";
 import type { BatchEncoding, Rows } from "./batch-encoding.ts";
 import { encodingOfRows } from "./id-rows.ts";
+import { type IdsInput, idsOf, isBatch } from "./ids-input.ts";
 import { locateModel, type ModelFileOptions, PLACE_OPTIONS } from "./model-files.ts";
 import { type MistralTokenizerFile, openMistralTokenizer } from "./mistral-common-files.ts";
 import { readConversation } from "./mistral-common-options.ts";
 import { Tensor } from "./tensor.ts";
-import {
-  type DecodeOptions,
-  type IdsInput,
-  idsOf,
-  isBatch,
-  PreTrainedTokenizer,
-} from "./tokenizer.ts";
+import { type DecodeOptions, PreTrainedTokenizer } from "./tokenizer.ts";
 
 /** Settings of a tokenizer of Mistral AI's own files. */
 export type MistralCommonOptions = {
