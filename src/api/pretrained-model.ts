@@ -7,6 +7,7 @@ import type { Engine } from "../engine/supervisor.ts";
 import type { GenerationConfig } from "../generate/generation-config.ts";
 import { countParameters } from "../models/config-weights.ts";
 import type { MistralConfig } from "../models/config.ts";
+import { warnOnce } from "../warn-once.ts";
 import { DynamicCache } from "./cache.ts";
 import { Callable } from "./callable.ts";
 import { backendOf, readTarget, type Target } from "./device.ts";
@@ -229,7 +230,13 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
     const { B, S } = batch;
     const past = DynamicCache.read(inputs.past_key_values, this.engine);
     const T = (past?.get_seq_length() ?? 0) + S;
-    const attentions = inputs.output_attentions ?? this.config.output_attentions;
+    const asked = inputs.output_attentions ?? this.config.output_attentions;
+    const attentions = asked && (this.#attention === "eager" || inputs.output_attentions === true);
+    if (asked && !attentions) {
+      warnOnce(
+        'forward: config.json asks for output_attentions, which only a model loaded with attn_implementation: "eager" can give; there are none',
+      );
+    }
     const hidden = inputs.output_hidden_states ?? this.config.output_hidden_states;
     if (attentions && this.#attention !== "eager") {
       throw new InputError(

@@ -2,6 +2,7 @@
 // method. Knows no model: which weights it needs, and in which shapes, is checked elsewhere.
 
 import { CheckpointError } from "../errors.ts";
+import { shown } from "./json-reader.ts";
 import { mistralLayoutWeights } from "./mistral-layout.ts";
 import { plainWeight } from "./plain-weight.ts";
 import { awqWeights } from "./quantized/awq.ts";
@@ -40,6 +41,7 @@ export async function openWeights(
 ): Promise<WeightSource> {
   const checkpoint = await openCheckpoint(dir, options);
   try {
+    refuseMlx(checkpoint);
     if (checkpoint.isMistralLayout) return mistralLayoutWeights(checkpoint, config);
     return await weightsOf(checkpoint, await findQuantizationSettings(checkpoint.dir, config));
   } catch (error) {
@@ -74,12 +76,35 @@ async function weightsOf(
 
 /** The reader of the method that the settings name. @throws CheckpointError it has none */
 function readerOf(dir: string, settings: Record<string, unknown>): Reader {
-  // Older files of bitsandbytes do not name their method.
-  const unnamed = settings.load_in_4bit === true || settings.load_in_8bit === true;
-  const method = settings.quant_method ?? (unnamed ? "bitsandbytes" : undefined);
-  if (typeof method === "string" && Object.hasOwn(readers, method)) return readers[method];
+  const named = settings.quant_method ?? impliedMethod(settings);
+  const method = typeof named === "string" ? named.toLowerCase() : undefined;
+  if (method !== undefined && Object.hasOwn(readers, method)) return readers[method];
   throw new CheckpointError(
-    `${dir}: config.json says that the weights are quantised by ${JSON.stringify(method) ?? "an unnamed method"}; ` +
+    `${dir}: config.json says that the weights are quantised by ${JSON.stringify(named) ?? "an unnamed method"}; ` +
       `methods that are read: ${Object.keys(readers).join(", ")}; use another checkpoint of this model, or the unquantised one`,
   );
+}
+
+/** Settings that one method alone has: older files do not name theirs. */
+const MARKS: readonly (readonly [setting: string, method: string])[] = [
+  ["desc_act", "gptq"],
+  ["w_bit", "awq"],
+  ["config_groups", "compressed-tensors"],
+];
+
+function impliedMethod(settings: Readonly<Record<string, unknown>>): string | undefined {
+  if (settings.load_in_4bit === true || settings.load_in_8bit === true) return "bitsandbytes";
+  return MARKS.find(([setting]) => Object.hasOwn(settings, setting))?.[1];
+}
+
+/** Refuses weights that MLX has quantised: words of 32 bits, with scales and biases beside them. @throws CheckpointError */
+function refuseMlx({ dir, tensors }: Checkpoint): void {
+  for (const [name, { dtype }] of tensors) {
+    const layer = name.slice(0, -".weight".length);
+    if (dtype !== "U32" || !name.endsWith(".weight") || !tensors.has(`${layer}.biases`)) continue;
+    throw new CheckpointError(
+      `${dir}: ${shown(name)} is packed as MLX does it (Apple's library), which is not read; ` +
+        "fetch the original checkpoint of this model, or a GGUF file of it",
+    );
+  }
 }

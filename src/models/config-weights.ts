@@ -178,6 +178,18 @@ export function checkWeights(
         `load it with ${other}.from_pretrained or ${other.replace(/^Mistral(Model)?/, "AutoModel")}.from_pretrained`,
     );
   }
+  const unread = [...match.names].find(([, storedName]) => {
+    const { dtype = "", quantised } = checkpoint.tensors.get(storedName) ?? {};
+    return !quantised && !READABLE.has(dtype);
+  });
+  const isWrong = missing.length > 0 || mismatched.length > 0 || unread !== undefined;
+  const packed = isWrong ? unexplainedPart(config, checkpoint) : undefined;
+  if (packed !== undefined) {
+    throw new CheckpointError(
+      `${checkpoint.dir}: ${JSON.stringify(packed.slice(0, 80))} is part of a quantised weight, but config.json has no quantization_config, ` +
+        "which says how it is packed; take the config.json of these weights' publisher",
+    );
+  }
   if (mismatched.length > 0) {
     const { key, checkpoint: got, model } = mismatched[0];
     throw new CheckpointError(
@@ -193,14 +205,12 @@ export function checkWeights(
         `${more(missing.length, "weights are missing")}; is the checkpoint complete, and num_hidden_layers right?`,
     );
   }
-  for (const [name, storedName] of match.names) {
-    const { dtype = "", quantised } = checkpoint.tensors.get(storedName) ?? {};
-    if (!quantised && !READABLE.has(dtype)) {
-      throw new CheckpointError(
-        `${checkpoint.dir}: ${name} has dtype ${dtype}, expected ${[...READABLE].join(", ")}; save the model again in one of these ` +
-          "(if it is quantised, config.json lacks its quantization_config)",
-      );
-    }
+  if (unread !== undefined) {
+    const [name, storedName] = unread;
+    throw new CheckpointError(
+      `${checkpoint.dir}: ${name} has dtype ${checkpoint.tensors.get(storedName)?.dtype}, expected ${[...READABLE].join(", ")}; ` +
+        "save the model again in one of these (if it is quantised, config.json lacks its quantization_config)",
+    );
   }
   return match;
 }
@@ -217,6 +227,17 @@ function otherClass(
   const hasOtherHead = tensors.has("score.weight") || tensors.has("qa_outputs.weight");
   const lacksHead = missing_keys.length === 1 && missing_keys[0] === HEAD;
   return lacksHead || hasOtherHead ? architectures?.find((name) => isClass(name)) : undefined;
+}
+
+/** What methods of quantisation add to the name of a weight or its layer. */
+const PACKED =
+  /\.(qweight|qzeros|weight_packed|weight_scale|SCB|absmax|quant_map|quant_state\..+)$/;
+
+/** A tensor that belongs to a quantised weight, though the config speaks of no quantisation. */
+function unexplainedPart(config: MistralConfig, { tensors }: WeightTable): string | undefined {
+  const { quantization_config } = config as { quantization_config?: unknown };
+  if (quantization_config != null) return undefined;
+  return [...tensors.keys()].find((name) => PACKED.test(name));
 }
 
 const isClass = (name: string): boolean => /^Mistral(Model$|For)/.test(name);

@@ -30,7 +30,8 @@ export async function bitsandbytesWeights(
   const four = reader.flag("load_in_4bit", "_load_in_4bit") ?? false;
   if (four === eight)
     throw reader.refuse("load_in_4bit", four, "one of load_in_4bit and load_in_8bit to be true");
-  reader.only("llm_int8_has_fp16_weight", [false], "int8 weights that are kept in float16");
+  if (eight)
+    reader.only("llm_int8_has_fp16_weight", [false], "int8 weights that are kept in float16");
   const threshold = reader.value("llm_int8_threshold") ?? 6;
   if (!(typeof threshold === "number" && threshold >= 0 && threshold < Infinity))
     throw reader.refuse("llm_int8_threshold", threshold, "a number that is not negative");
