@@ -16,8 +16,10 @@ import type { Arguments, FlagValues } from "./arguments.ts";
 import { drawing } from "./bench-picture.ts";
 import { asMarkdown, asText } from "./bench-report.ts";
 import type { BenchReport } from "./bench-report.ts";
-import { openWeights, pathOf } from "./load.ts";
+import { openWeights } from "./load.ts";
 import type { Model } from "./load.ts";
+import { modelSource } from "./model-source.ts";
+import type { ModelSource } from "./model-source.ts";
 import { repetitionProgress, workProgress } from "./progress.ts";
 import { fitted, styled, visible, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
@@ -44,9 +46,9 @@ export async function bench({ flags, words }: Arguments, io: Io): Promise<number
   }
   const report =
     flags.shape === undefined
-      ? await benchFolder(await pathOf(folder), undefined, plan, flags, io)
+      ? await benchModel(await modelSource(folder, flags, io), plan, flags, io)
       : await withRandomModel(flags.shape, flags, io, (path, name) =>
-          benchFolder(path, name, plan, flags, io),
+          benchModel({ path, name }, plan, flags, io),
         );
   if (flags.svg !== undefined) {
     await save(flags.svg, drawing(report));
@@ -62,20 +64,19 @@ export async function bench({ flags, words }: Arguments, io: Io): Promise<number
   return 0;
 }
 
-async function benchFolder(
-  path: string,
-  name: string | undefined,
+async function benchModel(
+  source: ModelSource,
   plan: BenchmarkPlan,
   flags: FlagValues,
   io: Io,
 ): Promise<BenchReport> {
   const { runtime, system, cpu, instructions, load } = machine();
   const start = performance.now();
-  const model = await openWeights(path, flags, io, name);
+  const model = await openWeights(source, flags, io);
   try {
     const load_seconds = (performance.now() - start) / 1000;
     checkPlan(plan, model);
-    const isGguf = flags["gguf-file"] !== undefined || /\.gguf$/i.test(path);
+    const isGguf = source.gguf_file !== undefined || /\.gguf$/i.test(source.path);
     const whole = isGguf ? ({ ...plan, table: "like the rest" } as const) : plan;
     const tests = await measured(model, whole, flags, io);
     const { weights } = await model.memory();
@@ -86,7 +87,7 @@ async function benchFolder(
     const limits = await enginesLimits(!flags["no-revectorize"], threads);
     return {
       model: {
-        name: name ?? basename(flags["gguf-file"] ?? path),
+        name: basename(source.gguf_file ?? source.name),
         layers: model.config.num_hidden_layers,
         dtype: model.dtype,
         ...quantization(

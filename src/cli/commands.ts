@@ -17,7 +17,18 @@ export type Command = {
   readonly examples: readonly (readonly [command: string, meaning: string])[];
 };
 
-export type CommandName = "run" | "chat" | "quantize" | "bench" | "eval" | "doctor" | "help";
+export type CommandName =
+  | "run"
+  | "chat"
+  | "pull"
+  | "ls"
+  | "rm"
+  | "verify"
+  | "quantize"
+  | "bench"
+  | "eval"
+  | "doctor"
+  | "help";
 
 export const commands: Readonly<Record<CommandName, Command>> = {
   run: {
@@ -62,6 +73,49 @@ export const commands: Readonly<Record<CommandName, Command>> = {
       ['echo "Tell me a story about a frog." | mistral chat', "one message a line"],
     ],
   },
+  pull: {
+    summary: "fetch a model from the hub into the cache",
+    usage: "[id] [flags]",
+    positionals: 1,
+    description: [
+      "Fetches what loading needs: not the same weights twice, no pickles. What was",
+      "interrupted goes on where it stopped. Without an id it asks which model. The",
+      "cache is that of Python's huggingface_hub (HF_HOME, HF_HUB_CACHE, HF_TOKEN).",
+    ].join("\n"),
+    flags: ["revision", "gguf-file", "include", "exclude", "force", "yes", "json", "quiet", "help"],
+    groups: [],
+    examples: [
+      ["mistral pull mistralai/Mistral-7B-Instruct-v0.3", "14.5 GB"],
+      ["mistral pull someone/some-GGUF --gguf-file a-q4_k_m.gguf", "one file"],
+    ],
+  },
+  ls: {
+    summary: "list the models in the cache",
+    usage: "[flags]",
+    positionals: 0,
+    description: "Their size, the day when they were fetched, and their revisions.",
+    flags: ["json", "quiet", "help"],
+    groups: [],
+    examples: [["mistral ls", "for people"]],
+  },
+  rm: {
+    summary: "remove models from the cache",
+    usage: "<id…> [flags]",
+    positionals: Number.POSITIVE_INFINITY,
+    description: "All revisions of each. Asks at a terminal; elsewhere --yes is needed.",
+    flags: ["yes", "help"],
+    groups: [],
+    examples: [["mistral rm mistralai/Mistral-7B-v0.1", "frees 14.5 GB"]],
+  },
+  verify: {
+    summary: "compare a cached model's files with the hub's hashes",
+    usage: "<id> [flags]",
+    positionals: 1,
+    description: "Reads all files. The exit code is 1 if one is damaged. Opens no connection.",
+    flags: ["json", "quiet", "help"],
+    groups: [],
+    examples: [["mistral verify mistralai/Mistral-7B-v0.1", "after a fault of the disk"]],
+  },
   quantize: {
     summary: "write a model in fewer bits",
     usage: "[model] [new folder] --to <how> [flags]",
@@ -71,7 +125,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
       "Transformers reads; q4 and q8 are this program's own, and the fastest on a CPU.",
       "Memory holds one weight at a time; the new folder appears when it is complete.",
     ].join("\n"),
-    flags: ["model", "to", "force", "json", "quiet", "help"],
+    flags: ["model", "to", "force", "revision", "yes", "json", "quiet", "help"],
     groups: [],
     examples: [
       ["mistral quantize ./Mistral-7B-v0.3 --to q4", "into ./Mistral-7B-v0.3-q4"],
@@ -104,7 +158,6 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     examples: [
       ["mistral bench", "the embedded model"],
       ["mistral bench --shape mistral-7b --layers 4 --json", "random weights of a known shape"],
-      ["mistral bench ./Mistral-7B-v0.3 --quantization q4", "in 4 bits"],
     ],
   },
   eval: {

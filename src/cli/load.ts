@@ -1,12 +1,12 @@
 // Loads a model and its tokenizer for a command, with progress on stderr; the embedded model if none is named.
 // Does not know what is done with them.
 
-import { basename, resolve } from "node:path";
-import { defaultModel } from "../api/default-model.ts";
 import { methodConfig } from "../api/quantization-methods.ts";
 import { AutoModelForCausalLM, AutoTokenizer, env } from "../index.ts";
 import type { GenerateOptions, LoadOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
+import { modelSource } from "./model-source.ts";
+import type { ModelSource } from "./model-source.ts";
 import { loadProgress } from "./progress.ts";
 import { storySettings } from "./storyteller.ts";
 import type { Io } from "./terminal.ts";
@@ -16,46 +16,44 @@ export type Tokenizer = Awaited<ReturnType<typeof AutoTokenizer.from_pretrained>
 export type Opened = {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
-  /** The last part of the folder's path. */
+  /** The last part of its folder's path, or of its id on the hub. */
   readonly name: string;
   /** How its tokens are sampled unless flags say otherwise, beside its generation_config.json. */
   readonly settings: GenerateOptions;
 };
 
 /**
- * Loads the model of `folder`, or the embedded one, and its tokenizer.
- * @throws CheckpointError, MemoryError, InputError as `from_pretrained` does; after Ctrl-C the signal's reason
+ * Loads the model `name` (a folder, a GGUF file, the id of a model on the hub), or the embedded one, and its tokenizer.
+ * @throws CheckpointError, MemoryError, InputError as `from_pretrained` and modelSource do; after Ctrl-C the signal's reason
  */
 export async function openModel(
-  folder: string | undefined,
+  name: string | undefined,
   flags: FlagValues,
   io: Io,
 ): Promise<Opened> {
-  const path = await pathOf(folder);
-  const tokenizer = await AutoTokenizer.from_pretrained(path, ggufFile(flags));
-  const settings = folder === undefined ? storySettings : {};
-  return { model: await openWeights(path, flags, io), tokenizer, name: basename(path), settings };
+  const source = await modelSource(name, flags, io);
+  const tokenizer = await AutoTokenizer.from_pretrained(source.path, ggufFile(source));
+  const settings = name === undefined ? storySettings : {};
+  return {
+    model: await openWeights(source, flags, io),
+    ...{ tokenizer, name: source.name, settings },
+  };
 }
 
-/** The absolute path of `folder`, or of the embedded model. */
-export async function pathOf(folder: string | undefined): Promise<string> {
-  return folder === undefined ? await defaultModel() : resolve(folder);
-}
-
-/** Loads a model without its tokenizer. @param name is shown with the progress. @throws as openModel */
+/** Loads a model without its tokenizer. @throws as openModel */
 export async function openWeights(
-  path: string,
+  source: ModelSource,
   flags: FlagValues,
-  io: Io,
-  name: string = basename(path),
+  { stderr, interrupt }: Io,
 ): Promise<Model> {
   // This changes the whole process, which belongs to the command.
   env.wasm.revectorize = !flags["no-revectorize"];
-  const progress = flags.quiet ? undefined : loadProgress(io.stderr, name);
+  const progress = flags.quiet ? undefined : loadProgress(stderr, source.name);
   try {
-    return await AutoModelForCausalLM.from_pretrained(path, {
+    return await AutoModelForCausalLM.from_pretrained(source.path, {
       ...loadOptions(flags),
-      signal: io.interrupt,
+      ...ggufFile(source),
+      signal: interrupt,
       onProgress: (step) => progress?.update(step),
     });
   } finally {
@@ -63,8 +61,8 @@ export async function openWeights(
   }
 }
 
-function ggufFile(flags: FlagValues): { gguf_file?: string } {
-  return flags["gguf-file"] === undefined ? {} : { gguf_file: flags["gguf-file"] };
+function ggufFile({ gguf_file }: ModelSource): { gguf_file?: string } {
+  return gguf_file === undefined ? {} : { gguf_file };
 }
 
 /** The options of `from_pretrained` that flags ask for; flags that were not given leave its defaults. */
@@ -80,6 +78,5 @@ export function loadOptions(flags: FlagValues): LoadOptions {
     }),
     ...(flags["compute-dtype"] !== undefined && { compute_dtype: flags["compute-dtype"] }),
     ...(flags["cache-dtype"] !== undefined && { cacheDtype: flags["cache-dtype"] }),
-    ...ggufFile(flags),
   };
 }

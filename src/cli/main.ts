@@ -19,6 +19,10 @@ type Run = (args: Arguments, io: Io) => Promise<number>;
 const runs: Readonly<Record<CommandName, () => Promise<Run>>> = {
   run: async () => (await import("./run.ts")).run,
   chat: async () => (await import("./chat.ts")).chat,
+  pull: async () => (await import("./pull.ts")).pull,
+  ls: async () => (await import("./cached.ts")).list,
+  rm: async () => (await import("./cached.ts")).remove,
+  verify: async () => (await import("./cached.ts")).verify,
   quantize: async () => (await import("./quantize.ts")).runQuantize,
   bench: async () => (await import("./bench.ts")).bench,
   eval: async () => (await import("./eval.ts")).evaluate,
@@ -44,6 +48,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     return await dispatch(argv, io, known);
   } catch (error) {
     if (controller.signal.aborted) return 130;
+    // Somebody was asked and did not say yes: that is no fault.
+    if (error instanceof DOMException && error.name === "AbortError") {
+      await write(stderr, `${error.message}\n`);
+      return 1;
+    }
     await report(error, known, io);
     return error instanceof InputError ? 2 : 1;
   }

@@ -1,7 +1,7 @@
 // Shows the progress of long work on stderr: on a terminal a bar after half a second, elsewhere a line every five seconds.
 // Does not know the work.
 
-import { bytes, duration, styled, visible } from "./terminal.ts";
+import { bytes, duration, fitted, styled, visible } from "./terminal.ts";
 import type { OutStream } from "./terminal.ts";
 
 const silentSeconds = 0.5;
@@ -11,9 +11,18 @@ const clearLine = "\r\u001b[2K";
 
 export type Progress = {
   /** Reports how much is done, of how much. @param what what is being done now, in place of the name */
-  update(step: { readonly loaded: number; readonly total: number }, what?: string): void;
+  update(step: Step, what?: string): void;
+  /** Prints a line that stays. */
+  note(line: string): void;
   /** Ends the display: removes the bar; if lines were shown, prints a last one. Again: nothing. @param step the last one */
-  done(step?: { readonly loaded: number; readonly total: number }): void;
+  done(step?: Step): void;
+};
+
+type Step = {
+  readonly loaded: number;
+  readonly total: number;
+  /** Default: the mean since the begin. */
+  readonly perSecond?: number;
 };
 
 /** How to show an amount of work, and an amount for each second. */
@@ -109,7 +118,7 @@ function shownProgress(
     ? [silentSeconds, barEverySeconds]
     : [lineEverySeconds, lineEverySeconds];
   let shownAt: number | undefined;
-  let last = { loaded: 0, total: 0 };
+  let last: Step = { loaded: 0, total: 0 };
   return {
     update(step, what = label) {
       last = step;
@@ -124,6 +133,9 @@ function shownProgress(
           : `${what === label ? verb : what}: ${percent(step)} · ${facts}\n`,
       );
     },
+    note(line) {
+      stream.write(`${stream.isTTY ? clearLine : ""}${fitted(stream, line)}\n`);
+    },
     done({ loaded } = last) {
       if (shownAt === undefined) return;
       shownAt = undefined;
@@ -133,18 +145,16 @@ function shownProgress(
   };
 }
 
-type Step = { readonly loaded: number; readonly total: number };
-
 const share = ({ loaded, total }: Step): number => (total > 0 ? Math.min(1, loaded / total) : 0);
 const percent = (step: Step): string => `${Math.floor(share(step) * 100)} %`;
 
-function measures({ loaded, total }: Step, seconds: number, amounts: Amounts): string {
+function measures({ loaded, total, perSecond }: Step, seconds: number, amounts: Amounts): string {
   const [amount, unit] = amounts.show(total).split(" ");
   // In the unit of the total: "1.5 of 14.5 GB".
   const part = (loaded / total) * Number(amount) || 0;
   const done = amount.includes(".") ? part.toFixed(1) : String(Math.floor(part));
   if (loaded === 0) return `${done} of ${amount} ${unit} · ${duration(seconds)}`;
-  const speed = loaded / seconds;
+  const speed = perSecond ?? loaded / seconds;
   const left = speed > 0 ? ` · ${duration(Math.ceil((total - loaded) / speed))} left` : "";
   return `${done} of ${amount} ${unit} · ${amounts.rate(speed)}${left}`;
 }

@@ -1,7 +1,7 @@
 // `mistral quantize`: writes a checkpoint in fewer bits into a new folder, and shows progress, then size and time. Knows no formats.
 
 import { rmSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { peakMemory } from "#platform";
 import { partialFolder, quantize } from "../api/quantize.ts";
 import type { Quantized, QuantizeOptions } from "../api/quantize.ts";
@@ -10,7 +10,7 @@ import type { QuantizationMethod } from "../api/quantization-methods.ts";
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";
-import { pathOf } from "./load.ts";
+import { modelSource } from "./model-source.ts";
 import { programName } from "./program-name.ts";
 import { workProgress } from "./progress.ts";
 import { bytes, duration, fitted, styled, visible, write } from "./terminal.ts";
@@ -26,19 +26,17 @@ type Report = Quantized & {
 /** @returns the exit code */
 export async function runQuantize({ flags, words }: Arguments, io: Io): Promise<number> {
   const method = methodOf(flags.to);
-  const model = await pathOf(words[0] ?? flags.model);
-  const out = resolve(words[1] ?? `${basename(model)}-${method}`);
+  const { path: model, name } = await modelSource(words[0] ?? flags.model, flags, io);
+  const out = resolve(words[1] ?? `${name}-${method}`);
   const start = performance.now();
-  const written = await withProgress(model, out, flags, io, (onProgress) =>
+  const written = await withProgress(name, out, flags, io, (onProgress) =>
     quantize(model, out, { method, force: flags.force, signal: io.interrupt, onProgress }),
   );
   const seconds = (performance.now() - start) / 1000;
   const report: Report = { ...written, method, seconds, peak_memory_bytes: peakMemory() };
   await write(
     io.stdout,
-    flags.json
-      ? `${JSON.stringify(report)}\n`
-      : fitted(io.stdout, describe(report, basename(model), io)),
+    flags.json ? `${JSON.stringify(report)}\n` : fitted(io.stdout, describe(report, name, io)),
   );
   return 0;
 }
@@ -61,8 +59,7 @@ async function withProgress(
   io: Io,
   run: (onProgress: NonNullable<QuantizeOptions["onProgress"]>) => Promise<Quantized>,
 ): Promise<Quantized> {
-  const name = `quantising ${basename(model)}`;
-  const bar = quiet ? undefined : workProgress(io.stderr, name, "byte");
+  const bar = quiet ? undefined : workProgress(io.stderr, `quantising ${model}`, "byte");
   // A second Ctrl-C ends the process at once: then this removes the unfinished folder.
   const onExit = (): void => rmSync(partialFolder(out), { recursive: true, force: true });
   process.once("exit", onExit);

@@ -1,0 +1,86 @@
+// Fetches a model of the hub into the cache, and shows what comes: a bar on a terminal, lines elsewhere, or events in JSON.
+// Does not know which files there are.
+
+import type { DownloadProgress } from "../index.ts";
+import { loadProgress } from "./progress.ts";
+import { bytes, fitted, visible, write } from "./terminal.ts";
+import type { Io } from "./terminal.ts";
+
+/** One line of `pull --json`. */
+export type DownloadEvent =
+  | {
+      readonly event: "plan";
+      readonly repo_id: string;
+      readonly files: number;
+      readonly bytes: number;
+      readonly missing_bytes: number;
+    }
+  | ({ readonly event: "progress" } & DownloadProgress)
+  | {
+      readonly event: "file";
+      readonly file: string;
+      readonly bytes: number;
+      readonly resumed: number;
+    }
+  | {
+      readonly event: "done";
+      readonly repo_id: string;
+      readonly folder: string;
+      readonly seconds: number;
+    };
+
+/** At least so many milliseconds lie between two "progress" events. */
+const eventEvery = 500;
+
+/** Smaller files get no line of their own. */
+const notedBytes = 1e6;
+
+type Fetch = (onProgress: (progress: DownloadProgress) => void) => Promise<string>;
+
+/**
+ * Runs `fetch`, and shows its progress under `name`.
+ * @param onEvent gets events instead of anything being shown
+ * @returns what `fetch` returns: the folder
+ * @throws what `fetch` throws; after Ctrl-C it is told that what has come stays
+ */
+export async function fetchShown(
+  name: string,
+  fetch: Fetch,
+  { quiet }: { readonly quiet: boolean },
+  io: Io,
+  onEvent?: (event: DownloadEvent) => void,
+): Promise<string> {
+  const bar = quiet || onEvent !== undefined ? undefined : loadProgress(io.stderr, name);
+  const resumed = new Set<string>();
+  const ended = new Set<string>();
+  let toldAt = -Infinity;
+  try {
+    return await fetch((progress) => {
+      const { file, fileLoaded, fileTotal, loaded, total, bytesPerSecond } = progress;
+      if (progress.resumed > 0 && !resumed.has(file)) {
+        resumed.add(file);
+        const left = `${bytes(progress.resumed)} of ${bytes(fileTotal)} were here already`;
+        bar?.note(`going on with ${visible(file)}: ${left}`);
+      }
+      const part = fileTotal > 0 ? Math.floor((100 * fileLoaded) / fileTotal) : 100;
+      bar?.update({ loaded, total, perSecond: bytesPerSecond }, `${visible(file)} ${part} %`);
+      if (fileLoaded === fileTotal && !ended.has(file)) {
+        ended.add(file);
+        if (fileTotal >= notedBytes) bar?.note(`${visible(file)}: ${bytes(fileTotal)}`);
+        onEvent?.({ event: "file", file, bytes: fileTotal, resumed: progress.resumed });
+      } else if (performance.now() - toldAt >= eventEvery) {
+        toldAt = performance.now();
+        onEvent?.({ event: "progress", ...progress });
+      }
+    });
+  } catch (error) {
+    bar?.done();
+    if (io.interrupt.aborted && !quiet) {
+      const note = "stopped; what has come stays, and the same command goes on from there";
+      await write(io.stderr, `${fitted(io.stderr, note)}\n`);
+    }
+    throw error;
+  } finally {
+    bar?.done();
+  }
+}
