@@ -13,6 +13,7 @@ const prints: Readonly<Record<string, RegExp>> = {
   "batch.ts":
     /^One day, a boy named Tim found \w[^]+\n\nIt was raining. Anna \w[^]+\n\nOnce there was a bear\W[^]+\n\n$/,
   "chat.ts": /^\n> Tell me .+\nOnce [^]+\n\n> Tell me another .+\n\w[^]+\n$/,
+  "embeddings.ts": /^(-?\d+\.\d  (Who lived|What did).+\n){4}$/,
   "hello.ts": /^Once upon a time\W[^]{100,}\n$/,
   "next-words.ts": /^(\w+ 0\.\d+\n){3}$/,
 };

@@ -1,8 +1,9 @@
 // Pipelines against those of Transformers 5.23 (cases.json, made by make_cases.py), alone and in batches padded on either side.
 
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import {
   AutoModelForCausalLM,
   AutoTokenizer,
@@ -14,6 +15,7 @@ import {
   type PreTrainedTokenizer,
   type Question,
 } from "../../src/index.ts";
+import { answerSpans } from "../../src/api/pipelines/answer-spans.ts";
 import { goldenPath } from "../golden-files.ts";
 
 type Case = { inputs: unknown; options: object; outputs: unknown };
@@ -153,6 +155,9 @@ describe.each(sides)("padding on the %s", (side) => {
       rows[0].length,
       64,
     ]);
+    const cut = { truncation: true, max_length: 4 };
+    expect((await extract(list[0], { tokenize_kwargs: cut }))[0]).toHaveLength(4);
+    expect((await extract(list[0], cut))[0]).toHaveLength(4);
     await expect(extract("a", { normalize: true })).rejects.toThrow(
       /normalize needs pooled features/,
     );
@@ -193,6 +198,32 @@ describe.each(sides)("padding on the %s", (side) => {
         /doc_stride/,
       );
     });
+    test("question-answering: an answer is widened to words, where the tokenizer knows them", async () => {
+      const file = JSON.parse(readFileSync(join(tokenizer, "tokenizer.json"), "utf8")) as object;
+      const folder = mkdtempSync(join(tmpdir(), "mistral-words-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      const pre_tokenizer = {
+        type: "Split",
+        pattern: { String: " " },
+        behavior: "Isolated",
+        invert: false,
+      };
+      writeFileSync(
+        join(folder, "tokenizer.json"),
+        JSON.stringify({ ...file, normalizer: null, pre_tokenizer }),
+      );
+      const own = await AutoTokenizer.from_pretrained(folder);
+      const ask = await pipeline("question-answering", answers, { tokenizer: own, top_k: 8 });
+      const context = "Anna met Bobby in Paris";
+      const answersOf = async (align_to_words: boolean): Promise<string[]> =>
+        [await ask({ question: "Who?", context }, { align_to_words })]
+          .flat()
+          .map(({ answer }) => answer);
+      const isWhole = (answer: string): boolean =>
+        answer.trim() === "" || ` ${context} `.includes(` ${answer.trim()} `);
+      expect((await answersOf(true)).every(isWhole)).toBe(true);
+      expect((await answersOf(false)).every(isWhole)).toBe(false);
+    });
   } else {
     test("question-answering: the context comes first, and only it answers", async () => {
       const ask = await pipeline("question-answering", answers, {
@@ -208,6 +239,19 @@ describe.each(sides)("padding on the %s", (side) => {
       for (const { start, end, answer } of list) expect(context.slice(start, end)).toBe(answer);
     });
   }
+});
+
+test("answers have at most so many tokens, all of them of the context", () => {
+  const even = [0, 0, 0, 0, 0, 0];
+  const allowed = [false, true, true, true, true, false];
+  const { spans, none } = answerSpans(even, even, allowed, { count: 99, longest: 2 });
+  const found = spans.map(({ first, last }) => `${first}-${last}`).toSorted();
+  expect(found).toEqual(["1-1", "1-2", "2-2", "2-3", "3-3", "3-4", "4-4"]);
+  for (const { score } of spans) expect(score).toBeCloseTo(1 / 16, 12);
+  expect(none).toBe(0);
+  expect(
+    answerSpans(even, [0, 0, 0, 3, 0, 0], allowed, { count: 1, longest: 9 }).spans,
+  ).toMatchObject([{ last: 3 }]);
 });
 
 describe("text-generation", () => {
@@ -252,6 +296,47 @@ describe("text-generation", () => {
     expect(greedy[0].generated_token_ids).toHaveLength(9);
     await generate.dispose();
     await expect(generate("Once")).rejects.toThrow(/disposed/);
+  });
+
+  test("options of the chat template and of decoding reach them", async () => {
+    const template =
+      "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% if not loop.last %} {% endif %}{% endfor %}" +
+      "{% if tools %} T{{ tools|length }}{% endif %}{% if documents %} D{{ documents[0].text }}{% endif %}{% if add_generation_prompt %} >{% endif %}";
+    const own = await tokenizerOf("right", { chat_template: template });
+    const generate = await load({ tokenizer: own, do_sample: false, max_new_tokens: 6 });
+    const chat = [{ role: "user", content: "Hello there" }];
+    const tools = [{ type: "function", function: { name: "f", description: "", parameters: {} } }];
+    const documents = [{ title: "t", text: "page" }];
+    const answered = { role: "assistant", content: "Oh" };
+    for (const [options, text] of [
+      [{ tools }, "[user] Hello there T1 >"],
+      [{ documents }, "[user] Hello there Dpage >"],
+      [{ continue_final_message: true }, "[user] Hello there"],
+      [{}, "[user] Hello there >"],
+    ] as const) {
+      const { input_ids } = own(text, { add_special_tokens: false });
+      const expected = await generate.model.generate([input_ids], {
+        do_sample: false,
+        max_new_tokens: 6,
+      });
+      const [{ generated_token_ids }] = await generate(chat, { ...options, return_tensors: true });
+      expect(generated_token_ids, text).toEqual([...expected.data]);
+    }
+    const ids = async (options: object): Promise<unknown> =>
+      (await generate([...chat, answered], { ...options, return_tensors: true }))[0]
+        .generated_token_ids;
+    expect(await ids({ continue_final_message: false })).not.toEqual(await ids({}));
+    expect(await ids({ continue_final_message: true })).toEqual(await ids({}));
+
+    expect(await generate("Hello", { return_text: true })).toEqual(await generate("Hello"));
+    const { decode } = own;
+    own.decode = ((...args: Parameters<typeof decode>) =>
+      JSON.stringify(args[1] ?? null)) as typeof own.decode;
+    const [{ generated_text }] = await generate("Hello", {
+      ...{ clean_up_tokenization_spaces: true, return_full_text: false },
+    });
+    expect(JSON.parse(generated_text)).toMatchObject({ clean_up_tokenization_spaces: true });
+    await generate.dispose();
   });
 
   test("refuses options that exclude each other, and what is no prompt", async () => {
