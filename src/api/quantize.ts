@@ -16,7 +16,7 @@ import {
   replaceFolder,
   writeText,
 } from "#platform";
-import { readJsonObject } from "../checkpoint/json-file.ts";
+import { readModelConfig } from "../checkpoint/model-config.ts";
 import { findQuantizationSettings } from "../checkpoint/quantized/packed-settings.ts";
 import { planShards, saveSafetensors, shardIndex } from "../checkpoint/save-safetensors.ts";
 import { openWeights } from "../checkpoint/weight-source.ts";
@@ -113,7 +113,7 @@ export async function quantize(
   const config = await configOf(files, name);
   checkConfig(config);
   await checkFolders(model, out, force);
-  const raw = await readJsonObject(joinPath(model, "config.json"));
+  const { values: raw } = await readModelConfig(model);
   await refuseQuantized(model, raw);
   const parts = ["config", "generation", "tokenizer", "weights"] as const;
   await locateModel("quantize", name, { signal, onProgress }, parts);

@@ -4,7 +4,7 @@
 import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { AutoConfig, AutoModelForCausalLM, CheckpointError } from "../../src/index.ts";
+import { AutoConfig, AutoModelForCausalLM, CheckpointError, quantize } from "../../src/index.ts";
 import { MistralConfig, type MistralConfigOptions } from "../../src/models/config.ts";
 import { folder } from "../checkpoint/craft.ts";
 import { type RawTensor, readRaw, safetensors } from "../checkpoint/packed-folder.ts";
@@ -112,6 +112,15 @@ test("Mistral AI's layout: shards with their index; Transformers' files win", as
   writeFileSync(join(both, "params.json"), params);
   writeFileSync(join(both, "consolidated.safetensors"), file);
   expect(await logits(both)).toEqual(await logits(golden("sw8-f32")));
+});
+
+test("Mistral AI's layout is quantised to a folder of Transformers' layout", async () => {
+  const [own, theirs] = [temporaryFolder(), temporaryFolder()];
+  onTestFinished(own.remove);
+  onTestFinished(theirs.remove);
+  await quantize(folder(inMistralLayout("base-f32")), join(own.dir, "q8"), { method: "q8" });
+  await quantize(golden("base-f32"), join(theirs.dir, "q8"), { method: "q8" });
+  expect(await logits(join(own.dir, "q8"))).toEqual(await logits(join(theirs.dir, "q8")));
 });
 
 test("params.json becomes the config that Transformers' conversion makes", async () => {

@@ -61,9 +61,8 @@ describe("values in a model's file that have no effect: accepted as by Transform
     [{ cache_config: { a: 1 } }, "cache_config is"],
     [{ low_memory: true }, "low_memory is true"],
   ])("%j", (values, told) => {
-    const resolved = resolve({}, values);
-    const { top_k } = resolve({});
-    expect({ ...resolved, top_k }).toEqual(resolve({}));
+    const kept = values.top_k === 1 ? { top_k: 1 } : {};
+    expect(resolve({}, values)).toEqual({ ...resolve({}), ...kept });
     expect(notes(values)).toEqual([expect.stringContaining(told)]);
   });
 
