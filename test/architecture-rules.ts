@@ -240,7 +240,8 @@ export const rules: readonly Rule[] = [
   },
   {
     name: "named exports only",
-    applies: (path) => CODE.test(path) && !path.endsWith(".config.ts"),
+    // Tools look for the default export of their settings.
+    applies: (path) => CODE.test(path) && !/[./]config\.ts$/.test(path.replace(/^src\/.*/, "")),
     violations: ({ text }) => found(bare(text), /\bexport\s+default\b|\bas\s+default\b/, "default"),
     broken: file("src/a.ts", "export default 1;"),
     sound: file("src/a.ts", "// no export default here\nexport const x = 1;"),

@@ -199,37 +199,16 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
   }
 
   /**
-   * The ids of a conversation, or of an array of conversations, as mistral-common encodes them; with `chat_template`, given or set, as
-   * that template writes them.
+   * Encodes conversations as mistral-common does; with `chat_template`, given or set, as that template writes them.
    *
    * @throws InputError what mistral-common refuses, such as a last message of the assistant without `continue_final_message`
    */
-  override apply_chat_template(
-    conversation: readonly ChatMessage[],
-    options: ChatTemplateOptions & { tokenize: false },
-  ): string;
-  override apply_chat_template(
-    conversation: readonly (readonly ChatMessage[])[],
-    options: ChatTemplateOptions & { tokenize: false },
-  ): string[];
-  override apply_chat_template(
+  protected override encodeConversation(
     conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
-    options: ChatTemplateOptions & { return_dict: false },
-  ): Rows;
-  override apply_chat_template(
-    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
-    options?: ChatTemplateOptions & { tokenize?: true; return_dict?: true },
-  ): BatchEncoding;
-  override apply_chat_template(
-    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
-    options?: ChatTemplateOptions,
-  ): string | string[] | Rows | BatchEncoding;
-  override apply_chat_template(
-    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
-    options: ChatTemplateOptions = {},
+    options: ChatTemplateOptions,
   ): string | string[] | Rows | BatchEncoding {
     if ((options.chat_template ?? this.chat_template) !== null) {
-      return super.apply_chat_template(conversation, options);
+      return super.encodeConversation(conversation, options);
     }
     const where = "apply_chat_template";
     const { requests, batched, call, tokenize, dict } = readConversation(

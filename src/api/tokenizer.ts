@@ -28,6 +28,16 @@ import {
   type PadOptions,
   type TokenizerOptions,
 } from "./tokenizer-options.ts";
+import type {
+  ForEncoding,
+  ForEncodingOfTensors,
+  ForIds,
+  ForLists,
+  ForListsOfTexts,
+  ForTensor,
+  ForTensors,
+  ForText,
+} from "./tokenizer-overloads.ts";
 
 export type DecodeOptions = {
   /** Whether to leave special tokens out. Default false. */
@@ -40,31 +50,6 @@ export type StreamDecodeOptions = DecodeOptions & {
   /** Whether the pieces are together exactly what `decode` gives. Default false: each line is decoded by itself, as TextStreamer does. */
   wholeText?: boolean;
 };
-
-// Interfaces, as TypeScript shows no text for an option of which an intersection has two types.
-interface ForTensors extends TokenizerOptions {
-  return_tensors: "pt" | "np" | "ts" | true;
-}
-interface ForTensor extends TokenizerOptions {
-  return_tensor: true;
-}
-interface ForLists extends TokenizerOptions {
-  return_tensors?: null | false;
-  return_tensor?: false;
-}
-interface ForListsOfTexts extends ForLists {
-  is_split_into_words?: false;
-}
-interface ForText extends ChatTemplateOptions {
-  tokenize: false;
-}
-interface ForIds extends ChatTemplateOptions {
-  return_dict: false;
-}
-interface ForEncoding extends ChatTemplateOptions {
-  tokenize?: true;
-  return_dict?: true;
-}
 
 const DECODE_OPTIONS: ReadonlySet<string> = new Set([
   "skip_special_tokens",
@@ -327,6 +312,10 @@ export class PreTrainedTokenizer extends SpecialTokens<
   ): Rows;
   apply_chat_template(
     conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
+    options: ForEncodingOfTensors,
+  ): BatchEncoding<Tensor>;
+  apply_chat_template(
+    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
     options?: ForEncoding,
   ): BatchEncoding;
   apply_chat_template(
@@ -336,6 +325,14 @@ export class PreTrainedTokenizer extends SpecialTokens<
   apply_chat_template(
     conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
     options: ChatTemplateOptions = {},
+  ): string | string[] | Rows | BatchEncoding {
+    return this.encodeConversation(conversation, options);
+  }
+
+  /** What `apply_chat_template` does. A tokenizer that writes conversations in another way replaces it. */
+  protected encodeConversation(
+    conversation: readonly ChatMessage[] | readonly (readonly ChatMessage[])[],
+    options: ChatTemplateOptions,
   ): string | string[] | Rows | BatchEncoding {
     return applyChatTemplate(this, conversation, options);
   }

@@ -7,14 +7,18 @@ export const root: string = join(import.meta.dirname, "../..");
 
 export type Finished = { code: number | null; stdout: string; stderr: string };
 
-/** Ends with the command's exit code; there is no terminal, and standard input is `input` (default: empty). */
+/** Ends with the command's exit code; there is no terminal, standard input is `input` (default: empty), `env` is added to the environment. */
 export function run(
   command: string,
   args: readonly string[],
-  { cwd = root, input = "" }: { cwd?: string; input?: string } = {},
+  {
+    cwd = root,
+    input = "",
+    env = {},
+  }: { cwd?: string; input?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env: surroundings() });
+    const child = spawn(command, args, { cwd, env: { ...surroundings(), ...env } });
     const finished: Finished = { code: null, stdout: "", stderr: "" };
     child.stdout.setEncoding("utf8").on("data", (text: string) => (finished.stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (finished.stderr += text));

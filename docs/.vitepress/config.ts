@@ -1,0 +1,115 @@
+// The site: English at the root, Korean under /ko/, the API reference (made by TypeDoc) shared by both. A dead link fails the build.
+
+import { defineConfig, type DefaultTheme } from "vitepress";
+
+type Texts = {
+  readonly prefix: string;
+  readonly sections: Readonly<Record<"start" | "guides" | "reference", string>>;
+  readonly pages: Readonly<Record<Page, string>>;
+};
+type Page = (typeof START)[number] | (typeof GUIDES)[number];
+
+const START = ["start", "mistral"] as const;
+const GUIDES = [
+  "models",
+  "quantisation",
+  "chat",
+  "streaming",
+  "many-calls",
+  "heads",
+  "command",
+  "speed",
+  "bundlers",
+  "runtimes",
+  "troubleshooting",
+] as const;
+
+const english: Texts = {
+  prefix: "",
+  sections: { start: "Start", guides: "Guides", reference: "Reference" },
+  pages: {
+    start: "Install and first program",
+    mistral: "The Mistral page",
+    models: "Models and memory",
+    quantisation: "Quantisation",
+    chat: "Chat and templates",
+    streaming: "Streaming and stopping",
+    "many-calls": "Many calls at once",
+    heads: "Heads and pipelines",
+    command: "The command",
+    speed: "Speed",
+    bundlers: "Bundlers",
+    runtimes: "Node, Bun and Deno",
+    troubleshooting: "Troubleshooting",
+  },
+};
+
+const korean: Texts = {
+  prefix: "/ko",
+  sections: { start: "시작", guides: "안내", reference: "참조" },
+  pages: {
+    start: "설치와 첫 프로그램",
+    mistral: "Mistral 문서 따라 하기",
+    models: "모델과 메모리",
+    quantisation: "양자화",
+    chat: "대화와 템플릿",
+    streaming: "스트리밍과 중지",
+    "many-calls": "동시에 여러 호출",
+    heads: "헤드와 파이프라인",
+    command: "명령어",
+    speed: "속도",
+    bundlers: "번들러",
+    runtimes: "Node, Bun, Deno",
+    troubleshooting: "문제 해결",
+  },
+};
+
+/** Menu and sidebar in one language. */
+function themeOf({ prefix, sections, pages }: Texts): DefaultTheme.Config {
+  const items = (names: readonly Page[]): DefaultTheme.SidebarItem[] =>
+    names.map((name) => ({ text: pages[name], link: `${prefix}/guide/${name}` }));
+  return {
+    nav: [
+      { text: sections.start, link: `${prefix}/guide/start` },
+      { text: sections.guides, link: `${prefix}/guide/models` },
+      { text: "API", link: "/reference/api/README" },
+    ],
+    sidebar: [
+      { text: sections.start, items: items(START) },
+      { text: sections.guides, items: items(GUIDES) },
+      {
+        text: sections.reference,
+        items: [
+          { text: "API", link: "/reference/api/README" },
+          { text: "Transformers ↔ mistral.ts", link: "/reference/surface" },
+        ],
+      },
+    ],
+    outline: [2, 3],
+  };
+}
+
+export default defineConfig({
+  title: "mistral.ts",
+  description: "The Mistral page of Hugging Face Transformers, as TypeScript software",
+  base: process.env.DOCS_BASE ?? "/",
+  cleanUrls: true,
+  srcExclude: ["node_modules/**"],
+  themeConfig: { search: { provider: "local" } },
+  locales: {
+    root: { label: "English", lang: "en", themeConfig: themeOf(english) },
+    ko: {
+      label: "한국어",
+      lang: "ko",
+      description: "Hugging Face Transformers의 Mistral 문서를 TypeScript 소프트웨어로",
+      themeConfig: {
+        ...themeOf(korean),
+        outline: { level: [2, 3], label: "이 페이지에서" },
+        docFooter: { prev: "이전", next: "다음" },
+        darkModeSwitchLabel: "어두운 화면",
+        sidebarMenuLabel: "차례",
+        returnToTopLabel: "맨 위로",
+      },
+    },
+  },
+});
