@@ -64,7 +64,8 @@ describe("every TypeScript snippet", () => {
     const source = pathToFileURL(join(root, "src/index.ts")).href;
     const program = join(folder, `${name.replaceAll(/\W+/g, "-")}.ts`);
     // A program that has not disposed of its model goes on living with it.
-    const end = code.includes("dispose()") ? "" : "\nawait model.dispose();\n";
+    const isOpen = code.includes("const model =") && !code.includes("dispose()");
+    const end = isOpen ? "\nawait model.dispose();\n" : "";
     writeFileSync(program, code.replaceAll('"@mistral-ts/mistral"', JSON.stringify(source)) + end);
     const { stdout, stderr } = await succeed("node", [program], { cwd: folder, env });
     expect(stdout).not.toBe("");
