@@ -6,6 +6,7 @@ import { build } from "tsdown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { importsOf } from "../architecture-rules.ts";
 import { goldenJson } from "../golden-files.ts";
+import { type Bundler, BUNDLERS } from "./bundlers.ts";
 import { root, run, succeed } from "./command.ts";
 
 type Manifest = {
@@ -25,10 +26,10 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 const packed = (path: string): string => join(installed, "node_modules", manifest.name, path);
 let files: string[] = [];
 
-/** What `npm pack` makes of a fresh build, installed into an empty project without a network. */
+/** What `npm pack` makes, which builds first, installed into an empty project without a network. */
 beforeAll(async () => {
-  await succeed("npm", ["run", "--silent", "build"]);
-  const { stdout } = await succeed("npm", ["pack", "--json", "--pack-destination", folder]);
+  const pack = ["pack", "--json", "--foreground-scripts=false", "--pack-destination", folder];
+  const { stdout } = await succeed("npm", pack);
   const [tarball] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
   files = tarball.files.map((file) => file.path);
   mkdirSync(installed);
@@ -44,11 +45,16 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Whether a module that ends a bundler's build imports its own message. */
+const isRefusal = (file: string, name: string): boolean =>
+  /^dist\/(?:not-for-bundlers|no-browser-entry)\.js$/.test(file) && name.includes(" ");
+
 describe("what is published", () => {
   test("is what package.json names, and nothing of the workshop", () => {
     const targets = Object.values(manifest.exports).flatMap((target) =>
       typeof target === "string" ? [target] : Object.values(target),
     );
+    expect(files).toContain("dist/examples/hello.ts");
     for (const target of [...targets, ...Object.values(manifest.bin)]) {
       expect(files).toContain(posix.normalize(target));
     }
@@ -62,7 +68,8 @@ describe("what is published", () => {
   });
 
   test("has no install script and needs no other package", () => {
-    const scripts = ["preinstall", "install", "postinstall", "prepare", "prepublish"];
+    // npm runs `prepare` for git and folders only
+    const scripts = ["preinstall", "install", "postinstall", "prepublish"];
     expect(Object.keys(manifest.scripts).filter((name) => scripts.includes(name))).toEqual([]);
     const { dependencies, optionalDependencies, peerDependencies } = manifest;
     expect({ ...dependencies, ...optionalDependencies, ...peerDependencies }).toEqual({});
@@ -78,7 +85,7 @@ describe("what is published", () => {
     expect(modules.length).toBeGreaterThan(100);
     const missing = modules.flatMap((file) =>
       importsOf(readFileSync(packed(file), "utf8"))
-        .filter((name) => !name.startsWith("node:"))
+        .filter((name) => !name.startsWith("node:") && !isRefusal(file, name))
         // A declaration names a module, of which only the declaration need be there.
         .map((name) => (file.endsWith(".d.ts") ? name.replace(/\.js$/, ".d.ts") : name))
         .filter((name) => !name.startsWith(".") || !existsSync(packed(join(dirname(file), name))))
@@ -208,5 +215,32 @@ describe("installed in an empty project", () => {
     const bin = join(installed, "node_modules/.bin/mistral");
     const { stdout } = await succeed(bin, ["--version"], { cwd: installed });
     expect(stdout).toContain(manifest.version);
+  });
+});
+
+describe.each(Object.entries(BUNDLERS))("a program bundled by %s", (name, bundler) => {
+  const outFile = join(installed, `bundled-${name}.mjs`);
+  const bundled = (browser: boolean, external?: string): ReturnType<Bundler> => {
+    const entry = join(installed, "hello.js");
+    const hello = readFileSync(packed("dist/examples/hello.ts"), "utf8"); // no types: JavaScript as it is
+    writeFileSync(entry, hello);
+    return bundler({ entry, outFile, browser, external });
+  };
+
+  test("runs on Node with this package as external", async () => {
+    expect(await bundled(false, manifest.name)).toBe("");
+    const { stdout, stderr } = await succeed("node", [outFile], { cwd: installed });
+    expect(stdout).toMatch(/Once upon a time.{100}/s);
+    expect(stderr).toBe("");
+  });
+
+  test("is refused without that, with the remedy", async () => {
+    expect(await bundled(false)).toContain(
+      `mark it as external (esbuild --external:${manifest.name}`,
+    );
+  });
+
+  test("is refused for a browser", async () => {
+    expect(await bundled(true)).toContain("the browser entry does not exist yet");
   });
 });
