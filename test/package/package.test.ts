@@ -117,11 +117,14 @@ describe("the public surface", () => {
     await expect(text).toMatchFileSnapshot("surface.txt");
   });
 
-  test("type-checks in a project that knows nothing of Node", async () => {
+  test.each([
+    { module: "nodenext", moduleResolution: "nodenext" },
+    { module: "preserve", moduleResolution: "bundler" },
+  ])("type-checks with $moduleResolution, knowing neither Node nor a page", async (modules) => {
     writeFileSync(join(installed, "typed.ts"), TYPED);
     const compilerOptions = {
-      ...{ strict: true, noEmit: true, module: "nodenext", target: "es2025", types: [] },
-      ...{ lib: ["es2025", "esnext", "dom"], skipLibCheck: false },
+      ...{ strict: true, noEmit: true, target: "es2025", types: [], ...modules },
+      ...{ lib: ["es2025", "esnext"], skipLibCheck: false },
     };
     writeFileSync(
       join(installed, "tsconfig.json"),
