@@ -69,9 +69,19 @@ describe("refused with the reason", () => {
     [`${"(".repeat(60)}${")".repeat(60)}`, /nested too deeply/],
     ["(?i:ssssssssssss)", /too many letters/],
     ["a\\", /a backslash stands at the end/],
+    [`a${"{1}".repeat(50_000)}`, /too many quantifiers follow each other/],
   ])("%s", (source, message) => {
     expect(() => regexPattern(source, "tokenizer.json: pattern")).toThrow(
       expect.objectContaining({ name: "CheckpointError", message: expect.stringMatching(message) }),
     );
   });
 });
+
+// 17 ways a repetition: JavaScript's own matcher, which cannot be stopped, would take hours
+test.each([`${"a{0,16}".repeat(8)}b`, `${"a{0,16}".repeat(4)}a*b`, `${"[ab]?".repeat(30)}b$`])(
+  "an expression with many small choices is stopped: %s",
+  (source) => {
+    const text = `${"a".repeat(300)}c`;
+    expect(() => regexPattern(source, "x").find(text)).toThrow(/takes too long on this text/);
+  },
+);

@@ -7,8 +7,8 @@ export class CharSet {
   /** As a class: "[…]" or an escape such as "\p{L}". */
   readonly source: string;
   readonly #test: RegExp;
-  // of characters below U+10000: 0 not tried yet, 1 outside, 2 inside
-  #known: Uint8Array | undefined;
+  // of characters below U+10000, in pages of 256: 0 not tried yet, 1 outside, 2 inside; a hostile file can have thousands of sets
+  readonly #known: (Uint8Array | undefined)[] = [];
 
   constructor(source: string) {
     this.source = source;
@@ -17,9 +17,9 @@ export class CharSet {
 
   has(point: number): boolean {
     if (point > 0xffff) return this.#test.test(String.fromCodePoint(point));
-    this.#known ??= new Uint8Array(0x10000);
-    this.#known[point] ||= this.#test.test(String.fromCharCode(point)) ? 2 : 1;
-    return this.#known[point] === 2;
+    const page = (this.#known[point >> 8] ??= new Uint8Array(256));
+    page[point & 0xff] ||= this.#test.test(String.fromCharCode(point)) ? 2 : 1;
+    return page[point & 0xff] === 2;
   }
 }
 

@@ -3,15 +3,14 @@
 
 import type { RegexNode } from "./syntax.ts";
 
-// Something optional, alternatives, and repetitions of at most FEW times multiply the ways to match at one place by a small number.
-// Each adds an eighth to the exponent, so an expression below 2 may have 15 of them, or 7 beside one unlimited repetition.
-const FEW = 16;
-const CHOICE = 1 / 8;
+// A choice of k ways multiplies the steps by k. As an exponent that is log(k) / log(n): texts are taken to have 256 characters or more,
+// so that two ways count an eighth. An expression below 2 then tries at most 65,536 ways at a place, or 256 beside one unlimited repetition.
+const WAYS_OF_ONE = 256;
 
 /**
  * An upper bound of the exponent d of the O(n^d) steps that a backtracking matcher may need at one place of a text of length n: one for
- * each unlimited repetition, and CHOICE for each smaller choice, that stands before something that can fail to match. Repeated
- * groups and back-references count as infinite.
+ * each unlimited repetition, and less for each smaller choice by its number of ways, that stands before something that can fail to match.
+ * Repeated groups and back-references count as infinite.
  */
 export function degree(node: RegexNode): number {
   return cost(node, false);
@@ -30,10 +29,13 @@ function cost(node: RegexNode, fails: boolean): number {
       return sum;
     }
     case "choice":
-      return (fails ? CHOICE : 0) + Math.max(...node.nodes.map((branch) => cost(branch, fails)));
+      return (
+        (fails ? exponent(node.nodes.length) : 0) +
+        Math.max(...node.nodes.map((branch) => cost(branch, fails)))
+      );
     case "repeat":
       if (node.node.kind !== "char" && node.most > 1) return Infinity;
-      return cost(node.node, fails) + (fails ? choices(node) : 0);
+      return cost(node.node, fails) + (fails ? exponent(node.most - node.least + 1) : 0);
     case "capture":
       return cost(node.node, fails);
     case "atomic":
@@ -52,7 +54,7 @@ function canFail(node: RegexNode): boolean {
   return node.kind !== "repeat" || node.least > 0;
 }
 
-function choices({ least, most }: { least: number; most: number }): number {
-  if (least === most) return 0;
-  return most <= FEW ? CHOICE : 1;
+/** What a choice adds to the exponent; no choice adds more than an unlimited repetition. */
+function exponent(ways: number): number {
+  return Math.min(1, Math.log(ways) / Math.log(WAYS_OF_ONE));
 }

@@ -274,7 +274,8 @@ class Parser {
   #quantified(element: RegexNode, options: Options): RegexNode {
     const reader = this.#reader;
     let node = element;
-    for (;;) {
+    for (let depth = 0; ; depth++) {
+      if (depth > MOST_DEPTH) throw reader.error("too many quantifiers follow each other");
       while (options.extended && /^[\t-\r ]$/u.test(reader.peek())) reader.next();
       const range = this.#range();
       if (range === undefined) return node;
