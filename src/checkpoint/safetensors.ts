@@ -84,10 +84,11 @@ async function readHeaderLength(path: string, source: ByteSource): Promise<numbe
   }
   const word = new Uint8Array(8);
   await source.readInto(word, 0);
-  const kind = fileKind(word);
-  if (kind !== undefined) throw new CheckpointError(`${path} is no safetensors file: ${kind}`);
   const length = new DataView(word.buffer).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) {
+    // Asked here only: a length that can be right may look like the beginning of a pickle, as 640 does.
+    const kind = fileKind(word);
+    if (kind !== undefined) throw new CheckpointError(`${path} is no safetensors file: ${kind}`);
     throw new CheckpointError(
       `${path}: the header's length is given as ${length} bytes, at most ${MAX_HEADER_BYTES} are read; ` +
         "this is no safetensors file, or it is damaged",

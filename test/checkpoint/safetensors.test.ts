@@ -58,6 +58,13 @@ describe("files that the reader takes", () => {
     expect((await read(craft("{}", 0))).tensors.size).toBe(0);
   });
 
+  test.each([640, 640 + 2 ** 16, 0xfeff])(
+    "a header of %d bytes, whose length looks like the beginning of another format",
+    async (length) => {
+      expect((await read(craft(JSON.stringify(one).padEnd(length), 24))).tensors.size).toBe(1);
+    },
+  );
+
   test("A13 tensors without elements, scalars, and several of no size at one place", async () => {
     const header = {
       scalar: { dtype: "F32", shape: [], data_offsets: [0, 4] },
