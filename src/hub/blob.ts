@@ -94,8 +94,9 @@ async function fillPartial(
       () => receive(settings, source, blob, file, state, progress),
       ATTEMPTS,
       () => {
+        // A file that has to begin anew counts when it comes further than before: else a server that always breaks off has no end.
         const came = state.bytes > reached;
-        reached = state.bytes;
+        reached = Math.max(reached, state.bytes);
         return came;
       },
     );

@@ -111,12 +111,14 @@ async function getJson(
     settings.signal,
     async () => {
       const answer = await get(settings, url, subject);
-      const text = await readAll(settings, answer);
       try {
+        const text = await readAll(settings, answer);
         return { value: JSON.parse(text) as unknown, next: nextPage(settings, url, answer) };
       } catch (cause) {
         if (cause instanceof SyntaxError) throw noHub(settings, "the answer is no JSON");
         throw cause;
+      } finally {
+        await answer.close();
       }
     },
     attempts,
@@ -130,10 +132,7 @@ async function readAll(settings: HubSettings, answer: Answer): Promise<string> {
   for (let piece = await answer.read(); piece !== undefined; piece = await answer.read()) {
     pieces.push(piece);
     bytes += piece.length;
-    if (bytes > MAX_ANSWER) {
-      await answer.close();
-      throw noHub(settings, `an answer has more than ${MAX_ANSWER} bytes`);
-    }
+    if (bytes > MAX_ANSWER) throw noHub(settings, `an answer has more than ${MAX_ANSWER} bytes`);
   }
   const announced = answer.headers.get("content-length");
   if (announced !== null && bytes < Number(announced)) {

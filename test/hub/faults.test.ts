@@ -98,6 +98,20 @@ describe("bytes that do not come as they should", () => {
     expect(existsSync(inCache("refs", "main"))).toBe(false);
   });
 
+  test("the range is ignored, and the connection breaks at a nearer place each other time: it has an end", async () => {
+    const { hub, refusal } = await workplace();
+    hub.add(ID, { files: { "model.bin": bytes } });
+    let n = 0;
+    hub.misbehave = (seen, answer) => {
+      if (seen.host !== "cdn") return false;
+      answer.writeHead(200, { "content-length": bytes.length });
+      answer.write(bytes.subarray(0, n++ % 2 === 0 ? 50_000 : 40_000));
+      setTimeout(() => answer.destroy(), 100);
+      return true;
+    };
+    expect(await refusal()).toMatch(/; tried 5 times$/);
+  });
+
   test("the range is ignored on resuming", async () => {
     const { hub, snapshot, inCache } = await workplace();
     const { commit } = hub.add(ID, { files: { "model.bin": bytes, "a.txt": "a" } });
@@ -211,6 +225,23 @@ describe("wrong bytes", () => {
     expect(await refusal()).toMatch(/sends more than the 300000 bytes that the repository lists/);
     expect(sent).toBeLessThan(20_000_000);
     expect(blobs(inCache("blobs"))).toEqual([]);
+  });
+
+  test("a list that is refused is not read on: its connection ends", async () => {
+    const { refusal, defaults } = await workplace();
+    let cancelled = 0;
+    defaults.fetch = async () => ({
+      status: 200,
+      headers: { get: (name) => (name === "content-encoding" ? "gzip" : null) },
+      body: {
+        getReader: () => ({
+          read: async () => ({ done: true }),
+          cancel: async () => void cancelled++,
+        }),
+      },
+    });
+    expect(await refusal()).toMatch(/content-encoding "gzip"/);
+    expect(cancelled).toBe(1);
   });
 
   test("packed bytes are refused before one is unpacked", async () => {
