@@ -35,9 +35,9 @@ export type Repository = {
   readonly commit: string;
   /** The folder of its files in the cache: what was fetched, and nothing else. */
   readonly folder: string;
-  /** Path of a file → its bytes: all files of the commit; those of the cache, if `unreachable`. */
+  /** Path of a file → its bytes: all files of the commit; those that the cache holds, if neither the hub nor the cache has their list. */
   readonly files: ReadonlyMap<string, number>;
-  /** Why the hub was not asked for the files; undefined if it was, or if the cache has their list. */
+  /** Why the hub gives no files now; undefined if it does. */
   readonly unreachable: CheckpointError | undefined;
   /** Those of the files that the cache holds whole. */
   cached(names: Iterable<string>): Promise<Set<string>>;
@@ -94,8 +94,8 @@ export async function openRepository(
       const wanted = [...new Set(names)];
       const there = await cached(wanted);
       const missing = force ? wanted : wanted.filter((name) => !there.has(name));
-      if (missing.length > 0 && (listing === undefined || unreachable !== undefined)) {
-        throw notCached({ id, revision }, missing, unreachable);
+      if (missing.length > 0 && unreachable !== undefined) {
+        throw notCached(settings, { id, revision }, missing, unreachable);
       }
       if (listing === undefined) return;
       const download: Download = { settings, cache, revision, commit, listing, force };
@@ -107,6 +107,7 @@ export async function openRepository(
 
 type Located = {
   readonly commit: string;
+  /** Undefined only where the hub cannot be asked, and the cache does not have it. */
   readonly listing: Listing | undefined;
   readonly unreachable: CheckpointError | undefined;
 };
@@ -154,15 +155,15 @@ async function locate(
 }
 
 function notCached(
+  { offline, offlineBecause }: HubSettings,
   { id, revision }: { id: string; revision: string },
   missing: readonly string[],
-  unreachable: CheckpointError | undefined,
+  unreachable: CheckpointError,
 ): CheckpointError {
   const more = missing.length > 1 ? ` and ${missing.length - 1} more files` : "";
-  const why =
-    unreachable === undefined || failureKind(unreachable) === "not cached"
-      ? "no connection may be opened (local_files_only, HF_HUB_OFFLINE or env.offline)"
-      : `the hub does not give them: ${unreachable.message}`;
+  const why = offline
+    ? `no connection may be opened, since ${offlineBecause}`
+    : `the hub does not give them: ${unreachable.message}`;
   return failure(
     "not cached",
     `${id} at revision "${revision}": the cache of models has no ${missing[0]}${more}, and ${why}`,

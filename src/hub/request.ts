@@ -24,19 +24,18 @@ export type Answer = {
   close(): Promise<void>;
 };
 
-/** Thrown by `get` for an answer or a failure after which trying again makes sense. Its cause is the error to show if that fails too. */
-export type Retryable = { readonly error: CheckpointError; readonly waitMs?: number };
+/** Errors after which trying again makes sense → how long the server asks to wait before, in milliseconds; 0 if it does not say. */
+const waits = new WeakMap<Error, number>();
 
-const retryables = new WeakMap<object, Retryable>();
-
-/** Undefined: trying again would not help. */
-export function retryable(error: unknown): Retryable | undefined {
-  return typeof error === "object" && error !== null ? retryables.get(error) : undefined;
+/** Milliseconds to wait at least before the next try; undefined if trying again would not help. */
+export function waitBeforeRetry(error: Error): number | undefined {
+  return waits.get(error);
 }
 
-export function tryAgain(message: string, waitMs?: number, cause?: unknown): CheckpointError {
+/** An error after which trying again makes sense. @param waitMs how long the server asks to wait, in milliseconds */
+export function tryAgain(message: string, waitMs: number = 0, cause?: unknown): CheckpointError {
   const error = failure("unreachable", message, { cause });
-  retryables.set(error, { error, ...(waitMs !== undefined && { waitMs }) });
+  waits.set(error, waitMs);
   return error;
 }
 
@@ -44,7 +43,7 @@ const MAX_REDIRECTS = 8;
 
 /**
  * Sends a GET request and resolves when a successful answer's headers are there: status 200, 206, or 416 for a range that is not there.
- * @throws CheckpointError what `failureKind` and `retryable` tell apart; the signal's reason
+ * @throws CheckpointError what `failureKind` and `waitBeforeRetry` tell apart; the signal's reason
  */
 export async function get(
   settings: HubSettings,
@@ -229,8 +228,8 @@ async function refusal(
   return failure("unreachable", `${shownAddress(url)} answered ${said}; expected 200`);
 }
 
-/** Milliseconds to wait as the server says: Retry-After in seconds or as a date, or `t=` of RateLimit. */
-function waitOf(headers: WebResponse["headers"]): number | undefined {
+/** Milliseconds to wait as the server says; 0 if it does not: Retry-After in seconds or as a date, or `t=` of RateLimit. */
+function waitOf(headers: WebResponse["headers"]): number {
   const after = headers.get("retry-after");
   if (after !== null) {
     const seconds = /^\d+$/.test(after.trim())
@@ -239,5 +238,5 @@ function waitOf(headers: WebResponse["headers"]): number | undefined {
     if (Number.isFinite(seconds)) return Math.max(0, seconds) * 1000;
   }
   const reset = /(?:^|;)\s*t=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];
-  return reset === undefined ? undefined : Number(reset) * 1000;
+  return reset === undefined ? 0 : Number(reset) * 1000;
 }

@@ -2,7 +2,7 @@
 // the server asks for. Knows no requests.
 
 import { failure } from "./failure.ts";
-import { retryable } from "./request.ts";
+import { waitBeforeRetry } from "./request.ts";
 
 /** How often a step is tried before its last error is told. */
 export const ATTEMPTS = 5;
@@ -26,20 +26,19 @@ export async function withRetries<T>(
     try {
       return await step();
     } catch (error) {
-      const reason = retryable(error);
-      if (reason === undefined) throw error;
+      const asked = error instanceof Error ? waitBeforeRetry(error) : undefined;
+      if (!(error instanceof Error) || asked === undefined) throw error;
       failed = hasProgressed() ? 1 : failed + 1;
       if (failed >= attempts) {
         if (attempts === 1) throw error;
-        throw failure("unreachable", `${reason.error.message}; tried ${failed} times`, {
+        throw failure("unreachable", `${error.message}; tried ${failed} times`, {
           cause: error,
         });
       }
-      const asked = reason.waitMs ?? 0;
       if (asked > LONGEST_ASKED) {
         throw failure(
           "unreachable",
-          `${reason.error.message}; it asks to come back in ${Math.ceil(asked / 60_000)} minutes`,
+          `${error.message}; it asks to come back in ${Math.ceil(asked / 60_000)} minutes`,
           { cause: error },
         );
       }
