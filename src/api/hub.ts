@@ -120,7 +120,7 @@ export type CacheDirOption = {
  * @see huggingface_hub 2.4 `scan_cache_dir`, whose objects have these fields, and methods in addition
  */
 export async function scan_cache_dir(cache_dir?: string | null): Promise<HFCacheInfo> {
-  return scanCache(cacheFolder(cache_dir ?? undefined, hubDefaults()));
+  return scanCache(cacheFolder("scan_cache_dir", cache_dir, hubDefaults()));
 }
 
 /**
@@ -132,9 +132,9 @@ export async function removeCachedModel(
   repo_id: string,
   options: CacheDirOption = {},
 ): Promise<number> {
-  checkOptions("removeCachedModel", options, new Set(["cache_dir"]));
-  const cacheDir = cacheFolder(options.cache_dir ?? undefined, hubDefaults());
-  return removeModel("removeCachedModel", cacheDir, repo_id);
+  const where = "removeCachedModel";
+  checkOptions(where, options, new Set(["cache_dir"]));
+  return removeModel(where, cacheFolder(where, options.cache_dir, hubDefaults()), repo_id);
 }
 
 /**
@@ -146,7 +146,7 @@ export async function verifyCachedModel(
   repo_id: string,
   options: CacheDirOption & VerifyOptions = {},
 ): Promise<VerifiedFile[]> {
-  checkOptions("verifyCachedModel", options, new Set(["cache_dir", "signal", "onProgress"]));
-  const cacheDir = cacheFolder(options.cache_dir ?? undefined, hubDefaults());
-  return verifyModel("verifyCachedModel", cacheDir, repo_id, options);
+  const where = "verifyCachedModel";
+  checkOptions(where, options, new Set(["cache_dir", "signal", "onProgress"]));
+  return verifyModel(where, cacheFolder(where, options.cache_dir, hubDefaults()), repo_id, options);
 }

@@ -155,7 +155,10 @@ async function localModel(
       `${where}: gguf_file is ${shownName(gguf_file)}, expected the name of a file in the folder, such as "model-q4_k_m.gguf"`,
     );
   }
-  if (isGiven(subfolder) && subfolder !== "" && leavesFolder(subfolder.replace(/\/+$/, ""))) {
+  const isFolder = isGiven(subfolder)
+    ? subfolder === "" || !leavesFolder(subfolder.replace(/\/+$/, ""))
+    : subfolder === undefined || subfolder === null;
+  if (!isFolder) {
     throw new InputError(
       `${where}: subfolder is ${shownName(subfolder)}, expected a folder within the model's`,
     );

@@ -147,9 +147,26 @@ function listingPath(cache: CacheFolder, commit: string, isWhole: boolean): stri
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {
-  const made = `${path}.${processId()}.${Math.random().toString(36).slice(2, 10)}.tmp`;
-  await createExclusive(made, text);
-  await renameFile(made, path);
+  await replace(path, (temporary) => createExclusive(temporary, text));
+}
+
+/** The ending of files that get their name when they are whole; a process that was killed leaves them. */
+export const TEMPORARY = ".tmp";
+
+/** Lets `make` write a file under a name of its own, and then gives it the name `path`, in one step. @returns what `make` says: whether it did */
+async function replace(
+  path: string,
+  make: (temporary: string) => Promise<boolean>,
+): Promise<boolean> {
+  const temporary = `${path}.${processId()}.${Math.random().toString(36).slice(2, 10)}${TEMPORARY}`;
+  try {
+    const isMade = await make(temporary);
+    if (isMade) await renameFile(temporary, path);
+    return isMade;
+  } catch (error) {
+    await removeFile(temporary);
+    throw error;
+  }
 }
 
 /**
@@ -199,7 +216,7 @@ export async function cachedFiles(
   const walk = async (folder: string, prefix: string): Promise<void> => {
     for (const { name, kind } of await listFolder(folder)) {
       if (kind === "folder") await walk(joinPath(folder, name), `${prefix}${name}/`);
-      else {
+      else if (!name.endsWith(TEMPORARY)) {
         const bytes = await cachedBytes(cache, commit, prefix + name);
         if (bytes !== undefined) found.set(prefix + name, bytes);
       }
@@ -222,19 +239,13 @@ export async function placeInSnapshot(
   const blob = blobPath(cache, hash);
   if (cache.links) {
     const up = "../".repeat(2 + name.split("/").length - 1);
-    const target = `${up}blobs/${hash}`;
-    const made = `${path}.${processId()}.${Math.random().toString(36).slice(2, 10)}.tmp`;
-    try {
-      if (await makeLink(target, made)) return await renameFile(made, path);
-    } catch (error) {
-      await removeFile(made);
-      throw error;
-    }
+    if (await replace(path, (temporary) => makeLink(`${up}blobs/${hash}`, temporary))) return;
   }
   if (isNewBlob) return renameFile(blob, path);
-  const copy = `${path}.${processId()}.tmp`;
-  await duplicateFile(blob, copy);
-  await renameFile(copy, path);
+  await replace(path, async (temporary) => {
+    await duplicateFile(blob, temporary);
+    return true;
+  });
 }
 
 /** An error of the system while the cache is written, as a message that says what to do; other errors as they are. */

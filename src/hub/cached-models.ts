@@ -15,7 +15,7 @@ import {
 } from "#platform";
 import { CheckpointError, InputError } from "../errors.ts";
 import { hashOf } from "./blob.ts";
-import { cachedListing, cacheFolderOf } from "./cache-folder.ts";
+import { cachedListing, cacheFolderOf, TEMPORARY } from "./cache-folder.ts";
 import { isLocked } from "./lock.ts";
 import { checkRepoId, isRepoId, isSha1, isSha256, repoFolderName, shownName } from "./names.ts";
 
@@ -63,7 +63,7 @@ export type HFCacheInfo = {
   readonly warnings: readonly string[];
 };
 
-/** All models of a cache, by name. @throws InputError there is no such folder */
+/** All models of a cache, by name; none if there is no such folder. @throws InputError it is a file */
 export async function scanCache(cacheDir: string): Promise<HFCacheInfo> {
   if ((await exists(cacheDir)) && !(await isDirectory(cacheDir))) {
     throw new InputError(`scan_cache_dir: ${cacheDir} is a file; expected the folder of a cache`);
@@ -140,7 +140,7 @@ async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
   for (const { name, kind } of await listFolder(folder)) {
     if (kind === "folder") {
       found.push(...(await filesBelow(joinPath(folder, name), `${prefix}${name}/`)));
-    } else if (!name.endsWith(".tmp")) found.push(prefix + name);
+    } else if (!name.endsWith(TEMPORARY)) found.push(prefix + name);
   }
   return found;
 }

@@ -59,10 +59,10 @@ export async function withLock<T>(
   }
 }
 
-/** Whether a process holds the lock now, as far as can be told. */
+/** Whether a process holds the lock now, as far as can be told: one on another machine by the time of its last renewal. */
 export async function isLocked(path: string): Promise<boolean> {
   const owner = await ownerOf(path);
-  return owner !== undefined && !hasDied(owner);
+  return owner !== undefined && !hasDied(owner) && !(await isOld(path));
 }
 
 async function acquire(
@@ -99,9 +99,7 @@ async function takeOver(path: string, own: Owner, dead: Owner | undefined): Prom
   const guard = `${path}.takeover`;
   if (!(await createExclusive(guard, JSON.stringify(own)))) {
     const other = await ownerOf(guard);
-    const facts = await fileFacts(guard);
-    const isOld = facts !== undefined && Date.now() - facts.modified > STALE_MS;
-    if ((other !== undefined && hasDied(other)) || isOld) await removeFile(guard);
+    if ((other !== undefined && hasDied(other)) || (await isOld(guard))) await removeFile(guard);
     return false;
   }
   try {
@@ -126,6 +124,12 @@ async function ownerOf(path: string): Promise<Owner | undefined> {
   } catch {
     return undefined; // given back, or half written, in between
   }
+}
+
+/** Whether a file was last changed so long ago, by the clock of this machine, that its owner would have renewed it since. */
+async function isOld(path: string): Promise<boolean> {
+  const facts = await fileFacts(path);
+  return facts !== undefined && Date.now() - facts.modified > STALE_MS;
 }
 
 function hasDied(owner: Owner): boolean {

@@ -67,7 +67,7 @@ export async function hubSettings(
   const offlineBecause = whyOffline(options, defaults);
   return {
     endpoint: endpointOf(where, defaults),
-    cacheDir: cacheFolder(options.cache_dir ?? undefined, defaults),
+    cacheDir: cacheFolder(where, options.cache_dir, defaults),
     offline: offlineBecause !== undefined,
     offlineBecause: offlineBecause ?? "",
     token: await tokenOf(where, options.token ?? undefined),
@@ -80,12 +80,9 @@ export async function hubSettings(
 }
 
 function checkTypes(where: string, options: HubOptions): void {
-  const { token, cache_dir } = options;
+  const { token } = options;
   if (!["string", "boolean", "undefined"].includes(typeof (token ?? undefined))) {
     throw new InputError(`${where}: token: ${typeof token}: expected a text, true or false`);
-  }
-  if (!["string", "undefined"].includes(typeof (cache_dir ?? undefined))) {
-    throw new InputError(`${where}: cache_dir: ${typeof cache_dir}: expected the path of a folder`);
   }
   for (const name of ["force_download", "local_files_only"] as const) {
     if (["boolean", "undefined"].includes(typeof (options[name] ?? undefined))) continue;
@@ -93,10 +90,14 @@ function checkTypes(where: string, options: HubOptions): void {
   }
 }
 
-/** The folder that holds the cache's repositories. */
-export function cacheFolder(given: string | undefined, defaults: HubDefaults): string {
+/** The folder that holds the cache's repositories. @param given the option cache_dir @throws InputError it is no text */
+export function cacheFolder(where: string, given: unknown, defaults: HubDefaults): string {
+  const chosen = given ?? undefined;
+  if (chosen !== undefined && typeof chosen !== "string") {
+    throw new InputError(`${where}: cache_dir: ${typeof chosen}: expected the path of a folder`);
+  }
   const path =
-    given ??
+    chosen ??
     defaults.cacheDir ??
     environment("HF_HUB_CACHE") ??
     environment("HUGGINGFACE_HUB_CACHE") ??
@@ -133,9 +134,9 @@ function endpointOf(where: string, defaults: HubDefaults): string {
   const text = defaults.hubEndpoint ?? environment("HF_ENDPOINT") ?? PUBLIC_HUB;
   const name = defaults.hubEndpoint === undefined ? "HF_ENDPOINT" : "env.hubEndpoint";
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const fine =
-    url !== undefined && /^https?:$/.test(url.protocol) && url.username === "" && url.search === "";
-  if (fine) return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+  const fine = url !== undefined && /^https?:$/.test(url.protocol);
+  const isBare = url?.username === "" && url.password === "" && url.search === "";
+  if (fine && isBare) return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
   throw new InputError(
     `${where}: ${name} is no address of a hub; expected one such as "${PUBLIC_HUB}", without a user, a password or a query`,
   );
@@ -179,7 +180,8 @@ function cleaned(where: string, source: string, text: string): string | undefine
   );
 }
 
+/** Milliseconds of a variable in seconds. A timer that is set to more than 2^31 - 1 of them ends at once. */
 function seconds(name: string, usual: number): number {
   const value = Number(environment(name) ?? usual);
-  return (value > 0 ? value : usual) * 1000;
+  return Math.min((value > 0 ? value : usual) * 1000, 2 ** 31 - 1);
 }

@@ -70,20 +70,29 @@ function matcher(
       `${where}: ${option}: expected a pattern such as "*.json", or an array of them`,
     );
   }
-  const tests = (list as string[]).map((text) =>
-    shellPattern(text.endsWith("/") ? `${text}*` : text),
-  );
+  const tests = (list as string[]).map((text) => {
+    try {
+      return shellPattern(text.endsWith("/") ? `${text}*` : text);
+    } catch (cause) {
+      throw new InputError(
+        `${where}: ${option}: ${shownName(text)}: a range in brackets begins with its lower character, such as [a-z]`,
+        { cause },
+      );
+    }
+  });
   return (name) => tests.some((test) => test.test(name));
 }
 
+/** In brackets a set of characters, with "!" in front those that are not in it; "]" as its first character is one of them. */
 function shellPattern(text: string): RegExp {
   const source = text.replace(
-    /\[(!?)(\]?[^\]]*)\]|[\s\S]/g,
-    (piece, not?: string, set?: string) => {
+    /\[(?:!(\][^\]]*|[^\]]+)|(?!!)(\][^\]]*|[^\]]+))\]|[\s\S]/g,
+    (piece, others?: string, set?: string) => {
       if (piece === "*") return ".*";
       if (piece === "?") return ".";
-      if (set === undefined) return piece.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
-      return `[${not === "!" ? "^" : ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
+      const inside = (others ?? set)?.replace(/[\\\]^]/g, "\\$&");
+      if (inside === undefined) return piece.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+      return `[${others === undefined ? "" : "^"}${inside}]`;
     },
   );
   return new RegExp(`^${source}$`, "s");

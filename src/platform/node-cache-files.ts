@@ -77,6 +77,10 @@ export async function createExclusive(path: string, text: string): Promise<boole
     const file = await open(path, "wx", 0o664);
     try {
       await file.writeFile(text);
+    } catch (error) {
+      // Nobody shall take a half of it for the file.
+      await unlink(path);
+      throw error;
     } finally {
       await file.close();
     }

@@ -9,13 +9,13 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { homedir, hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { cachedFiles, cacheFolderOf } from "../../src/hub/cache-folder.ts";
 import { removeModel, scanCache, verifyModel } from "../../src/hub/cached-models.ts";
 import { cacheFolder, type HubDefaults, hubSettings } from "../../src/hub/settings.ts";
 import { gitSha1, sha256 } from "./mock-hub.ts";
@@ -48,9 +48,9 @@ describe("settings", () => {
     [{ HF_HUB_CACHE: "/c", HUGGINGFACE_HUB_CACHE: "/old" }, "/c"],
   ] as const)("the cache with %j", ([values, expected]) => {
     environmentOf(values);
-    expect(cacheFolder(undefined, NONE)).toBe(expected);
-    expect(cacheFolder(undefined, { ...NONE, cacheDir: "/env" })).toBe("/env");
-    expect(cacheFolder("/option", { ...NONE, cacheDir: "/env" })).toBe("/option");
+    expect(cacheFolder("test", undefined, NONE)).toBe(expected);
+    expect(cacheFolder("test", undefined, { ...NONE, cacheDir: "/env" })).toBe("/env");
+    expect(cacheFolder("test", "/option", { ...NONE, cacheDir: "/env" })).toBe("/option");
   });
 
   test("endpoint, offline, patience", async () => {
@@ -70,7 +70,15 @@ describe("settings", () => {
     expect(await hubSettings("test", {}, { ...NONE, offline: false })).toMatchObject({
       offline: false,
     });
-    for (const bad of ["hub.example", "ftp://a", "https://u:p@a", "https://a/?x=1"]) {
+    environmentOf({ HF_HUB_DOWNLOAD_TIMEOUT: "1e9" });
+    expect((await hubSettings("test", {}, NONE)).stallTimeout).toBe(2 ** 31 - 1); // a timer's most
+    for (const bad of [
+      "hub.example",
+      "ftp://a",
+      "https://u:p@a",
+      "https://:p@a",
+      "https://a/?x=1",
+    ]) {
       environmentOf({ HF_ENDPOINT: bad });
       const message = await messageOf(hubSettings("test", {}, NONE));
       expect(message).toMatch(/^InputError: test: HF_ENDPOINT is no address of a hub/);
@@ -180,7 +188,7 @@ describe("a snapshot", () => {
 
   test("without links holds the files themselves, once", async () => {
     environmentOf({ HF_HUB_DISABLE_SYMLINKS: "1" });
-    const { hub, snapshot, inCache } = await workplace();
+    const { hub, snapshot, cache, inCache } = await workplace();
     hub.add(ID, { files: { "config.json": "{}", "sub/model.bin": bytes } });
     const folder = await snapshot();
     expect(lstatSync(join(folder, "sub/model.bin")).isFile()).toBe(true);
@@ -189,12 +197,18 @@ describe("a snapshot", () => {
     hub.seen.length = 0;
     await snapshot();
     expect(hub.seen.length).toBe(1);
+    writeFileSync(join(folder, "sub/x.1.tmp"), "left by a process that was killed");
+    const names = [
+      ...(await cachedFiles(cacheFolderOf(cache, ID, false), basename(folder))).keys(),
+    ];
+    expect(names).toEqual(["config.json", "sub/model.bin"]);
   });
 
   test.for([
     ["allow_patterns", "*.json", ["config.json"]],
     ["allow_patterns", ["sub/", "conf?g.json"], ["config.json", "sub/model.bin"]],
     ["allow_patterns", "[!c]*.bin", ["same.bin", "sub/model.bin"]],
+    ["allow_patterns", ["[!]a-b]onfig.json", "same[].bin", "same[!].bin"], ["config.json"]],
     ["ignore_patterns", "*model*", ["config.json", "same.bin"]],
     ["ignore_patterns", ["*.bin", "*.json"], []],
   ] as const)("%s: %j", async ([option, pattern, expected]) => {
@@ -342,7 +356,10 @@ describe("the models in it", () => {
     const lock = join(locks, "x.mistral.lock");
     writeFileSync(lock, JSON.stringify({ pid: process.pid, host: hostname(), time: "", key: "" }));
     expect(await messageOf(removeModel("rm", cache, ID))).toMatch(/another process is downloading/);
-    rmSync(lock);
+    // A process of another machine, or of a container that is gone, cannot be asked: it counts while it renews its lock.
+    writeFileSync(lock, JSON.stringify({ pid: 1, host: "other", time: "", key: "" }));
+    expect(await messageOf(removeModel("rm", cache, ID))).toMatch(/another process is downloading/);
+    utimesSync(lock, new Date(), new Date(Date.now() - 60_000));
     expect(await removeModel("rm", cache, ID)).toBe(5002);
     expect([existsSync(inCache()), existsSync(locks)]).toEqual([false, false]);
   });

@@ -15,7 +15,10 @@ import {
   MistralForCausalLM,
   planDownload,
   quantize,
+  removeCachedModel,
+  scan_cache_dir,
   snapshot_download,
+  verifyCachedModel,
 } from "../../src/index.ts";
 import type { MockHub } from "./mock-hub.ts";
 import { goldenFiles, ID, messageOf, workplace } from "./workplace.ts";
@@ -308,6 +311,7 @@ describe("a name", () => {
 test("options: unknown ones, wrong types", async () => {
   for (const [options, expected] of [
     [{ revison: "x" }, /unknown option "revison"; did you mean "revision"\?/],
+    [{ ignore_patterns: "[z-a]*" }, /ignore_patterns: "\[z-a\]\*": a range in brackets begins/],
     [{ allow_patterns: 5 }, /allow_patterns: expected a pattern/],
     [{ token: 5 }, /token: number: expected a text, true or false/],
     [{ cache_dir: 5 }, /cache_dir: number: expected the path of a folder/],
@@ -315,6 +319,17 @@ test("options: unknown ones, wrong types", async () => {
     [{ local_files_only: 1 }, /local_files_only: 1: expected true or false/],
   ] as const) {
     expect(await messageOf(snapshot_download(ID, options as object))).toMatch(expected);
+  }
+  for (const call of [
+    scan_cache_dir(5 as never),
+    removeCachedModel(ID, { cache_dir: 5 as never }),
+    verifyCachedModel(ID, { cache_dir: 5 as never }),
+  ]) {
+    expect(await messageOf(call)).toMatch(/cache_dir: number: expected the path of a folder/);
+  }
+  for (const subfolder of [5, "../x"]) {
+    const call = AutoTokenizer.from_pretrained(ID, { subfolder: subfolder as never });
+    expect(await messageOf(call)).toMatch(/subfolder is .*, expected a folder within the model's/);
   }
   expect(hub.seen).toEqual([]);
 });
