@@ -54,13 +54,12 @@ function ordered(changes: readonly Change[]): Change[] {
   const out: Change[] = [];
   let run: Change[] = [];
   const flush = (): void => {
-    const sorted = run
-      .map(([character]) => character)
-      .join("")
-      .normalize("NFD");
-    for (const character of sorted) {
-      const at = run.findIndex(([c]) => c === character);
-      out.push(...run.splice(at, 1));
+    const sorted = run.map(([character]) => character).join("");
+    // equal characters keep their order
+    const waiting = Map.groupBy(run.toReversed(), ([character]) => character);
+    for (const character of sorted.normalize("NFD")) {
+      const change = waiting.get(character)?.pop();
+      if (change !== undefined) out.push(change);
     }
     run = [];
   };
