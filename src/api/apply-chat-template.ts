@@ -158,7 +158,8 @@ export function applyChatTemplate(
   return return_dict ? out : out.input_ids;
 }
 
-const OPTIONS = [
+/** The options that are no variables of a template. */
+export const CHAT_OPTIONS: readonly string[] = [
   "tools",
   "documents",
   "chat_template",
@@ -186,7 +187,7 @@ function checkVariables(variables: Record<string, unknown>, template: string): v
     if (name === "messages")
       throw new InputError(`${WHERE}: "messages" is no option; pass the messages first`);
     if (read.has(name)) continue;
-    const unknown = unknownName("option", name, [...OPTIONS, ...read]);
+    const unknown = unknownName("option", name, [...CHAT_OPTIONS, ...read]);
     throw new InputError(`${WHERE}: ${unknown} (nor does the chat template read such a variable)`);
   }
 }

@@ -20,6 +20,7 @@ import { locateModel, type ModelFileOptions, PLACE_OPTIONS } from "./model-files
 import { type MistralTokenizerFile, openMistralTokenizer } from "./mistral-common-files.ts";
 import { readConversation } from "./mistral-common-options.ts";
 import { Tensor } from "./tensor.ts";
+import { applyBatchSettings, TokenizerSettings } from "./tokenizer-settings.ts";
 import { type DecodeOptions, PreTrainedTokenizer } from "./tokenizer.ts";
 
 /** Settings of a tokenizer of Mistral AI's own files. */
@@ -111,7 +112,8 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
   }
 
   /**
-   * The tokenizer of a model: its tekken.json, else the SentencePiece model of the newest version in it, also beside a tokenizer.json.
+   * The tokenizer of a model: its tekken.json, else the SentencePiece model whose name is the last in the order of letters (such as
+   * tokenizer.model.v3), also beside a tokenizer.json.
    *
    * @param dir a folder, or the id of a model on the hub, of which that file is fetched
    * @throws InputError      an unknown option
@@ -131,11 +133,16 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
     const { folder } = await locateModel(where, dir, options, ["mistralTokenizer"]);
     const tokenizer = new MistralCommonBackend(await openMistralTokenizer(folder, version), mode);
     tokenizer.name_or_path = dir;
-    const { padding_side, truncation_side, model_max_length, model_input_names } = options;
-    if (padding_side !== undefined) tokenizer.padding_side = padding_side;
-    if (truncation_side !== undefined) tokenizer.truncation_side = truncation_side;
-    if (model_max_length !== undefined) tokenizer.model_max_length = model_max_length;
-    if (model_input_names !== undefined) tokenizer.model_input_names = model_input_names;
+    const { padding_side, truncation_side, split_special_tokens } = tokenizer;
+    const own = { padding_side, truncation_side, split_special_tokens };
+    const given = {
+      padding_side: options.padding_side ?? undefined,
+      truncation_side: options.truncation_side ?? undefined,
+      model_max_length: options.model_max_length ?? undefined,
+      model_input_names: options.model_input_names ?? undefined,
+    };
+    const config = { value: own, path: tokenizer.#file.path };
+    applyBatchSettings(tokenizer, new TokenizerSettings({ config }, given, where));
     return tokenizer;
   }
 

@@ -38,7 +38,7 @@ export type MistralTokenizerFile = {
   kind: "tekken" | "sentencepiece";
 };
 
-/** The tokenizer's file among these names: tekken.json, else the SentencePiece model of the newest version; undefined: none. */
+/** The tokenizer's file among these names: tekken.json, else of the SentencePiece models the last by name, as mistral-common takes it; undefined: none. */
 export function mistralTokenizerFile(names: readonly string[]): string | undefined {
   if (names.includes(TEKKEN)) return TEKKEN;
   return names

@@ -4,7 +4,7 @@
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { ChatCompletionRequest } from "../text/mistral-common/chat-request.ts";
-import type { ChatTemplateOptions } from "./apply-chat-template.ts";
+import { CHAT_OPTIONS, type ChatTemplateOptions } from "./apply-chat-template.ts";
 import type { TokenizerOptions } from "./tokenizer-options.ts";
 
 export type MistralChatOptions = {
@@ -15,27 +15,11 @@ export type MistralChatOptions = {
   dict: boolean;
 };
 
-const OPTIONS = [
-  "tools",
-  "documents",
-  "chat_template",
-  "add_generation_prompt",
-  "continue_final_message",
-  "tokenize",
-  "sanitize_control_tokens",
-  "padding",
-  "truncation",
-  "max_length",
-  "return_tensors",
-  "return_dict",
-  "return_assistant_tokens_mask",
-  "tokenizer_kwargs",
-  "templateBudget",
-  "reasoning_effort",
-  "response_format",
-];
+const OPTIONS: readonly string[] = [...CHAT_OPTIONS, "reasoning_effort", "response_format"];
 /** What only a chat template can do. */
-const TEMPLATES_ONLY = ["documents", "return_assistant_tokens_mask", "templateBudget"];
+const TEMPLATES_ONLY = [
+  ...["documents", "return_assistant_tokens_mask", "toolCallArguments", "templateBudget"],
+];
 
 /** @throws InputError an unknown option, or one that mistral-common's encodings do not have */
 export function readConversation(

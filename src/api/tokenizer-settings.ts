@@ -138,7 +138,7 @@ export function applySettings(tokenizer: PreTrainedTokenizer, settings: Tokenize
   tokenizer.nameTokens(Object.fromEntries(names) as Record<string, string>);
   if (!named.has("unk_token") && !named.has("bos_token")) nameByDefault(tokenizer);
   tokenizer.extra_special_tokens = extra.map(({ content }) => content);
-  applyPlain(tokenizer, settings);
+  applyBatchSettings(tokenizer, settings);
 }
 
 /** Adds what is no token yet: declared tokens in the order of their ids, then named ones, then the others. */
@@ -193,7 +193,11 @@ export function declaredTokens(
   return { tokens, where: file?.where ?? "tokenizer" };
 }
 
-function applyPlain(tokenizer: PreTrainedTokenizer, settings: TokenizerSettings): void {
+/** Sets sides, lengths, the fields of results, and which special tokens stand around texts. */
+export function applyBatchSettings(
+  tokenizer: PreTrainedTokenizer,
+  settings: TokenizerSettings,
+): void {
   for (const name of ["padding_side", "truncation_side"] as const) {
     const source = settings.sourceOf(name);
     const side = source?.get(name) ?? "right";
@@ -207,8 +211,11 @@ function applyPlain(tokenizer: PreTrainedTokenizer, settings: TokenizerSettings)
     throw limited?.wrong("model_max_length", "a number above 0");
   }
   tokenizer.model_max_length = limit;
-  const inputs = settings.sourceOf("model_input_names")?.array("model_input_names");
-  if (inputs !== undefined) tokenizer.model_input_names = inputs.map(String);
+  const named = settings.sourceOf("model_input_names");
+  const inputs = named?.array("model_input_names") ?? tokenizer.model_input_names;
+  const isText = (name: unknown): name is string => typeof name === "string";
+  if (!inputs.every(isText)) throw named?.wrong("model_input_names", "an array of texts");
+  tokenizer.model_input_names = [...inputs];
   for (const name of ["add_bos_token", "add_eos_token"] as const) {
     const source = settings.sourceOf(name);
     if (source !== undefined) tokenizer[name] = source.boolean(name);

@@ -140,6 +140,11 @@ describe("what cannot be is refused with the reason", () => {
   const refused: [string, ChatTemplateOptions, RegExp][] = [
     ["an unknown option", { tool: [] }, /did you mean "tools"/],
     ["documents", { documents: [{}] }, /documents needs a chat template/],
+    [
+      "a form of arguments",
+      { toolCallArguments: "text" },
+      /toolCallArguments needs a chat template/,
+    ],
     ["masks", { return_assistant_tokens_mask: true }, /needs a chat template/],
     ["two endings", { continue_final_message: true, add_generation_prompt: true }, /leave one out/],
     ["nothing to continue", { continue_final_message: true }, /last message of the assistant/],
@@ -176,6 +181,11 @@ describe("what cannot be is refused with the reason", () => {
       MistralCommonBackend.from_pretrained(folder, options);
     await expect(open({ mode: "tests" })).rejects.toThrow(/did you mean "test"/);
     await expect(open({ version: "v14" })).rejects.toThrow(/unknown version "v14"/);
+    await expect(open({ model_max_length: -1 })).rejects.toThrow(
+      /model_max_length is -1; expected/,
+    );
+    await expect(open({ model_input_names: [1] })).rejects.toThrow(/expected an array of texts/);
+    await expect(open({ truncation_side: "up" })).rejects.toThrow(/truncation_side is "up"/);
     await expect(open({ modes: "test" })).rejects.toThrow(/did you mean "mode"/);
     const t = await loaded;
     const policy = { special_token_policy: "keeps" } as unknown as object;

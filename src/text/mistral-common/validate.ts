@@ -86,7 +86,7 @@ function validateLast(last: Message, judged: Judged): void {
   if (mode === "agnostic") return;
   const assistant = last.role === "assistant" ? last : undefined;
   if (mode !== "finetuning") {
-    if (assistant === undefined || assistant.prefix || last.role !== "assistant") return;
+    if (assistant === undefined || assistant.prefix) return;
     const remedy =
       "end with a message of the user or a tool's result, or let the model continue the assistant's message (continue_final_message)";
     throw refusal(where, STRUCTURE, `the last message is one of the assistant; ${remedy}`);
@@ -103,11 +103,12 @@ function validateLast(last: Message, judged: Judged): void {
     validateCall(call, true, `${where}: last message`, judged);
 }
 
+const different = (at: string): Error =>
+  refusal(at, STRUCTURE, "not the same number of tool calls and results");
+
 /** The first message counts for nothing, as in mistral-common. */
 function countResults({ messages, mode, where }: Judged): void {
   let expected = 0;
-  const different = (at: string): Error =>
-    refusal(at, STRUCTURE, "not the same number of tool calls and results");
   messages.slice(1).forEach((message, i) => {
     if (message.role === "tool") expected--;
     else if (message.role === "assistant") {
@@ -124,8 +125,6 @@ function countResults({ messages, mode, where }: Judged): void {
 function matchIds({ messages, mode, where }: Judged): void {
   const expected = new Set<string>();
   const seen = new Set<string | null>();
-  const different = (at: string): Error =>
-    refusal(at, STRUCTURE, "not the same number of tool calls and results");
   messages.slice(1).forEach((message, i) => {
     const at = `${where}: message ${i + 1}`;
     if (message.role === "tool") {
