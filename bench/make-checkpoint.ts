@@ -8,7 +8,8 @@ import { shapes, writeRandomModel } from "../src/api/random-model.ts";
 import { unknownName } from "../src/did-you-mean.ts";
 import { findFormat } from "../src/formats/format.ts";
 import type { NumberFormat } from "../src/formats/number-format.ts";
-import { checkConfig, countParameters } from "../src/models/config-check.ts";
+import { checkConfig } from "../src/models/config-check.ts";
+import { countParameters } from "../src/models/config-weights.ts";
 import { MistralConfig, type MistralConfigOptions } from "../src/models/config.ts";
 
 const help = `Usage: npx node bench/make-checkpoint.ts <folder> [options]

@@ -5,12 +5,14 @@
 import { exists, isDirectory, joinPath, writeText } from "#platform";
 import { readJsonObject } from "../checkpoint/json-file.ts";
 import { readModelConfig } from "../checkpoint/model-config.ts";
-import { unknownName } from "../did-you-mean.ts";
+import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import {
+  checkValues,
   GenerationConfig as GenerationSettings,
   type GenerationOptions,
 } from "../generate/generation-config.ts";
+import { fieldNames } from "../generate/generation-fields.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { MistralConfig as MistralFields, type MistralConfigOptions } from "../models/config.ts";
 import { readGgufSettings } from "./gguf-file.ts";
@@ -25,6 +27,7 @@ import {
 export type FolderOptions = ModelPartOptions;
 
 const FOLDER_OPTIONS: ReadonlySet<string> = new Set<string>(PLACE_OPTIONS);
+const GENERATION_OPTIONS: ReadonlySet<string> = FOLDER_OPTIONS.union(fieldNames);
 
 /** Settings of a Mistral model; see its fields. `new MistralConfig({ hidden_size: 64 })` makes one in code. */
 export class MistralConfig extends MistralFields {
@@ -55,18 +58,22 @@ export class GenerationConfig extends GenerationSettings {
   /**
    * Reads generation_config.json.
    *
-   * @param dir a folder, the path of a GGUF file, or the id of a model on the hub
-   * @throws CheckpointError there is no such file, or a field has a value that it cannot have
-   * @throws InputError      an unknown option
+   * @param dir     a folder, the path of a GGUF file, or the id of a model on the hub
+   * @param options where files come from, and settings that replace those of the file; null switches one off
+   * @throws CheckpointError there is no such file, or a field of it has a value that it cannot have
+   * @throws InputError      an unknown option, or a value that the setting cannot have; nothing has been fetched
    */
   static async from_pretrained(
     dir: string,
     options: FolderOptions & GenerationOptions = {},
   ): Promise<GenerationConfig> {
-    const settings = Object.entries(options).filter(([key]) => !FOLDER_OPTIONS.has(key));
     const where = "GenerationConfig.from_pretrained";
+    checkOptions(where, options, GENERATION_OPTIONS);
+    const overrides = Object.fromEntries(
+      Object.entries(options).filter(([key, value]) => fieldNames.has(key) && value !== undefined),
+    );
+    checkValues(overrides, (text) => new InputError(`${where}: ${text}`));
     const files = await locateModel(where, dir, options, ["generation"]);
-    const overrides = new GenerationSettings(Object.fromEntries(settings)).to_diff_dict();
     const path = files.gguf ?? joinPath(files.folder, GENERATION_CONFIG);
     const values =
       files.gguf === undefined
@@ -134,10 +141,11 @@ export async function configOf(
       throw new InputError(`from_pretrained: ${unknownName("option", key, known)}`);
   }
   refuseOtherModel(path, values);
-  const config = new MistralConfig({ ...values, ...overrides, name_or_path: name });
-  setLabels(config, overrides);
   try {
+    const config = new MistralConfig({ ...values, ...overrides, name_or_path: name });
+    setLabels(config, overrides);
     checkConfig(config, path);
+    return config;
   } catch (error) {
     // The file is not to blame for what the caller wrote over it.
     if (Object.keys(overrides).length > 0) {
@@ -146,7 +154,6 @@ export async function configOf(
     }
     throw error;
   }
-  return config;
 }
 
 async function readSettings(

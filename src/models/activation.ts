@@ -14,11 +14,11 @@ const activations: Readonly<Record<string, Activation>> = {
   relu: "relu",
 };
 
-/** The activation of `hidden_act`. @throws CheckpointError a name that is not known */
+/** The activation of `hidden_act`. @throws CheckpointError a name that is not known; checkConfig adds where the config is from */
 export function activation(hiddenAct: string): Activation {
   if (Object.hasOwn(activations, hiddenAct)) return activations[hiddenAct];
   const known = Object.keys(activations);
   throw new CheckpointError(
-    `config.json: hidden_act: ${unknownName("activation", hiddenAct, known)} (known: ${known.join(", ")})`,
+    `hidden_act: ${unknownName("activation", hiddenAct, known)} (known: ${known.join(", ")})`,
   );
 }

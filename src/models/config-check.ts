@@ -4,8 +4,7 @@
 import { CheckpointError, InputError, MemoryError } from "../errors.ts";
 import { activation } from "./activation.ts";
 import type { MistralConfig } from "./config.ts";
-import { expectedWeights } from "./config-weights.ts";
-import type { ModelClass } from "./heads.ts";
+import { countParameters } from "./config-weights.ts";
 import { checkRope } from "./rope.ts";
 
 const MAX_COUNT = 2 ** 31 - 1;
@@ -23,7 +22,7 @@ const MAX_PARAMETERS = 2 ** 40;
  * @throws MemoryError its weights would take more than 2^40 numbers, with the arithmetic
  */
 export function checkConfig(config: MistralConfig, source?: string): void {
-  const fail = failure(config, source);
+  const { fail, within } = placeOf(config, source);
   if ("layer_types" in config) {
     throw fail(
       "layer_types",
@@ -51,13 +50,13 @@ export function checkConfig(config: MistralConfig, source?: string): void {
   checkTokens(config, fail);
   checkLabels(config, fail);
   if (typeof config.hidden_act !== "string") throw fail("hidden_act", "the name of an activation");
-  activation(config.hidden_act);
+  within(() => activation(config.hidden_act));
   const rope: unknown = config.rope_parameters;
   if (typeof rope !== "object" || rope === null || Array.isArray(rope)) {
     throw fail("rope_parameters", "an object with rope_type and rope_theta");
   }
   checkSize(config); // before checkRope, which allocates head_dim / 2 frequencies
-  checkRope(config);
+  within(() => checkRope(config));
 }
 
 const COUNTS = [
@@ -73,13 +72,33 @@ const COUNTS = [
 
 type Fail = (field: keyof MistralConfig | "layer_types", expected: string) => Error;
 
-function failure(config: MistralConfig, source?: string): Fail {
+/** How errors say where the config is from, and what to do. */
+type Place = {
+  readonly fail: Fail;
+  /** Runs a check whose errors name the field alone, and adds the place. */
+  readonly within: (check: () => unknown) => void;
+};
+
+function placeOf(config: MistralConfig, source?: string): Place {
   const file = config.name_or_path !== "";
   const where = file ? (source ?? `${config.name_or_path}: config.json`) : "MistralConfig";
   const remedy = file ? "; correct it, or take the file of the model's publisher" : "";
-  return (field, expected) => {
-    const text = `${where}: ${field} is ${field === "layer_types" ? "given" : shown(config[field])}, expected ${expected}${remedy}`;
-    return file ? new CheckpointError(text) : new InputError(text);
+  const placed = (what: string, options?: ErrorOptions): Error => {
+    const text = `${where}: ${what}${remedy}`;
+    return file ? new CheckpointError(text, options) : new InputError(text, options);
+  };
+  return {
+    fail: (field, expected) =>
+      placed(
+        `${field} is ${field === "layer_types" ? "given" : shown(config[field])}, expected ${expected}`,
+      ),
+    within(check) {
+      try {
+        check();
+      } catch (cause) {
+        throw cause instanceof CheckpointError ? placed(cause.message, { cause }) : cause;
+      }
+    },
   };
 }
 
@@ -147,23 +166,6 @@ function checkSize(config: MistralConfig): void {
       `${L} layers × (hidden ${H} × (2 × ${q} heads' width + 2 × ${kv} key and value width + 3 × intermediate ${F})) + ` +
       `vocabulary ${V} × hidden ${H} × ${config.tie_word_embeddings ? 1 : 2}; is config.json the model's own?`,
   );
-}
-
-/** How many numbers the weights of a model are. */
-export function countParameters(
-  config: MistralConfig,
-  kind: ModelClass = "MistralForCausalLM",
-): number {
-  const withLayers = (num_hidden_layers: number): number =>
-    [...expectedWeights({ ...sizes(config), num_hidden_layers }, kind).values()]
-      .map((shape) => shape.reduce((product, size) => product * size, 1))
-      .reduce((sum, size) => sum + size, 0);
-  const outside = withLayers(0);
-  return outside + config.num_hidden_layers * (withLayers(1) - outside);
-}
-
-function sizes(c: MistralConfig): Parameters<typeof expectedWeights>[0] {
-  return { ...c, num_labels: c.num_labels };
 }
 
 function isNumber(value: unknown): value is number {

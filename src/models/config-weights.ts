@@ -83,12 +83,23 @@ export function expectedWeights(c: Sizes, kind: ModelClass): Map<string, number[
   return out;
 }
 
-/** How many numbers the weights of such a model have, tied ones counted once; with or without the embedding's. */
-export function countParameters(c: Sizes, kind: ModelClass, withEmbedding: boolean): number {
-  let count = 0;
-  for (const [name, shape] of expectedWeights(c, kind))
-    if (withEmbedding || name !== EMBEDDING) count += shape.reduce((a, b) => a * b, 1);
-  return count;
+/**
+ * How many numbers the weights of such a model have, tied ones counted once. Takes no longer for many layers.
+ * @param withEmbedding whether the embedding's count
+ */
+export function countParameters(
+  config: Sizes,
+  kind: ModelClass = "MistralForCausalLM",
+  withEmbedding = true,
+): number {
+  const withLayers = (num_hidden_layers: number): number => {
+    const sizes = { ...config, num_labels: config.num_labels, num_hidden_layers }; // num_labels is a getter
+    return [...expectedWeights(sizes, kind)]
+      .filter(([name]) => withEmbedding || name !== EMBEDDING)
+      .reduce((sum, [, shape]) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  };
+  const outside = withLayers(0);
+  return outside + config.num_hidden_layers * (withLayers(1) - outside);
 }
 
 /**

@@ -76,7 +76,7 @@ export function ropeFrequencies(config: RopeConfig, length = 0): RopeFrequencies
     frequencies = types[parameters.type](parameters, key);
     if (!(frequencies.inverse.every(Number.isFinite) && Number.isFinite(frequencies.scaling))) {
       throw new CheckpointError(
-        `config.json: rope_parameters ${JSON.stringify(config.rope_parameters)} give frequencies that are no finite numbers; take the config.json of the model's publisher`,
+        `rope_parameters ${JSON.stringify(config.rope_parameters)} give frequencies that are no finite numbers`,
       );
     }
     parameters.known.set(key, frequencies);
@@ -84,7 +84,7 @@ export function ropeFrequencies(config: RopeConfig, length = 0): RopeFrequencies
   return frequencies;
 }
 
-/** Checks the rope settings of a config. @throws CheckpointError */
+/** Checks the rope settings of a config. @throws CheckpointError naming the field; checkConfig adds where the config is from */
 export function checkRope(config: RopeConfig): void {
   ropeFrequencies(config);
 }
@@ -119,18 +119,18 @@ function readParameters(config: RopeConfig): Parameters {
 
   const fail = (name: string, expected: string): CheckpointError =>
     new CheckpointError(
-      `config.json: rope_parameters.${name} is ${JSON.stringify(given[name]) ?? "missing"}${Number.isNaN(given[name]) ? " (NaN)" : ""}, expected ${expected}` +
-        ` for rope_type ${JSON.stringify(type)}; take the config.json of the model's publisher`,
+      `rope_parameters.${name} is ${JSON.stringify(given[name]) ?? "missing"}${Number.isNaN(given[name]) ? " (NaN)" : ""}, expected ${expected}` +
+        ` for rope_type ${JSON.stringify(type)}`,
     );
   const type = given.rope_type ?? "default";
   if (typeof type !== "string" || !Object.hasOwn(types, type)) {
     throw new CheckpointError(
-      `config.json: rope_parameters.rope_type: ${unknownName("rope type", type, Object.keys(types))} (known: ${Object.keys(types).join(", ")})`,
+      `rope_parameters.rope_type: ${unknownName("rope type", type, Object.keys(types))} (known: ${Object.keys(types).join(", ")})`,
     );
   }
   if (!(headDim >= 2 && headDim % 2 === 0)) {
     throw new CheckpointError(
-      `config.json: head_dim is ${headDim}, expected an even number: rotations take pairs of dimensions`,
+      `head_dim is ${headDim}, expected an even number: rotations take pairs of dimensions`,
     );
   }
   const number = (name: string, from: number, otherwise?: number): number => {
@@ -207,9 +207,7 @@ const types = {
   dynamic({ theta, headDim: dim, maxLength, number }: Parameters, length: number): RopeFrequencies {
     const factor = number("factor", 1);
     if (dim < 4)
-      throw new CheckpointError(
-        `config.json: head_dim is ${dim}, the rope type "dynamic" needs at least 4`,
-      );
+      throw new CheckpointError(`head_dim is ${dim}, the rope type "dynamic" needs at least 4`);
     if (length === 0) return { inverse: inverses(theta, dim), scaling: 1 };
     // torch computes all of this but the exponent in f32.
     const stretch = fround(
@@ -261,7 +259,7 @@ const types = {
     const length = p.originalLength;
     if (!(low < high)) {
       throw new CheckpointError(
-        `config.json: rope_parameters.high_freq_factor is ${high}, expected more than low_freq_factor, which is ${low}`,
+        `rope_parameters.high_freq_factor is ${high}, expected more than low_freq_factor, which is ${low}`,
       );
     }
     const inverse = inverses(p.theta, p.headDim).map((f) => {

@@ -292,4 +292,20 @@ describe("from_pretrained", () => {
       top_k: 3,
     });
   });
+
+  test("options of GenerationConfig.from_pretrained replace the file's settings, null too", async () => {
+    const dir = folder({ "generation_config.json": { temperature: 0.5, do_sample: true } });
+    const read = await GenerationConfig.from_pretrained(dir, { temperature: null, top_p: 0.3 });
+    expect(read).toMatchObject({ temperature: null, top_p: 0.3, do_sample: true });
+  });
+
+  test.each([
+    [{ temprature: 1 }, 'unknown option "temprature"; did you mean "temperature"?'],
+    [{ subfoldr: "a" }, 'unknown option "subfoldr"; did you mean "subfolder"?'],
+    [{ top_k: -1 }, "top_k is -1, expected a whole number from 0 to 2147483647"],
+  ])("%j is refused before a file is looked for", async (options, message) => {
+    const read = GenerationConfig.from_pretrained("/no/such/folder", options as object);
+    await expect(read).rejects.toThrow(InputError);
+    await expect(read).rejects.toThrow(`GenerationConfig.from_pretrained: ${message}`);
+  });
 });
