@@ -100,7 +100,7 @@ export async function verify({ flags, words: [id] }: Arguments, io: Io): Promise
   }
   const unknown = results.filter(({ status }) => status === "unknown").length;
   const sum = bytes(results.reduce((all, { size_on_disk }) => all + size_on_disk, 0));
-  const rest = unknown > 0 ? `; of ${unknown} nobody says what they should be` : "";
+  const rest = unknown > 0 ? `; no hash is known of ${unknown}` : "";
   const text = `${visible(id)}: ${results.length} files, ${sum}, as the hub has them${rest}`;
   if (!flags.json) await write(io.stdout, `${fitted(io.stdout, text)}\n`);
   return 0;

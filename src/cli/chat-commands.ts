@@ -7,7 +7,7 @@ import { InputError } from "../errors.ts";
 import type { GenerateOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
 import { parseArguments } from "./arguments.ts";
-import { chanceFlags } from "./continuation.ts";
+import { chanceFlags, tokenFlags } from "./continuation.ts";
 import { defaultAnswerTokens } from "./conversation.ts";
 import type { Conversation, Message } from "./conversation.ts";
 
@@ -31,16 +31,7 @@ type ChatCommand = {
   readonly run: (state: ChatState, rest: string) => Outcome | Promise<Outcome>;
 };
 
-const settable = [
-  ...chanceFlags,
-  "repetition-penalty",
-  "no-repeat-ngram-size",
-  "min-new-tokens",
-  "max-new-tokens",
-  "stop",
-  "greedy",
-  "seed",
-] as const;
+const settable = [...chanceFlags, ...tokenFlags, "stop", "greedy", "seed"] as const;
 type Settable = (typeof settable)[number];
 
 const table: Readonly<Record<string, ChatCommand>> = {

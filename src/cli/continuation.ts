@@ -31,14 +31,13 @@ export type Continuation = {
 
 /** What decides among tokens by chance. With greedy decoding it would change nothing. */
 export const chanceFlags = ["temperature", "top-k", "top-p", "min-p", "typical-p"] as const;
-const otherFlags = [
-  ...["repetition-penalty", "no-repeat-ngram-size", "min-new-tokens", "max-new-tokens"],
-] as readonly (
-  | "repetition-penalty"
-  | "no-repeat-ngram-size"
-  | "min-new-tokens"
-  | "max-new-tokens"
-)[];
+/** The other settings of `generate` that are flags of the same name; they act on greedy decoding too. */
+export const tokenFlags = [
+  "repetition-penalty",
+  "no-repeat-ngram-size",
+  "min-new-tokens",
+  "max-new-tokens",
+] as const;
 
 /**
  * Sampling settings from flags; others come from the model's generation_config.json.
@@ -59,7 +58,7 @@ export function samplingOptions(
         );
     }
   }
-  const given = [...(isGreedy ? [] : chanceFlags), ...otherFlags].flatMap((name) =>
+  const given = [...(isGreedy ? [] : chanceFlags), ...tokenFlags].flatMap((name) =>
     flags[name] === undefined ? [] : [[name.replaceAll("-", "_"), flags[name]] as const],
   );
   return {

@@ -97,10 +97,14 @@ async function readTextFile(path: string | undefined): Promise<string> {
   }
 }
 
-/** The flags with which the reference is loaded: without those that change weights or cache. */
-function asItIs(flags: FlagValues): FlagValues {
-  const own = { dtype: undefined, quantization: undefined, "gguf-file": undefined };
-  return { ...flags, ...own, "compute-dtype": undefined, "cache-dtype": undefined };
+/** The flags with which the reference is loaded: without those that change weights or cache, or that speak of another model. */
+export function asItIs(flags: FlagValues): FlagValues {
+  return {
+    ...flags,
+    ...{ dtype: undefined, quantization: undefined, "gguf-file": undefined },
+    ...{ "compute-dtype": undefined, "cache-dtype": undefined },
+    ...(flags.reference !== undefined && { revision: undefined }),
+  };
 }
 
 function describe(

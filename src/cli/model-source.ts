@@ -29,7 +29,8 @@ type Flags = Pick<FlagValues, "gguf-file" | "revision" | "yes" | "quiet" | "quan
 
 /**
  * The files of the model `name`, or of the embedded one.
- * @throws InputError the model would have to be fetched, and nobody can be asked; a folder with several GGUF files, of which none is named
+ * @throws InputError the model would have to be fetched, and nobody can be asked; a folder with several GGUF files, of which none is named;
+ *   a flag that only a named model can have
  * @throws DOMException "AbortError": somebody was asked, and did not say yes
  * @throws CheckpointError there is no such model; it cannot be fetched
  */
@@ -38,7 +39,13 @@ export async function modelSource(
   flags: Flags,
   io: Io,
 ): Promise<ModelSource> {
-  if (name === undefined) return { path: await defaultModel(), name: "stories" };
+  if (name === undefined) {
+    const idle = (["gguf-file", "revision"] as const).find((flag) => flags[flag] !== undefined);
+    if (idle === undefined) return { path: await defaultModel(), name: "stories" };
+    throw new InputError(
+      `--${idle}: no model is named, and the embedded one has no ${idle === "revision" ? "revisions" : "GGUF file"}; name the model too`,
+    );
+  }
   const gguf_file = flags["gguf-file"];
   const given = gguf_file === undefined ? {} : { gguf_file };
   const kind = await stat(name).catch(() => undefined);

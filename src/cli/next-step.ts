@@ -18,7 +18,7 @@ export function nextStep(
       ? `see: ${mistral} help`
       : `see: ${mistral} ${command} --help`;
   }
-  if (error instanceof CheckpointError) return checkpointStep(command, args);
+  if (error instanceof CheckpointError) return checkpointStep(mistral, command, args);
   if (error instanceof MemoryError) {
     return args?.flags.quantization === undefined && command !== "quantize"
       ? `a smaller form of the model: --quantization q4; what this machine has: ${mistral} doctor`
@@ -38,16 +38,26 @@ export function nextStep(
   return "this is a fault of mistral: run it again with MISTRAL_DEBUG=1 and report what it prints";
 }
 
-function checkpointStep(command: CommandName | undefined, args: Arguments | undefined): string {
+function checkpointStep(
+  mistral: string,
+  command: CommandName | undefined,
+  args: Arguments | undefined,
+): string {
+  if (command === "pull") return "what has come stays: the same command goes on from there";
+  if (command === "ls" || command === "rm" || command === "verify")
+    return `what the cache holds: ${mistral} ls`;
   // The words of `run` are a prompt, and the first one of `eval` says what is measured.
   const place = command === "run" ? undefined : command === "eval" ? 1 : 0;
-  const named = (place === undefined ? undefined : args?.words.at(place)) ?? args?.flags.model;
-  if (named === undefined) {
+  const model = (place === undefined ? undefined : args?.words.at(place)) ?? args?.flags.model;
+  const named = [model, args?.flags.reference].flatMap((name) =>
+    name === undefined ? [] : [JSON.stringify(name)],
+  );
+  if (named.length === 0) {
     return "the embedded model is damaged: install the package again, or name a model with --model";
   }
   return command === "quantize"
-    ? `nothing was written; check ${JSON.stringify(named)}, and the disk of the new folder`
-    : `check ${JSON.stringify(named)}; without a model the embedded one is used`;
+    ? `nothing was written; check ${named.join(" and ")}, and the disk of the new folder`
+    : `check ${named.join(" and ")}; without a model the embedded one is used`;
 }
 
 /** Such as "ENOSPC", of an error that the operating system gave. */

@@ -30,6 +30,11 @@ export async function pull({ flags, words }: Arguments, io: Io): Promise<number>
     ? (event: DownloadEvent) => void io.stdout.write(`${JSON.stringify(event)}\n`)
     : undefined;
   const isPart = flags.include.length > 0 || flags.exclude.length > 0;
+  if (isPart && flags["gguf-file"] !== undefined) {
+    throw new InputError(
+      "pull: --gguf-file names one file, and --include and --exclude give patterns; leave one out",
+    );
+  }
   const isComplete = isPart ? false : await planned(id, words.length === 0, flags, io, onEvent);
   const options = { ...placeOptions(flags, io), force_download: flags.force };
   const { gguf_file: _none, ...place } = options;
@@ -49,7 +54,8 @@ export async function pull({ flags, words }: Arguments, io: Io): Promise<number>
   );
   const seconds = (performance.now() - start) / 1000;
   if (onEvent !== undefined) onEvent({ event: "done", repo_id: id, folder, seconds });
-  else await write(io.stdout, fitted(io.stdout, closing(id, folder, isComplete, seconds, io)));
+  else
+    await write(io.stdout, fitted(io.stdout, closing(id, folder, isComplete, seconds, flags, io)));
   return 0;
 }
 
@@ -101,9 +107,11 @@ async function chosen(flags: FlagValues, io: Io): Promise<string> {
   );
   await write(io.stderr, `${fitted(io.stderr, rows.join("\n"))}\n`);
   const answer = await ask("Number, or another id:", io);
-  const id = known.at(Number(answer) - 1)?.[0];
   if (answer === "") throw new DOMException("nothing was fetched", "AbortError");
-  return /^\d+$/.test(answer) && id !== undefined && answer !== "0" ? id : answer;
+  if (!/^\d+$/.test(answer)) return answer;
+  const number = Number(answer);
+  if (number >= 1 && number <= known.length) return known[number - 1][0];
+  throw new InputError(`pull: ${answer}: expected a number from 1 to ${known.length}, or an id`);
 }
 
 function closing(
@@ -111,13 +119,17 @@ function closing(
   folder: string,
   isComplete: boolean,
   seconds: number,
+  flags: FlagValues,
   { stdout }: Io,
 ): string {
+  const same = (["revision", "gguf-file"] as const).flatMap((flag) =>
+    flags[flag] === undefined ? [] : [`--${flag} ${visible(flags[flag])}`],
+  );
   const what = isComplete ? "is in the cache already" : `is in the cache (${duration(seconds)})`;
   return [
     styled(stdout, "bold", `${visible(id)} ${what}`),
     `  ${visible(folder)}`,
-    styled(stdout, "dim", `  try: ${programName()} chat ${visible(id)}`),
+    styled(stdout, "dim", `  try: ${[programName(), "chat", visible(id), ...same].join(" ")}`),
     "",
   ].join("\n");
 }

@@ -6,6 +6,7 @@ import { commands, flagsOf } from "../../src/cli/commands.ts";
 import type { CommandName } from "../../src/cli/commands.ts";
 import { flagGroups, flags } from "../../src/cli/flags.ts";
 import { commandHelp, commandNamed, generalHelp, topicHelp } from "../../src/cli/help.ts";
+import { asItIs } from "../../src/cli/eval.ts";
 import { programName } from "../../src/cli/program-name.ts";
 import { InputError } from "../../src/errors.ts";
 
@@ -140,4 +141,12 @@ test("how to start the program again: never by a bare `npx mistral`", () => {
   expect(name({ ...script, npm_package_name: "theirs" }, "/a/cli.js")).toBe(
     "npx @mistral-ts/mistral",
   );
+});
+
+test("eval's reference is loaded as it is stored; a revision is that of the model it was given for", () => {
+  const asked = ["kl", "a/b", "--revision", "v2", "--dtype", "float16", "--threads", "2"];
+  const same = asItIs(parseArguments("eval", asked).flags);
+  expect(same).toMatchObject({ revision: "v2", dtype: undefined, threads: 2 });
+  const other = asItIs(parseArguments("eval", [...asked, "--reference", "c/d"]).flags);
+  expect(other).toMatchObject({ revision: undefined, reference: "c/d", threads: 2 });
 });

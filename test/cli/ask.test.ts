@@ -8,6 +8,7 @@ import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { modelSource } from "../../src/cli/model-source.ts";
+import { pull } from "../../src/cli/pull.ts";
 import type { Io } from "../../src/cli/terminal.ts";
 import { env, scan_cache_dir } from "../../src/index.ts";
 import { mockHub } from "../hub/mock-hub.ts";
@@ -65,4 +66,25 @@ test.each(["n\n", "\n", "perhaps\n"])("%j fetches nothing", async (answer) => {
   await expect(source).rejects.toThrow(new DOMException("nothing was fetched", "AbortError"));
   const { repos } = await scan_cache_dir(cache);
   expect(repos.flatMap(({ revisions }) => revisions)).toEqual([]);
+});
+
+test.each(["0\n", "6\n", "17\n"])(
+  "pull asks which model: %j is none of the list",
+  async (answer) => {
+    const { io, shown } = typing(answer);
+    const chosen = pull(parseArguments("pull", []), io);
+    await expect(chosen).rejects.toThrow(
+      `pull: ${answer.trim()}: expected a number from 1 to 5, or an id`,
+    );
+    expect(shown()).toContain("  1  mistralai/Mistral-7B-Instruct-v0.3");
+  },
+);
+
+test.each([
+  ["--revision", "main"],
+  ["--gguf-file", "a.gguf"],
+])("%s without a model is refused", async (...argv) => {
+  const { io } = typing("");
+  const source = modelSource(undefined, parseArguments("run", argv).flags, io);
+  await expect(source).rejects.toThrow(`${argv[0]}: no model is named`);
 });

@@ -75,7 +75,7 @@ test("a model by its id: nothing is fetched unasked; pull, run, ls, verify and r
 
   const [run, again, list, json, verified] = await Promise.all([
     mistral("run", "-m", id, "-n", "4", "--json", "Once upon a time"),
-    mistral("pull", id),
+    mistral("pull", id, "--revision", "main"),
     mistral("ls"),
     mistral("ls", "--json"),
     mistral("verify", id),
@@ -83,6 +83,7 @@ test("a model by its id: nothing is fetched unasked; pull, run, ls, verify and r
   expect(JSON.parse(run.stdout)).toMatchObject({ model: "stories", prompt: "Once upon a time" });
   expect(run.code).toBe(0);
   expect(again.stdout).toMatch(/^someone\/stories is in the cache already\n/);
+  expect(again.stdout).toMatch(/chat someone\/stories --revision main\n$/);
   expect(fetches(hub)).toBe(1);
   expect(list.stdout).toMatch(
     /^someone\/stories {2}6\.\d MB {2}\d{4}-\d\d-\d\d {2}main\n6\.\d MB in \/.+\n$/,
@@ -127,6 +128,8 @@ test("--yes fetches; without a terminal pull wants a name; --include takes a par
   expect(part.code).toBe(0);
   expect(hub.downloads("config.json")).toBe(1);
   expect(fetches(hub) + hub.downloads("tokenizer.json")).toBe(0);
+  const both = await mistral("pull", id, "--include", "*.json", "--gguf-file", "a.gguf");
+  expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining("leave one out") });
   const bench = await mistral("bench", id, "--yes", "--json", "-r", "1", "--pp", "8", "--tg", "0");
   expect(JSON.parse(bench.stdout).model.name).toBe("stories");
   expect(fetches(hub)).toBe(1);
