@@ -20,6 +20,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "did-you-mean.ts": [],
   "show-bytes.ts": [],
+  "show-value.ts": [],
   "warn-once.ts": [],
   graph: [],
   formats: [],
@@ -40,7 +41,13 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: ["api", "index.ts", "platform"],
   "cli.ts": ["platform/node-version.ts", "cli", "api", "index.ts", "platform"],
 };
-const SHARED_BY_ALL = ["errors.ts", "did-you-mean.ts", "show-bytes.ts", "warn-once.ts"];
+const SHARED_BY_ALL = [
+  "errors.ts",
+  "did-you-mean.ts",
+  "show-bytes.ts",
+  "show-value.ts",
+  "warn-once.ts",
+];
 const NODE_ALLOWED = /^src\/(platform\/|cli\/|cli\.ts$)/;
 /** The choice of a backend, and the measurement of a machine by one's kernels. */
 const KNOWS_BACKENDS = ["src/engine/backends.ts", "src/engine/probe-worker.ts"];

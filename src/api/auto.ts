@@ -11,11 +11,13 @@ import { MistralForTokenClassification } from "./token-classification.ts";
 
 type AutoClass<Model> = {
   /**
-   * Loads a model from a local folder with config.json and safetensors, or from a GGUF file.
+   * Loads a model: from a folder with config.json and safetensors, from a GGUF file, or by its id on the hub, which is fetched into the cache
+   * unless it is there.
    *
-   * @param dir the folder as it was published, or the path of a GGUF file
+   * @param dir a folder as it was published, the path of a GGUF file, or an id such as "mistralai/Mistral-7B-v0.1"
    * @throws InputError      an unknown option or value
-   * @throws CheckpointError a file is missing, malformed, or does not fit the config or the class; nothing has been allocated
+   * @throws CheckpointError a file is missing, malformed, or does not fit the config or the class; or it cannot be fetched. Nothing has been
+   *                         allocated
    * @throws MemoryError     the weights do not fit (with the arithmetic); nothing has been allocated
    */
   from_pretrained(dir: string, options: LoadOptionsWithInfo): Promise<WithLoadingInfo<Model>>;
@@ -31,26 +33,26 @@ type AutoClass<Model> = {
   from_config(config: MistralConfig, options?: NewModelOptions): Promise<Model>;
 };
 
-/** The decoder of a folder, without a head. */
+/** Loads the decoder, without a head. */
 export const AutoModel: AutoClass<MistralModel> = autoClass("AutoModel", MistralModel);
 
-/** The language model of a folder. */
+/** Loads a language model. */
 export const AutoModelForCausalLM: AutoClass<MistralForCausalLM> = autoClass(
   "AutoModelForCausalLM",
   MistralForCausalLM,
 );
 
-/** The classifier of texts of a folder. */
+/** Loads a classifier of texts. */
 export const AutoModelForSequenceClassification: AutoClass<MistralForSequenceClassification> =
   autoClass("AutoModelForSequenceClassification", MistralForSequenceClassification);
 
-/** The classifier of tokens of a folder. */
+/** Loads a classifier of tokens. */
 export const AutoModelForTokenClassification: AutoClass<MistralForTokenClassification> = autoClass(
   "AutoModelForTokenClassification",
   MistralForTokenClassification,
 );
 
-/** The model of a folder that finds answers in a text. */
+/** Loads a model that finds answers in a text. */
 export const AutoModelForQuestionAnswering: AutoClass<MistralForQuestionAnswering> = autoClass(
   "AutoModelForQuestionAnswering",
   MistralForQuestionAnswering,

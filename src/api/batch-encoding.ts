@@ -21,6 +21,7 @@ export type EncodingSource = {
   idToToken(id: number): string | undefined;
 };
 
+/** What a tokenizer returns: rows of ids and masks as fields; a model takes it as it is. */
 export class BatchEncoding<R extends Rows = Rows> {
   declare input_ids: R;
   declare attention_mask: R;
@@ -48,10 +49,12 @@ export class BatchEncoding<R extends Rows = Rows> {
     return Object.keys(this);
   }
 
+  /** The values of the fields. */
   values(): unknown[] {
     return Object.values(this);
   }
 
+  /** Names and values of the fields, as Python's `items()`. */
   items(): [string, unknown][] {
     return Object.entries(this);
   }

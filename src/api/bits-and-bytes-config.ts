@@ -4,6 +4,7 @@
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { pythonFloats } from "../models/config.ts";
+import { showValue } from "../show-value.ts";
 import { type ComputeDType, type Spelled, withoutTorch } from "./torch.ts";
 
 type StorageDType = ComputeDType | "uint8" | "float64";
@@ -167,7 +168,7 @@ export function checkBitsAndBytes(where: string, config: BitsAndBytesConfig): vo
     const value = config[name as FieldName];
     const expected = check(value);
     if (expected !== undefined)
-      throw new InputError(`${where}: ${name} is ${shown(value)}, expected ${expected}`);
+      throw new InputError(`${where}: ${name} is ${showValue(value)}, expected ${expected}`);
   }
   if (config.load_in_4bit && config.load_in_8bit) {
     throw new InputError(
@@ -178,9 +179,4 @@ export function checkBitsAndBytes(where: string, config: BitsAndBytesConfig): vo
 
 function copied(value: unknown): unknown {
   return Array.isArray(value) ? [...(value as unknown[])] : value;
-}
-
-function shown(value: unknown): string {
-  const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
-  return text.length <= 80 ? text : `${text.slice(0, 60)}…`;
 }

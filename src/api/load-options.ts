@@ -1,10 +1,9 @@
 // The options of from_pretrained: which are known, what they choose, and which are refused with a reason.
 // Does not know how a model is loaded.
 
-import type { Quantisation } from "../engine/kept-formats.ts";
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import type { Compute } from "../engine/kept-formats.ts";
+import type { Compute, Quantisation } from "../engine/kept-formats.ts";
 import type { LoadProgress } from "../engine/load.ts";
 import type { DownloadProgress } from "../hub/meter.ts";
 import { findFormat } from "../formats/format.ts";
@@ -114,7 +113,7 @@ type CheckpointOptions = {
   output_loading_info?: boolean;
   /** Accepted, and changes nothing: weights are read from safetensors (or GGUF) only, and never unpickled. */
   use_safetensors?: boolean | null;
-  /** Accepted, and changes nothing: no file that holds code is read. */
+  /** Accepted, and changes nothing, of which the user is told: files that hold code (pickles) are never read. */
   weights_only?: boolean;
   /** Accepted, and changes nothing: loading takes little memory beside the weights themselves. */
   low_cpu_mem_usage?: boolean;

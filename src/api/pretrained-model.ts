@@ -94,11 +94,13 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
   }
 
   /**
-   * Loads a model from a local folder with config.json and safetensors, or from a GGUF file.
+   * Loads a model: from a folder with config.json and safetensors, from a GGUF file, or by its id on the hub, which is fetched into the cache
+   * unless it is there.
    *
-   * @param dir the folder as it was published, or the path of a GGUF file
+   * @param dir a folder as it was published, the path of a GGUF file, or an id such as "mistralai/Mistral-7B-v0.1"
    * @throws InputError      an unknown option or value
-   * @throws CheckpointError a file is missing, malformed, or does not fit the config or this class; nothing has been allocated
+   * @throws CheckpointError a file is missing, malformed, or does not fit the config or this class; or it cannot be fetched. Nothing has
+   *                         been allocated
    * @throws MemoryError     the weights do not fit (with the arithmetic); nothing has been allocated
    */
   static from_pretrained<Model>(

@@ -5,7 +5,6 @@
 import {
   copyFile,
   exists,
-  freeBytes,
   joinPath,
   listFiles,
   makeFolder,
@@ -16,12 +15,13 @@ import {
   replaceFolder,
   writeText,
 } from "#platform";
+import { checkDiskRoom } from "../checkpoint/disk-room.ts";
 import { readModelConfig } from "../checkpoint/model-config.ts";
 import { findQuantizationSettings } from "../checkpoint/quantized/packed-settings.ts";
 import { planShards, saveSafetensors, shardIndex } from "../checkpoint/save-safetensors.ts";
 import { openWeights } from "../checkpoint/weight-source.ts";
 import { checkOptions } from "../did-you-mean.ts";
-import { CheckpointError, InputError } from "../errors.ts";
+import { InputError } from "../errors.ts";
 import type { DownloadProgress } from "../hub/meter.ts";
 import { checkConfig } from "../models/config-check.ts";
 import { type MistralConfig, pythonFloats } from "../models/config.ts";
@@ -81,9 +81,9 @@ const COMPANIONS =
   /^(tokenizer.*|tekken\.json|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
 
 /**
- * Quantises the checkpoint `name`, a folder or the id of a model on the hub, into the new folder `out`: config.json with `quantization_config`, safetensors, and copies
- * of the tokenizer's and generation's files. With a method of bitsandbytes the tensors are those that Transformers would write.
- * Memory: one weight and buffers.
+ * Quantises the checkpoint `name`, a folder (of Transformers' layout or Mistral AI's own) or the id of a model on the hub, into the new
+ * folder `out`: config.json with `quantization_config`, safetensors, and copies of the tokenizer's and generation's files. With a method of
+ * bitsandbytes the tensors are those that Transformers would write. Memory: one weight and buffers.
  *
  * @throws InputError      an unknown option or method; `out` exists (without `force`), or is the model's own folder; the model is
  *   quantised already
@@ -139,7 +139,7 @@ export async function quantize(
     );
     const shards = planShards(tensors, max_shard_size);
     const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
-    await checkRoom(out, bytes);
+    await checkDiskRoom("quantize: the new weights", parentFolder(out), bytes);
     signal?.throwIfAborted();
 
     await removeFolder(partial); // left by a killed process that had the same id
@@ -189,14 +189,6 @@ async function refuseQuantized(model: string, config: Record<string, unknown>): 
   if (settings === undefined) return;
   throw new InputError(
     `quantize: ${model} is quantised already (${String(settings.quant_method)}); start from the checkpoint that it was made of`,
-  );
-}
-
-async function checkRoom(out: string, bytes: number): Promise<void> {
-  const free = await freeBytes(parentFolder(out));
-  if (bytes <= free) return;
-  throw new CheckpointError(
-    `quantize: ${out} will take ${bytes} bytes, and the disk has room for ${free}; make room and try again`,
   );
 }
 

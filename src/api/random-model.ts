@@ -2,7 +2,8 @@
 // (65,536 quantiles, standard deviation initializer_range); norms are 1. The same seed gives the same files. Memory holds one piece.
 // Knows no tokenizer.
 
-import { freeBytes, joinPath, makeFolder, writeText } from "#platform";
+import { joinPath, makeFolder, writeText } from "#platform";
+import { checkDiskRoom } from "../checkpoint/disk-room.ts";
 import {
   planShards,
   saveSafetensors,
@@ -11,7 +12,7 @@ import {
   type TensorToSave,
 } from "../checkpoint/save-safetensors.ts";
 import { unknownName } from "../did-you-mean.ts";
-import { CheckpointError, InputError } from "../errors.ts";
+import { InputError } from "../errors.ts";
 import { drawFrom, normalQuantiles, type Words } from "../engine/normal-numbers.ts";
 import { findFormat } from "../formats/format.ts";
 import type { NumberFormat } from "../formats/number-format.ts";
@@ -93,7 +94,12 @@ export async function writeRandomModel(
   const shards = planShards(tensors, shardBytes);
   const total = shards.reduce((sum, shard) => sum + shard.bytes, 0);
   await makeFolder(folder);
-  await checkRoom(folder, total);
+  await checkDiskRoom(
+    "a model of that shape",
+    folder,
+    total,
+    "choose fewer layers, or another disk",
+  );
   await writeText(joinPath(folder, "config.json"), config.to_json_string());
   const { bos_token_id, eos_token_id } = config;
   await writeText(
@@ -110,15 +116,6 @@ export async function writeRandomModel(
   if (shards.length > 1)
     await writeText(joinPath(folder, "model.safetensors.index.json"), shardIndex(shards));
   return shards;
-}
-
-/** Checks the disk before anything is written. @throws CheckpointError too little room */
-async function checkRoom(folder: string, bytes: number): Promise<void> {
-  const free = await freeBytes(folder);
-  if (bytes <= free) return;
-  throw new CheckpointError(
-    `${folder}: a model of that shape takes ${bytes} bytes, and the disk has room for ${free}; make room, choose fewer layers, or another disk`,
-  );
 }
 
 function randomTensor(

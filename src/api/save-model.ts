@@ -5,7 +5,6 @@
 import {
   errorCode,
   exists,
-  freeBytes,
   isDirectory,
   joinPath,
   listFiles,
@@ -16,6 +15,7 @@ import {
   renameFile,
   writeText,
 } from "#platform";
+import { checkDiskRoom } from "../checkpoint/disk-room.ts";
 import { canBeSaved, plannedTensors, shapesLast } from "../checkpoint/quantized/planned-tensors.ts";
 import {
   planShards,
@@ -34,7 +34,6 @@ import { matrixShape, type Parts } from "../formats/weight-format.ts";
 import type { GenerationConfig } from "../generate/generation-config.ts";
 import { MistralConfig } from "../models/config.ts";
 import { headOf, type ModelClass } from "../models/heads.ts";
-import { showBytes } from "../show-bytes.ts";
 
 export type SaveOptions = {
   /** The most bytes of a weights file, as a number or as "5GB", "500MB"; a larger weight gets a file of its own. Default "50GB". */
@@ -107,7 +106,7 @@ export async function saveModel(
   await makeFolder(dir);
   const partial = joinPath(dir, `saving.${processId()}.partial`);
   try {
-    await checkRoom(where, dir, total);
+    await checkDiskRoom(`${where}: the weights`, dir, total);
     await removeFolder(partial); // left by a killed process that had the same id
     await makeFolder(partial);
     let before = 0;
@@ -314,12 +313,4 @@ async function checkFolder(where: string, dir: string): Promise<void> {
     throw new InputError(`${where}: ${JSON.stringify(dir)} is no path of a folder`);
   if ((await exists(dir)) && !(await isDirectory(dir)))
     throw new InputError(`${where}: ${dir} is a file; give the path of a folder`);
-}
-
-async function checkRoom(where: string, dir: string, bytes: number): Promise<void> {
-  const free = await freeBytes(dir);
-  if (bytes <= free) return;
-  throw new CheckpointError(
-    `${where}: the weights take ${showBytes(bytes)}, and the disk of ${dir} has room for ${showBytes(free)}; make room and try again`,
-  );
 }

@@ -7,6 +7,7 @@ import type { Labels } from "../models/losses.ts";
 import { type Batch, checkInputs, readBatch, readCount, readRowIntegers } from "./inputs.ts";
 import type { SequenceClassifierOutputWithPast } from "./outputs.ts";
 import { type ForwardInputs, forwardKeys, PreTrainedModel } from "./pretrained-model.ts";
+import { warnOnce } from "../warn-once.ts";
 import { type NestedInput, Tensor } from "./tensor.ts";
 
 export type SequenceClassificationInputs = ForwardInputs & {
@@ -103,13 +104,8 @@ function defaultUseCache(
   return use_cache && !Array.from({ length: B }).some(isHidden);
 }
 
-/** Whether the user has been told; once is enough. */
-let warned = false;
-
 function warnOfEmbeddings(): void {
-  if (warned) return;
-  warned = true;
-  console.warn(
+  warnOnce(
     "MistralForSequenceClassification cannot see which inputs_embeds are padding: each row is classified by its last column",
   );
 }

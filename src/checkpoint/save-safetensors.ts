@@ -2,9 +2,10 @@
 // piece at a time. The file gets its name only when it is complete. Tensors lie in the order of the list, and their data begins at
 // a multiple of 8 bytes. Does not know where the bytes come from.
 
-import { createFile, freeBytes, joinPath } from "#platform";
-import { CheckpointError, InputError } from "../errors.ts";
+import { createFile, joinPath } from "#platform";
+import { InputError } from "../errors.ts";
 import type { Parts } from "../formats/weight-format.ts";
+import { checkDiskRoom } from "./disk-room.ts";
 import { shown } from "./json-reader.ts";
 import { dtypeBits, MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensors.ts";
 
@@ -61,7 +62,7 @@ export async function saveSafetensors(
   const { metadata = { format: "pt" }, alignment = 8, onProgress } = options;
   const header = encodeHeader(tensors, metadata, alignment);
   const total = tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
-  await checkRoom(path, header.length + total);
+  await checkDiskRoom(path, joinPath(path, ".."), header.length + total);
 
   const file = await createFile(path);
   try {
@@ -169,14 +170,6 @@ function encodeHeader(
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(text, 8);
   return bytes;
-}
-
-async function checkRoom(path: string, needed: number): Promise<void> {
-  const free = await freeBytes(joinPath(path, ".."));
-  if (needed <= free) return;
-  throw new CheckpointError(
-    `${path}: the file takes ${needed} bytes, and the disk has room for ${free}; make room and try again`,
-  );
 }
 
 function wrongLength({ name, dtype, shape }: TensorToSave, got: string): InputError {

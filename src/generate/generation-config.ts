@@ -4,6 +4,7 @@
 import { checkOptions } from "../did-you-mean.ts";
 import { CheckpointError, InputError } from "../errors.ts";
 import { fieldNames, fields } from "./generation-fields.ts";
+import { showValue } from "../show-value.ts";
 import type { GenerationFields, GenerationOptions } from "./generation-options.ts";
 
 export type { GenerationOptions } from "./generation-options.ts";
@@ -51,7 +52,7 @@ export class GenerationConfig {
     })) {
       if (idle) continue;
       throw new CheckpointError(
-        `${file}: ${name} is ${shown(value)}, expected ${expected}; correct the file or take the publisher's`,
+        `${file}: ${name} is ${showValue(value)}, expected ${expected}; correct the file or take the publisher's`,
       );
     }
     const config = new this();
@@ -105,7 +106,7 @@ export class GenerationConfig {
 /** Refuses values that a field cannot have, given in code: also where they would have no effect. */
 export function checkValues(values: object, error: (text: string) => Error): void {
   for (const { name, value, expected } of misfits(values)) {
-    throw error(`${name} is ${shown(value)}, expected ${expected}`);
+    throw error(`${name} is ${showValue(value)}, expected ${expected}`);
   }
 }
 
@@ -121,11 +122,4 @@ export function* misfits(
     if (expected === undefined) continue;
     yield { name, value, expected, idle: isIdle(value, settings) !== false };
   }
-}
-
-/** A value as it stands in a message. */
-export function shown(value: unknown): string {
-  if (Array.isArray(value) && value.length > 8) return `a list of ${value.length}`;
-  const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
-  return text.length <= 80 ? text : `${text.slice(0, 60)}… (${text.length} characters)`;
 }

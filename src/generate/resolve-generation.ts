@@ -10,8 +10,8 @@ import {
   GenerationConfig,
   type GenerationOptions,
   misfits,
-  shown,
 } from "./generation-config.ts";
+import { showValue } from "../show-value.ts";
 import { fieldNames, fields, GREEDY } from "./generation-fields.ts";
 import type { FieldName, GenerationFields } from "./generation-options.ts";
 
@@ -185,7 +185,7 @@ function replaceIdle(
 ): void {
   for (const { name, value, expected, idle } of misfits(merged)) {
     const from = originOf(name);
-    const text = `${name} is ${shown(value)}${fromFile(from, context)}, expected ${expected}`;
+    const text = `${name} is ${showValue(value)}${fromFile(from, context)}, expected ${expected}`;
     if (!idle) {
       throw refusal(from === "model" ? `${text}; give this call another ${name}` : text);
     }
@@ -204,7 +204,7 @@ function judgeUnhonoured(
     const value = merged[name];
     if (value === null || value === undefined || value === (defaults[name] ?? null)) continue;
     const from = originOf(name);
-    const what = `${name} is ${shown(value)}${fromFile(from, context)}`;
+    const what = `${name} is ${showValue(value)}${fromFile(from, context)}`;
     const idle = isIdle(value, merged);
     if (typeof idle === "string") {
       // Published files hold settings for sampling, and a greedy call does without them.

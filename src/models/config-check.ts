@@ -6,6 +6,7 @@ import { activation } from "./activation.ts";
 import type { MistralConfig } from "./config.ts";
 import { countParameters } from "./config-weights.ts";
 import { checkRope } from "./rope.ts";
+import { showValue } from "../show-value.ts";
 
 const MAX_COUNT = 2 ** 31 - 1;
 /** Published Mistral models have at most a few hundred. */
@@ -90,7 +91,7 @@ function placeOf(config: MistralConfig, source?: string): Place {
   return {
     fail: (field, expected) =>
       placed(
-        `${field} is ${field === "layer_types" ? "given" : shown(config[field])}, expected ${expected}`,
+        `${field} is ${field === "layer_types" ? "given" : showValue(config[field])}, expected ${expected}`,
       ),
     within(check) {
       try {
@@ -148,7 +149,7 @@ function checkLabels(c: MistralConfig, fail: Fail): void {
     "multi_label_classification",
   ];
   if (!known.includes(c.problem_type))
-    throw fail("problem_type", `one of ${known.map(shown).join(", ")}`);
+    throw fail("problem_type", `one of ${known.map(showValue).join(", ")}`);
   if (c.problem_type === "single_label_classification" && c.num_labels === 1) {
     throw fail("problem_type", 'more than one label, or "regression" for a single output');
   }
@@ -174,10 +175,4 @@ function isNumber(value: unknown): value is number {
 
 function isCount(value: unknown, from: number): boolean {
   return Number.isInteger(value) && (value as number) >= from && (value as number) <= MAX_COUNT;
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "number" || value === undefined) return String(value);
-  const text = JSON.stringify(value);
-  return text.length <= 80 ? text : `${text.slice(0, 60)}… (${text.length} characters)`;
 }
