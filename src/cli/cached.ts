@@ -5,7 +5,7 @@ import { CheckpointError, InputError } from "../errors.ts";
 import { removeCachedModel, scan_cache_dir, verifyCachedModel } from "../index.ts";
 import type { Arguments } from "./arguments.ts";
 import { canAsk, confirm } from "./ask.ts";
-import { loadProgress } from "./progress.ts";
+import { workProgress } from "./progress.ts";
 import { programName } from "./program-name.ts";
 import { bytes, fitted, styled, visible, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
@@ -85,7 +85,7 @@ export async function verify({ flags, words: [id] }: Arguments, io: Io): Promise
       `verify: the model is missing; name one of those that ${programName()} ls shows`,
     );
   }
-  const bar = flags.quiet ? undefined : loadProgress(io.stderr, `verifying ${id}`);
+  const bar = flags.quiet ? undefined : workProgress(io.stderr, `verifying ${id}`, "byte");
   const results = await verifyCachedModel(id, {
     signal: io.interrupt,
     onProgress: ({ file, loaded, total }) => bar?.update({ loaded, total }, visible(file)),

@@ -2,7 +2,7 @@
 // Does not know which files there are.
 
 import type { DownloadProgress } from "../index.ts";
-import { loadProgress } from "./progress.ts";
+import { workProgress } from "./progress.ts";
 import { bytes, fitted, visible, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
@@ -50,7 +50,10 @@ export async function fetchShown(
   io: Io,
   onEvent?: (event: DownloadEvent) => void,
 ): Promise<string> {
-  const bar = quiet || onEvent !== undefined ? undefined : loadProgress(io.stderr, name);
+  const bar =
+    quiet || onEvent !== undefined
+      ? undefined
+      : workProgress(io.stderr, `fetching ${name}`, "byte");
   const resumed = new Set<string>();
   const ended = new Set<string>();
   let toldAt = -Infinity;

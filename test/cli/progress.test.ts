@@ -1,7 +1,9 @@
 // Progress of loading: quiet at first, a bar in a terminal, few lines elsewhere.
 
 import { stripVTControlCharacters } from "node:util";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { fetchShown } from "../../src/cli/download.ts";
+import type { Io } from "../../src/cli/terminal.ts";
 import { loadProgress, promptProgress, repetitionProgress } from "../../src/cli/progress.ts";
 import { fakeStream } from "./fake-stream.ts";
 
@@ -111,4 +113,29 @@ describe("while nothing is reported", () => {
     bar.done();
     expect(lastBar(stream.text())).toBe("");
   });
+});
+
+test("a download is told of as one: the last line says what was fetched", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const stderr = fakeStream({ isTTY: false });
+  const io = { stderr, interrupt: new AbortController().signal } as unknown as Io;
+  const one = { file: "a.safetensors", fileTotal: 2e6, total: 2e6, bytesPerSecond: 1e5 };
+  const folder = await fetchShown(
+    "someone/model",
+    async (onProgress) => {
+      for (const loaded of [1e6, 2e6]) {
+        vi.advanceTimersByTime(6000);
+        onProgress({ ...one, fileLoaded: loaded, loaded, secondsLeft: undefined, resumed: 0 });
+      }
+      return "/cache";
+    },
+    { quiet: false },
+    io,
+  );
+  expect(folder).toBe("/cache");
+  expect(stderr.text()).toMatch(/^a\.safetensors 50 %: 50 % · 1\.0 of 2\.0 MB · /);
+  expect(stderr.text()).toMatch(
+    /\na\.safetensors: 2\.0 MB\nfetching someone\/model: 2\.0 MB in 12 s\n$/,
+  );
 });
