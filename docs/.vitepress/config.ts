@@ -46,7 +46,7 @@ const english: Texts = {
 
 const korean: Texts = {
   prefix: "/ko",
-  sections: { start: "시작", guides: "안내", reference: "참조" },
+  sections: { start: "시작하기", guides: "가이드", reference: "레퍼런스" },
   pages: {
     start: "설치와 첫 프로그램",
     mistral: "Mistral 문서 따라 하기",
@@ -54,13 +54,24 @@ const korean: Texts = {
     quantisation: "양자화",
     chat: "대화와 템플릿",
     streaming: "스트리밍과 중지",
-    "many-calls": "동시에 여러 호출",
+    "many-calls": "동시 호출",
     heads: "헤드와 파이프라인",
-    command: "명령어",
+    command: "명령줄 도구",
     speed: "속도",
     bundlers: "번들러",
     runtimes: "Node, Bun, Deno",
     troubleshooting: "문제 해결",
+  },
+};
+
+const koreanSearch: DefaultTheme.LocalSearchOptions["translations"] = {
+  button: { buttonText: "검색", buttonAriaLabel: "검색" },
+  modal: {
+    displayDetails: "상세 목록 표시",
+    resetButtonTitle: "검색어 지우기",
+    backButtonTitle: "검색 닫기",
+    noResultsText: "검색 결과 없음:",
+    footer: { selectText: "선택", navigateText: "이동", closeText: "닫기" },
   },
 };
 
@@ -95,20 +106,28 @@ export default defineConfig({
   base: process.env.DOCS_BASE ?? "/",
   cleanUrls: true,
   srcExclude: ["node_modules/**"],
-  themeConfig: { search: { provider: "local" } },
+  // Korean lines break between words, as they do in print; browsers break them inside words unless told.
+  head: [["style", {}, ":lang(ko) { word-break: keep-all; }"]],
+  themeConfig: {
+    search: { provider: "local", options: { locales: { ko: { translations: koreanSearch } } } },
+  },
   locales: {
     root: { label: "English", lang: "en", themeConfig: themeOf(english) },
     ko: {
       label: "한국어",
       lang: "ko",
-      description: "Hugging Face Transformers의 Mistral 문서를 TypeScript 소프트웨어로",
+      description: "Hugging Face Transformers의 Mistral 문서를 구현한 TypeScript 소프트웨어",
       themeConfig: {
         ...themeOf(korean),
         outline: { level: [2, 3], label: "이 페이지에서" },
         docFooter: { prev: "이전", next: "다음" },
-        darkModeSwitchLabel: "어두운 화면",
-        sidebarMenuLabel: "차례",
+        darkModeSwitchLabel: "화면 모드",
+        lightModeSwitchTitle: "라이트 모드로 전환",
+        darkModeSwitchTitle: "다크 모드로 전환",
+        sidebarMenuLabel: "메뉴",
         returnToTopLabel: "맨 위로",
+        langMenuLabel: "언어 변경",
+        skipToContentLabel: "본문으로 건너뛰기",
       },
     },
   },
