@@ -5,6 +5,7 @@
 import {
   copyFile,
   exists,
+  isDirectory,
   joinPath,
   listFiles,
   makeFolder,
@@ -78,7 +79,9 @@ const DEFAULT_SHARD = 5e9;
 
 /** Files that belong to a model besides config and weights; they are copied. */
 const COMPANIONS =
-  /^(tokenizer.*|tekken\.json|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
+  /^(tokenizer.*|tekken\.json|[\w-]+\.model(\.v\d+\w*)?|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
+/** A folder with chat templates besides the default one, as Transformers saves them. */
+const TEMPLATES = "additional_chat_templates";
 
 /**
  * Quantises the checkpoint `name`, a folder (of Transformers' layout or Mistral AI's own) or the id of a model on the hub, into the new
@@ -151,8 +154,7 @@ export async function quantize(
       ...(wasTied && !config.tie_word_embeddings && { tie_word_embeddings: false }),
       quantization_config: plan(wasTied)?.settings,
     });
-    for (const file of (await listFiles(model)).filter((each) => COMPANIONS.test(each)))
-      await copyFile(joinPath(model, file), joinPath(partial, file));
+    await copyCompanions(model, partial);
     signal?.throwIfAborted();
     await replaceFolder(partial, out);
     onProgress?.({ loaded: total, total, tensor: "" });
@@ -163,6 +165,16 @@ export async function quantize(
   } finally {
     await source.close();
   }
+}
+
+async function copyCompanions(model: string, folder: string): Promise<void> {
+  for (const file of (await listFiles(model)).filter((each) => COMPANIONS.test(each)))
+    await copyFile(joinPath(model, file), joinPath(folder, file));
+  const templates = joinPath(model, TEMPLATES);
+  if (!(await isDirectory(templates))) return;
+  await makeFolder(joinPath(folder, TEMPLATES));
+  for (const file of (await listFiles(templates)).filter((each) => each.endsWith(".jinja")))
+    await copyFile(joinPath(templates, file), joinPath(folder, TEMPLATES, file));
 }
 
 /** The class that config.json names, whose head is then kept; a language model if it names none. */

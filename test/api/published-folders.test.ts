@@ -1,7 +1,7 @@
 // Folders as people have them: they load and give the logits of the golden model, or the error says what to do. The layout of Mistral AI
 // is made here from golden models, by the inverse of Transformers' conversion.
 
-import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { AutoConfig, AutoModelForCausalLM, CheckpointError, quantize } from "../../src/index.ts";
@@ -118,7 +118,15 @@ test("Mistral AI's layout is quantised to a folder of Transformers' layout", asy
   const [own, theirs] = [temporaryFolder(), temporaryFolder()];
   onTestFinished(own.remove);
   onTestFinished(theirs.remove);
-  await quantize(folder(inMistralLayout("base-f32")), join(own.dir, "q8"), { method: "q8" });
+  const files = inMistralLayout("base-f32");
+  const beside = ["tekken.json", "mistral_instruct_tokenizer_240323.model.v3"];
+  const from = folder({ ...files, ...Object.fromEntries(beside.map((file) => [file, file])) });
+  mkdirSync(join(from, "additional_chat_templates"));
+  writeFileSync(join(from, "additional_chat_templates/tool_use.jinja"), "tools");
+  await quantize(from, join(own.dir, "q8"), { method: "q8" });
+  const template = join(own.dir, "q8/additional_chat_templates/tool_use.jinja");
+  expect(readFileSync(template, "utf8")).toBe("tools");
+  for (const file of beside) expect(readFileSync(join(own.dir, "q8", file), "utf8")).toBe(file);
   await quantize(golden("base-f32"), join(theirs.dir, "q8"), { method: "q8" });
   expect(await logits(join(own.dir, "q8"))).toEqual(await logits(join(theirs.dir, "q8")));
 });
