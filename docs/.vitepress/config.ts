@@ -105,6 +105,8 @@ export default defineConfig({
   description: "The Mistral page of Hugging Face Transformers, as TypeScript software",
   base: process.env.DOCS_BASE ?? "/",
   cleanUrls: true,
+  // Pictures follow the system's colour scheme, so pages do too.
+  appearance: "force-auto",
   srcExclude: ["node_modules/**"],
   // Korean lines break between words, as they do in print; browsers break them inside words unless told.
   head: [["style", {}, ":lang(ko) { word-break: keep-all; }"]],
@@ -121,9 +123,6 @@ export default defineConfig({
         ...themeOf(korean),
         outline: { level: [2, 3], label: "이 페이지에서" },
         docFooter: { prev: "이전", next: "다음" },
-        darkModeSwitchLabel: "화면 모드",
-        lightModeSwitchTitle: "라이트 모드로 전환",
-        darkModeSwitchTitle: "다크 모드로 전환",
         sidebarMenuLabel: "메뉴",
         returnToTopLabel: "맨 위로",
         langMenuLabel: "언어 변경",
