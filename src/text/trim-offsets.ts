@@ -10,9 +10,8 @@ export type Trim = {
   readonly before: boolean;
 };
 
-// Ġ is a space in GPT-2's alphabet
-const LEADING = /^[\p{White_Space}\u{120}]*/u;
-const TRAILING = /[\p{White_Space}\u{120}]*$/u;
+// Ġ is a space in GPT-2's alphabet. All of White_Space are characters of one UTF-16 unit.
+const SPACE = /[\p{White_Space}\u{120}]/u;
 
 /** The same tokens with trimmed offsets, what truncation cut off included. `textOf`: the token of an id. */
 export function trimOffsets(
@@ -25,8 +24,8 @@ export function trimOffsets(
     const offsets = one.details.offsets.slice();
     for (let i = 0; i < one.length; i++) {
       const token = one.texts.get(i) ?? textOf(one.ids[i]) ?? "";
-      let leading = countPoints(LEADING.exec(token)?.[0] ?? "");
-      const trailing = countPoints(TRAILING.exec(token)?.[0] ?? "");
+      let leading = spaces(token, 0, 1);
+      const trailing = spaces(token, token.length - 1, -1);
       if (leading === 0 && trailing === 0) continue;
       let start = offsets[2 * i];
       let end = offsets[2 * i + 1];
@@ -41,6 +40,9 @@ export function trimOffsets(
   return encoding.withOffsets(trimmed);
 }
 
-function countPoints(text: string): number {
-  return Array.from(text).length;
+/** How many spaces stand in a row from unit `from` on, in steps of 1 or -1. */
+function spaces(text: string, from: number, step: 1 | -1): number {
+  let at = from;
+  while (SPACE.test(text.charAt(at))) at += step;
+  return Math.abs(at - from);
 }
