@@ -1,7 +1,8 @@
 // Which parts of a text are tokens: a hash table of all tokens, and hashes of a text's beginnings, from which the hash of any part
 // follows in one step (Karp and Rabin 1987). What is found is compared unit by unit. Knows nothing of ids and merges.
 
-// chosen anew each time, so that no file can be written whose tokens all have one hash
+// Chosen anew each time, so that a file cannot be written whose tokens have one hash. (Thue and Morse's words of over a thousand units
+// have one for every base; readers of files allow a few tokens of such a length.)
 const BASE = Math.floor(Math.random() * 2 ** 31) | 1;
 
 export class SubstringTable {
