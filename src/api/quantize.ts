@@ -8,6 +8,7 @@ import {
   isDirectory,
   joinPath,
   listFiles,
+  listFolder,
   makeFolder,
   parentFolder,
   processId,
@@ -36,7 +37,10 @@ import { tensorsOf } from "./quantized-tensors.ts";
 export type QuantizeOptions = {
   /** "nf4", "nf4-dq", "fp4", "fp4-dq", "int8" (bitsandbytes), or our own "q4", "q8". */
   method: QuantizationMethod;
-  /** Whether to replace `out` if it exists. Default false: an InputError. */
+  /**
+   * Whether to replace `out` if it exists. Default false: an InputError. A folder that holds anything but the files of a checkpoint is
+   * never replaced, since all of it would be lost.
+   */
   force?: boolean;
   /** The most bytes of a weights file (a larger weight gets a file of its own). Default 5 GB, as in Transformers. */
   max_shard_size?: number;
@@ -77,6 +81,9 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof QuantizeOptions>([
 
 const DEFAULT_SHARD = 5e9;
 
+/** Config and weights, as they are written here. */
+const WRITTEN = /^config\.json$|\.safetensors(\.index\.json)?$/i;
+
 /** Files that belong to a model besides config and weights; they are copied. */
 const COMPANIONS =
   /^(tokenizer.*|tekken\.json|[\w-]+\.model(\.v\d+\w*)?|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|chat_template\..*|generation_config\.json|LICENSE.*|NOTICE.*)$/i;
@@ -88,8 +95,8 @@ const TEMPLATES = "additional_chat_templates";
  * folder `out`: config.json with `quantization_config`, safetensors, and copies of the tokenizer's and generation's files. With a method of
  * bitsandbytes the tensors are those that Transformers would write. Memory: one weight and buffers.
  *
- * @throws InputError      an unknown option or method; `out` exists (without `force`), or is the model's own folder; the model is
- *   quantised already
+ * @throws InputError      an unknown option or method; `out` exists (without `force`), is the model's own folder, or holds other files
+ *   than a checkpoint's; the model is quantised already
  * @throws CheckpointError the model is incomplete, a weight is not finite, the disk is full or cannot be written
  */
 export async function quantize(
@@ -194,6 +201,19 @@ async function checkFolders(model: string, out: string, force: boolean): Promise
   if ((await realPath(out)) === (await realPath(model)))
     throw new InputError(`quantize: ${out} is the model's own folder; give another one`);
   if (!force) throw new InputError(`quantize: ${out} exists already; give another name, or force`);
+  if (!(await isDirectory(out)))
+    throw new InputError(`quantize: ${out} is no folder, so it is not replaced; give another name`);
+  // The folder is replaced as a whole.
+  const others = (await listFolder(out)).filter(
+    ({ name, kind }) =>
+      name !== TEMPLATES && (kind === "folder" || !(WRITTEN.test(name) || COMPANIONS.test(name))),
+  );
+  if (others.length === 0) return;
+  const names = others.slice(0, 3).map(({ name }) => name);
+  const rest = others.length > names.length ? ` and ${others.length - names.length} more` : "";
+  throw new InputError(
+    `quantize: ${out} holds more than a checkpoint's files (${names.join(", ")}${rest}), which would be lost; give another name, or move them away`,
+  );
 }
 
 async function refuseQuantized(model: string, config: Record<string, unknown>): Promise<void> {

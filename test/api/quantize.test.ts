@@ -155,15 +155,33 @@ test("several files with an index, whatever falls into which", async () => {
 });
 
 describe("complete or not at all", () => {
-  test("a folder that is there is refused and stays; with force it is replaced whole", async () => {
-    mkdirSync(out);
-    writeFileSync(join(out, "mine.txt"), "mine");
+  test("a folder that is there is refused and stays; with force a checkpoint is replaced whole", async () => {
+    await quantize(base, out, { method: "nf4" });
+    const before = readdirSync(out);
+    writeFileSync(join(out, "model-00002-of-00002.safetensors"), "old");
     await expect(quantize(base, out, { method: "q8" })).rejects.toThrow(/exists already/);
-    expect(readdirSync(out)).toEqual(["mine.txt"]);
     await quantize(base, out, { method: "q8", force: true });
-    expect(readdirSync(out)).toContain("model.safetensors");
-    expect(existsSync(join(out, "mine.txt"))).toBe(false);
+    expect(readdirSync(out)).toEqual(before);
     expect(readdirSync(root)).toEqual(["out"]);
+  });
+
+  test("what is no checkpoint is not replaced, even with force", async () => {
+    const force = true;
+    mkdirSync(join(out, "project"), { recursive: true });
+    for (const name of ["mine.txt", "notes.md", "thesis.tex"]) writeFileSync(join(out, name), "x");
+    const before = readdirSync(out);
+    await expect(quantize(base, out, { method: "q8", force })).rejects.toThrow(
+      /holds more than a checkpoint's files \(mine\.txt, notes\.md, project and 1 more\), which would be lost/,
+    );
+    expect(readdirSync(out)).toEqual(before);
+    // The folder above the model, such as "." where the model lies.
+    const model = join(out, "project", "model");
+    cpSync(base, model, { recursive: true });
+    for (const above of [out, join(out, "project")])
+      await expect(quantize(model, above, { method: "q8", force })).rejects.toThrow(/be lost/);
+    const file = quantize(base, join(out, "mine.txt"), { method: "q8", force });
+    await expect(file).rejects.toThrow(/is no folder/);
+    expect(readdirSync(model)).toEqual(readdirSync(base));
   });
 
   test.each([0, 0.5])(
