@@ -23,18 +23,20 @@ export type SettingsFiles = {
 export class TokenizerSettings {
   readonly #sources: Fields[];
   readonly #files: readonly Fields[];
-  /** added_tokens.json, where it counts. */
+  /** tokenizer_config.json declares no added tokens: then special_tokens_map.json and added_tokens.json count. */
+  readonly isLegacy: boolean;
   readonly addedTokens: Fields | undefined;
 
   /** @param options of from_pretrained, under `where` in messages; absent ones are undefined */
   constructor(files: SettingsFiles, options: object, where: string) {
     const { config, specialTokensMap, addedTokens } = files;
-    const legacy = !Object.hasOwn(config.value, "added_tokens_decoder");
+    this.isLegacy = !Object.hasOwn(config.value, "added_tokens_decoder");
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     const fieldsOf = ({ value, path }: SettingsFile): Fields => new Fields(value, path);
-    this.#files = [...(legacy && specialTokensMap ? [specialTokensMap] : []), config].map(fieldsOf);
+    const maps = this.isLegacy && specialTokensMap ? [specialTokensMap] : [];
+    this.#files = [...maps, config].map(fieldsOf);
     this.#sources = [new Fields(Object.fromEntries(given), where, InputError), ...this.#files];
-    this.addedTokens = legacy && addedTokens ? fieldsOf(addedTokens) : undefined;
+    this.addedTokens = this.isLegacy && addedTokens ? fieldsOf(addedTokens) : undefined;
   }
 
   /** Adds the last source, for what none of the others has. */
@@ -53,6 +55,12 @@ export class TokenizerSettings {
     return source?.has(name) ? source : undefined;
   }
 
+  /** False if tokenizer_config.json describes the token by an object: Transformers reads those after added_tokens.json. */
+  isText(name: string): boolean {
+    const source = this.source(name);
+    return source !== this.#files.at(-1) || typeof source?.get(name) === "string";
+  }
+
   boolean(name: string, otherwise: boolean): boolean {
     return this.sourceOf(name)?.boolean(name) ?? otherwise;
   }
@@ -60,13 +68,12 @@ export class TokenizerSettings {
   /** Names of special tokens beside those of every tokenizer: keys such as `image_token`, and those of an object of extra tokens. */
   ownTokens(): Map<string, NamedToken> {
     const tokens = new Map<string, NamedToken>();
-    const put = (name: string, fields: Fields): void => {
-      const source = this.source(name) ?? fields;
-      if (isToken(source.get(name))) tokens.set(name, readNamed(source, name));
-    };
-    for (const fields of this.#sources.toReversed()) {
+    // Unlike the names of every tokenizer, these are taken from special_tokens_map.json last.
+    const [options, ...files] = this.#sources;
+    for (const fields of [...files, options]) {
       for (const name of fields.keys()) {
-        if (name.endsWith("_token") && !COMMON.has(name)) put(name, fields);
+        const isOwn = name.endsWith("_token") && !COMMON.has(name);
+        if (isOwn && isToken(fields.get(name))) tokens.set(name, readNamed(fields, name));
       }
       for (const name of ["model_specific_special_tokens", "extra_special_tokens"]) {
         const value = fields.get(name);
@@ -78,21 +85,51 @@ export class TokenizerSettings {
     return tokens;
   }
 
-  /** Special tokens without a name. Those of special_tokens_map.json are added to those of tokenizer_config.json, as in Transformers. */
-  extraTokens(): NamedToken[] {
-    const read = (fields: Fields, name: string): NamedToken[] =>
-      Array.isArray(fields.get(name))
-        ? fields.array(name).map((token) => readNamed(fields, name, token))
-        : [];
+  /**
+   * Special tokens without a name. The older name `additional_special_tokens` counts if the newer one has nothing. In
+   * special_tokens_map.json the newer one adds tokens; the older one counts only if no other source has either name, even an empty list.
+   */
+  extraTokens(): ExtraTokens {
+    const newer = "extra_special_tokens";
+    const older = "additional_special_tokens";
     const [options] = this.#sources;
-    const own = options.has("extra_special_tokens") ? [options] : this.#files.toReversed();
-    const tokens = own.flatMap((fields) => read(fields, "extra_special_tokens"));
-    const older = this.sourceOf("additional_special_tokens");
-    if (tokens.length === 0 && older !== undefined) return read(older, "additional_special_tokens");
-    const seen = new Set<string>();
-    return tokens.filter(({ content }) => !seen.has(content) && seen.add(content));
+    const config = this.#files.at(-1);
+    const map = this.#files.length > 1 ? this.#files[0] : undefined;
+    const given = options.get(newer) ?? config?.get(newer);
+    let [listed, rest] = [listOf(newer, options, config), listOf(older, options, config)];
+    // A list under the newer name, even an empty one, hides the older name.
+    if (isEmpty(given) && rest !== undefined) [listed, rest] = [rest, undefined];
+    if (map?.get(older) !== undefined && isEmpty(options.get(older))) rest = listOf(older, map);
+    if (map?.get(newer) !== undefined && isEmpty(options.get(newer))) {
+      const more = listOf(newer, map);
+      listed = more && [...(listed ?? []), ...more];
+    }
+    const known = (listed ?? []).filter(({ flags }) => flags === undefined);
+    return { tokens: withoutTwins(listed ?? rest ?? []), known };
   }
 }
+
+export type ExtraTokens = {
+  readonly tokens: readonly NamedToken[];
+  /** Those that make a token of added_tokens.json a special one: they are written as plain texts. */
+  readonly known: readonly NamedToken[];
+};
+
+function withoutTwins(tokens: readonly NamedToken[]): NamedToken[] {
+  const seen = new Set<string>();
+  return tokens.filter(({ content }) => !seen.has(content) && seen.add(content));
+}
+
+/** The tokens of the first source that has the name; undefined: none has it, or it holds an object. */
+function listOf(name: string, ...sources: (Fields | undefined)[]): NamedToken[] | undefined {
+  const source = sources.find((fields) => fields?.get(name) !== undefined);
+  if (source === undefined || !source.has(name)) return source && [];
+  if (!Array.isArray(source.get(name))) return undefined;
+  return source.array(name).map((token) => readNamed(source, name, token));
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === null || Object.keys(value).length === 0;
 
 const COMMON: ReadonlySet<string> = new Set(SPECIAL_TOKEN_NAMES);
 
@@ -126,18 +163,13 @@ export function applySettings(tokenizer: PreTrainedTokenizer, settings: Tokenize
   }
   for (const [name, token] of settings.ownTokens()) named.set(name, token);
   const extra = settings.extraTokens();
-  addTokens(
-    tokenizer,
-    settings,
-    [...named.values()].filter((token) => token !== null),
-    extra,
-  );
+  addTokens(tokenizer, settings, named, extra);
   const names = [...named].flatMap(([name, token]) =>
     token === null || token.content === "" ? [] : [[name, token.content]],
   );
   tokenizer.nameTokens(Object.fromEntries(names) as Record<string, string>);
   if (!named.has("unk_token") && !named.has("bos_token")) nameByDefault(tokenizer);
-  tokenizer.extra_special_tokens = extra.map(({ content }) => content);
+  tokenizer.extra_special_tokens = extra.tokens.map(({ content }) => content);
   applyBatchSettings(tokenizer, settings);
 }
 
@@ -145,24 +177,33 @@ export function applySettings(tokenizer: PreTrainedTokenizer, settings: Tokenize
 function addTokens(
   tokenizer: PreTrainedTokenizer,
   settings: TokenizerSettings,
-  named: readonly NamedToken[],
-  extra: readonly NamedToken[],
+  named: ReadonlyMap<string, NamedToken | null>,
+  extra: ExtraTokens,
 ): void {
   const backend = tokenizer.backend_tokenizer;
-  const { tokens: declared, where } = declaredTokens(settings, [...named, ...extra]);
+  const roles = [...named].flatMap(([name, token]) => (token === null ? [] : [{ name, token }]));
+  const known = roles.filter(({ name }) => COMMON.has(name) && settings.isText(name));
+  const special = [...known.map(({ token }) => token), ...extra.known];
+  const { tokens: declared, where } = declaredTokens(settings, special);
   const present = new Map([...backend.added.values()].map((token) => [token.content, token]));
-  const names = new Set(named.map(({ content }) => content));
+  const names = new Set(roles.map(({ token }) => token.content));
+  const asNamed = (token: AddedToken): AddedToken =>
+    names.has(token.content) ? { ...token, special: true } : token;
+  const byContent = new Map(
+    [...declared].toSorted(([a], [b]) => a - b).map(([, token]) => [token.content, token]),
+  );
+  // What tokenizer.json says of a token goes before added_tokens.json, which knows no flags.
+  if (settings.isLegacy) for (const [content, token] of present) byContent.set(content, token);
   const adding = new Map<string, AddedToken>();
-  for (const [, token] of [...declared].toSorted(([a], [b]) => a - b)) {
-    if (sameFlags(token, present.get(token.content))) continue;
-    adding.set(token.content, names.has(token.content) ? { ...token, special: true } : token);
+  for (const [content, token] of byContent) {
+    const wanted = asNamed(token);
+    if (!sameFlags(wanted, present.get(content))) adding.set(content, wanted);
   }
-  const byContent = new Map([...declared.values()].map((token) => [token.content, token]));
-  for (const { content, flags } of [...named, ...extra]) {
-    if (present.has(content) || adding.has(content)) continue;
-    const token = byContent.get(content) ?? flags ?? addedToken(where, content, true);
-    adding.set(content, { ...token, special: true });
-  }
+  const isThere = (content: string): boolean => present.has(content) || byContent.has(content);
+  const tokenOf = ({ content, flags }: NamedToken): AddedToken =>
+    asNamed(flags ?? addedToken(where, content, true));
+  for (const token of [...roles.map((role) => role.token), ...extra.tokens])
+    if (!isThere(token.content)) adding.set(token.content, tokenOf(token));
   checkAmount([...adding.values()], where);
   backend.addTokens([...adding.values()]);
 }
