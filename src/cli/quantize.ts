@@ -1,7 +1,7 @@
 // `mistral quantize`: writes a checkpoint in fewer bits into a new folder, and shows progress, then size and time. Knows no formats.
 
 import { rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { peakMemory } from "#platform";
 import { partialFolder, quantize } from "../api/quantize.ts";
 import type { Quantized, QuantizeOptions } from "../api/quantize.ts";
@@ -26,7 +26,9 @@ type Report = Quantized & {
 /** @returns the exit code */
 export async function runQuantize({ flags, words }: Arguments, io: Io): Promise<number> {
   const method = methodOf(flags.to);
-  const { path: model, name } = await modelSource(words[0] ?? flags.model, flags, io);
+  const { path, name, gguf_file } = await modelSource(words[0] ?? flags.model, flags, io);
+  // A folder that holds nothing but a GGUF file: `quantize` says what to do of such a file.
+  const model = gguf_file === undefined ? path : join(path, gguf_file);
   const out = resolve(words[1] ?? `${name}-${method}`);
   const start = performance.now();
   const written = await withProgress(name, out, flags, io, (onProgress) =>

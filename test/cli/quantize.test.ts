@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
+import { goldenPath } from "../golden-files.ts";
 
 const cli = join(import.meta.dirname, "../../src/cli.ts");
 const root = mkdtempSync(join(tmpdir(), "quantize-cli-test-"));
@@ -45,6 +46,13 @@ test("JSON, a place of one's own, and --force", async () => {
     (error: unknown) => error,
   );
   expect(first).toMatchObject({ code: 1, stderr: expect.stringContaining("no such folder") });
+  const gguf: unknown = await mistral("quantize", goldenPath("models/base-gguf"), "--to=q4").catch(
+    (error: unknown) => error,
+  );
+  expect(gguf).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/model-q8_0\.gguf is a GGUF file, which runs as it is/),
+  });
   const models = join(import.meta.dirname, "../../models/stories");
   const refused: unknown = await mistral("quantize", models, out, "--to", "nf4").catch(
     (error: unknown) => error,
