@@ -1,6 +1,6 @@
 // Names of devices as PyTorch and Transformers give them, and what computes here for each of them. Knows no backend.
 
-import { unknownName } from "../did-you-mean.ts";
+import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { withoutTorch } from "./torch.ts";
 
@@ -73,9 +73,11 @@ export type Target<DType extends string> =
   | DType
   | { readonly device?: Device | number; readonly dtype?: DType };
 
+const TARGET_KEYS: ReadonlySet<string> = new Set(["device", "dtype"]);
+
 /**
  * Reads the arguments of a method `to`. `dtype` has lost its "torch.".
- * @throws InputError what is neither a known device nor one of `dtypes`
+ * @throws InputError what is neither a known device nor one of `dtypes`; an unknown name in an object
  */
 export function readTarget(
   where: string,
@@ -83,15 +85,16 @@ export function readTarget(
   second: unknown,
   dtypes: readonly string[],
 ): { device?: Device | number; dtype?: string } {
-  const given =
-    typeof target === "object" && target !== null
-      ? (target as { device?: unknown; dtype?: unknown })
-      : isDevice(target)
-        ? { device: target, dtype: second }
-        : { dtype: target };
+  const isObject = typeof target === "object" && target !== null && !Array.isArray(target);
+  if (isObject) checkOptions(where, target, TARGET_KEYS);
+  const given = isObject
+    ? target
+    : isDevice(target)
+      ? { device: target, dtype: second }
+      : { dtype: target };
   const { device, dtype } = given as { device?: unknown; dtype?: unknown };
   if (device !== undefined) checkDevice(where, device);
-  if (dtype === undefined) return { device };
+  if (dtype === undefined && (device !== undefined || isObject)) return { device };
   const name = withoutTorch(dtype);
   if (typeof name === "string" && dtypes.includes(name)) return { device, dtype: name };
   const kind = device === undefined ? "device or dtype" : "dtype";

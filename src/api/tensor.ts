@@ -154,6 +154,11 @@ export class Tensor {
       const place = placeOf("slice: index", slice, size, this.dims);
       return [place, place + 1];
     }
+    if (slice !== null && (!Array.isArray(slice) || slice.length > 2)) {
+      throw new InputError(
+        `Tensor: slice: ${JSON.stringify(slice)}: expected null, an index or a range [start, end]`,
+      );
+    }
     const bound = (value: number | null | undefined, otherwise: number): number => {
       if (value === null || value === undefined) return otherwise;
       if (Number.isInteger(value))

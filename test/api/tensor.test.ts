@@ -220,6 +220,15 @@ test.each<[string, () => unknown, RegExp]>([
   ["topk below 0", () => x.topk(-1), /k is -1/],
   ["half precision", () => x.to("float16" as "float32"), /unknown device or dtype "float16"/],
   ["an unknown device", () => x.to("cudda" as "cuda"), /did you mean "cuda"/],
+  ["a misspelt name", () => x.to({ divice: "cpu" } as object), /option "divice"; did you mean/],
+  ["no target", () => x.to(undefined as unknown as "cpu"), /device or dtype undefined/],
+  ["a list of devices", () => x.to(["cpu"] as unknown as "cpu"), /device or dtype \["cpu"\]/],
+  ["a mask as a slice", () => x.slice(true as unknown as null), /slice: true: expected null, an/],
+  [
+    "a range with a step",
+    () => x.slice([0, 1, 2] as unknown as null),
+    /slice: \[0,1,2\]: expected/,
+  ],
   ["item of several", () => x.item(), /item\(\) of a tensor \[3, 4\]/],
 ])("refuses %s", (_, run, message) => {
   expect(run).toThrow(
