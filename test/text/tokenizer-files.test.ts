@@ -7,43 +7,12 @@ import { describe, expect, test } from "vitest";
 import { AutoTokenizer, type TokenizerLoadOptions } from "../../src/api/auto-tokenizer.ts";
 import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
 import { folder } from "../checkpoint/craft.ts";
-import { goldenJson, goldenPath } from "../golden-files.ts";
+import { goldenPath } from "../golden-files.ts";
+import { flagsOf, load, undeclared, type Json } from "./tokenizer-folder.ts";
 
-type Json = Record<string, unknown>;
-type Changes = {
-  config?: (config: Json) => void;
-  json?: (root: Json) => void;
-  files?: Record<string, Json>;
-  options?: TokenizerLoadOptions;
-  /** Only tokenizer.model, no tokenizer.json. */
-  pieces?: true;
-};
-
-/** mistral-v1 with other settings. */
-function load({
-  config,
-  json,
-  files = {},
-  options,
-  pieces,
-}: Changes): Promise<PreTrainedTokenizer> {
-  const settings = goldenJson<Json>("tokenizers/mistral-v1/tokenizer_config.json");
-  config?.(settings);
-  const root = goldenJson<Json>("tokenizers/mistral-v1/tokenizer.json");
-  json?.(root);
-  const model = readFileSync(goldenPath("tokenizers/mistral-v1/tokenizer.model"));
-  const own = pieces ? { "tokenizer.model": model } : { "tokenizer.json": JSON.stringify(root) };
-  const all = { "tokenizer_config.json": settings, ...files };
-  const texts = Object.entries(all).map(([name, value]) => [name, JSON.stringify(value)]);
-  return AutoTokenizer.from_pretrained(folder({ ...own, ...Object.fromEntries(texts) }), options);
-}
-
-const undeclared = (config: Json): void => void delete config.added_tokens_decoder;
 const chatml = { "<|im_end|>": 32000, "<|im_start|>": 32001 };
 const chat = "a<|im_start|>user\nHi<|im_end|>\n";
 const ids = (t: PreTrainedTokenizer, text: string): unknown => t(text).input_ids;
-const flagsOf = (t: PreTrainedTokenizer, id: number): object | undefined =>
-  t.backend_tokenizer.added.get(id);
 
 describe("added_tokens.json", () => {
   const files = { "added_tokens.json": chatml };
@@ -121,78 +90,6 @@ describe("added_tokens.json", () => {
   test("an id that is no number is refused, with the file's name", async () => {
     const wrong = load({ config: undeclared, files: { "added_tokens.json": { "<x>": "7" } } });
     await expect(wrong).rejects.toThrow(/added_tokens\.json: <x> is "7"; expected a number/);
-  });
-});
-
-describe("special tokens without a name", () => {
-  const object = (content: string, more: Json = {}): Json => ({
-    ...{ __type: "AddedToken", content, lstrip: false, rstrip: false, normalized: false },
-    ...{ single_word: false, ...more },
-  });
-  const map = (value: Json): Record<string, Json> => ({ "special_tokens_map.json": value });
-  const declared = (config: Json, value: Json): void =>
-    void Object.assign(config, { added_tokens_decoder: {}, ...value });
-  const old = (config: Json, value: Json): void => (
-    undeclared(config),
-    void Object.assign(config, value)
-  );
-
-  test("one that is written as an object is special only if the object says so", async () => {
-    const list = [object("<a>"), "<b>", object("<c>", { special: true })];
-    for (const name of ["additional_special_tokens", "extra_special_tokens"]) {
-      const t = await load({ config: (c) => declared(c, { [name]: list }) });
-      const special = [32000, 32001, 32002].map((id) => t.backend_tokenizer.added.get(id)?.special);
-      expect(special).toEqual([false, true, true]);
-      expect(t.all_special_tokens.slice(3)).toEqual(["<a>", "<b>", "<c>"]);
-    }
-  });
-
-  const a = ["<a>"];
-  test.each([
-    // tokenizer_config.json, special_tokens_map.json, extra_special_tokens in the end
-    [{ additional_special_tokens: [] }, { additional_special_tokens: a }, []],
-    [{ additional_special_tokens: null }, { additional_special_tokens: a }, []],
-    [{ additional_special_tokens: undefined }, { additional_special_tokens: a }, a],
-    [
-      { extra_special_tokens: ["<b>"] },
-      { extra_special_tokens: ["<b>", "<a>"], additional_special_tokens: ["<c>"] },
-      ["<b>", "<a>"],
-    ],
-    [{ extra_special_tokens: ["<b>"], additional_special_tokens: a }, {}, ["<b>"]],
-    [{ additional_special_tokens: ["<b>"] }, { extra_special_tokens: a }, ["<b>", "<a>"]],
-    [{ extra_special_tokens: { x: "<b>" }, additional_special_tokens: a }, {}, a],
-    [{ extra_special_tokens: {}, additional_special_tokens: a }, {}, a],
-    [
-      { additional_special_tokens: ["<c>"] },
-      { extra_special_tokens: { boi: "<b>" }, additional_special_tokens: a },
-      a,
-    ],
-  ])("%j with a map of %j: %j", async (settings, ofMap, right) => {
-    const t = await load({ config: (c) => old(c, settings), files: map(ofMap) });
-    expect(t.extra_special_tokens).toEqual(right);
-    expect(right.every((token) => t.backend_tokenizer.isSpecial(token))).toBe(true);
-  });
-
-  test("of two descriptions of one token that is new, the last counts", async () => {
-    const sep_token = object("<a>", { lstrip: true, rstrip: true });
-    const first = await load({
-      config: (c) => declared(c, { sep_token, extra_special_tokens: a }),
-    });
-    expect(flagsOf(first, 32000)).toMatchObject({ lstrip: false, special: true });
-    const extra_special_tokens = [object("<a>", { lstrip: true })];
-    const other = await load({
-      config: (c) => declared(c, { sep_token: "<a>", extra_special_tokens }),
-    });
-    expect(flagsOf(other, 32000)).toMatchObject({ lstrip: true, special: true });
-  });
-
-  test("a name that only this tokenizer has is taken from tokenizer_config.json first", async () => {
-    const t = await load({
-      config: (c) => old(c, { image_token: "<a>" }),
-      files: map({ image_token: "<b>" }),
-    });
-    expect(t.special_tokens_map).toMatchObject({ image_token: "<a>" });
-    expect(t.length).toBe(32001);
   });
 });
 
