@@ -115,9 +115,9 @@ export type ExtraTokens = {
   readonly known: readonly NamedToken[];
 };
 
+/** Each token once; of several descriptions the last counts. */
 function withoutTwins(tokens: readonly NamedToken[]): NamedToken[] {
-  const seen = new Set<string>();
-  return tokens.filter(({ content }) => !seen.has(content) && seen.add(content));
+  return [...new Map(tokens.map((token) => [token.content, token])).values()];
 }
 
 /** The tokens of the first source that has the name; undefined: none has it, or it holds an object. */

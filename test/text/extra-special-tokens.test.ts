@@ -64,6 +64,11 @@ describe("special tokens without a name", () => {
       config: (c) => declared(c, { sep_token: "<a>", extra_special_tokens }),
     });
     expect(flagsOf(other, 32000)).toMatchObject({ lstrip: true, special: true });
+    const third = await load({
+      config: (c) => old(c, { additional_special_tokens: [object("<a>"), "<b>"] }),
+      files: map({ extra_special_tokens: a }),
+    });
+    expect(flagsOf(third, 32000)).toMatchObject({ content: "<a>", special: true });
   });
 
   test("a name that only this tokenizer has is taken from tokenizer_config.json first", async () => {
