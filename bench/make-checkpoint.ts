@@ -1,10 +1,10 @@
 // Writes a checkpoint of any shape with random weights: config.json, generation_config.json, tokenizer files and safetensors.
-// The command of src/api/random-model.ts; prints what it wrote.
+// The command of src/api/measurement/random-model.ts; prints what it wrote.
 
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { shapes, writeRandomModel } from "../src/api/random-model.ts";
+import { shapes, writeRandomModel } from "../src/api/measurement/random-model.ts";
 import { unknownName } from "../src/did-you-mean.ts";
 import { findFormat } from "../src/formats/format.ts";
 import type { NumberFormat } from "../src/formats/number-format.ts";

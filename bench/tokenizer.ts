@@ -6,7 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { AutoTokenizer } from "../src/api/auto-tokenizer.ts";
+import { AutoTokenizer } from "../src/api/tokenizer/auto-tokenizer.ts";
 import { goldenPath, goldenJson, wholeData } from "../test/golden-files.ts";
 import { thisMachine } from "./machine.ts";
 import { summarize } from "./statistics.ts";

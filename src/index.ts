@@ -5,18 +5,21 @@
 import "./platform/require-node.ts";
 
 export { AutoConfig, GenerationConfig, MistralConfig } from "./api/auto-config.ts";
-export { AutoTokenizer } from "./api/auto-tokenizer.ts";
+export { AutoTokenizer } from "./api/tokenizer/auto-tokenizer.ts";
 export {
   AutoModel,
   AutoModelForCausalLM,
   AutoModelForQuestionAnswering,
   AutoModelForSequenceClassification,
   AutoModelForTokenClassification,
-} from "./api/auto.ts";
-export { BatchEncoding } from "./api/batch-encoding.ts";
-export { BitsAndBytesConfig, type BitsAndBytesOptions } from "./api/bits-and-bytes-config.ts";
-export { type CacheOptions, DynamicCache } from "./api/cache.ts";
-export { type CausalLMInputs, MistralForCausalLM } from "./api/causal-lm.ts";
+} from "./api/model/auto.ts";
+export { BatchEncoding } from "./api/tokenizer/batch-encoding.ts";
+export {
+  BitsAndBytesConfig,
+  type BitsAndBytesOptions,
+} from "./api/quantization/bits-and-bytes-config.ts";
+export { type CacheOptions, DynamicCache } from "./api/model/cache.ts";
+export { type CausalLMInputs, MistralForCausalLM } from "./api/model/causal-lm.ts";
 export { defaultModel } from "./api/default-model.ts";
 export type { Device, DeviceMap } from "./api/device.ts";
 export { env } from "./api/env.ts";
@@ -30,10 +33,10 @@ export {
   verifyCachedModel,
 } from "./api/hub.ts";
 export type { DownloadPlan, PlannedFile } from "./api/model-files.ts";
-export type { GenerateInputs, GenerateOptions } from "./api/generate.ts";
-export { type KlDivergence, klDivergence } from "./api/kl-divergence.ts";
-export type { LoadOptions } from "./api/load-options.ts";
-export type { WithLoadingInfo } from "./api/load.ts";
+export type { GenerateInputs, GenerateOptions } from "./api/model/generate.ts";
+export { type KlDivergence, klDivergence } from "./api/measurement/kl-divergence.ts";
+export type { LoadOptions } from "./api/model/load-options.ts";
+export type { WithLoadingInfo } from "./api/model/load.ts";
 export {
   type FIMRequest,
   MistralCommonBackend,
@@ -41,8 +44,8 @@ export {
   type MistralDecodeOptions,
   type SpecialTokenPolicy,
   type Tokenized,
-} from "./api/mistral-common-backend.ts";
-export { MistralModel } from "./api/mistral-model.ts";
+} from "./api/tokenizer/mistral-common-backend.ts";
+export { MistralModel } from "./api/model/mistral-model.ts";
 export type {
   BaseModelOutputWithPast,
   CausalLMOutputWithPast,
@@ -50,8 +53,8 @@ export type {
   QuestionAnsweringModelOutput,
   SequenceClassifierOutputWithPast,
   TokenClassifierOutput,
-} from "./api/outputs.ts";
-export { type Perplexity, perplexity } from "./api/perplexity.ts";
+} from "./api/model/outputs.ts";
+export { type Perplexity, perplexity } from "./api/measurement/perplexity.ts";
 export { pipeline, type PipelineOptions, type PipelineTask } from "./api/pipeline.ts";
 export {
   FeatureExtractionPipeline,
@@ -83,29 +86,29 @@ export {
   ZeroShotClassificationPipeline,
   type ZeroShotClassificationOptions,
 } from "./api/pipelines/zero-shot-classification.ts";
-export { type ForwardInputs, PreTrainedModel } from "./api/pretrained-model.ts";
-export type { QuantizationMethod } from "./api/quantization-methods.ts";
-export type { OwnQuantization, QuantizationConfig } from "./api/quantization.ts";
+export { type ForwardInputs, PreTrainedModel } from "./api/model/pretrained-model.ts";
+export type { QuantizationMethod } from "./api/quantization/quantization-methods.ts";
+export type { OwnQuantization, QuantizationConfig } from "./api/quantization/quantization.ts";
 export {
   quantize,
   type Quantized,
   type QuantizeOptions,
   type QuantizeProgress,
-} from "./api/quantize.ts";
+} from "./api/quantization/quantize.ts";
 export {
   MistralForQuestionAnswering,
   type QuestionAnsweringInputs,
-} from "./api/question-answering.ts";
+} from "./api/model/question-answering.ts";
 export {
   MistralForSequenceClassification,
   type SequenceClassificationInputs,
-} from "./api/sequence-classification.ts";
-export type { EvaluationOptions } from "./api/sliding-windows.ts";
+} from "./api/model/sequence-classification.ts";
+export type { EvaluationOptions } from "./api/measurement/sliding-windows.ts";
 export {
   MistralForTokenClassification,
   type TokenClassificationInputs,
-} from "./api/token-classification.ts";
-export { TextStreamer } from "./api/text-streamer.ts";
+} from "./api/model/token-classification.ts";
+export { TextStreamer } from "./api/tokenizer/text-streamer.ts";
 export {
   type NestedArray,
   type NestedInput,
@@ -113,9 +116,9 @@ export {
   Tensor,
   type TensorData,
   type TensorDType,
-} from "./api/tensor.ts";
-export { PreTrainedTokenizer } from "./api/tokenizer.ts";
-export { torch } from "./api/torch.ts";
+} from "./api/tensor/tensor.ts";
+export { PreTrainedTokenizer } from "./api/tokenizer/tokenizer.ts";
+export { torch } from "./api/tensor/torch.ts";
 export type {
   CachedFileInfo,
   CachedRepoInfo,

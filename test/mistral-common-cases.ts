@@ -1,12 +1,12 @@
 // Cases of requests with what mistral-common gives for them, as test/full/mistral_common_cases.py writes them, and what this library
 // gives. Used by the test of stored cases and by the full test, which makes new ones.
 
-import type { ChatMessage } from "../src/api/apply-chat-template.ts";
+import type { ChatMessage } from "../src/api/tokenizer/apply-chat-template.ts";
 import {
   MistralCommonBackend,
   type SpecialTokenPolicy,
   type Tokenized,
-} from "../src/api/mistral-common-backend.ts";
+} from "../src/api/tokenizer/mistral-common-backend.ts";
 import { InputError } from "../src/errors.ts";
 import type { ChatCompletionRequest } from "../src/text/mistral-common/chat-request.ts";
 import type { ValidationMode } from "../src/text/mistral-common/validate.ts";

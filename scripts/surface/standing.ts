@@ -1,8 +1,8 @@
 // How this package stands to a name of Transformers: it works, has no effect, or is refused. Asks the code: option tables, the error or
 // the warning that an option gives, and the texts of the declared options.
 
-import { checkLoadOptions } from "../../src/api/load-options.ts";
-import { generate } from "../../src/api/generate.ts";
+import { checkLoadOptions } from "../../src/api/model/load-options.ts";
+import { generate } from "../../src/api/model/generate.ts";
 import { checkOptions } from "../../src/did-you-mean.ts";
 import { fields } from "../../src/generate/generation-fields.ts";
 import * as mistral from "../../src/index.ts";

@@ -2,7 +2,7 @@
 
 import { checkOptions, unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
-import { withoutTorch } from "./torch.ts";
+import { withoutTorch } from "./tensor/torch.ts";
 
 /**
  * A device: "auto", "cpu", or a GPU by any of its names. "cuda", "cuda:0", "mps" and "webgpu" mean the GPU if there is one that

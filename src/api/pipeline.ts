@@ -3,12 +3,12 @@
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { AutoConfig } from "./auto-config.ts";
-import { AutoTokenizer } from "./auto-tokenizer.ts";
-import { MistralForCausalLM } from "./causal-lm.ts";
+import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
+import { MistralForCausalLM } from "./model/causal-lm.ts";
 import { defaultModel } from "./default-model.ts";
-import { loadModel, type ModelConstructor } from "./load.ts";
-import type { LoadOptions } from "./load-options.ts";
-import { MistralModel } from "./mistral-model.ts";
+import { loadModel, type ModelConstructor } from "./model/load.ts";
+import type { LoadOptions } from "./model/load-options.ts";
+import { MistralModel } from "./model/mistral-model.ts";
 import {
   type FeatureExtractionOptions,
   FeatureExtractionPipeline,
@@ -32,11 +32,11 @@ import {
   ZeroShotClassificationPipeline,
 } from "./pipelines/zero-shot-classification.ts";
 import { PLACE_OPTIONS } from "./model-files.ts";
-import type { ForwardInputs, PreTrainedModel } from "./pretrained-model.ts";
-import { MistralForQuestionAnswering } from "./question-answering.ts";
-import { MistralForSequenceClassification } from "./sequence-classification.ts";
-import { MistralForTokenClassification } from "./token-classification.ts";
-import { PreTrainedTokenizer } from "./tokenizer.ts";
+import type { ForwardInputs, PreTrainedModel } from "./model/pretrained-model.ts";
+import { MistralForQuestionAnswering } from "./model/question-answering.ts";
+import { MistralForSequenceClassification } from "./model/sequence-classification.ts";
+import { MistralForTokenClassification } from "./model/token-classification.ts";
+import { PreTrainedTokenizer } from "./tokenizer/tokenizer.ts";
 
 /** Each task's pipeline, and the options of its calls. */
 type Tasks = {

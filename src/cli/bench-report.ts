@@ -1,8 +1,8 @@
 // The result of `mistral bench` as text for people and as Markdown. (As JSON the report is printed as it is.)
 // Does not know how speed is measured.
 
-import type { Measured } from "../api/benchmark.ts";
-import type { MachineLimits } from "../api/machine-limits.ts";
+import type { Measured } from "../api/measurement/benchmark.ts";
+import type { MachineLimits } from "../api/measurement/machine-limits.ts";
 import { bytes, duration, styled, visible } from "./terminal.ts";
 import type { OutStream } from "./terminal.ts";
 

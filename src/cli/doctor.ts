@@ -1,8 +1,8 @@
 // `mistral doctor`: shows what this machine offers and what was chosen, for people or as JSON. Exit code 1: models cannot run here.
 // Does not know how it is found out.
 
-import { systemReport } from "../api/system-report.ts";
-import type { SystemReport } from "../api/system-report.ts";
+import { systemReport } from "../api/measurement/system-report.ts";
+import type { SystemReport } from "../api/measurement/system-report.ts";
 import type { Arguments } from "./arguments.ts";
 import { programName } from "./program-name.ts";
 import { bytes, fitted, styled, write } from "./terminal.ts";

@@ -1,7 +1,7 @@
 // The flags of the command line as data: how each is read, and its line in the help. A flag means the same in every command.
 // Knows no command.
 
-import { quantizationMethods } from "../api/quantization-methods.ts";
+import { quantizationMethods } from "../api/quantization/quantization-methods.ts";
 
 /** How a flag's text is read. A switch has no value; `texts` may be given several times. */
 export type FlagType = "switch" | "text" | "texts" | "integer" | "number";

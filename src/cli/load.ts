@@ -1,7 +1,7 @@
 // Loads a model and its tokenizer for a command, with progress on stderr; the embedded model if none is named.
 // Does not know what is done with them.
 
-import { methodConfig } from "../api/quantization-methods.ts";
+import { methodConfig } from "../api/quantization/quantization-methods.ts";
 import { AutoModelForCausalLM, AutoTokenizer, env } from "../index.ts";
 import type { GenerateOptions, LoadOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";

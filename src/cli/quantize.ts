@@ -3,10 +3,10 @@
 import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { peakMemory } from "#platform";
-import { partialFolder, quantize } from "../api/quantize.ts";
-import type { Quantized, QuantizeOptions } from "../api/quantize.ts";
-import { quantizationMethods } from "../api/quantization-methods.ts";
-import type { QuantizationMethod } from "../api/quantization-methods.ts";
+import { partialFolder, quantize } from "../api/quantization/quantize.ts";
+import type { Quantized, QuantizeOptions } from "../api/quantization/quantize.ts";
+import { quantizationMethods } from "../api/quantization/quantization-methods.ts";
+import type { QuantizationMethod } from "../api/quantization/quantization-methods.ts";
 import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";

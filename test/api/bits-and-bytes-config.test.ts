@@ -4,13 +4,13 @@ import { describe, expect, test, vi } from "vitest";
 import {
   BitsAndBytesConfig,
   type BitsAndBytesOptions,
-} from "../../src/api/bits-and-bytes-config.ts";
+} from "../../src/api/quantization/bits-and-bytes-config.ts";
 import {
   computeOf,
   planQuantization,
   type QuantizationConfig,
   storedCompute,
-} from "../../src/api/quantization.ts";
+} from "../../src/api/quantization/quantization.ts";
 import { isSkipped } from "../../src/engine/skipped-modules.ts";
 import { InputError } from "../../src/errors.ts";
 import { goldenJson } from "../golden-files.ts";

@@ -1,9 +1,12 @@
 // Options of apply_chat_template: misspelt names, and the arguments of tool calls as text or as objects.
 
 import { beforeAll, describe, expect, test } from "vitest";
-import type { ChatMessage, ChatTemplateOptions } from "../../src/api/apply-chat-template.ts";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import type {
+  ChatMessage,
+  ChatTemplateOptions,
+} from "../../src/api/tokenizer/apply-chat-template.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { InputError } from "../../src/errors.ts";
 import { compileChatTemplate } from "../../src/text/chat-template.ts";
 import { goldenPath } from "../golden-files.ts";

@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { backendOf } from "../../src/api/device.ts";
-import { choose, type LoadOptions } from "../../src/api/load-options.ts";
+import { choose, type LoadOptions } from "../../src/api/model/load-options.ts";
 import { AutoTokenizer, BitsAndBytesConfig, torch } from "../../src/index.ts";
 import { MistralConfig } from "../../src/models/config.ts";
 import { goldenPath } from "../golden-files.ts";

@@ -1,7 +1,7 @@
 // What from_pretrained's options choose where they are silent.
 
 import { expect, test } from "vitest";
-import { choose, type LoadOptions } from "../../src/api/load-options.ts";
+import { choose, type LoadOptions } from "../../src/api/model/load-options.ts";
 import { MistralConfig } from "../../src/models/config.ts";
 
 const cacheOf = (

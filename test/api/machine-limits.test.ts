@@ -1,7 +1,7 @@
 // What the machine can do at most: measured by as many threads as the platform has; no thread is left behind.
 
 import { expect, test } from "vitest";
-import { machineLimits } from "../../src/api/machine-limits.ts";
+import { machineLimits } from "../../src/api/measurement/machine-limits.ts";
 import { detectFeatures } from "../../src/backends/wasm/features.ts";
 import { threadsOr1 } from "../platform/has.ts";
 

@@ -2,7 +2,7 @@
 
 import { afterEach, expect, test, vi } from "vitest";
 import { InputError } from "../../src/errors.ts";
-import { checkLoadOptions, type LoadOptions } from "../../src/api/load-options.ts";
+import { checkLoadOptions, type LoadOptions } from "../../src/api/model/load-options.ts";
 
 const check = (options: Record<string, unknown>): void =>
   checkLoadOptions("from_pretrained", options as LoadOptions);

@@ -14,7 +14,7 @@ import {
   quantize,
   type TextGenerationPipeline,
 } from "../../src/index.ts";
-import { writeRandomModel } from "../../src/api/random-model.ts";
+import { writeRandomModel } from "../../src/api/measurement/random-model.ts";
 import { goldenPath } from "../golden-files.ts";
 
 const tokenizerOf = (options = {}): Promise<PreTrainedTokenizer> =>

@@ -1,7 +1,7 @@
 // The users' tensor: from nested arrays and back, and what it refuses.
 
 import { expect, test } from "vitest";
-import { Tensor } from "../../src/api/tensor.ts";
+import { Tensor } from "../../src/api/tensor/tensor.ts";
 
 test("nested arrays and back", () => {
   const ids = Tensor.from([

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { MistralCommonBackend } from "../../src/api/mistral-common-backend.ts";
+import { MistralCommonBackend } from "../../src/api/tokenizer/mistral-common-backend.ts";
 import { parseWithFloats } from "../json-with-floats.ts";
 import { ours, type StoredCases, theirs } from "../mistral-common-cases.ts";
 

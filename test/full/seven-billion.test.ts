@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { shapeConfig, writeRandomModel } from "../../src/api/random-model.ts";
+import { shapeConfig, writeRandomModel } from "../../src/api/measurement/random-model.ts";
 import { quantize } from "../../src/index.ts";
 
 const GiB = 2 ** 30;

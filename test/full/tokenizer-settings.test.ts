@@ -6,8 +6,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { goldenPath } from "../golden-files.ts";
 
 const python = join(import.meta.dirname, "../../bench/.venv/bin/python");

@@ -5,9 +5,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import type { AddedTokenInput } from "../../src/api/special-tokens.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type { AddedTokenInput } from "../../src/api/tokenizer/special-tokens.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { goldenPath } from "../golden-files.ts";
 
 const python = join(import.meta.dirname, "../../bench/.venv/bin/python");

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { TextStreamer } from "../../src/api/text-streamer.ts";
+import { TextStreamer } from "../../src/api/tokenizer/text-streamer.ts";
 import { EngineError, InputError } from "../../src/errors.ts";
 import {
   type IndexedText,

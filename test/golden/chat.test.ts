@@ -2,8 +2,11 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import type { ChatMessage, ChatTemplateOptions } from "../../src/api/apply-chat-template.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type {
+  ChatMessage,
+  ChatTemplateOptions,
+} from "../../src/api/tokenizer/apply-chat-template.ts";
 import { goldenPath, goldenJson } from "../golden-files.ts";
 import { parseWithFloats } from "../json-with-floats.ts";
 

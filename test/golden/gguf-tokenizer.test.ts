@@ -3,8 +3,8 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { folder } from "../checkpoint/craft.ts";
 import { bool, craftGguf, text, type Typed, u32 } from "../checkpoint/craft-gguf.ts";
 import { tokenizerMetadata } from "../checkpoint/craft-gguf-tokenizer.ts";

@@ -1,7 +1,7 @@
 // Conversations of goldens/chat/mistral-common.json: ids, text and refusals of mistral-common itself, in v1 and v3.
 
 import { describe, expect, test } from "vitest";
-import { MistralCommonBackend } from "../../src/api/mistral-common-backend.ts";
+import { MistralCommonBackend } from "../../src/api/tokenizer/mistral-common-backend.ts";
 import { InputError } from "../../src/errors.ts";
 import { goldenPath, readGolden } from "../golden-files.ts";
 import { parseWithFloats } from "../json-with-floats.ts";

@@ -4,8 +4,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { bool, craftGguf, list, text, type Typed, u32 } from "../checkpoint/craft-gguf.ts";
 import { folder } from "../checkpoint/craft.ts";
 

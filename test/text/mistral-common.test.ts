@@ -5,13 +5,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import type { ChatTemplateOptions } from "../../src/api/apply-chat-template.ts";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import { MistralCommonBackend } from "../../src/api/mistral-common-backend.ts";
+import type { ChatTemplateOptions } from "../../src/api/tokenizer/apply-chat-template.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import { MistralCommonBackend } from "../../src/api/tokenizer/mistral-common-backend.ts";
 import {
   type MistralTokenizerFile,
   openMistralTokenizer,
-} from "../../src/api/mistral-common-files.ts";
+} from "../../src/api/tokenizer/mistral-common-files.ts";
 import { InputError } from "../../src/errors.ts";
 import type { EncodingVersion } from "../../src/text/mistral-common/version.ts";
 import { goldenPath, readGolden } from "../golden-files.ts";

@@ -3,7 +3,7 @@
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
 import { readDecoder } from "../../src/text/decoder.ts";
 import { StreamDecoder } from "../../src/text/stream-decoder.ts";
 import type { TextTokenizer } from "../../src/text/tokenizer.ts";

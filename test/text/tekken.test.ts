@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { tokenBytesTable } from "../../src/api/token-bytes.ts";
+import { tokenBytesTable } from "../../src/api/tokenizer/token-bytes.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { Bpe } from "../../src/text/bpe.ts";
 import { StreamDecoder } from "../../src/text/stream-decoder.ts";

@@ -1,8 +1,8 @@
 // The bytes that tokens add to a text, for vocabularies of every kind, and stop strings found with them.
 
 import { describe, expect, test } from "vitest";
-import { type TokenSource, tokenBytesTable } from "../../src/api/token-bytes.ts";
-import { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import { type TokenSource, tokenBytesTable } from "../../src/api/tokenizer/token-bytes.ts";
+import { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { StopStrings } from "../../src/generate/stopping.ts";
 import { BYTE_ALPHABET } from "../../src/text/byte-level.ts";
 import { readTokenizerJson } from "../../src/text/tokenizer-json.ts";

@@ -4,8 +4,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { AutoTokenizer, type TokenizerLoadOptions } from "../../src/api/auto-tokenizer.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import {
+  AutoTokenizer,
+  type TokenizerLoadOptions,
+} from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { folder } from "../checkpoint/craft.ts";
 import { goldenPath } from "../golden-files.ts";
 import { flagsOf, load, undeclared, type Json } from "./tokenizer-folder.ts";

@@ -1,8 +1,11 @@
 // A folder of the tokenizer mistral-v1 with other settings and other files, loaded.
 
 import { readFileSync } from "node:fs";
-import { AutoTokenizer, type TokenizerLoadOptions } from "../../src/api/auto-tokenizer.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import {
+  AutoTokenizer,
+  type TokenizerLoadOptions,
+} from "../../src/api/tokenizer/auto-tokenizer.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { folder } from "../checkpoint/craft.ts";
 import { goldenJson, goldenPath } from "../golden-files.ts";
 

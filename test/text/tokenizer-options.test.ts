@@ -5,9 +5,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { AutoTokenizer } from "../../src/api/auto-tokenizer.ts";
-import { Tensor } from "../../src/api/tensor.ts";
-import type { PreTrainedTokenizer } from "../../src/api/tokenizer.ts";
+import { AutoTokenizer } from "../../src/api/tokenizer/auto-tokenizer.ts";
+import { Tensor } from "../../src/api/tensor/tensor.ts";
+import type { PreTrainedTokenizer } from "../../src/api/tokenizer/tokenizer.ts";
 import { goldenPath } from "../golden-files.ts";
 
 const load = (name: string): Promise<PreTrainedTokenizer> =>

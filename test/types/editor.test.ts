@@ -4,9 +4,9 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { callNames, inputNames } from "../../src/api/generate.ts";
+import { callNames, inputNames } from "../../src/api/model/generate.ts";
 import { fields } from "../../src/generate/generation-fields.ts";
-import { TOKENIZER_OPTIONS } from "../../src/api/tokenizer-options.ts";
+import { TOKENIZER_OPTIONS } from "../../src/api/tokenizer/tokenizer-options.ts";
 import { BitsAndBytesConfig } from "../../src/index.ts";
 import { type Document, LanguageServer } from "./language-server.ts";
 import { makeProject } from "./project.ts";

@@ -1,8 +1,8 @@
 // One text as the ids of one row, unpadded, with what pipelines need beside them. Knows no task.
 
 import { InputError } from "../../errors.ts";
-import type { BatchEncoding } from "../batch-encoding.ts";
-import type { PreTrainedTokenizer } from "../tokenizer.ts";
+import type { BatchEncoding } from "../tokenizer/batch-encoding.ts";
+import type { PreTrainedTokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Options of the tokenizer that pipelines pass on. */
 export type EncodeOptions = {

@@ -3,8 +3,8 @@
 
 import { unknownName } from "../../did-you-mean.ts";
 import { InputError } from "../../errors.ts";
-import type { MistralModel } from "../mistral-model.ts";
-import { Tensor } from "../tensor.ts";
+import type { MistralModel } from "../model/mistral-model.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { encodeNames, encodeOne, type EncodeOptions } from "./encode-one.ts";
 import { Pipeline, type PipelineCallOptions } from "./pipeline-base.ts";
 

@@ -4,9 +4,9 @@
 import { checkOptions } from "../../did-you-mean.ts";
 import { InputError } from "../../errors.ts";
 import { Callable } from "../callable.ts";
-import type { ForwardInputs, PreTrainedModel } from "../pretrained-model.ts";
-import { Tensor } from "../tensor.ts";
-import type { PreTrainedTokenizer } from "../tokenizer.ts";
+import type { ForwardInputs, PreTrainedModel } from "../model/pretrained-model.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { PreTrainedTokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Options of a call of any pipeline. */
 export type PipelineCallOptions = {

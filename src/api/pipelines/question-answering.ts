@@ -2,8 +2,8 @@
 // chooses in each. Does not know how the model computes.
 
 import { InputError } from "../../errors.ts";
-import type { MistralForQuestionAnswering } from "../question-answering.ts";
-import type { BatchEncoding } from "../batch-encoding.ts";
+import type { MistralForQuestionAnswering } from "../model/question-answering.ts";
+import type { BatchEncoding } from "../tokenizer/batch-encoding.ts";
 import { answerSpans } from "./answer-spans.ts";
 import { Pipeline, type PipelineCallOptions } from "./pipeline-base.ts";
 

@@ -3,7 +3,7 @@
 import { unknownName } from "../../did-you-mean.ts";
 import { InputError } from "../../errors.ts";
 import type { MistralConfig } from "../../models/config.ts";
-import type { MistralForSequenceClassification } from "../sequence-classification.ts";
+import type { MistralForSequenceClassification } from "../model/sequence-classification.ts";
 import { Pipeline, type PipelineCallOptions, softmaxOf } from "./pipeline-base.ts";
 import { encodeOne, type EncodeOptions, encodeNames } from "./encode-one.ts";
 

@@ -3,10 +3,10 @@
 import { InputError } from "../../errors.ts";
 import { GenerationConfig, type GenerationOptions } from "../../generate/generation-config.ts";
 import { fieldNames } from "../../generate/generation-fields.ts";
-import type { ChatMessage, ChatTemplateOptions } from "../apply-chat-template.ts";
-import type { MistralForCausalLM } from "../causal-lm.ts";
-import type { GenerateOptions, GenerateSettings } from "../generate.ts";
-import type { TokenizerOptions } from "../tokenizer-options.ts";
+import type { ChatMessage, ChatTemplateOptions } from "../tokenizer/apply-chat-template.ts";
+import type { MistralForCausalLM } from "../model/causal-lm.ts";
+import type { GenerateOptions, GenerateSettings } from "../model/generate.ts";
+import type { TokenizerOptions } from "../tokenizer/tokenizer-options.ts";
 import { Pipeline, type PipelineCallOptions } from "./pipeline-base.ts";
 
 export type TextGenerationOptions = PipelineCallOptions &

@@ -2,8 +2,8 @@
 
 import { unknownName } from "../../did-you-mean.ts";
 import { InputError } from "../../errors.ts";
-import type { TokenClassificationInputs } from "../token-classification.ts";
-import type { MistralForTokenClassification } from "../token-classification.ts";
+import type { TokenClassificationInputs } from "../model/token-classification.ts";
+import type { MistralForTokenClassification } from "../model/token-classification.ts";
 import {
   type AggregationStrategy,
   aggregationStrategies,

@@ -2,8 +2,8 @@
 // or by a language model. Does not know how the models compute.
 
 import { InputError } from "../../errors.ts";
-import { MistralForCausalLM } from "../causal-lm.ts";
-import { MistralForSequenceClassification } from "../sequence-classification.ts";
+import { MistralForCausalLM } from "../model/causal-lm.ts";
+import { MistralForSequenceClassification } from "../model/sequence-classification.ts";
 import { encodeOne } from "./encode-one.ts";
 import { Pipeline, type PipelineCallOptions, softmaxOf } from "./pipeline-base.ts";
 

@@ -1,0 +1,69 @@
+// Measures what this machine can do at most with so many threads, in about half a second: the limits with which a benchmark compares
+// itself. Knows no model.
+
+import { startWorker } from "#platform";
+import {
+  detectFeatures,
+  enableRevectorize,
+  type Features,
+  requireThreads,
+} from "../../backends/wasm/features.ts";
+import { checkedKernels } from "../../backends/wasm/checked-kernels.ts";
+import type { ProbeData, ProbeRates } from "../../engine/probe-worker.ts";
+import { EngineError } from "../../errors.ts";
+
+export type MachineLimits = {
+  threads: number;
+  /** Bytes a second that all threads read from memory, in total. */
+  memory_bytes_per_second: number;
+  /** Multiplications and additions of 8-bit integers a second, with the instructions that the kernels use. */
+  int8_operations_per_second: number;
+  /** The same for float32. */
+  float32_operations_per_second: number;
+};
+
+/**
+ * Measures memory and arithmetic with all threads at once. Other programs that run falsify it.
+ * @throws EngineError WebAssembly has no SIMD here, threads cannot share memory, or one died
+ */
+export async function machineLimits(features: Features, threads: number): Promise<MachineLimits> {
+  requireThreads(features, threads);
+  const checked = await checkedKernels(features);
+  const data: ProbeData = {
+    module: checked.module,
+    sharedMemory: checked.features.threads,
+    meeting: threads > 1 ? new SharedArrayBuffer(4) : new ArrayBuffer(4),
+    threads,
+  };
+  const rates = await Promise.all(Array.from({ length: threads }, () => oneThread(data)));
+  // The best round, by the sum over all threads.
+  const total = (of: keyof ProbeRates): number =>
+    Math.max(...rates[0][of].map((_, n) => rates.reduce((sum, rate) => sum + rate[of][n], 0)));
+  return {
+    threads,
+    memory_bytes_per_second: total("read"),
+    int8_operations_per_second: Math.max(total("int8"), total("int8Wide")),
+    float32_operations_per_second: total("f32"),
+  };
+}
+
+/**
+ * The limits with the features with which a model would be loaded.
+ * @param revectorize whether to ask V8 for 256-bit vectors, which changes the whole process
+ * @throws EngineError as machineLimits
+ */
+export function enginesLimits(revectorize: boolean, threads: number): Promise<MachineLimits> {
+  return machineLimits(detectFeatures(revectorize && enableRevectorize()), threads);
+}
+
+async function oneThread(data: ProbeData): Promise<ProbeRates> {
+  const worker = startWorker("probe-worker", data);
+  try {
+    return await new Promise<ProbeRates>((resolve, reject) => {
+      worker.onMessage((rates) => resolve(rates as ProbeRates));
+      worker.onEnd((why) => reject(new EngineError(`measuring this machine failed: ${why}`)));
+    });
+  } finally {
+    await worker.terminate(); // where workers listen for their start data, none ends by itself
+  }
+}
