@@ -154,7 +154,7 @@ export const groups: readonly Group[] = [
     title: "generate: arguments beside the settings",
     place: "generate",
     tests: {
-      "test/api/generate.test.ts": "input_ids attention_mask past_key_values tokenizer",
+      "test/api/generate.test.ts": "inputs input_ids attention_mask past_key_values tokenizer",
       "test/api/load.test.ts": "generation_config",
       "test/api/streaming.test.ts": "streamer",
       "test/engine/abort.test.ts": "signal",

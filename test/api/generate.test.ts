@@ -46,6 +46,8 @@ describe("ways to call it", () => {
   const attention_mask = [prompt.map(() => 1)];
   const ways: Record<string, () => Promise<unknown>> = {
     "one object": () => model.generate({ input_ids, max_new_tokens }),
+    "one object with Transformers' name `inputs`": () =>
+      model.generate({ inputs: input_ids, max_new_tokens }),
     "inputs and options": () => model.generate({ input_ids, attention_mask }, { max_new_tokens }),
     "ids and options": () => model.generate(input_ids, { max_new_tokens }),
     "one row": () => model.generate(prompt, { max_new_tokens }),
@@ -108,6 +110,7 @@ describe("refused before anything runs", () => {
     [{ input_ids: [[1, 2, 0]], attention_mask: [[1, 1, 0]] }, {}, /padding_side = "left"/],
     [{ input_ids: [[1, 2]], attention_mask: [[0, 0]] }, {}, /ends in padding/],
     [{ input_ids: [[1, 2]], attention_mask: [[1]] }, {}, /expected \[1, 2\]/],
+    [{ input_ids: [[1]], inputs: [[1]] }, {}, /two names of one thing/],
     [[1], { max_new_token: 3 }, /unknown option "max_new_token"; did you mean "max_new_tokens"/],
     [[1], { streamr: 3 }, /did you mean "streamer"/],
     [[1], { max_new_tokens: 0 }, /max_new_tokens is 0/],

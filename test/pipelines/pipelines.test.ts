@@ -194,6 +194,9 @@ describe.each(sides)("padding on the %s", (side) => {
         expectClose(await ask([{ question, context }], { ...options, batch_size: 3 }), [outputs]);
       }
       await expect(ask({ question: "", context: "a" })).rejects.toThrow(/expected two texts/);
+      await expect(ask("who?" as never, "Bob" as never)).rejects.toThrow(
+        /second argument is "Bob"; expected an object of options/,
+      );
       await expect(ask({ question: "b", context: "a" }, { doc_stride: 400 })).rejects.toThrow(
         /doc_stride/,
       );

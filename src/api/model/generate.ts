@@ -26,6 +26,8 @@ import { type TokenSource, tokenBytesTable } from "../tokenizer/token-bytes.ts";
 export type GenerateInputs = {
   /** [B, S], padded on the left if lengths differ */
   input_ids?: NestedInput;
+  /** The same as `input_ids`, under the name of Transformers' first parameter. Not together with it. */
+  inputs?: NestedInput;
   /**
    * [B, S]: 1 token, 0 padding. Default: 0 where `input_ids` is `pad_token_id` (unless that is an eos token too), else 1. With
    * `past_key_values`: as in the call that made them, and 1 for new tokens
@@ -69,6 +71,7 @@ const TEXTS = ["text", "texts", "prompt", "prompts", "messages"];
 /** The names of the inputs of generate(). */
 export const inputNames: ReadonlySet<string> = new Set([
   "input_ids",
+  "inputs",
   "attention_mask",
   "past_key_values",
 ]);
@@ -129,7 +132,7 @@ async function run(
   }
   const past = DynamicCache.read(given.past_key_values, engine);
   const streamer = readStreamer(given.streamer);
-  const batch = readBatch("generate", given.input_ids, undefined, model.config);
+  const batch = readBatch("generate", idsOf(given), undefined, model.config);
   const settings = resolveGeneration(fieldsOf(given), {
     generation_config,
     model: model.own,
@@ -312,6 +315,13 @@ function isInputs(value: unknown): value is GenerateInputs & GenerateOptions {
     !Array.isArray(value) &&
     !ArrayBuffer.isView(value)
   );
+}
+
+/** @throws InputError both names of the ids are given */
+function idsOf({ input_ids, inputs }: GenerateInputs): NestedInput | undefined {
+  const ids = input_ids ?? undefined;
+  if (ids === undefined || (inputs ?? undefined) === undefined) return ids ?? inputs;
+  throw new InputError("generate: inputs and input_ids are two names of one thing; pass one");
 }
 
 function fieldsOf(given: object): GenerationOptions {

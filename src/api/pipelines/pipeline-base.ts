@@ -3,6 +3,7 @@
 
 import { checkOptions } from "../../did-you-mean.ts";
 import { InputError } from "../../errors.ts";
+import { showValue } from "../../show-value.ts";
 import { Callable } from "../callable.ts";
 import type { ForwardInputs, PreTrainedModel } from "../model/pretrained-model.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -66,6 +67,12 @@ export abstract class Pipeline<
 
   /** The options of a call, on top of those of the pipeline. @throws InputError an unknown one */
   protected optionsOf(given: Options | undefined, known: ReadonlySet<string>): Options {
+    if (given !== undefined && (typeof given !== "object" || Array.isArray(given))) {
+      throw new InputError(
+        `${this.task}: the second argument is ${showValue(given)}; expected an object of options, such as { batch_size: 8 }. ` +
+          "All inputs go into the first argument",
+      );
+    }
     const options = { ...this.#defaults, ...given } as Options;
     checkOptions(this.task, options, known);
     const { batch_size = 1 } = options;
