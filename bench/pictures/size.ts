@@ -6,9 +6,9 @@ import { measuredOn, type Picture, WIDTH } from "./drawing.ts";
 export function sizePicture(result: LoadingResult): Picture {
   const rows = result.methods
     .map(({ method, fileBytes, quantising, again }) => {
-      const peak = Math.max(quantising?.peakBytes ?? 0, again.peakBytes) / 2 ** 30;
-      const file = fileBytes / 2 ** 30;
-      return { method, file, peak, text: `${file.toFixed(1)} GiB, peak ${peak.toFixed(1)}` };
+      const peak = Math.max(quantising?.peakBytes ?? 0, again.peakBytes) / 1e9;
+      const file = fileBytes / 1e9;
+      return { method, file, peak, text: `${file.toFixed(1)} GB, peak ${peak.toFixed(1)}` };
     })
     .toSorted((a, b) => b.file - a.file);
   const largest = rows[0];
@@ -21,7 +21,7 @@ export function sizePicture(result: LoadingResult): Picture {
   const scale = { domain: [0, most * 1.02], nice: false };
   return {
     name: "model-size",
-    title: `${largest.file.toFixed(1)} GiB become ${smallest.file.toFixed(1)}`,
+    title: `${largest.file.toFixed(1)} GB become ${smallest.file.toFixed(1)}`,
     subtitle: `Size of the file (bar), and peak memory of loading, quantising and generating (mark): ${result.title}`,
     footnote: [
       "Peak: largest resident size of the whole process, Node included; quantised from bfloat16 while loading.",
@@ -58,5 +58,5 @@ export function sizePicture(result: LoadingResult): Picture {
 }
 
 function axis(): object {
-  return { title: "GiB", tickCount: 6, domain: false, ticks: false };
+  return { title: "GB", tickCount: 6, domain: false, ticks: false };
 }
