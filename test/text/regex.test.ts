@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { regexPattern } from "../../src/text/pattern.ts";
 import { differences, type RegexCase } from "./regex-cases.ts";
 
@@ -85,3 +85,15 @@ test.each([`${"a{0,16}".repeat(8)}b`, `${"a{0,16}".repeat(4)}a*b`, `${"[ab]?".re
     expect(() => regexPattern(source, "x").find(text)).toThrow(/takes too long on this text/);
   },
 );
+
+test("a machine that sleeps while a text is cut takes no time from the limit", () => {
+  let hours = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => hours++ * 3_600_000);
+  try {
+    const pattern = regexPattern(String.raw`\w+|(?=x)`, "x");
+    expect(pattern.find("a ".repeat(200))).toHaveLength(200);
+    expect(clock.mock.calls.length).toBeGreaterThan(3);
+  } finally {
+    clock.mockRestore();
+  }
+});
