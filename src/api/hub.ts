@@ -139,7 +139,7 @@ export async function removeCachedModel(
 
 /**
  * Reads all files of a model in the cache, and compares their hashes with those that the hub lists.
- * @returns one result a file; `status` is "ok", "damaged" or "unknown"
+ * @returns one result a file; `status` is "ok", "damaged", "missing" (of an interrupted download) or "unknown"
  * @throws InputError it is not there
  */
 export async function verifyCachedModel(

@@ -78,7 +78,7 @@ export async function remove({ flags, words }: Arguments, io: Io): Promise<numbe
   return 0;
 }
 
-/** @returns the exit code: 1 if a file is damaged */
+/** @returns the exit code. @throws CheckpointError a file is damaged, or an interrupted download lacks some */
 export async function verify({ flags, words: [id] }: Arguments, io: Io): Promise<number> {
   if (id === undefined) {
     throw new InputError(
@@ -96,6 +96,15 @@ export async function verify({ flags, words: [id] }: Arguments, io: Io): Promise
     const names = [...new Set(damaged.map(({ file_name }) => file_name))].join(", ");
     throw new CheckpointError(
       `verify: ${id}: damaged: ${names}; fetch it again with ${programName()} pull ${id} --force`,
+    );
+  }
+  const missing = results.filter(({ status }) => status === "missing");
+  if (missing.length > 0) {
+    const came = missing.reduce((sum, { size_on_disk }) => sum + size_on_disk, 0);
+    const whole = missing.reduce((sum, { expected_size }) => sum + (expected_size ?? 0), 0);
+    throw new CheckpointError(
+      `verify: ${id}: unfinished: ${missing.length} of ${results.length} files are missing (${bytes(came)} of ${bytes(whole)} came); ` +
+        `go on with ${programName()} pull ${id}`,
     );
   }
   const unknown = results.filter(({ status }) => status === "unknown").length;

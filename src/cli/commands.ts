@@ -113,7 +113,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     summary: "compare a cached model's files with the hub's hashes",
     usage: "<id> [flags]",
     positionals: 1,
-    description: "Reads all files. The exit code is 1 if one is damaged. Opens no connection.",
+    description: "Reads all files. The exit code is 1 if one is damaged or missing. No connection.",
     flags: ["json", "quiet", "help"],
     groups: [],
     examples: [["mistral verify mistralai/Mistral-7B-v0.1", "after a fault of the disk"]],

@@ -142,9 +142,56 @@ export async function writeListing(
   if (isWhole) await removeFile(listingPath(cache, commit, false));
 }
 
+/** Keeps the list of a commit's files before they come. Opens no folder of the snapshot. */
+export async function beginListing(
+  cache: CacheFolder,
+  commit: string,
+  listing: Listing,
+): Promise<void> {
+  if ((await cachedListing(cache, commit)) !== undefined) return;
+  await replaceFile(listingPath(cache, commit, false), listingJson(listing));
+}
+
 function listingPath(cache: CacheFolder, commit: string, isWhole: boolean): string {
   return joinPath(cache.path, "trees", `${commit}${isWhole ? "" : ".partial"}.json`);
 }
+
+/**
+ * Notes which files a download is to bring, before it begins, beside those of earlier downloads that did not end. The note goes when all
+ * are there, so what an interrupted download lacks can be told.
+ */
+export async function noteWanted(
+  cache: CacheFolder,
+  commit: string,
+  names: readonly string[],
+): Promise<void> {
+  const all = new Set([...(await wantedFiles(cache, commit)), ...names]);
+  await replaceFile(wantedPath(cache, commit), JSON.stringify([...all].toSorted()));
+}
+
+/** Removes the note, unless a file of it is not there yet. */
+export async function endWanted(cache: CacheFolder, commit: string): Promise<void> {
+  const present = await cachedFiles(cache, commit);
+  const wanted = await wantedFiles(cache, commit);
+  if (wanted.every((name) => present.has(name))) await removeFile(wantedPath(cache, commit));
+}
+
+/** The files of a commit that downloads without an end were to bring, those that came among them. */
+export async function wantedFiles(cache: CacheFolder, commit: string): Promise<string[]> {
+  const path = wantedPath(cache, commit);
+  const facts = await fileFacts(path);
+  if (facts?.kind !== "file" || facts.bytes > MAX_LISTING) return [];
+  try {
+    const names: unknown = JSON.parse(await readText(path));
+    return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+const wantedPath = (cache: CacheFolder, commit: string): string =>
+  joinPath(cache.path, "trees", `${commit}.wanted.json`);
 
 async function replaceFile(path: string, text: string): Promise<void> {
   await replace(path, (temporary) => createExclusive(temporary, text));

@@ -14,8 +14,16 @@ import {
   removeFolder,
 } from "#platform";
 import { CheckpointError, InputError } from "../errors.ts";
-import { hashOf } from "./blob.ts";
-import { cachedListing, cacheFolderOf, TEMPORARY } from "./cache-folder.ts";
+import { hashOf, partialPath } from "./blob.ts";
+import {
+  blobPath,
+  cachedListing,
+  cacheFolderOf,
+  type CacheFolder,
+  TEMPORARY,
+  wantedFiles,
+} from "./cache-folder.ts";
+import type { Listing } from "./listing.ts";
 import { isLocked } from "./lock.ts";
 import { checkRepoId, isRepoId, isSha1, isSha256, repoFolderName, shownName } from "./names.ts";
 
@@ -187,12 +195,18 @@ export type VerifiedFile = {
   readonly file_name: string;
   readonly commit_hash: string;
   readonly file_path: string;
-  /** "unknown": neither the blob's name nor a list of the repository's files says what its hash should be. */
-  readonly status: "ok" | "damaged" | "unknown";
+  /**
+   * "missing": an interrupted download was to bring it, and did not come to its end. "unknown": neither the blob's name nor a list of the
+   * repository's files says what its hash should be.
+   */
+  readonly status: "ok" | "damaged" | "missing" | "unknown";
   /** The SHA-256 of a large file, git's SHA-1 of another one. */
   readonly expected: string | undefined;
   readonly found: string | undefined;
+  /** Bytes; of a missing file those that came. */
   readonly size_on_disk: number;
+  /** Bytes that the hub lists; undefined if the cache has no list of the repository's files. */
+  readonly expected_size: number | undefined;
 };
 
 export type VerifyOptions = {
@@ -201,7 +215,7 @@ export type VerifyOptions = {
   onProgress?: (progress: { file: string; loaded: number; total: number }) => void;
 };
 
-/** Reads all files of a cached model and compares their hashes. @throws InputError the cache does not hold it */
+/** Reads all files of a cached model and compares their hashes; names those that an interrupted download still lacks. @throws InputError the cache does not hold it */
 export async function verifyModel(
   where: string,
   cacheDir: string,
@@ -213,7 +227,8 @@ export async function verifyModel(
   const results: VerifiedFile[] = [];
   let loaded = 0;
   for (const { commit_hash, files } of revisions) {
-    const listing = await cachedListing(cacheFolderOf(cacheDir, id, true), commit_hash);
+    const cache = cacheFolderOf(cacheDir, id, true);
+    const listing = await cachedListing(cache, commit_hash);
     for (const { file_name, file_path, blob_path, size_on_disk } of files) {
       const name = blob_path.split(/[\\/]/).at(-1) ?? "";
       const expected =
@@ -231,10 +246,42 @@ export async function verifyModel(
         sums.set(blob_path, found);
       }
       const status = expected === undefined ? "unknown" : found === expected ? "ok" : "damaged";
-      results.push({ file_name, commit_hash, file_path, status, expected, found, size_on_disk });
+      results.push({
+        ...{ file_name, commit_hash, file_path, status, expected, found, size_on_disk },
+        expected_size: listing?.get(file_name)?.bytes,
+      });
     }
+    const present = new Set(files.map(({ file_name }) => file_name));
+    results.push(...(await missingFiles(cache, commit_hash, listing, present)));
   }
   return results;
+}
+
+/** The files that an interrupted download was to bring to a snapshot, and that are not there. */
+async function missingFiles(
+  cache: CacheFolder,
+  commit: string,
+  listing: Listing | undefined,
+  present: ReadonlySet<string>,
+): Promise<VerifiedFile[]> {
+  const wanted = await wantedFiles(cache, commit);
+  const missing: VerifiedFile[] = [];
+  for (const [file_name, { hash, bytes }] of listing ?? []) {
+    if (present.has(file_name)) continue;
+    const blob = blobPath(cache, hash);
+    // The second name is that of Python's huggingface_hub, which leaves no note of what it wants.
+    const parts = await Promise.all(
+      [partialPath(blob), `${blob}.incomplete`].map((path) => fileFacts(path)),
+    );
+    const came = Math.max(0, ...parts.map((part) => part?.bytes ?? 0));
+    if (came === 0 && !wanted.includes(file_name)) continue;
+    missing.push({
+      ...{ file_name, commit_hash: commit, status: "missing" as const },
+      file_path: joinPath(cache.path, "snapshots", commit, ...file_name.split("/")),
+      ...{ expected: hash, found: undefined, size_on_disk: came, expected_size: bytes },
+    });
+  }
+  return missing;
 }
 
 async function findModel(where: string, cacheDir: string, id: string): Promise<CachedRepoInfo> {

@@ -6,6 +6,7 @@ import { CheckpointError, InputError } from "../errors.ts";
 import { showBytes } from "../show-bytes.ts";
 import { downloadBlob, partialPath } from "./blob.ts";
 import {
+  beginListing,
   blobBytes,
   blobPath,
   cachedBytes,
@@ -15,7 +16,9 @@ import {
   cacheError,
   cacheFolderOf,
   type CacheFolder,
+  endWanted,
   makeCacheFolder,
+  noteWanted,
   placeInSnapshot,
   snapshotPath,
   writeListing,
@@ -209,6 +212,9 @@ async function fetchAll(
   try {
     await makeCacheFolder(cache, commit);
     await checkRoom(download, missing);
+    // Both before the first byte: an interrupted download is known by them.
+    await beginListing(cache, commit, listing);
+    await noteWanted(cache, commit, wanted);
     const waiting = [...missing];
     const work = async (): Promise<void> => {
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
@@ -221,6 +227,7 @@ async function fetchAll(
     settings.signal?.throwIfAborted();
     if (stop.signal.aborted) throw stop.signal.reason;
     await writeListing(cache, commit, listing);
+    await endWanted(cache, commit);
     await writeRef(cache, revision, commit);
   } catch (error) {
     throw cacheError(cache.path, error);

@@ -157,6 +157,12 @@ test("a download that Ctrl-C stops is told to go on, and does; --json gives even
     stderr: expect.stringContaining("what has come stays, and the same command goes on from there"),
   });
 
+  const unfinished = await start(hub, "stopped", ["verify", id]).ended;
+  expect(unfinished).toMatchObject({ code: 1, stdout: "" });
+  expect(unfinished.stderr).toMatch(
+    /^mistral: verify: someone\/stories: unfinished: 1 of \d+ files are missing \(3\.\d MB of 6\.3 MB came\); go on with .+ pull someone\/stories\n/,
+  );
+
   hub.misbehave = () => false;
   const { code, stdout } = await start(hub, "stopped", ["pull", id, "--json"]).ended;
   const events = stdout
@@ -168,6 +174,7 @@ test("a download that Ctrl-C stops is told to go on, and does; --json gives even
   const file = events.find((event) => event.event === "file" && event.file === "model.safetensors");
   expect(file?.resumed).toBe(whole.length / 2);
   expect(code).toBe(0);
+  expect((await start(hub, "stopped", ["verify", id]).ended).code).toBe(0);
 });
 
 test("a model that the hub does not have, and a folder of this machine", async () => {
