@@ -1,5 +1,6 @@
 // Settings that belong to the process, not to one call, and the check of what a user may have set. Knows no model.
 
+export { offlineVariable } from "../hub/settings.ts";
 import type { WebFetch } from "#platform";
 import { InputError } from "../errors.ts";
 import type { HubDefaults } from "../hub/settings.ts";

@@ -116,7 +116,7 @@ async function measured(
   const bar = quiet ? undefined : repetitionProgress(io.stderr);
   try {
     return await measure(model, plan, io.interrupt, (test, done, total) =>
-      bar?.begin(`bench ${test}`, done, total),
+      bar?.begin(test, done, total),
     );
   } finally {
     bar?.done();
@@ -153,7 +153,7 @@ async function withRandomModel<T>(
   // A second Ctrl-C ends the process at once: then this removes the folder.
   process.once("exit", remove);
   try {
-    const bar = flags.quiet ? undefined : workProgress(io.stderr, `making ${shape}`, "byte");
+    const bar = flags.quiet ? undefined : workProgress(io.stderr, "making", shape, "byte");
     await writeRandomModel(folder, config, {
       signal: io.interrupt,
       onProgress: (done, total) => bar?.update({ loaded: done, total }),

@@ -2,6 +2,7 @@
 // Does not know how the cache is laid out.
 
 import { CheckpointError, InputError } from "../errors.ts";
+import { offlineVariable } from "../api/env.ts";
 import { removeCachedModel, scan_cache_dir, verifyCachedModel } from "../index.ts";
 import type { Arguments } from "./arguments.ts";
 import { canAsk, confirm } from "./ask.ts";
@@ -85,10 +86,10 @@ export async function verify({ flags, words: [id] }: Arguments, io: Io): Promise
       `verify: the model is missing; name one of those that ${programName()} ls shows`,
     );
   }
-  const bar = flags.quiet ? undefined : workProgress(io.stderr, `verifying ${id}`, "byte");
+  const bar = flags.quiet ? undefined : workProgress(io.stderr, "verifying", id, "byte");
   const results = await verifyCachedModel(id, {
     signal: io.interrupt,
-    onProgress: ({ file, loaded, total }) => bar?.update({ loaded, total }, visible(file)),
+    onProgress: ({ file, loaded, total }) => bar?.update({ loaded, total }, file),
   }).finally(() => bar?.done());
   if (flags.json) await write(io.stdout, `${JSON.stringify(results)}\n`);
   const damaged = results.filter(({ status }) => status === "damaged");
@@ -102,9 +103,11 @@ export async function verify({ flags, words: [id] }: Arguments, io: Io): Promise
   if (missing.length > 0) {
     const came = missing.reduce((sum, { size_on_disk }) => sum + size_on_disk, 0);
     const whole = missing.reduce((sum, { expected_size }) => sum + (expected_size ?? 0), 0);
+    const offline = offlineVariable();
+    const first = offline === undefined ? "" : `unset ${offline}, then `;
     throw new CheckpointError(
       `verify: ${id}: unfinished: ${missing.length} of ${results.length} files are missing (${bytes(came)} of ${bytes(whole)} came); ` +
-        `go on with ${programName()} pull ${id}`,
+        `${first}go on with ${programName()} pull ${id}`,
     );
   }
   const unknown = results.filter(({ status }) => status === "unknown").length;

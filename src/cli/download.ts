@@ -3,7 +3,7 @@
 
 import type { DownloadProgress } from "../index.ts";
 import { workProgress } from "./progress.ts";
-import { bytes, fitted, visible, write } from "./terminal.ts";
+import { bytes, fitted, portion, visible, write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 /** One line of `pull --json`. */
@@ -35,6 +35,8 @@ const eventEvery = 500;
 /** Smaller files get no line of their own. */
 const notedBytes = 1e6;
 
+const KEPT = "what has come stays, and the same command goes on from there";
+
 type Fetch = (onProgress: (progress: DownloadProgress) => void) => Promise<string>;
 
 /**
@@ -51,22 +53,21 @@ export async function fetchShown(
   onEvent?: (event: DownloadEvent) => void,
 ): Promise<string> {
   const bar =
-    quiet || onEvent !== undefined
-      ? undefined
-      : workProgress(io.stderr, `fetching ${name}`, "byte");
+    quiet || onEvent !== undefined ? undefined : workProgress(io.stderr, "fetching", name, "byte");
   const resumed = new Set<string>();
   const ended = new Set<string>();
   let toldAt = -Infinity;
+  let hasCome = false;
   try {
     return await fetch((progress) => {
       const { file, fileLoaded, fileTotal, loaded, total, bytesPerSecond } = progress;
       if (progress.resumed > 0 && !resumed.has(file)) {
         resumed.add(file);
-        const left = `${bytes(progress.resumed)} of ${bytes(fileTotal)} were here already`;
-        bar?.note(`going on with ${visible(file)}: ${left}`);
+        const part = portion(progress.resumed, fileTotal);
+        bar?.note(`going on: ${visible(file)} (${part})`);
       }
-      const part = fileTotal > 0 ? Math.floor((100 * fileLoaded) / fileTotal) : 100;
-      bar?.update({ loaded, total, perSecond: bytesPerSecond }, `${visible(file)} ${part} %`);
+      hasCome ||= bytesPerSecond > 0 || progress.resumed > 0;
+      bar?.update({ loaded, total, perSecond: bytesPerSecond }, file);
       if (fileLoaded === fileTotal && !ended.has(file)) {
         ended.add(file);
         if (fileTotal >= notedBytes) bar?.note(`${visible(file)}: ${bytes(fileTotal)}`);
@@ -79,9 +80,9 @@ export async function fetchShown(
   } catch (error) {
     bar?.done();
     if (io.interrupt.aborted && !quiet) {
-      const note = "stopped; what has come stays, and the same command goes on from there";
+      const note = hasCome ? `stopped; ${KEPT}` : "stopped";
       await write(io.stderr, `${fitted(io.stderr, note)}\n`);
-    }
+    } else if (hasCome && !quiet) await write(io.stderr, `${fitted(io.stderr, KEPT)}\n`);
     throw error;
   } finally {
     bar?.done();

@@ -38,7 +38,7 @@ export async function evaluate({ flags, words }: Arguments, io: Io): Promise<num
     // As in Transformers' guide the text is one sequence of any length. The tokenizer must not warn that it is too long.
     const { input_ids } = judged.tokenizer(text, { return_tensors: "pt", verbose: false });
     const start = performance.now();
-    const bar = flags.quiet ? undefined : workProgress(io.stderr, `eval ${kind}`, "token");
+    const bar = flags.quiet ? undefined : workProgress(io.stderr, `eval ${kind}`, "", "token");
     const options: EvaluationOptions = {
       ...(flags.stride !== undefined && { stride: flags.stride }),
       ...(flags["max-length"] !== undefined && { max_length: flags["max-length"] }),

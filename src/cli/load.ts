@@ -7,8 +7,9 @@ import type { GenerateOptions, LoadOptions } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
 import { modelSource } from "./model-source.ts";
 import type { ModelSource } from "./model-source.ts";
-import { loadProgress } from "./progress.ts";
+import { workProgress } from "./progress.ts";
 import { storySettings } from "./storyteller.ts";
+import { write } from "./terminal.ts";
 import type { Io } from "./terminal.ts";
 
 export type Model = Awaited<ReturnType<typeof AutoModelForCausalLM.from_pretrained>>;
@@ -48,7 +49,9 @@ export async function openWeights(
 ): Promise<Model> {
   // This changes the whole process, which belongs to the command.
   env.wasm.revectorize = !flags["no-revectorize"];
-  const progress = flags.quiet ? undefined : loadProgress(stderr, source.name);
+  const { quiet, quantization } = flags;
+  const verb = quantization === undefined ? "loading" : `quantising to ${quantization}`;
+  const progress = quiet ? undefined : workProgress(stderr, verb, source.name, "byte");
   try {
     return await AutoModelForCausalLM.from_pretrained(source.path, {
       ...loadOptions(flags),
@@ -56,6 +59,10 @@ export async function openWeights(
       signal: interrupt,
       onProgress: (step) => progress?.update(step),
     });
+  } catch (error) {
+    progress?.done();
+    if (interrupt.aborted && !quiet) await write(stderr, "stopped\n");
+    throw error;
   } finally {
     progress?.done();
   }

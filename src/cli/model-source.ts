@@ -6,7 +6,8 @@ import { basename, resolve } from "node:path";
 import { machine } from "#platform";
 import { defaultModel } from "../api/default-model.ts";
 import { planModel } from "../api/model-files.ts";
-import { InputError } from "../errors.ts";
+import { CheckpointError, InputError } from "../errors.ts";
+import { offlineVariable } from "../api/env.ts";
 import { downloadModel } from "../index.ts";
 import type { DownloadPlan } from "../index.ts";
 import type { FlagValues } from "./arguments.ts";
@@ -105,17 +106,25 @@ async function onlyGguf(
 
 /** @throws InputError nobody can be asked. @throws DOMException the answer was not yes */
 async function agree(plan: DownloadPlan, flags: Flags, io: Io): Promise<void> {
-  if (flags.yes) return;
   const id = plan.repo_id;
   const size = bytes(plan.missingBytes);
-  if (!canAsk(io)) {
-    throw new InputError(
-      `${id} is not in the cache: ${size} are to be fetched; fetch it with ${programName()} pull ${id}, or say --yes`,
+  const offline = offlineVariable();
+  if (offline !== undefined) {
+    throw new CheckpointError(
+      `${id} is not whole in the cache: ${size} are to be fetched, and ${offline} forbids connections; unset it, then fetch the rest with ${programName()} pull ${id}`,
     );
   }
-  const facts = `${id} is not in the cache: ${size} to fetch.\n${memoryNote(plan, flags)}`;
+  if (flags.yes) return;
+  if (!canAsk(io)) {
+    throw new InputError(
+      `${id} is not ${isPartly(plan) ? "whole " : ""}in the cache: ${size} are to be fetched; fetch it with ${programName()} pull ${id}, or say --yes`,
+    );
+  }
+  const facts = `${id} is not ${isPartly(plan) ? "whole " : ""}in the cache: ${size} to fetch.\n${memoryNote(plan, flags)}`;
   await confirm(facts, "Fetch it?", "nothing was fetched", io);
 }
+
+const isPartly = ({ bytes: all, missingBytes }: DownloadPlan): boolean => missingBytes < all;
 
 /** Bits a weight, by method: what is kept of 16. Embeddings and heads are counted as the rest. */
 const smaller: Readonly<Record<string, number>> = {

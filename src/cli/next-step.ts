@@ -18,6 +18,9 @@ export function nextStep(
       ? `see: ${mistral} help`
       : `see: ${mistral} ${command} --help`;
   }
+  if (isNetworkFailure(error)) {
+    return "check the network; behind a proxy set HTTPS_PROXY, for another hub HF_ENDPOINT";
+  }
   if (error instanceof CheckpointError) return checkpointStep(mistral, command, args);
   if (error instanceof MemoryError) {
     return args?.flags.quantization === undefined && command !== "quantize"
@@ -43,7 +46,7 @@ function checkpointStep(
   command: CommandName | undefined,
   args: Arguments | undefined,
 ): string {
-  if (command === "pull") return "what has come stays: the same command goes on from there";
+  if (command === "pull") return "when that is mended, give the same command again";
   if (command === "ls" || command === "rm" || command === "verify")
     return `what the cache holds: ${mistral} ls`;
   // The words of `run` are a prompt, and the first one of `eval` says what is measured.
@@ -58,6 +61,16 @@ function checkpointStep(
   return command === "quantize"
     ? `nothing was written; check ${named.join(" and ")}, and the disk of the new folder`
     : `check ${named.join(" and ")}; without a model the embedded one is used`;
+}
+
+/** Whether no connection could be made, as the innermost cause says. */
+function isNetworkFailure(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const codes = ["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH"];
+  const known = [...codes, "ETIMEDOUT", "ERR_PROXY_TUNNEL"];
+  if ("code" in error && known.includes(String(error.code))) return true;
+  if (error instanceof AggregateError && error.errors.some(isNetworkFailure)) return true;
+  return isNetworkFailure(error.cause);
 }
 
 /** Such as "ENOSPC", of an error that the operating system gave. */

@@ -1,7 +1,7 @@
 // Shows the progress of long work on stderr: on a terminal a bar after half a second, elsewhere a line every five seconds.
 // Does not know the work.
 
-import { bytes, duration, fitted, styled, visible } from "./terminal.ts";
+import { bytes, duration, fitted, portion, styled, visible, wholeSeconds } from "./terminal.ts";
 import type { OutStream } from "./terminal.ts";
 
 const silentSeconds = 0.5;
@@ -10,8 +10,8 @@ const lineEverySeconds = 5;
 const clearLine = "\r\u001b[2K";
 
 export type Progress = {
-  /** Reports how much is done, of how much. @param what what is being done now, in place of the name */
-  update(step: Step, what?: string): void;
+  /** Reports how much is done, of how much. @param name what it is being done to now, in place of the first name */
+  update(step: Step, name?: string): void;
   /** Prints a line that stays. */
   note(line: string): void;
   /** Ends the display: removes the bar; if lines were shown, prints a last one. Again: nothing. @param step the last one */
@@ -37,20 +37,20 @@ function countedIn(unit: string): Amounts {
   };
 }
 
-/** The progress of loading a model, in bytes. @param now a clock, in seconds */
-export function loadProgress(stream: OutStream, name: string, now?: () => number): Progress {
-  return shownProgress(stream, { label: name, verb: `loading ${name}`, amounts: inBytes }, now);
-}
-
-/** The progress of other work. @param what its name. @param unit the singular of what is counted, or "byte" */
+/**
+ * The progress of work.
+ * @param verb such as "loading". @param name what it is done to; a narrow terminal shortens it, and never the verb
+ * @param unit the singular of what is counted, or "byte". @param now a clock, in seconds
+ */
 export function workProgress(
   stream: OutStream,
-  what: string,
+  verb: string,
+  name: string,
   unit: string,
   now?: () => number,
 ): Progress {
   const amounts = unit === "byte" ? inBytes : countedIn(unit);
-  return shownProgress(stream, { label: what, verb: what, amounts }, now);
+  return shownProgress(stream, { verb, name, amounts }, now);
 }
 
 /** How often a display is drawn anew while nothing is reported, in milliseconds. */
@@ -64,7 +64,7 @@ export function promptProgress(
   readonly onProgress: (step: { readonly done: number; readonly total: number }) => void;
   done(): void;
 } {
-  const progress = workProgress(stream, "prompt", "token");
+  const progress = workProgress(stream, "prompt", "", "token");
   let step = { loaded: 0, total };
   const timer = setInterval(() => progress.update(step), tick);
   const done = (): void => {
@@ -86,8 +86,8 @@ export function repetitionProgress(stream: OutStream): {
   begin(what: string, done: number, total: number): void;
   done(): void;
 } {
-  const progress = workProgress(stream, "bench", "run");
-  let now = { what: "bench", done: 0, total: 1, start: performance.now() };
+  const progress = workProgress(stream, "bench", "", "run");
+  let now = { what: "", done: 0, total: 1, start: performance.now() };
   let usual: number | undefined;
   const timer = setInterval(() => {
     const passed = usual === undefined ? 0 : (performance.now() - now.start) / usual;
@@ -106,11 +106,13 @@ export function repetitionProgress(stream: OutStream): {
   };
 }
 
-type Shown = { readonly label: string; readonly verb: string; readonly amounts: Amounts };
+type Shown = { readonly verb: string; readonly name: string; readonly amounts: Amounts };
+
+const joined = (verb: string, name: string): string => (name === "" ? verb : `${verb} ${name}`);
 
 function shownProgress(
   stream: OutStream,
-  { label, verb, amounts }: Shown,
+  { verb, name, amounts }: Shown,
   now: () => number = () => performance.now() / 1000,
 ): Progress {
   const start = now();
@@ -120,7 +122,7 @@ function shownProgress(
   let shownAt: number | undefined;
   let last: Step = { loaded: 0, total: 0 };
   return {
-    update(step, what = label) {
+    update(step, current = name) {
       last = step;
       const time = now();
       const due = shownAt === undefined ? start + first : shownAt + every;
@@ -129,8 +131,8 @@ function shownProgress(
       const facts = measures(step, time - start, amounts);
       stream.write(
         stream.isTTY
-          ? clearLine + bar(stream, visible(what), step, facts)
-          : `${what === label ? verb : what}: ${percent(step)} · ${facts}\n`,
+          ? clearLine + bar(stream, verb, visible(current), step, facts)
+          : `${joined(verb, visible(current))}: ${percent(step)} · ${facts}\n`,
       );
     },
     note(line) {
@@ -139,7 +141,7 @@ function shownProgress(
     done({ loaded } = last) {
       if (shownAt === undefined) return;
       shownAt = undefined;
-      const took = `${verb}: ${amounts.show(loaded)} in ${duration(now() - start)}\n`;
+      const took = `${joined(verb, name)}: ${amounts.show(loaded)} in ${duration(now() - start)}\n`;
       stream.write(stream.isTTY ? clearLine : took);
     },
   };
@@ -149,28 +151,40 @@ const share = ({ loaded, total }: Step): number => (total > 0 ? Math.min(1, load
 const percent = (step: Step): string => `${Math.floor(share(step) * 100)} %`;
 
 function measures({ loaded, total, perSecond }: Step, seconds: number, amounts: Amounts): string {
-  const [amount, unit] = amounts.show(total).split(" ");
-  // In the unit of the total: "1.5 of 14.5 GB".
-  const part = (loaded / total) * Number(amount) || 0;
-  const done = amount.includes(".") ? part.toFixed(1) : String(Math.floor(part));
-  if (loaded === 0) return `${done} of ${amount} ${unit} · ${duration(seconds)}`;
+  const done = portion(loaded, total, amounts.show);
+  if (loaded === 0) return `${done} · ${wholeSeconds(seconds)}`;
   const speed = perSecond ?? loaded / seconds;
-  const left = speed > 0 ? ` · ${duration(Math.ceil((total - loaded) / speed))} left` : "";
-  return `${done} of ${amount} ${unit} · ${amounts.rate(speed)}${left}`;
+  const left =
+    speed > 0 && loaded < total ? ` · ${wholeSeconds((total - loaded) / speed)} left` : "";
+  return `${done} · ${amounts.rate(speed)}${left}`;
 }
 
 const leastBar = 10;
+/** The bar becomes as short as this before a verb is cut. */
+const shortestBar = 4;
+/** A terminal shows Ctrl-C as ^C behind the bar: with room for it the line does not wrap, and is cleared as a whole. */
+const ctrlC = 2;
 const greatestBar = 30;
 
-function bar(stream: OutStream, name: string, step: Step, facts: string): string {
-  const columns = (stream.columns || 80) - 1;
+function bar(stream: OutStream, verb: string, name: string, step: Step, facts: string): string {
+  const columns = Math.max(1, (stream.columns || 80) - 1 - ctrlC);
   const tail = ` ${percent(step).padStart(5)}  ${facts}`;
-  const room = columns - tail.length - leastBar - 1;
+  const space = columns - tail.length - 1;
+  const room = Math.max(space - leastBar, Math.min(verb.length, space - shortestBar));
   if (room < 1) return tail.trim().slice(0, columns);
-  const label = name.length > room ? `${name.slice(0, room - 1)}…` : name;
-  const width = Math.min(greatestBar, leastBar + room - label.length);
+  const label = shortened(verb, name, room);
+  const width = Math.min(greatestBar, space - label.length);
   const full = Math.round(share(step) * width);
   const drawn =
     styled(stream, "cyan", "█".repeat(full)) + styled(stream, "dim", "░".repeat(width - full));
   return `${label} ${drawn}${tail}`;
+}
+
+/** Verb and name in `room` columns: the end of the name goes first, then all of it. */
+function shortened(verb: string, name: string, room: number): string {
+  const whole = joined(verb, name);
+  if (whole.length <= room) return whole;
+  const ofName = room - verb.length - 2;
+  if (ofName >= 3) return `${verb} ${name.slice(0, ofName)}…`;
+  return verb.length <= room ? verb : `${verb.slice(0, room - 1)}…`;
 }

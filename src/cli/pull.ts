@@ -2,7 +2,7 @@
 // Does not know how files are fetched.
 
 import { planModel } from "../api/model-files.ts";
-import { InputError } from "../errors.ts";
+import { CheckpointError, InputError } from "../errors.ts";
 import { downloadModel, snapshot_download } from "../index.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";
 import { ask, canAsk, confirm } from "./ask.ts";
@@ -68,7 +68,7 @@ async function planned(
   onEvent: ((event: DownloadEvent) => void) | undefined,
 ): Promise<boolean> {
   const options = { ...placeOptions(flags, io), force_download: flags.force };
-  const plan = await planModel("pull", id, options, allParts);
+  const plan = await planModel("pull", id, options, allParts).catch(ofHubAlone);
   if (plan === undefined) {
     throw new InputError(
       `pull: ${id} is on this machine already; name the id of a model on the hub`,
@@ -91,6 +91,13 @@ async function planned(
     await write(io.stderr, `${styled(io.stderr, "dim", fitted(io.stderr, facts))}\n`);
   }
   return false;
+}
+
+/** `pull` is about the hub: that no folder of that name is here, which other commands say too, is left out. */
+function ofHubAlone(error: unknown): never {
+  const { cause } = error instanceof CheckpointError ? error : {};
+  if (!(cause instanceof CheckpointError)) throw error;
+  throw new CheckpointError(`pull: ${cause.message}`, { cause });
 }
 
 /** The model that a person chooses from a list. @throws InputError nobody can be asked. @throws DOMException none was chosen */

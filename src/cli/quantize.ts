@@ -57,11 +57,11 @@ function methodOf(to: string | undefined): QuantizationMethod {
 async function withProgress(
   model: string,
   out: string,
-  { quiet }: FlagValues,
+  { quiet, to }: FlagValues,
   io: Io,
   run: (onProgress: NonNullable<QuantizeOptions["onProgress"]>) => Promise<Quantized>,
 ): Promise<Quantized> {
-  const bar = quiet ? undefined : workProgress(io.stderr, `quantising ${model}`, "byte");
+  const bar = quiet ? undefined : workProgress(io.stderr, `quantising to ${to}`, model, "byte");
   // A second Ctrl-C ends the process at once: then this removes the unfinished folder.
   const onExit = (): void => rmSync(partialFolder(out), { recursive: true, force: true });
   process.once("exit", onExit);

@@ -87,10 +87,26 @@ export function bytes(count: number): string {
   return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** "1.5 of 14.5 GB": in the unit of the total. */
+export function portion(
+  part: number,
+  total: number,
+  show: (count: number) => string = bytes,
+): string {
+  const [amount, unit] = show(total).split(" ");
+  const done = (part / total) * Number(amount) || 0;
+  return `${amount.includes(".") ? done.toFixed(1) : Math.floor(done)} of ${amount} ${unit}`;
+}
+
 /** 93.4 → "1 min 33 s"; below ten seconds with one decimal, below a second in ms. */
 export function duration(seconds: number): string {
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
+  return wholeSeconds(Math.round(seconds));
+}
+
+/** 93.4 → "1 min 34 s", 0.2 → "1 s": what is still to come, or passes, is told in seconds, rounded up. */
+export function wholeSeconds(seconds: number): string {
+  const whole = Math.ceil(seconds);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

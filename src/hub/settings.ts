@@ -121,9 +121,13 @@ function expanded(path: string): string {
 function whyOffline(options: HubOptions, defaults: HubDefaults): string | undefined {
   if (options.local_files_only === true) return "local_files_only is true";
   if (defaults.offline !== undefined) return defaults.offline ? "env.offline is true" : undefined;
-  return ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
-    .filter((name) => isTrue(name))
-    .map((name) => `${name} is set`)[0];
+  const variable = offlineVariable();
+  return variable === undefined ? undefined : `${variable} is set`;
+}
+
+/** The environment variable that forbids connections; undefined if none does. */
+export function offlineVariable(): string | undefined {
+  return ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].find((name) => isTrue(name));
 }
 
 function isTrue(name: string): boolean {

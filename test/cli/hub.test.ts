@@ -20,11 +20,17 @@ afterAll(() => rmSync(home, { recursive: true }));
 
 type Ended = { code: number | null; stdout: string; stderr: string };
 
-function start(hub: MockHub, cache: string, args: readonly string[]) {
+function start(
+  hub: Pick<MockHub, "endpoint">,
+  cache: string,
+  args: readonly string[],
+  more: NodeJS.ProcessEnv = {},
+) {
   const env = {
     ...process.env,
     ...{ NO_COLOR: "1", FORCE_COLOR: undefined, MISTRAL_DEBUG: undefined, HF_TOKEN: undefined },
     ...{ HF_ENDPOINT: hub.endpoint, HF_HOME: join(home, cache), HF_HUB_CACHE: undefined },
+    ...more,
   };
   const child = spawn(process.execPath, [cli, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   let [stdout, stderr] = ["", ""];
@@ -163,6 +169,10 @@ test("a download that Ctrl-C stops is told to go on, and does; --json gives even
     /^mistral: verify: someone\/stories: unfinished: 1 of \d+ files are missing \(3\.\d MB of 6\.3 MB came\); go on with .+ pull someone\/stories\n/,
   );
 
+  const offline = { HF_HUB_OFFLINE: "1" };
+  const said = await start(hub, "stopped", ["verify", id], offline).ended;
+  expect(said.stderr).toContain("came); unset HF_HUB_OFFLINE, then go on with ");
+
   hub.misbehave = () => false;
   const { code, stdout } = await start(hub, "stopped", ["pull", id, "--json"]).ended;
   const events = stdout
@@ -186,6 +196,16 @@ test("a model that the hub does not have, and a folder of this machine", async (
   expect(none).toMatchObject({ code: 1, stdout: "" });
   expect(none.stderr).toMatch(/^mistral: model: .+ has no model "someone\/nothing"/);
   expect(folder).toMatchObject({ code: 2, stderr: expect.stringContaining("on this machine") });
+});
+
+test("a hub that cannot be reached: the network's remedy, and no word of what came or of folders", async () => {
+  const nobody = { endpoint: "http://127.0.0.1:1" };
+  const { code, stderr } = await start(nobody, "nobody", ["pull", id]).ended;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^mistral: pull: .*\(ECONNREFUSED\).*\n {2}→ check the network; behind a proxy set HTTPS_PROXY, for another hub HF_ENDPOINT\n$/,
+  );
+  expect(stderr).not.toMatch(/what has come|no folder/);
 });
 
 test("a folder with GGUF files alone: one is read, of several one must be named", async () => {

@@ -23,7 +23,18 @@ const full = Object.assign(new Error("ENOSPC: no space left on device, write"), 
   ...{ syscall: "write", code: "ENOSPC" },
 });
 
+const unknownHost = new CheckpointError("x", {
+  cause: new TypeError("fetch failed", {
+    cause: Object.assign(new Error("y"), { code: "ENOTFOUND" }),
+  }),
+});
+const refused = new CheckpointError("x", {
+  cause: new AggregateError([Object.assign(new Error("y"), { code: "ECONNREFUSED" })]),
+});
+
 test.each([
+  [unknownHost, "pull", ["a/b"], /^check the network; behind a proxy set HTTPS_PROXY/],
+  [refused, "run", ["-m", "a/b", "Hi"], /^check the network; .*HF_ENDPOINT/],
   [new InputError("x"), undefined, undefined, / help$/],
   [new InputError("x"), "run", undefined, / run --help$/],
   [new CheckpointError("x"), "run", ["-m", "a b", "Hi"], /^check "a b"/],
@@ -32,7 +43,7 @@ test.each([
   [new CheckpointError("x"), "eval", ["ppl", "./7B"], /^check ".\/7B"/],
   [new CheckpointError("x"), "eval", ["kl", "--reference", "./7B"], /^check ".\/7B"/],
   [new CheckpointError("x"), "eval", ["kl", "a", "--reference", "b"], /^check "a" and "b"/],
-  [new CheckpointError("x"), "pull", ["a/b"], /^what has come stays/],
+  [new CheckpointError("x"), "pull", ["a/b"], /^when that is mended, give the same command again/],
   [new CheckpointError("x"), "verify", ["a/b"], / ls$/],
   [new CheckpointError("x"), "quantize", ["./7B"], /^nothing was written; check ".\/7B"/],
   [new MemoryError("x"), "run", ["-m", "7B"], /--quantization q4/],

@@ -4,13 +4,13 @@ import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { fetchShown } from "../../src/cli/download.ts";
 import type { Io } from "../../src/cli/terminal.ts";
-import { loadProgress, promptProgress, repetitionProgress } from "../../src/cli/progress.ts";
+import { promptProgress, repetitionProgress, workProgress } from "../../src/cli/progress.ts";
 import { fakeStream } from "./fake-stream.ts";
 
 function watched(isTTY: boolean, columns = 80) {
   const stream = fakeStream({ isTTY, columns });
   const clock = { seconds: 100 };
-  const progress = loadProgress(stream, "7b", () => clock.seconds);
+  const progress = workProgress(stream, "loading", "7b", "byte", () => clock.seconds);
   const at = (seconds: number, loaded: number): void => {
     clock.seconds = 100 + seconds;
     progress.update({ loaded, total: 10e9 });
@@ -36,10 +36,10 @@ test("a terminal gets one bar, redrawn in place and taken away, with bytes, spee
   const [first, second, ...more] = stream.text().split("\r\u001b[2K").slice(1);
   expect(more).toEqual([]);
   expect(stripVTControlCharacters(first)).toMatch(
-    /^7b █{3}░+ {2}10 % {2}1\.0 of 10\.0 GB · 1\.0 GB\/s · 9\.0 s left$/,
+    /^loading 7b █{2}░+ {2}10 % {2}1\.0 of 10\.0 GB · 1\.0 GB\/s · 9 s left$/,
   );
   expect(stripVTControlCharacters(second)).toMatch(
-    /25 % {2}2\.5 of 10\.0 GB · 1\.3 GB\/s · 6\.0 s left$/,
+    /25 % {2}2\.5 of 10\.0 GB · 1\.3 GB\/s · 6 s left$/,
   );
   progress.done();
   expect(stream.text().endsWith("\r\u001b[2K")).toBe(true);
@@ -50,6 +50,29 @@ test.each([200, 80, 60, 50, 30, 10, 1])("the bar never wraps: %i columns", (colu
   at(1, 3e9);
   expect(stripVTControlCharacters(stream.text().replace("\r", "")).length).toBeLessThan(
     Math.max(columns, 2),
+  );
+});
+
+test.each([
+  ["loading", "Mistral-7B-Instruct-v0.3", /^loading Mis.*… █/],
+  ["quantising to q4", "Mistral-7B-Instruct-v0.3", /^quantising to q4 █/],
+  ["quantising to nf4-dq", "Mistral-7B-Instruct-v0.3", /^quantising to nf4-dq █/],
+])("at 80 columns the verb %s is whole, and ^C fits behind the bar", (verb, name, expected) => {
+  const stream = fakeStream({ isTTY: true, columns: 80 });
+  let seconds = 0;
+  const progress = workProgress(stream, verb, name, "byte", () => seconds);
+  seconds = 30;
+  progress.update({ loaded: 13.5e9, total: 24.5e9 });
+  const line = stripVTControlCharacters(stream.text()).replace("\r", "");
+  expect(line).toMatch(expected);
+  expect(line.length).toBeLessThanOrEqual(77);
+});
+
+test("when all is done no time is left", () => {
+  const { stream, at } = watched(true);
+  at(1, 10e9);
+  expect(stripVTControlCharacters(stream.text())).toMatch(
+    /100 % {2}10\.0 of 10\.0 GB · 10\.0 GB\/s$/,
   );
 });
 
@@ -83,7 +106,7 @@ describe("while nothing is reported", () => {
     vi.advanceTimersByTime(400);
     expect(stream.text()).toBe("");
     vi.advanceTimersByTime(3600);
-    expect(lastBar(stream.text())).toBe("prompt ▒   0 %  0 of 2000 tokens · 4.0 s");
+    expect(lastBar(stream.text())).toBe("prompt ▒   0 %  0 of 2000 tokens · 4 s");
     onProgress({ done: 500, total: 2000 });
     vi.advanceTimersByTime(1000);
     expect(lastBar(stream.text())).toMatch(
@@ -99,15 +122,15 @@ describe("while nothing is reported", () => {
   test("a benchmark moves between two repetitions as the one before took", () => {
     const stream = fakeStream({ isTTY: true });
     const bar = repetitionProgress(stream);
-    bar.begin("bench pp512", 0, 4);
+    bar.begin("pp512", 0, 4);
     vi.advanceTimersByTime(2000);
     expect(lastBar(stream.text())).toMatch(/^bench pp512 ▒ +0 % {2}0 of 4 runs/);
-    bar.begin("bench pp512", 1, 4);
+    bar.begin("pp512", 1, 4);
     vi.advanceTimersByTime(1000);
     expect(lastBar(stream.text())).toMatch(/^bench pp512 ▒ +(36|37|38) % /);
     vi.advanceTimersByTime(60_000);
     expect(lastBar(stream.text())).toMatch(/^bench pp512 ▒ +48 % /);
-    bar.begin("bench tg128", 2, 4);
+    bar.begin("tg128", 2, 4);
     vi.advanceTimersByTime(1000);
     expect(lastBar(stream.text())).toMatch(/^bench tg128 ▒ +50 % /);
     bar.done();
@@ -134,7 +157,7 @@ test("a download is told of as one: the last line says what was fetched", async 
     io,
   );
   expect(folder).toBe("/cache");
-  expect(stderr.text()).toMatch(/^a\.safetensors 50 %: 50 % · 1\.0 of 2\.0 MB · /);
+  expect(stderr.text()).toMatch(/^fetching a\.safetensors: 50 % · 1\.0 of 2\.0 MB · /);
   expect(stderr.text()).toMatch(
     /\na\.safetensors: 2\.0 MB\nfetching someone\/model: 2\.0 MB in 12 s\n$/,
   );
