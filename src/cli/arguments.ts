@@ -109,9 +109,29 @@ function read(name: string, flag: Flag, texts: readonly string[] | undefined): V
   );
 }
 
+/** Names that others give to methods of quantisation. */
+const sameMethod: Readonly<Record<string, string>> = {
+  ...{ int4: "q4", "4bit": "q4", "4": "q4", q4_0: "q4", q4_k_m: "q4" },
+  ...{ "8bit": "q8", "8": "q8", q8_0: "q8" },
+};
+
+/** What to say of a value that a flag does not have: `unknown value "int4"; did you mean "q4"? Expected nf4, …`. */
+export function unknownValue(text: string, known: readonly string[]): string {
+  const expected = known.join(", ");
+  const same = sameMethod[text.toLowerCase()];
+  const method = flags.quantization.among.find((one) => one === (same ?? text.toLowerCase()));
+  if (method !== undefined && !known.includes(method)) {
+    const what = /4/.test(method) ? "for 4 bits" : "for 8 bits";
+    return `unknown value ${JSON.stringify(text)}; ${what}: --quantization ${method}; expected ${expected}`;
+  }
+  if (method !== undefined) {
+    return `unknown value ${JSON.stringify(text)}; did you mean ${JSON.stringify(method)}? Expected ${expected}`;
+  }
+  const said = unknownName("value", text, known);
+  return said.endsWith("?") ? `${said} Expected ${expected}` : `${said}; expected ${expected}`;
+}
+
 function among(name: string, flag: Flag, text: string): string {
   if (flag.among === undefined || flag.among.includes(text)) return text;
-  throw new InputError(
-    `--${name}: ${unknownName("value", text, flag.among)}; expected ${flag.among.join(", ")}`,
-  );
+  throw new InputError(`--${name}: ${unknownValue(text, flag.among)}`);
 }

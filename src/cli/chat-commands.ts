@@ -77,7 +77,8 @@ export function isChatCommand(line: string): boolean {
 
 /** Runs a command. @throws InputError an unknown command, setting or value; the file exists or cannot be written */
 export async function runChatCommand(line: string, state: ChatState): Promise<Outcome> {
-  const [, name, rest] = /^\s*\/(\S*)\s*(.*?)\s*$/.exec(line) ?? ["", "", ""];
+  const [, typed, rest] = /^\s*\/(\S*)\s*(.*?)\s*$/.exec(line) ?? ["", "", ""];
+  const name = ["bye", "quit"].includes(typed) ? "exit" : typed;
   if (!Object.hasOwn(table, name)) {
     throw new InputError(`${unknownName("command", `/${name}`, chatCommands)} (/help lists all)`);
   }

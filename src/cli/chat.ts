@@ -89,7 +89,9 @@ class ChatSession {
   }
 
   async greet(name: string, embedded: boolean): Promise<void> {
-    const lines = [`${name} · /help lists commands, Ctrl-D leaves`];
+    const lines = [
+      `${embedded ? `embedded model (${name})` : name} · /help lists commands, Ctrl-D leaves`,
+    ];
     if (embedded) lines.push(introduction, "Try: Tell me a story about a little dog named Max.");
     if (!this.#conversation.hasTemplate) {
       lines.push("It has no chat template: what you type is continued as plain text.");
@@ -130,6 +132,9 @@ class ChatSession {
     let progress: ReturnType<typeof promptProgress> | undefined;
     try {
       const signal = AbortSignal.any([interrupt, stop.signal]);
+      if (this.#io.stdin.isTTY && /^\s*(exit|quit)\s*$/i.test(message)) {
+        await this.#say("(/exit leaves)");
+      }
       const { flags, seed } = this.#state;
       const { timings } = await this.#conversation.answer(message, {
         ...{ flags, seed, signal },

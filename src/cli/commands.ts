@@ -36,7 +36,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     usage: "[prompt…] [flags]",
     positionals: Number.POSITIVE_INFINITY,
     description: [
-      "The embedded storyteller takes a prompt as the request for a story. Any other",
+      "The embedded model takes a prompt as the request for a story. Any other",
       "model continues its text. The prompt may come from a pipe.",
     ].join("\n"),
     flags: [
@@ -193,7 +193,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     flags: ["json", "threads", "no-revectorize", "help"],
     groups: [],
     examples: [
-      ["mistral doctor", "for people"],
+      ["mistral doctor", "what this machine offers"],
       ["mistral doctor --json", "for a bug report"],
     ],
   },

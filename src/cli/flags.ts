@@ -23,7 +23,7 @@ export const flags = {
     type: "text",
     value: "<model>",
     short: "m",
-    help: "folder, .gguf file or hub id (default: storyteller)",
+    help: "folder, .gguf file or hub id (default: the embedded)",
   },
   chat: { type: "switch", help: "have the prompt answered, by the chat template" },
   continue: { type: "switch", help: "have the prompt's text continued" },

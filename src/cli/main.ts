@@ -8,6 +8,7 @@ import { InputError } from "../errors.ts";
 import { parseArguments } from "./arguments.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandName } from "./commands.ts";
+import { inCommandWords } from "./command-words.ts";
 import { commandHelp, commandNamed, generalHelp, topicHelp } from "./help.ts";
 import { nextStep } from "./next-step.ts";
 import { fitted, foreign, styled, write } from "./terminal.ts";
@@ -44,6 +45,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     stream.on("error", (error) => onOutputError(stream, error));
   }
   const known: Known = {};
+  // The process belongs to the command: what the library warns of is told in the command's words too.
+  console.warn = (message: unknown) =>
+    void stderr.write(
+      `${fitted(stderr, foreign(stderr, inCommandWords(String(message), known.command)))}\n`,
+    );
   try {
     return await dispatch(argv, io, known);
   } catch (error) {
@@ -97,7 +103,8 @@ async function help({ words }: Arguments, io: Io): Promise<number> {
 
 async function report(error: unknown, { command, args }: Known, io: Io): Promise<void> {
   const { stderr } = io;
-  const message = oneLine(error instanceof Error ? error.message : String(error));
+  const told = error instanceof Error ? error.message : String(error);
+  const message = inCommandWords(oneLine(told), command);
   const label = styled(stderr, "red", "mistral:");
   const text = `${label} ${foreign(stderr, message)}\n  → ${nextStep(error, command, args)}\n`;
   await write(stderr, fitted(stderr, text));

@@ -7,8 +7,9 @@ import { partialFolder, quantize } from "../api/quantization/quantize.ts";
 import type { Quantized, QuantizeOptions } from "../api/quantization/quantize.ts";
 import { quantizationMethods } from "../api/quantization/quantization-methods.ts";
 import type { QuantizationMethod } from "../api/quantization/quantization-methods.ts";
-import { unknownName } from "../did-you-mean.ts";
-import { InputError } from "../errors.ts";
+import { CheckpointError, InputError } from "../errors.ts";
+import { AutoTokenizer } from "../index.ts";
+import { unknownValue } from "./arguments.ts";
 import type { Arguments, FlagValues } from "./arguments.ts";
 import { modelSource } from "./model-source.ts";
 import { programName } from "./program-name.ts";
@@ -38,7 +39,9 @@ export async function runQuantize({ flags, words }: Arguments, io: Io): Promise<
   const report: Report = { ...written, method, seconds, peak_memory_bytes: peakMemory() };
   await write(
     io.stdout,
-    flags.json ? `${JSON.stringify(report)}\n` : fitted(io.stdout, describe(report, name, io)),
+    flags.json
+      ? `${JSON.stringify(report)}\n`
+      : fitted(io.stdout, describe(report, name, await canChat(written.path), io)),
   );
   return 0;
 }
@@ -51,7 +54,7 @@ function methodOf(to: string | undefined): QuantizationMethod {
   }
   const method = quantizationMethods.find((name) => name === to);
   if (method !== undefined) return method;
-  throw new InputError(`--to: ${unknownName("method", to, quantizationMethods)}`);
+  throw new InputError(`--to: ${unknownValue(to, quantizationMethods)}`);
 }
 
 async function withProgress(
@@ -73,7 +76,17 @@ async function withProgress(
   }
 }
 
-function describe(report: Report, model: string, { stdout }: Io): string {
+/** Whether the new folder's tokenizer knows a form of conversations. A model without a tokenizer is quantised too. */
+async function canChat(folder: string): Promise<boolean> {
+  try {
+    return (await AutoTokenizer.from_pretrained(folder)).canChat;
+  } catch (error) {
+    if (error instanceof CheckpointError) return false;
+    throw error;
+  }
+}
+
+function describe(report: Report, model: string, chats: boolean, { stdout }: Io): string {
   const { path, method, source_bytes, seconds, peak_memory_bytes } = report;
   const times = source_bytes / report.bytes;
   const speed = `${bytes(source_bytes / seconds)}/s`;
@@ -82,7 +95,7 @@ function describe(report: Report, model: string, { stdout }: Io): string {
     styled(stdout, "bold", `${model} in ${method}: ${shown}`),
     `  ${bytes(source_bytes)} became ${bytes(report.bytes)} (${times.toFixed(1)} times smaller)`,
     `  ${duration(seconds)}, ${speed}, peak memory ${bytes(peak_memory_bytes)}`,
-    styled(stdout, "dim", `  try: ${programName()} run -m ${quoted(shown)}`),
+    styled(stdout, "dim", `  try: ${programName()} ${chats ? "chat" : "run -m"} ${quoted(shown)}`),
     "",
   ].join("\n");
 }

@@ -71,7 +71,17 @@ test.each([
   [
     "run",
     ["--attn", "eagre"],
-    '--attn: unknown value "eagre"; did you mean "eager"?; expected flash_attention_2, sdpa, eager',
+    '--attn: unknown value "eagre"; did you mean "eager"? Expected flash_attention_2, sdpa, eager',
+  ],
+  [
+    "run",
+    ["--quantization", "int4"],
+    '--quantization: unknown value "int4"; did you mean "q4"? Expected nf4, nf4-dq, fp4, fp4-dq, int8, q4, q8',
+  ],
+  [
+    "run",
+    ["--dtype", "q4"],
+    '--dtype: unknown value "q4"; for 4 bits: --quantization q4; expected auto, float32, bfloat16, float16',
   ],
   ["doctor", ["now"], 'doctor: unexpected "now"; expected doctor [flags]'],
   ["chat", ["a", "b"], 'chat: unexpected "b"; expected chat [model] [flags]'],

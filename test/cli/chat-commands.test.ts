@@ -64,7 +64,9 @@ test("/clear forgets, /exit leaves", async () => {
     state(() => void cleared++),
   );
   expect(cleared).toBe(1);
-  expect(await runChatCommand("/exit", state())).toMatchObject({ leave: true });
+  for (const line of ["/exit", "/quit", "/bye"]) {
+    expect(await runChatCommand(line, state())).toMatchObject({ leave: true });
+  }
 });
 
 test("/set changes settings, with either spelling; greedy and temperature exclude each other", async () => {

@@ -194,7 +194,7 @@ test("a model that the hub does not have, and a folder of this machine", async (
     start(hub, "none", ["pull", stories]).ended,
   ]);
   expect(none).toMatchObject({ code: 1, stdout: "" });
-  expect(none.stderr).toMatch(/^mistral: model: .+ has no model "someone\/nothing"/);
+  expect(none.stderr).toMatch(/^mistral: run: .+ has no model "someone\/nothing"/);
   expect(folder).toMatchObject({ code: 2, stderr: expect.stringContaining("on this machine") });
 });
 

@@ -19,7 +19,7 @@ const mistral = (...args: string[]): Promise<{ stdout: string; stderr: string }>
 test("the embedded model in q4, beside where one stands; it tells stories, and eval and bench know it", async () => {
   const { stdout, stderr } = await mistral("quantize", "--to", "q4");
   expect(stdout).toMatch(
-    /^stories in q4: .*stories-q4\n {2}6\.3 MB became [\d.]+ MB \(3\.\d times smaller\)\n {2}.+\/s, peak memory .+\n {2}try: npx @mistral-ts\/mistral run -m .*stories-q4\n$/,
+    /^stories in q4: .*stories-q4\n {2}6\.3 MB became [\d.]+ MB \(3\.\d times smaller\)\n {2}.+\/s, peak memory .+\n {2}try: npx @mistral-ts\/mistral chat .*stories-q4\n$/,
   );
   expect(stderr).toBe("");
   expect(readdirSync(root)).toEqual(["stories-q4"]);
