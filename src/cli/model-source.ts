@@ -126,7 +126,7 @@ async function agree(plan: DownloadPlan, flags: Flags, io: Io): Promise<void> {
 
 const isPartly = ({ bytes: all, missingBytes }: DownloadPlan): boolean => missingBytes < all;
 
-/** Bits a weight, by method: what is kept of 16. Embeddings and heads are counted as the rest. */
+/** Bits a weight, by method: what is kept of 16. Embeddings, norms and the head stay as they are, so a model takes more. */
 const smaller: Readonly<Record<string, number>> = {
   q4: 4.5,
   nf4: 4.7,
@@ -148,7 +148,7 @@ export function memoryNote(
   const isGguf = files.some(({ file }) => /\.gguf$/i.test(file));
   const { available } = machine().memory;
   const here = `${available < weights ? "only " : ""}${bytes(available)} are free here`;
-  const inBits = (method: string): string => `about ${bytes((weights * smaller[method]) / 16)}`;
+  const inBits = (method: string): string => `at least ${bytes((weights * smaller[method]) / 16)}`;
   if (isGguf) return `Memory: ${bytes(weights)} (${here}).`;
   if (quantization !== undefined) {
     return `Memory: ${inBits(quantization)} in ${quantization} (${here}).`;

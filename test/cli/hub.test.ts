@@ -73,7 +73,7 @@ test("a model by its id: nothing is fetched unasked; pull, run, ls, verify and r
     /^someone\/stories is in the cache \(.+\)\n {2}\/.+\/snapshots\/[0-9a-f]{40}\n {2}try: npx @mistral-ts\/mistral chat someone\/stories\n$/,
   );
   expect(pulled.stderr).toMatch(
-    /^someone\/stories: 6\.\d MB to fetch\.\nMemory: 6\.3 MB, or about 1\.8 MB with --quantization q4 \(.+ are free here\)\.\n/,
+    /^someone\/stories: 6\.\d MB to fetch\.\nMemory: 6\.3 MB, or at least 1\.8 MB with --quantization q4 \(.+ are free here\)\.\n/,
   );
   expect(pulled.stderr).toContain("\nmodel.safetensors: 6.3 MB\n");
   expect(fetches(hub)).toBe(1);
