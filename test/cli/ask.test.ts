@@ -55,7 +55,7 @@ test("yes fetches it; the question says size, memory and the smaller way", async
   expect(name).toBe("stories");
   expect(readdirSync(path)).toContain("model.safetensors");
   expect(shown()).toMatch(
-    /^someone\/stories is not in the cache: 6\.\d MB to fetch\.\nMemory: 6\.3 MB, or about 1\.8 MB with --quantization q4 \(.+ are free\s+here\)\.\n/,
+    /^someone\/stories is not in the cache: 6\.\d MB to fetch\.\nMemory: 6\.3 MB, or at least 1\.8 MB with --quantization q4 \(.+ are free\s+here\)\.\n/,
   );
   expect(shown()).toContain("Fetch it? [y/N]");
 });
