@@ -7,7 +7,7 @@ import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
 import { MistralForCausalLM } from "./model/causal-lm.ts";
 import { defaultModel } from "./default-model.ts";
 import { loadModel, type ModelConstructor } from "./model/load.ts";
-import type { LoadOptions } from "./model/load-options.ts";
+import { checkLoadOptions, type LoadOptions } from "./model/load-options.ts";
 import { MistralModel } from "./model/mistral-model.ts";
 import {
   type FeatureExtractionOptions,
@@ -192,6 +192,8 @@ async function partsOf<Model extends AnyModel, Own>(
       `${where}: no model came, and none for this task is in the package; give the folder of one as the second argument`,
     );
   }
+  // Before the tokenizer is looked for, which may have to be fetched.
+  checkLoadOptions(where, load);
   const folder = model ?? (await defaultModel());
   const own = await tokenizerOf(where, tokenizer ?? folder, load);
   const Class = await classOf(classes, folder, load);

@@ -12,7 +12,9 @@ import {
   env,
   GenerationConfig,
   hf_hub_download,
+  MistralConfig,
   MistralForCausalLM,
+  pipeline,
   planDownload,
   quantize,
   removeCachedModel,
@@ -331,5 +333,29 @@ test("options: unknown ones, wrong types", async () => {
     const call = AutoTokenizer.from_pretrained(ID, { subfolder: subfolder as never });
     expect(await messageOf(call)).toMatch(/subfolder is .*, expected a folder within the model's/);
   }
+  expect(hub.seen).toEqual([]);
+});
+
+test.for([
+  [{ quantization_config: { method: "int4" } }, /unknown method "int4"; did you mean "q4"\?/],
+  [{ quantization_config: { method: "q4", skip: [] } }, /unknown option "skip"/],
+  [{ quantization_config: { load_in_4bits: true } }, /did you mean "load_in_4bit"/],
+  [{ quantization_config: "q4" }, /got "q4"; write \{ method: "q4" \}/],
+  [{ dtype: "float17" }, /unknown dtype "float17"/],
+  [{ device_map: "gpu" }, /unknown device "gpu"/],
+  [{ device: -1 }, /unknown device -1/],
+  [{ attn_implementation: "sdpb" }, /unknown attn_implementation "sdpb"/],
+  [{ cacheDtype: "int9" }, /unknown cacheDtype "int9"/],
+  [{ compute_dtype: "int9" }, /unknown compute_dtype "int9"/],
+  [{ variant: 5 }, /variant: 5: expected/],
+  [{ disable_mmap: "no" }, /disable_mmap: "no": expected true or false/],
+  [{ problem_type: "other" }, /problem_type/],
+  [{ id2label: ["a", "b"] }, /id2label/],
+  [{ num_labels: 2, config: new MistralConfig() }, /num_labels came beside config/],
+] as const)("%j is refused before anything is asked of the hub", async ([options, expected]) => {
+  const load = options as object;
+  expect(await messageOf(AutoModelForCausalLM.from_pretrained(ID, load))).toMatch(expected);
+  const inPipeline = pipeline("feature-extraction", ID, load);
+  expect(await messageOf(inPipeline)).toMatch(expected);
   expect(hub.seen).toEqual([]);
 });

@@ -9,7 +9,9 @@ import type { DownloadProgress } from "../../hub/meter.ts";
 import { findFormat } from "../../formats/format.ts";
 import { GenerationConfig } from "../../generate/generation-config.ts";
 import type { CacheDType } from "../../models/attend.ts";
+import { checkConfig } from "../../models/config-check.ts";
 import { MistralConfig, type ProblemType } from "../../models/config.ts";
+import { showValue } from "../../show-value.ts";
 import { warnOnce } from "../../warn-once.ts";
 import { backendOf, type Device, type DeviceMap } from "../device.ts";
 import { placeOfOption } from "./misplaced-options.ts";
@@ -194,6 +196,8 @@ const knownOfNew: ReadonlySet<string> = known.difference(
   new Set<string>([...fileOptions, ...FILE_OPTIONS]),
 );
 
+const flags = ["disable_mmap", "ignore_mismatched_sizes", "output_loading_info"] as const;
+
 const attentions: Readonly<Record<Attention, "flash" | "eager">> = {
   eager: "eager",
   sdpa: "flash",
@@ -222,7 +226,10 @@ export type Chosen = {
   readonly settings?: Record<string, unknown>;
 };
 
-/** Checks the options of from_pretrained. @throws InputError an unknown option or value, with the nearest known one */
+/**
+ * Checks the options of from_pretrained as far as that needs no file, so that a wrong one is refused before anything is looked for.
+ * @throws InputError an unknown option or value, with the nearest known one
+ */
 export function checkLoadOptions(where: string, options: LoadOptions): void {
   for (const [name, value] of Object.entries(options as Record<string, unknown>)) {
     const isOff = value === undefined || value === null || value === false;
@@ -256,6 +263,21 @@ export function checkLoadOptions(where: string, options: LoadOptions): void {
   if (memoryLimit !== undefined && !(memoryLimit > 0)) {
     throw new InputError(`${where}: memoryLimit: ${memoryLimit}: expected a number of bytes`);
   }
+  for (const name of flags) {
+    const value: unknown = options[name] ?? false;
+    if (typeof value !== "boolean") {
+      throw new InputError(`${where}: ${name}: ${showValue(value)}: expected true or false`);
+    }
+  }
+  if (typeof (options.variant ?? "") !== "string") {
+    throw new InputError(
+      `${where}: variant: ${showValue(options.variant)}: expected the middle of a file's name, such as "fp16"`,
+    );
+  }
+  // Labels depend on nothing else of the config; the padding token does, on the vocabulary's size.
+  const { pad_token_id: _, ...labels } = overridesOf(where, options);
+  checkConfig(new MistralConfig(labels));
+  choose(where, options);
 }
 
 /** Checks what from_config got. @throws InputError no config, an unknown option or value */
@@ -273,8 +295,16 @@ export function checkNewModelOptions(
   checkLoadOptions(where, options);
 }
 
-/** Translates the options into settings of the engine. @throws InputError a value that is not known */
-export function choose(where: string, options: LoadOptions, config: MistralConfig): Chosen {
+/**
+ * Translates the options into settings of the engine.
+ * @param config the model's, which decides where the options are silent. Default: that of no model, to check the options alone
+ * @throws InputError a value that is not known
+ */
+export function choose(
+  where: string,
+  options: LoadOptions,
+  config: MistralConfig = new MistralConfig(),
+): Chosen {
   const dtype = options.dtype ?? options.torch_dtype ?? "auto";
   const format = dtype === "auto" ? undefined : findFormat(dtype);
   if (dtype !== "auto" && format === undefined) {

@@ -102,6 +102,10 @@ export function planQuantization(
   const at = `${where}: quantization_config`;
   if (config instanceof BitsAndBytesConfig) return ofBitsAndBytes(at, config);
   if (typeof config !== "object" || Array.isArray(config)) {
+    const method = ownMethodLike(config);
+    if (method !== undefined) {
+      throw new InputError(`${at}: got ${JSON.stringify(config)}; write { method: "${method}" }`);
+    }
     throw new InputError(
       `${at}: got ${JSON.stringify(config) ?? typeof config}; expected new BitsAndBytesConfig({ … }), { method: "q4" }, or true`,
     );
@@ -151,12 +155,23 @@ function ofBitsAndBytes(where: string, config: BitsAndBytesConfig): Quantization
   return { quantisation, compute: "float32", settings: config.to_dict() };
 }
 
+/** Our method for another library's name that speaks of 4 or 8 bits, such as "int4" or "4bit"; undefined for any other, as "nf4". */
+function ownMethodLike(name: unknown): "q4" | "q8" | undefined {
+  const bits = typeof name === "string" ? /(?<!nf|fp)[48]/.exec(name)?.[0] : undefined;
+  return bits === undefined ? undefined : `q${bits as "4" | "8"}`;
+}
+
 function ofOwn(at: string, config: OwnQuantization, tied: boolean): QuantizationPlan {
   checkOptions(at, config, new Set(["method", "compute_dtype", "skip_modules"]));
   const { method, compute_dtype = "int8", skip_modules = [] } = config;
   if (method !== "q4" && method !== "q8") {
+    const meant = ownMethodLike(method);
+    const unknown =
+      meant === undefined
+        ? unknownName("method", method, ["q4", "q8"])
+        : `unknown method ${JSON.stringify(method)}; did you mean "${meant}"?`;
     throw new InputError(
-      `${at}: ${unknownName("method", method, ["q4", "q8"])} (known: q4, q8; for nf4, fp4 and LLM.int8 give new BitsAndBytesConfig({ … }))`,
+      `${at}: ${unknown} (known: q4, q8; for nf4, fp4 and LLM.int8 give new BitsAndBytesConfig({ … }))`,
     );
   }
   if (!Array.isArray(skip_modules) || !skip_modules.every((name) => typeof name === "string"))
