@@ -93,6 +93,7 @@ export function resolveGeneration(
   const originOf = (name: string): Origin => findOrigin(name as FieldName, options, context);
   replaceIdle(merged, originOf, context);
   judgeUnhonoured(merged, originOf, context);
+  tellOfTwoLimits(merged, originOf, context);
 
   const s = Object.assign(new GenerationConfig(), merged as GenerationOptions);
   const do_sample = s.do_sample ?? false;
@@ -225,6 +226,22 @@ function judgeUnhonoured(
         : "leave it out";
     throw refusal(`${what}: ${why.join(": ")}; ${remedy}`);
   }
+}
+
+/** As in Transformers, max_new_tokens goes before max_length, wherever each comes from. */
+function tellOfTwoLimits(
+  { max_length, max_new_tokens }: Record<string, unknown>,
+  originOf: (name: string) => Origin,
+  { onNote }: GenerationContext,
+): void {
+  if (originOf("max_length") !== "code" || max_length === null || max_new_tokens === null) return;
+  const [owner, remedy] =
+    originOf("max_new_tokens") === "code"
+      ? ["", "leave one of them out"]
+      : ["the model's own ", "pass max_new_tokens"];
+  onNote?.(
+    `max_length is ${String(max_length)}, but ${owner}max_new_tokens (${String(max_new_tokens)}) takes precedence; ${remedy}`,
+  );
 }
 
 function lengths(

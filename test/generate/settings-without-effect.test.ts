@@ -158,3 +158,31 @@ describe("settings that would change the result, and are not honoured", () => {
     ).toBe(null);
   });
 });
+
+describe("max_length beside max_new_tokens, which counts, as in Transformers 5.23", () => {
+  test.each<[GenerationOptions, number, string[]]>([
+    [
+      { max_length: 20 },
+      310,
+      [
+        "max_length is 20, but the model's own max_new_tokens (300) takes precedence; pass max_new_tokens",
+      ],
+    ],
+    [
+      { max_length: 20, max_new_tokens: 4 },
+      14,
+      ["max_length is 20, but max_new_tokens (4) takes precedence; leave one of them out"],
+    ],
+    [{ max_length: 20, max_new_tokens: null }, 20, []],
+    [{ max_new_tokens: 4 }, 14, []],
+    [{}, 310, []],
+  ])("%j", (options, max_length, told) => {
+    const model = { max_new_tokens: 300 };
+    expect(resolve(options, model).max_length).toBe(max_length);
+    expect(notes(model, options)).toEqual(told);
+  });
+
+  test("both in the model's file: nobody who calls can help it", () => {
+    expect(notes({ max_length: 50, max_new_tokens: 30 })).toEqual([]);
+  });
+});
