@@ -43,8 +43,7 @@ export class MistralConfig extends MistralFields {
     dir: string,
     options: FolderOptions & MistralConfigOptions = {},
   ): Promise<MistralConfig> {
-    const files = await locateModel("from_pretrained", dir, options, ["config"]);
-    return configOf(files, dir, options);
+    return readConfig("MistralConfig.from_pretrained", dir, options);
   }
 
   /** Writes config.json into a folder, which is made if it does not exist. @throws CheckpointError it cannot be written */
@@ -101,7 +100,7 @@ export const AutoConfig = {
     dir: string,
     options: FolderOptions & MistralConfigOptions = {},
   ): Promise<MistralConfig> {
-    return MistralConfig.from_pretrained(dir, options);
+    return readConfig("AutoConfig.from_pretrained", dir, options);
   },
 } as const;
 
@@ -118,6 +117,14 @@ function setLabels(config: MistralConfig, { num_labels, id2label }: MistralConfi
     );
   }
   config.num_labels = num_labels;
+}
+
+async function readConfig(
+  where: string,
+  dir: string,
+  options: FolderOptions & MistralConfigOptions,
+): Promise<MistralConfig> {
+  return configOf(await locateModel(where, dir, options, ["config"]), dir, options);
 }
 
 /** The config among a model's files. @param name what the model was loaded by */

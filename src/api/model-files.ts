@@ -7,6 +7,7 @@ import type { DownloadProgress } from "../hub/meter.ts";
 import { isRepoId, leavesFolder, shownName } from "../hub/names.ts";
 import { openRepository, type Repository } from "../hub/repository.ts";
 import type { HubOptions, HubPlaceOptions } from "../hub/settings.ts";
+import { refusePromise } from "./forgotten-await.ts";
 import { hubDefaults } from "./env.ts";
 import { chooseFiles, type Part } from "./repository-choice.ts";
 
@@ -145,6 +146,7 @@ async function localModel(
   { gguf_file, subfolder }: ModelFileOptions,
   parts: readonly Part[],
 ): Promise<ModelFiles | undefined> {
+  refusePromise(where, name);
   if (typeof name !== "string" || name === "") {
     throw new InputError(
       `${where}: got ${shownName(name)}; expected a folder, the path of a GGUF file, or the id of a model on the hub`,

@@ -4,6 +4,7 @@ import { unknownName } from "../did-you-mean.ts";
 import { InputError } from "../errors.ts";
 import { AutoConfig } from "./auto-config.ts";
 import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
+import { refusePromise } from "./forgotten-await.ts";
 import { MistralForCausalLM } from "./model/causal-lm.ts";
 import { defaultModel } from "./default-model.ts";
 import { loadModel, type ModelConstructor } from "./model/load.ts";
@@ -159,6 +160,8 @@ async function partsOf<Model extends AnyModel, Own>(
 ): Promise<PipelineParts<Model, Own>> {
   const where = `pipeline("${task}")`;
   const { tokenizer, model_kwargs, signal, ...given } = options;
+  refusePromise(where, model);
+  refusePromise(`${where}: tokenizer`, tokenizer);
   const entries = Object.entries(given);
   // `batch_size` and the like are the task's; all else is from_pretrained's, which refuses what it does not know.
   const defaults = Object.fromEntries(entries.filter(([name]) => known.has(name))) as Own;

@@ -17,6 +17,7 @@ import { rightPadded } from "../../generate/rows.ts";
 import type { Streamer } from "../../generate/streamers.ts";
 import type { MistralConfig } from "../../models/config.ts";
 import { warnOnce } from "../../warn-once.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import { DynamicCache } from "./cache.ts";
 import { type Batch, readBatch, readMask } from "./inputs.ts";
 import type { GenerateDecoderOnlyOutput } from "./outputs.ts";
@@ -95,6 +96,7 @@ export async function generate(
   inputs: (GenerateInputs & GenerateOptions) | NestedInput,
   options: GenerateInputs & GenerateOptions,
 ): Promise<Tensor | GenerateDecoderOnlyOutput> {
+  refusePromise("generate", inputs);
   const given = isInputs(inputs) ? { ...inputs, ...options } : { input_ids: inputs, ...options };
   try {
     return await run(model, given);
@@ -310,7 +312,6 @@ function isInputs(value: unknown): value is GenerateInputs & GenerateOptions {
   return (
     typeof value === "object" &&
     value !== null &&
-    !(value instanceof Promise) &&
     !(value instanceof Tensor) &&
     !Array.isArray(value) &&
     !ArrayBuffer.isView(value)

@@ -4,6 +4,7 @@
 import { checkOptions } from "../../did-you-mean.ts";
 import { InputError } from "../../errors.ts";
 import type { MistralConfig } from "../../models/config.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import { type NestedInput, Tensor } from "../tensor/tensor.ts";
 
 /** A batch of ids or embeddings, checked. */
@@ -208,6 +209,7 @@ function integers(
   name: string,
   value: NestedInput,
 ): { dims: readonly number[]; data: Int32Array } {
+  refusePromise(`${where}: ${name}`, value);
   refuseTexts(where, name, value);
   const tensor = Tensor.from(value);
   if (tensor.dtype === "float32" || tensor.dtype === "float64") {

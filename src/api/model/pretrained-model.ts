@@ -11,6 +11,7 @@ import { warnOnce } from "../../warn-once.ts";
 import { DynamicCache } from "./cache.ts";
 import { Callable } from "../callable.ts";
 import { backendOf, readTarget, type Target } from "../device.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import { type Batch, readGrid, readMask } from "./inputs.ts";
 import {
   type Loaded,
@@ -141,6 +142,7 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
   abstract forward(inputs: Inputs): Promise<Output>;
 
   override _call(inputs: Inputs): Promise<Output> {
+    refusePromise("model", inputs);
     return this.forward(inputs);
   }
 

@@ -1,6 +1,7 @@
 // One text as the ids of one row, unpadded, with what pipelines need beside them. Knows no task.
 
 import { InputError } from "../../errors.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import type { BatchEncoding } from "../tokenizer/batch-encoding.ts";
 import type { PreTrainedTokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -32,6 +33,7 @@ export function encodeOne(
     text_pair,
   }: EncodeOptions & { text_pair?: string },
 ): { ids: number[]; encoding: BatchEncoding } {
+  refusePromise(where, text);
   if (typeof text !== "string") {
     throw new InputError(
       `${where}: got ${JSON.stringify(text)}; expected a text or a list of texts`,

@@ -3,6 +3,7 @@
 import { InputError } from "../../errors.ts";
 import { GenerationConfig, type GenerationOptions } from "../../generate/generation-config.ts";
 import { fieldNames } from "../../generate/generation-fields.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import type { ChatMessage, ChatTemplateOptions } from "../tokenizer/apply-chat-template.ts";
 import type { MistralForCausalLM } from "../model/causal-lm.ts";
 import type { GenerateOptions, GenerateSettings } from "../model/generate.ts";
@@ -159,6 +160,7 @@ export class TextGenerationPipeline extends Pipeline<
   }
 
   #ids(prompt: Prompt, options: TextGenerationOptions, settings: GenerateSettings): number[] {
+    refusePromise(this.task, prompt);
     const { truncation, max_length, tokenizer_encode_kwargs, prefix = "" } = options;
     const cut = {
       ...(truncation !== undefined && { truncation }),

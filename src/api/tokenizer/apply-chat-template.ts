@@ -8,6 +8,7 @@ import {
   renderChatTemplate,
   type TemplateBudget,
 } from "../../text/chat-template.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import type { BatchEncoding } from "./batch-encoding.ts";
 import type { ChatTokenizer } from "./chat-tokenizer.ts";
 import { encodeMarked, markControlTokens } from "./control-tokens.ts";
@@ -230,6 +231,7 @@ function readConversations(conversation: readonly unknown[]): {
   chats: Message[][];
   batched: boolean;
 } {
+  refusePromise(WHERE, conversation);
   if (!Array.isArray(conversation)) {
     throw new InputError(`${WHERE}: the conversation is no array; expected [{ role, content }, …]`);
   }

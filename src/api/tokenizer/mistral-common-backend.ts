@@ -12,6 +12,7 @@ import { VALIDATION_MODES, type ValidationMode } from "../../text/mistral-common
 import { encodingVersion, type EncodingVersion } from "../../text/mistral-common/version.ts";
 import { bosEosTemplate } from "../../text/post-processor.ts";
 import { decodeAsSentencePiece } from "../../text/sentencepiece-decode.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import type { ChatMessage, ChatTemplateOptions } from "./apply-chat-template.ts";
 import type { BatchEncoding, Rows } from "./batch-encoding.ts";
 import { encodingOfRows } from "./id-rows.ts";
@@ -248,6 +249,7 @@ export class MistralCommonBackend extends PreTrainedTokenizer {
   ): string | string[] {
     if (policy === undefined) return super.decode(token_ids, options);
     const where = "tokenizer.decode";
+    refusePromise(where, token_ids);
     if (!POLICIES.includes(policy)) {
       throw new InputError(`${where}: ${unknownName("special_token_policy", policy, POLICIES)}`);
     }

@@ -4,6 +4,7 @@
 import { InputError } from "../../errors.ts";
 import { truncatePair, type Encoding, type Side } from "../../text/encoding.ts";
 import type { TextTokenizer } from "../../text/tokenizer.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import { BatchEncoding } from "./batch-encoding.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import {
@@ -196,6 +197,7 @@ function readRows(text: TextInput, options: TokenizerOptions): { rows: Row[]; ba
 }
 
 function oneText(value: unknown, words: boolean): Text {
+  refusePromise(WHERE, value);
   if (!words && typeof value === "string") return value;
   if (words && Array.isArray(value)) return value as readonly string[];
   const came = Array.isArray(value) ? "an array" : value === null ? "null" : `a ${typeof value}`;

@@ -13,6 +13,7 @@ import {
   type ChatMessage,
   type ChatTemplateOptions,
 } from "./apply-chat-template.ts";
+import { refusePromise } from "../forgotten-await.ts";
 import { BatchEncoding, type Rows } from "./batch-encoding.ts";
 import { chooseTemplate, type ChatTemplates } from "./chat-templates.ts";
 import { type IdsInput, idsOf, isBatch } from "./ids-input.ts";
@@ -162,6 +163,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
 
   /** The ids of one text, special tokens included. Options as of a call. @throws InputError `return_tensors`, or several texts */
   encode(text: string | readonly string[], options: TokenizerOptions = {}): number[] {
+    refusePromise("tokenizer.encode", text);
     const ids = this(text, { ...options, return_overflowing_tokens: false }).input_ids;
     if (Array.isArray(ids) && !Array.isArray(ids[0])) return ids as number[];
     throw new InputError("tokenizer.encode gives the ids of one text; call tokenizer(…) for more");
@@ -179,6 +181,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
   decode(token_ids: readonly ArrayLike<number>[], options?: DecodeOptions): string[];
   decode(token_ids: IdsInput, options?: DecodeOptions): string | string[];
   decode(token_ids: IdsInput, options: DecodeOptions = {}): string | string[] {
+    refusePromise("tokenizer.decode", token_ids);
     checkOptions("tokenizer.decode", options, DECODE_OPTIONS);
     const skip = options.skip_special_tokens ?? false;
     const text = (row: unknown): string => this.backend_tokenizer.decode(idsOf(row), skip);
@@ -188,6 +191,7 @@ export class PreTrainedTokenizer extends SpecialTokens<
 
   /** As `decode`, but always an array: one text for each row. */
   batch_decode(sequences: IdsInput, options: DecodeOptions = {}): string[] {
+    refusePromise("tokenizer.batch_decode", sequences);
     const texts = this.decode(sequences, options);
     return typeof texts === "string" ? [texts] : texts;
   }
