@@ -173,6 +173,11 @@ async function partsOf<Model extends AnyModel, Own>(
   if (model !== undefined && typeof model !== "string") {
     const found = classes.some((Class) => model instanceof Class) ? (model as Model) : undefined;
     if (found === undefined) {
+      if (isPlainObject(model)) {
+        throw new InputError(
+          `${where}: options are the third argument: pipeline("${task}", undefined, { … })`,
+        );
+      }
       const names = classes.map(({ modelClass }) => modelClass).join(" or ");
       throw new InputError(
         `${where}: the model is a ${model?.constructor?.name ?? typeof model}; the task needs a ${names}`,
@@ -202,6 +207,12 @@ async function partsOf<Model extends AnyModel, Own>(
   const Class = await classOf(classes, folder, load);
   const loaded = (await loadModel(where, Class, folder, load)) as Model;
   return { model: loaded, tokenizer: own, defaults, ownsModel: true };
+}
+
+/** Whether this is an object as options are written, and of no class. */
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** The class that the folder's config names, else the last. */

@@ -350,6 +350,9 @@ describe("pipeline", () => {
       /did you mean "text-generation"/,
     );
     await expect(pipeline("ner")).rejects.toThrow(/no model came/);
+    await expect(pipeline("feature-extraction", { pooling: "last" } as never)).rejects.toThrow(
+      'options are the third argument: pipeline("feature-extraction", undefined, { … })',
+    );
     const other = await MistralForSequenceClassification.from_pretrained(model("seqcls-f32"));
     await expect(pipeline("ner", other)).rejects.toThrow(
       /the task needs a MistralForTokenClassification/,
