@@ -59,6 +59,7 @@ export { pipeline, type PipelineOptions, type PipelineTask } from "./api/pipelin
 export {
   FeatureExtractionPipeline,
   type FeatureExtractionOptions,
+  type PooledFeaturesPipeline,
 } from "./api/pipelines/feature-extraction.ts";
 export {
   type Answer,
@@ -71,7 +72,9 @@ export {
   TextClassificationPipeline,
   type TextClassificationOptions,
 } from "./api/pipelines/text-classification.ts";
+export type { ChatMessage } from "./api/tokenizer/apply-chat-template.ts";
 export {
+  type AnswerPipeline,
   type Generated,
   TextGenerationPipeline,
   type TextGenerationOptions,

@@ -12,6 +12,7 @@ import { checkLoadOptions, type LoadOptions } from "./model/load-options.ts";
 import { MistralModel } from "./model/mistral-model.ts";
 import {
   type FeatureExtractionOptions,
+  type PooledFeaturesPipeline,
   FeatureExtractionPipeline,
 } from "./pipelines/feature-extraction.ts";
 import type { PipelineParts } from "./pipelines/pipeline-base.ts";
@@ -23,7 +24,11 @@ import {
   type TextClassificationOptions,
   TextClassificationPipeline,
 } from "./pipelines/text-classification.ts";
-import { type TextGenerationOptions, TextGenerationPipeline } from "./pipelines/text-generation.ts";
+import {
+  type AnswerPipeline,
+  type TextGenerationOptions,
+  TextGenerationPipeline,
+} from "./pipelines/text-generation.ts";
 import {
   type TokenClassificationOptions,
   TokenClassificationPipeline,
@@ -68,6 +73,9 @@ export type PipelineOptions<Task extends PipelineTask = PipelineTask> = Omit<
     signal?: AbortSignal;
   };
 
+/** Options with which features are one vector a text, as lists. */
+type Pooled = { pooling: "last" | "mean"; return_tensors?: false | undefined };
+
 type AnyModel = PreTrainedModel<ForwardInputs, object>;
 type Options = PipelineOptions & Record<string, unknown>;
 
@@ -80,6 +88,18 @@ const TASKS: readonly string[] = [
   ...["feature-extraction", "zero-shot-classification"],
 ];
 
+/** Makes a pipeline that gives one vector a text, since `pooling` says of which tokens. */
+export function pipeline(
+  task: "feature-extraction",
+  model: string | AnyModel | null | undefined,
+  options: PipelineOptions<"feature-extraction"> & Pooled,
+): Promise<PooledFeaturesPipeline>;
+/** Makes a pipeline that answers in conversations, and gives the answers alone, since `return_full_text` is false. */
+export function pipeline(
+  task: "text-generation",
+  model: string | AnyModel | null | undefined,
+  options: PipelineOptions<"text-generation"> & { return_full_text: false },
+): Promise<AnswerPipeline>;
 /**
  * Makes a pipeline: model and tokenizer for a task, as one function from texts to results. `dispose()` ends the model.
  *
@@ -91,6 +111,11 @@ const TASKS: readonly string[] = [
  * @throws CheckpointError, MemoryError as `from_pretrained`
  * @see Transformers 5.23 `pipeline`; "question-answering" is as in Transformers 4, where 5 has none any more
  */
+export function pipeline<Task extends PipelineTask>(
+  task: Task,
+  model?: string | AnyModel | null,
+  options?: PipelineOptions<Task>,
+): Promise<Tasks[Task][0]>;
 export async function pipeline<Task extends PipelineTask>(
   task: Task,
   model?: string | AnyModel | null,

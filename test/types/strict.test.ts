@@ -22,6 +22,31 @@ const ids: readonly number[] = (await done).dims;
 const streamed: boolean = streamer.readable.locked;
 await model.dispose();
 `;
+const PIPELINES = `
+import { type ChatMessage, pipeline } from "@mistral-ts/mistral";
+const chat = [{ role: "user", content: "a" }];
+const generate = await pipeline("text-generation", "a");
+const messages: ChatMessage[] = (await generate(chat))[0].generated_text;
+const more: ChatMessage[] = (await generate([chat, chat], { max_new_tokens: 5 }))[0][0].generated_text;
+const answer: string = (await generate(chat, { return_full_text: false }))[0].generated_text;
+const answers: string = (await generate([chat], { return_full_text: false }))[0][0].generated_text;
+const continued: string = (await generate("a", { max_new_tokens: 5 }))[0].generated_text;
+const either: string | ChatMessage[] = (await generate(chat, { return_full_text: messages.length > 1 }))[0].generated_text;
+const brief = await pipeline("text-generation", "a", { return_full_text: false });
+const alone: string = (await brief(chat))[0].generated_text;
+const whole: ChatMessage[] = (await brief(chat, { return_full_text: true }))[0].generated_text;
+const embed = await pipeline("feature-extraction", undefined, { pooling: "last", normalize: true });
+const v = await embed(["a", "b"]);
+const cosine = v[0].reduce((sum, _, i) => sum + v[0][i] * v[1][i], 0);
+const one: number[] = await embed("a");
+const dims: readonly number[] = (await embed("a", { return_tensors: true })).dims;
+const tokens: number[][][] = await embed("a", { pooling: "none" });
+const features = await pipeline("feature-extraction");
+const each: number[][][] = await features("a");
+const pooled: number[][] = await features(["a"], { pooling: "mean" });
+const product: number = pooled[0][0] * pooled[0][1];
+await embed.dispose();
+`;
 const SIGNAL = `
 import { type LoadOptions } from "@mistral-ts/mistral";
 const options: LoadOptions = { signal: AbortSignal.timeout(5) };
@@ -34,6 +59,7 @@ test.each([
   ["the DOM alone", { lib: ["es2024", "dom"] }, PROGRAM + SIGNAL],
   ["Node alone", withNode, PROGRAM + SIGNAL],
   ["everything", { ...withNode, lib: ["esnext", "dom", "dom.iterable"] }, PROGRAM + SIGNAL],
+  ["results of pipelines", { lib: ["es2024"] }, PIPELINES],
   ["exact optional properties", { exactOptionalPropertyTypes: true }, PROGRAM],
 ])("a project with %s", async (_, options, program) => {
   const folder = makeProject(options);

@@ -59,6 +59,25 @@ export interface FeatureExtractionPipeline {
   (texts: readonly string[], options?: FeatureExtractionOptions): Promise<number[][][][]>;
 }
 
+type PooledLists = FeatureExtractionOptions & {
+  pooling?: "last" | "mean" | undefined;
+  return_tensors?: false | undefined;
+};
+type PooledTensor = FeatureExtractionOptions & {
+  pooling?: "last" | "mean" | undefined;
+  return_tensors: true;
+};
+
+/** A feature-extraction pipeline that was made with `pooling`: it gives one vector a text. */
+export type PooledFeaturesPipeline = {
+  /** The pooled features [H] of one text. */
+  (text: string, options?: PooledLists): Promise<number[]>;
+  /** The pooled features [B, H] of several texts. */
+  (texts: readonly string[], options?: PooledLists): Promise<number[][]>;
+  /** Pooled features [B, H] as one tensor, of one text too. */
+  (texts: string | readonly string[], options: PooledTensor): Promise<Tensor>;
+} & FeatureExtractionPipeline;
+
 /** Gives the features of texts: `await embed(texts, { pooling: "last", normalize: true })` is one vector a text. */
 export class FeatureExtractionPipeline extends Pipeline<
   MistralModel,

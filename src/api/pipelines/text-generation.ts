@@ -50,6 +50,8 @@ export type Generated<Text extends string | ChatMessage[] = string | ChatMessage
 };
 
 type Chat = readonly ChatMessage[];
+type FullText = TextGenerationOptions & { return_full_text?: true | undefined };
+type AnswerOnly = TextGenerationOptions & { return_full_text: false };
 type Prompt = string | Chat;
 
 const OWN: readonly string[] = [
@@ -69,13 +71,35 @@ const DEFAULTS: GenerationOptions = { max_new_tokens: 256, do_sample: true, temp
 export interface TextGenerationPipeline {
   /** Continues one text. */
   (text: string, options?: TextGenerationOptions): Promise<Generated<string>[]>;
+  /** Answers in one conversation: the result is the conversation with the answer. */
+  (chat: Chat, options?: FullText): Promise<Generated<ChatMessage[]>[]>;
+  /** Answers in one conversation: the result is the answer's text, since `return_full_text` is false. */
+  (chat: Chat, options: AnswerOnly): Promise<Generated<string>[]>;
   /** Answers in one conversation: the result is the conversation with the answer, or the answer alone without `return_full_text`. */
   (chat: Chat, options?: TextGenerationOptions): Promise<Generated[]>;
   /** Continues several texts. */
   (texts: readonly string[], options?: TextGenerationOptions): Promise<Generated<string>[][]>;
+  /** Answers in several conversations: each with its answer. */
+  (chats: readonly Chat[], options?: FullText): Promise<Generated<ChatMessage[]>[][]>;
+  /** Answers in several conversations: the texts of the answers, since `return_full_text` is false. */
+  (chats: readonly Chat[], options: AnswerOnly): Promise<Generated<string>[][]>;
   /** Answers in several conversations. */
   (chats: readonly Chat[], options?: TextGenerationOptions): Promise<Generated[][]>;
 }
+
+/** A text-generation pipeline that was made with `return_full_text: false`: of a conversation it gives the answer alone. */
+export type AnswerPipeline = {
+  /** Answers in one conversation: the result is the answer's text. */
+  (
+    chat: Chat,
+    options?: TextGenerationOptions & { return_full_text?: false | undefined },
+  ): Promise<Generated<string>[]>;
+  /** Answers in several conversations: the texts of the answers. */
+  (
+    chats: readonly Chat[],
+    options?: TextGenerationOptions & { return_full_text?: false | undefined },
+  ): Promise<Generated<string>[][]>;
+} & TextGenerationPipeline;
 
 /**
  * Continues texts and conversations: `await generate("Once upon a time")` gives `[{ generated_text }]`, one object for each of
