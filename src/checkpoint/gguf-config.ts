@@ -49,16 +49,19 @@ export function ggufConfig(header: GgufHeader): Record<string, unknown> {
   };
 }
 
-/** Fields of generation_config.json: the ids of bos, eos and padding; null where the metadata has none. */
+/**
+ * Fields of generation_config.json: the ids of bos, eos and padding. Where the metadata has none, they are those of a config that does
+ * not name them, as in Transformers 5.23: 1, 2 and none.
+ */
 export function ggufTokenIds({ path, metadata }: GgufHeader): Record<string, number | null> {
   const ids: Record<string, number | null> = {};
-  for (const [key, field] of [
-    ["bos", "bos_token_id"],
-    ["eos", "eos_token_id"],
-    ["padding", "pad_token_id"],
+  for (const [key, field, unnamed] of [
+    ["bos", "bos_token_id", 1],
+    ["eos", "eos_token_id", 2],
+    ["padding", "pad_token_id", null],
   ] as const) {
     const name = `tokenizer.ggml.${key}_token_id`;
-    const value = metadata.get(name) ?? null;
+    const value = metadata.get(name) ?? unnamed;
     if (value !== null && !isCount(value)) throw wrong(path, name, value, "a token id");
     ids[field] = value;
   }

@@ -1,6 +1,6 @@
 // GGUF files through the public functions: the file of the goldens, and a model in which every matrix has another type.
 
-import { statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { AutoConfig, generationConfigOf } from "../../src/api/auto-config.ts";
@@ -94,6 +94,19 @@ describe("the file of the goldens", () => {
     }
     const model = await load(path, { device: "reference" });
     expect(model.generation_config.eos_token_id).toBe(2);
+  });
+
+  test("without ids of bos and eos: those of Transformers 5.23, which the tokenizer has too", async () => {
+    const bytes = readFileSync(join(dir, gguf_file));
+    for (const role of ["bos", "eos"]) {
+      const name = `tokenizer.ggml.${role}_token_id`;
+      bytes.write(name.replace(/id$/, "ix"), bytes.indexOf(name), "latin1");
+    }
+    const path = join(folder(), "x.gguf");
+    writeFileSync(path, bytes);
+    const { config, generation_config } = await load(path, { device: "reference" });
+    for (const of of [config, generation_config, await AutoTokenizer.from_pretrained(path)])
+      expect([of.bos_token_id, of.eos_token_id, of.pad_token_id]).toEqual([1, 2, null]);
   });
 
   test("what is not a file or not a name", async () => {

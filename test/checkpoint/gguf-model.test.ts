@@ -43,7 +43,7 @@ describe("config", () => {
       ...{ num_attention_heads: 2, num_key_value_heads: 1, head_dim: 4 },
       ...{ max_position_embeddings: 64, rms_norm_eps: Math.fround(1e-5), sliding_window: null },
       rope_parameters: { rope_type: "default", rope_theta: 10000 },
-      ...{ tie_word_embeddings: false, bos_token_id: null, eos_token_id: null, pad_token_id: null },
+      ...{ tie_word_embeddings: false, bos_token_id: 1, eos_token_id: 2, pad_token_id: null },
     });
   });
 
