@@ -36,7 +36,7 @@ const asks: Readonly<Record<Place, (name: string) => Standing | Promise<Standing
     ]),
   from_pretrained: (name) => {
     const said = heard(() => checkLoadOptions("", { [name]: true }));
-    if (said.warning !== undefined) {
+    if (said.warning?.includes(`${name} has no effect: `)) {
       return { kind: "no effect", why: said.warning.replace(/^.*? has no effect: /, "") };
     }
     if (declaredOptions(...loading).has(name)) return byDeclaration(name, loading);

@@ -240,7 +240,7 @@ function tellOfTwoLimits(
       ? ["", "leave one of them out"]
       : ["the model's own ", "pass max_new_tokens"];
   onNote?.(
-    `max_length is ${String(max_length)}, but ${owner}max_new_tokens (${String(max_new_tokens)}) takes precedence; ${remedy}`,
+    `max_length is ${showValue(max_length)}, but ${owner}max_new_tokens (${showValue(max_new_tokens)}) takes precedence; ${remedy}`,
   );
 }
 

@@ -345,31 +345,6 @@ describe("text-generation", () => {
 });
 
 describe("pipeline", () => {
-  test("an unknown task, a model of another class, and options that nothing reads are refused", async () => {
-    await expect(pipeline("text-generatoin" as "ner")).rejects.toThrow(
-      /did you mean "text-generation"/,
-    );
-    await expect(pipeline("ner")).rejects.toThrow(/no model came/);
-    await expect(pipeline("feature-extraction", { pooling: "last" } as never)).rejects.toThrow(
-      'options are the third argument: pipeline("feature-extraction", undefined, { … })',
-    );
-    const other = await MistralForSequenceClassification.from_pretrained(model("seqcls-f32"));
-    await expect(pipeline("ner", other)).rejects.toThrow(
-      /the task needs a MistralForTokenClassification/,
-    );
-    await expect(pipeline("text-classification", other, { tokenizer, threads: 2 })).rejects.toThrow(
-      /loaded already/,
-    );
-    await other.dispose();
-    const load = pipeline("text-classification", model("seqcls-f32"), {
-      tokenizer,
-      top_kk: 2,
-    } as object);
-    await expect(load).rejects.toThrow(/unknown option "top_kk"/);
-    const nowhere = pipeline("text-classification", model("base-x"), {});
-    await expect(nowhere).rejects.toThrow(/base-x/);
-  });
-
   test("without a model: the embedded one", async () => {
     const generate = await pipeline("text-generation", null, {
       max_new_tokens: 5,
