@@ -48,7 +48,7 @@ describe("generate and forward", () => {
     [{ text: "Hello" }, 'unknown option "text"; generate takes token ids'],
     [{ prompt: "Hello" }, 'unknown option "prompt"; generate takes token ids'],
     [[{ role: "user", content: "Hi" }], "tokenizer.apply_chat_template(messages, "],
-    [Promise.resolve([[1]]), "input_ids is a promise; write await"],
+    [Promise.resolve([[1]]), "generate: got a Promise; write await before it"],
     [
       undefined,
       "generate: give exactly one of input_ids and inputs_embeds; pass what tokenizer(text, ",

@@ -173,8 +173,8 @@ export function readKeep(
  * @throws InputError no object, or an unknown key
  */
 export function checkInputs(where: string, inputs: object, known: ReadonlySet<string>): void {
-  if (Array.isArray(inputs) || typeof inputs === "string" || inputs instanceof Promise)
-    refuseTexts(where, "the input", inputs);
+  refusePromise(where, inputs);
+  if (Array.isArray(inputs) || typeof inputs === "string") refuseTexts(where, "the input", inputs);
   if (typeof inputs !== "object" || inputs === null || Array.isArray(inputs)) {
     throw new InputError(
       `${where}: got ${String(inputs)}; expected an object such as { input_ids, attention_mask }`,
@@ -183,10 +183,8 @@ export function checkInputs(where: string, inputs: object, known: ReadonlySet<st
   checkOptions(where, inputs, known);
 }
 
-/** Refuses what should first have become ids, or been awaited. @throws InputError */
+/** Refuses what should first have become ids. @throws InputError */
 function refuseTexts(where: string, name: string, value: unknown): void {
-  if (value instanceof Promise)
-    throw new InputError(`${where}: ${name} is a promise; write await before what makes it`);
   let first: unknown = value;
   while (Array.isArray(first)) first = first[0] as unknown;
   if (typeof first === "string") {
