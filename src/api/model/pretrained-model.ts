@@ -12,7 +12,7 @@ import { DynamicCache } from "./cache.ts";
 import { Callable } from "../callable.ts";
 import { backendOf, readTarget, type Target } from "../device.ts";
 import { refusePromise } from "../forgotten-await.ts";
-import { type Batch, readGrid, readMask } from "./inputs.ts";
+import { allColumns, type Batch, readCount, readGrid, readMask } from "./inputs.ts";
 import {
   type Loaded,
   loadModel,
@@ -270,6 +270,27 @@ export abstract class PreTrainedModel<Inputs extends ForwardInputs, Output> exte
       { signal: inputs.signal ?? undefined },
     );
     return { result, shared: this.#shared(result, past, batch, T) };
+  }
+
+  /** Runs the head over all columns, for a class whose output has no cache. */
+  protected async runHead(
+    inputs: ForwardInputs & { num_items_in_batch?: number },
+    batch: Batch,
+    labels: Int32Array | undefined,
+  ): Promise<{
+    logits: Float32Array;
+    loss: { loss?: Tensor };
+    outputs: Omit<Shared, "past_key_values">;
+  }> {
+    const numItems = readCount("forward", "num_items_in_batch", inputs.num_items_in_batch);
+    const { result, shared } = await this.run(
+      { ...inputs, use_cache: false },
+      batch,
+      { keep: allColumns(batch.S), labels, numItems },
+      { logits: true, last: false },
+    );
+    const { past_key_values: _cache, ...outputs } = shared;
+    return { logits: result.logits ?? new Float32Array(), loss: this.lossOf(result), outputs };
   }
 
   /** The output `loss`, if the call had labels. */

@@ -3,7 +3,7 @@
 
 import { InputError } from "../../errors.ts";
 import type { ModelClass } from "../../models/heads.ts";
-import { allColumns, checkInputs, readBatch, readCount, readRowIntegers } from "./inputs.ts";
+import { checkInputs, readBatch, readRowIntegers } from "./inputs.ts";
 import type { QuestionAnsweringModelOutput } from "./outputs.ts";
 import { type ForwardInputs, forwardKeys, PreTrainedModel } from "./pretrained-model.ts";
 import { type NestedInput, Tensor } from "../tensor/tensor.ts";
@@ -43,15 +43,8 @@ export class MistralForQuestionAnswering extends PreTrainedModel<
     const batch = readBatch("forward", inputs.input_ids, inputs.inputs_embeds, this.config);
     const { B, S } = batch;
     const labels = readSpans(inputs, B);
-    const numItems = readCount("forward", "num_items_in_batch", inputs.num_items_in_batch);
-    const { result, shared } = await this.run(
-      { ...inputs, use_cache: false },
-      batch,
-      { keep: allColumns(S), labels, numItems },
-      { logits: true, last: false },
-    );
-    const { past_key_values: _cache, ...outputs } = shared;
-    const { logits = new Float32Array() } = result; // [B, S, 2]: start and end of a column lie side by side
+    // logits [B, S, 2]: start and end of a column lie side by side
+    const { logits, loss, outputs } = await this.runHead(inputs, batch, labels);
     const [start_logits, end_logits] = [0, 1].map(
       (side) =>
         new Tensor(
@@ -60,7 +53,7 @@ export class MistralForQuestionAnswering extends PreTrainedModel<
           [B, S],
         ),
     );
-    return { ...this.lossOf(result), start_logits, end_logits, ...outputs };
+    return { ...loss, start_logits, end_logits, ...outputs };
   }
 }
 

@@ -1,6 +1,6 @@
 // save_pretrained of models: the weights as the engine keeps them, in safetensors files, with the settings beside them. Reads one weight
-// after the other, so that memory holds one. Files get their names in the folder when all of them are complete: after an error, or when
-// stopped, the folder is as before. Does not know how a weight came to be as it is.
+// after the other, so that memory holds one. Files get their names in the folder when all of them are complete: after an error before
+// that, or when stopped, the folder is as before. Does not know how a weight came to be as it is.
 
 import {
   errorCode,

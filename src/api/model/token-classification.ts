@@ -2,7 +2,7 @@
 // B batch, S tokens, N labels. Knows no backend.
 
 import type { ModelClass } from "../../models/heads.ts";
-import { allColumns, checkInputs, readBatch, readCount, readGrid } from "./inputs.ts";
+import { checkInputs, readBatch, readGrid } from "./inputs.ts";
 import type { TokenClassifierOutput } from "./outputs.ts";
 import { type ForwardInputs, forwardKeys, PreTrainedModel } from "./pretrained-model.ts";
 import { type NestedInput, Tensor } from "../tensor/tensor.ts";
@@ -39,15 +39,7 @@ export class MistralForTokenClassification extends PreTrainedModel<
     const { B, S } = batch;
     const { num_labels: N } = this.config;
     const labels = readGrid("forward", "labels", inputs.labels, batch, [0, N - 1]);
-    const numItems = readCount("forward", "num_items_in_batch", inputs.num_items_in_batch);
-    const { result, shared } = await this.run(
-      { ...inputs, use_cache: false },
-      batch,
-      { keep: allColumns(S), labels, numItems },
-      { logits: true, last: false },
-    );
-    const { past_key_values: _cache, ...outputs } = shared;
-    const logits = new Tensor("float32", result.logits ?? new Float32Array(), [B, S, N]);
-    return { ...this.lossOf(result), logits, ...outputs };
+    const { logits, loss, outputs } = await this.runHead(inputs, batch, labels);
+    return { ...loss, logits: new Tensor("float32", logits, [B, S, N]), ...outputs };
   }
 }
