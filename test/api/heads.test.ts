@@ -270,3 +270,19 @@ test("every class loads its own folder", async () => {
     /^MistralForSequenceClassification.from_pretrained: unknown device/,
   );
 });
+
+// Transformers divides the summed loss of tokens, and each of the two sums of an answer's ends, by it.
+test("num_items_in_batch takes the place of the number of labels", async () => {
+  const input_ids = [[5, 6, 7, 8]];
+  await using tokens = await MistralForTokenClassification.from_pretrained(folder("tokcls-f32"));
+  const labels = [[1, -100, 2, 0]];
+  const mean = (await tokens({ input_ids, labels })).loss?.item() ?? NaN;
+  const part = (await tokens({ input_ids, labels, num_items_in_batch: 12 })).loss?.item();
+  expect(part).toBeCloseTo((mean * 3) / 12, 5);
+
+  await using answers = await MistralForQuestionAnswering.from_pretrained(folder("qa-f32"));
+  const span = { input_ids, start_positions: [1], end_positions: [2] };
+  const both = (await answers(span)).loss?.item() ?? NaN;
+  const half = (await answers({ ...span, num_items_in_batch: 2 })).loss?.item();
+  expect(half).toBeCloseTo(both / 2, 5);
+});
