@@ -19,7 +19,7 @@ export function ignoredOptions(
   if (asked.quantisation !== undefined && packed.length > 0) {
     const { encoding } = storedAs(packed[0].name);
     notes.push(
-      `quantization_config changes nothing for weights that are quantised already (${encoding}): they are used as they are, with its compute dtype`,
+      `another quantisation changes nothing for weights that are quantised already (${encoding}): they are used as they are, with the compute dtype asked for`,
     );
   }
   const { compute = "float32" } = asked;
@@ -27,7 +27,7 @@ export function ignoredOptions(
   if (packed.length > 0 && compute !== "float32" && !hasPath) {
     const { encoding } = storedAs(packed[0].name);
     notes.push(
-      `the weights (${encoding}) have no kernels for that compute_dtype: products are computed exactly, in float32, which is slower`,
+      `the weights (${encoding}) have no kernels for the compute dtype asked for: products are computed exactly, in float32, which is slower`,
     );
   }
   return notes;

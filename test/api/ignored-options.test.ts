@@ -13,7 +13,7 @@ async function warnings(name: string, options: LoadOptions): Promise<string[]> {
 
 test("quantising what is quantised already is said to change nothing", async () => {
   const [text, ...more] = await warnings("base-gptq", { quantization_config: { method: "q4" } });
-  expect(text).toMatch(/base-gptq: quantization_config changes nothing .* \(gptq\)/);
+  expect(text).toMatch(/base-gptq: another quantisation changes nothing .* \(gptq\)/);
   expect(more).toEqual([]);
 });
 

@@ -1,18 +1,14 @@
 // save_pretrained of models: the weights as the engine keeps them, in safetensors files, with the settings beside them. Reads one weight
-// after the other, so that memory holds one. Files get their names in the folder when all of them are complete: after an error before
-// that, or when stopped, the folder is as before. Does not know how a weight came to be as it is.
+// after the other, so that memory holds one. Files get their names in the folder when all of them are complete: after an error, or when
+// stopped, the folder is as before. Does not know how a weight came to be as it is.
 
 import {
-  errorCode,
   exists,
   isDirectory,
   joinPath,
-  listFiles,
   makeFolder,
   processId,
-  removeFile,
   removeFolder,
-  renameFile,
   writeText,
 } from "#platform";
 import { checkDiskRoom } from "../../checkpoint/disk-room.ts";
@@ -30,7 +26,7 @@ import {
 import { checkOptions } from "../../did-you-mean.ts";
 import type { KeptWeight } from "../../engine/messages.ts";
 import type { Engine } from "../../engine/supervisor.ts";
-import { CheckpointError, InputError } from "../../errors.ts";
+import { InputError } from "../../errors.ts";
 import { findFormat } from "../../formats/format.ts";
 import type { NumberFormat } from "../../formats/number-format.ts";
 import { weightDType } from "../../formats/registry.ts";
@@ -38,6 +34,7 @@ import { matrixShape, type Parts } from "../../formats/weight-format.ts";
 import type { GenerationConfig } from "../../generate/generation-config.ts";
 import { MistralConfig } from "../../models/config.ts";
 import { headOf, type ModelClass } from "../../models/heads.ts";
+import { replaceFiles } from "./replace-files.ts";
 
 export type SaveOptions = {
   /** The most bytes of a weights file, as a number or as "5GB", "500MB"; a larger weight gets a file of its own. Default "50GB". */
@@ -132,11 +129,11 @@ export async function saveModel(
       await writeText(joinPath(partial, "generation_config.json"), text);
     }
     signal?.throwIfAborted();
-    await moveInto(dir, partial, variant);
   } catch (error) {
     await removeFolder(isThere ? partial : dir);
     throw error;
   }
+  await replaceFiles(dir, partial, (file) => isWeightsFile(file, variant));
 }
 
 /** The bytes of weights, from the engine; the last weight is kept, since it may be several tensors. */
@@ -256,27 +253,14 @@ const indexName = (variant?: string): string =>
     ? "model.safetensors.index.json"
     : `model.safetensors.index.${variant}.json`;
 
-/** Gives the complete files their names in the folder, and removes files of weights from an earlier save. */
-async function moveInto(dir: string, partial: string, variant?: string): Promise<void> {
-  const files = await listFiles(partial);
-  for (const file of files) {
-    try {
-      await renameFile(joinPath(partial, file), joinPath(dir, file));
-    } catch (cause) {
-      throw new CheckpointError(
-        `${joinPath(dir, file)}: cannot be given its name (${errorCode(cause) ?? String(cause)}); check that the folder may be written`,
-        { cause },
-      );
-    }
-  }
-  await removeFolder(partial);
+/** Whether a file holds weights of an earlier save. */
+function isWeightsFile(file: string, variant?: string): boolean {
   const stem = variant === undefined ? "model" : `model.${variant}`;
-  const isOurs = (file: string): boolean =>
+  return (
     file === indexName(variant) ||
     file === `${stem}.safetensors` ||
-    (file.startsWith(`${stem}-`) && /^-\d{5}-of-\d{5}\.safetensors$/.test(file.slice(stem.length)));
-  for (const file of await listFiles(dir))
-    if (isOurs(file) && !files.includes(file)) await removeFile(joinPath(dir, file));
+    (file.startsWith(`${stem}-`) && /^-\d{5}-of-\d{5}\.safetensors$/.test(file.slice(stem.length)))
+  );
 }
 
 /** Checks the options. @returns the most bytes of a file @throws InputError */

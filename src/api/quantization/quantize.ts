@@ -200,7 +200,11 @@ async function checkFolders(model: string, out: string, force: boolean): Promise
   if (!(await exists(out))) return;
   if ((await realPath(out)) === (await realPath(model)))
     throw new InputError(`quantize: ${out} is the model's own folder; give another one`);
-  if (!force) throw new InputError(`quantize: ${out} exists already; give another name, or force`);
+  if (!force) {
+    throw new InputError(
+      `quantize: ${out} exists already; give another name, or the option force to replace it`,
+    );
+  }
   if (!(await isDirectory(out)))
     throw new InputError(`quantize: ${out} is no folder, so it is not replaced; give another name`);
   // The folder is replaced as a whole.
