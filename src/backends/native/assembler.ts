@@ -2,6 +2,7 @@
 // use, and no text form. Vector registers are numbers from 0 to 31, general ones `register.*`, masks 1 to 7, tiles 0 to 7.
 // Does not know what the code computes, nor how it is loaded.
 
+import { EngineError } from "../../errors.ts";
 import {
   type Form,
   loads,
