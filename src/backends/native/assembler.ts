@@ -87,12 +87,13 @@ const conditions: Readonly<Record<Condition, number>> = {
 type Fixup = { readonly position: number; readonly label: Label; readonly displacement: number };
 
 export class Assembler {
-  readonly #bytes: number[] = [];
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(65536);
+  #size = 0;
   readonly #fixups: Fixup[] = [];
 
   /** The code, with every label filled in. */
   finish(): Uint8Array<ArrayBuffer> {
-    const code = Uint8Array.from(this.#bytes);
+    const code = this.#bytes.slice(0, this.#size);
     const view = new DataView(code.buffer);
     for (const { position, label, displacement } of this.#fixups) {
       if (label.position === undefined)
@@ -103,16 +104,26 @@ export class Assembler {
   }
 
   get size(): number {
-    return this.#bytes.length;
+    return this.#size;
   }
 
   emit(...bytes: readonly number[]): void {
-    for (const byte of bytes) this.#bytes.push(byte & 255);
+    this.#reserve(bytes.length);
+    for (const byte of bytes) this.#bytes[this.#size++] = byte;
   }
 
   /** Data among the code. */
   data(bytes: Uint8Array): void {
-    this.emit(...bytes);
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#size);
+    this.#size += bytes.length;
+  }
+
+  #reserve(more: number): void {
+    if (this.#size + more <= this.#bytes.length) return;
+    const larger = new Uint8Array(2 * (this.#size + more));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
   }
 
   /** Goes on at a multiple of `step` bytes; what is left out is never run. */
@@ -147,6 +158,11 @@ export class Assembler {
   call(label: Label): void {
     this.emit(0xe8);
     this.#relative(label);
+  }
+
+  /** Calls the function whose address is in a register. */
+  callRegister(r: number): void {
+    this.emit(0x40 | (r >> 3), 0xff, 0xd0 | (r & 7));
   }
 
   ret(): void {
@@ -215,6 +231,11 @@ export class Assembler {
   }
   cmpImmediate(to: number, value: number): void {
     this.#immediate(7, to, value);
+  }
+  /** For a jump by "e" or "ne": whether all those bits are zero. */
+  testImmediate(r: number, bits: number): void {
+    this.emit(0x48 | (r >> 3), 0xf7, 0xc0 | (r & 7));
+    this.#word(bits);
   }
   shiftLeft(to: number, count: number): void {
     this.emit(0x48 | (to >> 3), 0xc1, 0xe0 | (to & 7), count);

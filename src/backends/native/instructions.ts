@@ -43,6 +43,7 @@ export type Operation =
   | "vpmaddubsw"
   | "vpdpbusd"
   | "vpdpwssd"
+  | "vpslld"
   | "vpshufb"
   | "vpermb"
   | "vpunpcklbw"
@@ -66,6 +67,7 @@ export const operations: Readonly<Record<Operation, Form>> = {
   vpmaddubsw: form(2, 1, 0x04),
   vpdpbusd: form(2, 1, 0x50, { evexOnly: true }),
   vpdpwssd: form(2, 1, 0x52, { evexOnly: true }),
+  vpslld: form(1, 1, 0xf2, { unit: bytes(16) }), // by the count in a 128-bit register
   vpshufb: form(2, 1, 0x00),
   vpermb: form(2, 1, 0x8d, { evexOnly: true }),
   vpunpcklbw: form(1, 1, 0x60),
