@@ -2,7 +2,7 @@
 // use, and no text form. Vector registers are numbers from 0 to 31, general ones `register.*`, masks 1 to 7, tiles 0 to 7.
 // Does not know what the code computes, nor how it is loaded.
 
-import { EngineError } from "../../errors.ts";
+import { CodeBuffer, type Label } from "./code-buffer.ts";
 import {
   type Form,
   loads,
@@ -34,9 +34,6 @@ type General =
   | "r13"
   | "r14"
   | "r15";
-
-/** A place in the code, which may be known later. */
-export type Label = { position: number | undefined };
 
 /** Memory at base + index · scale + displacement, or at a label of the code (the displacement counts from there). */
 export type Memory =
@@ -83,81 +80,21 @@ const conditions: Readonly<Record<Condition, number>> = {
   ...{ l: 0x8c, ge: 0x8d, le: 0x8e, g: 0x8f },
 };
 
-/** Displacements of memory that are known when all labels are. */
-type Fixup = { readonly position: number; readonly label: Label; readonly displacement: number };
-
-export class Assembler {
-  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(65536);
-  #size = 0;
-  readonly #fixups: Fixup[] = [];
-
-  /** The code, with every label filled in. */
-  finish(): Uint8Array<ArrayBuffer> {
-    const code = this.#bytes.slice(0, this.#size);
-    const view = new DataView(code.buffer);
-    for (const { position, label, displacement } of this.#fixups) {
-      if (label.position === undefined)
-        throw new EngineError("machine code: a label was used and never placed; report this");
-      view.setInt32(position, label.position + displacement, true);
-    }
-    return code;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
-  emit(...bytes: readonly number[]): void {
-    this.#reserve(bytes.length);
-    for (const byte of bytes) this.#bytes[this.#size++] = byte;
-  }
-
-  /** Data among the code. */
-  data(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#size);
-    this.#size += bytes.length;
-  }
-
-  #reserve(more: number): void {
-    if (this.#size + more <= this.#bytes.length) return;
-    const larger = new Uint8Array(2 * (this.#size + more));
-    larger.set(this.#bytes);
-    this.#bytes = larger;
-  }
-
-  /** Goes on at a multiple of `step` bytes; what is left out is never run. */
-  align(step: number): void {
-    while (this.size % step !== 0) this.emit(0x90);
-  }
-
-  label(): Label {
-    return { position: undefined };
-  }
-
-  place(label: Label): void {
-    label.position = this.size;
-  }
-
-  /** A label here. */
-  here(): Label {
-    return { position: this.size };
-  }
-
+export class Assembler extends CodeBuffer {
   jmp(label: Label): void {
     this.emit(0xe9);
-    this.#relative(label);
+    this.relative(label);
   }
 
   /** Jumps if the last comparison, addition or subtraction says so. */
   j(condition: Condition, label: Label): void {
     this.emit(0x0f, conditions[condition]);
-    this.#relative(label);
+    this.relative(label);
   }
 
   call(label: Label): void {
     this.emit(0xe8);
-    this.#relative(label);
+    this.relative(label);
   }
 
   /** Calls the function whose address is in a register. */
@@ -202,7 +139,7 @@ export class Assembler {
   }
   movImmediate(to: number, value: number): void {
     this.emit(0x48 | (to >> 3), 0xc7, 0xc0 | (to & 7));
-    this.#word(value);
+    this.word(value);
   }
   lea(to: number, from: Memory): void {
     this.#general(0x8d, to, from);
@@ -235,7 +172,7 @@ export class Assembler {
   /** For a jump by "e" or "ne": whether all those bits are zero. */
   testImmediate(r: number, bits: number): void {
     this.emit(0x48 | (r >> 3), 0xf7, 0xc0 | (r & 7));
-    this.#word(bits);
+    this.word(bits);
   }
   shiftLeft(to: number, count: number): void {
     this.emit(0x48 | (to >> 3), 0xc1, 0xe0 | (to & 7), count);
@@ -326,7 +263,7 @@ export class Assembler {
 
   #immediate(extension: number, to: number, value: number): void {
     this.emit(0x48 | (to >> 3), 0x81, 0xc0 | (extension << 3) | (to & 7));
-    this.#word(value);
+    this.word(value);
   }
 
   #vector(
@@ -374,7 +311,7 @@ export class Assembler {
     if (typeof operand === "number") return this.emit(0xc0 | field | (operand & 7));
     if ("label" in operand) {
       this.emit(field | 5);
-      this.#relative(operand.label, operand.displacement, after);
+      this.relative(operand.label, operand.displacement, after);
       return;
     }
     const { base, index, displacement, scale = 1 } = operand;
@@ -386,18 +323,7 @@ export class Assembler {
       this.emit(mode | field | 4, (Math.log2(scale) << 6) | (((index ?? 4) & 7) << 3) | (base & 7));
     } else this.emit(mode | field | (base & 7));
     if (mode === 0x40) this.emit(small);
-    if (mode === 0x80) this.#word(displacement);
-  }
-
-  /** Four bytes: how far a label is from the end of the instruction. */
-  #relative(label: Label, displacement = 0, after = 0): void {
-    const position = this.size;
-    this.#fixups.push({ position, label, displacement: displacement - position - 4 - after });
-    this.#word(0);
-  }
-
-  #word(value: number): void {
-    this.emit(value, value >> 8, value >> 16, value >> 24);
+    if (mode === 0x80) this.word(displacement);
   }
 }
 

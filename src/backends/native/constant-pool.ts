@@ -1,6 +1,7 @@
 // Constants that code reads: they lie behind it, in the same pages. Does not know what they are for.
 
-import type { Assembler, Label } from "./assembler.ts";
+import type { Assembler } from "./assembler.ts";
+import type { Label } from "./code-buffer.ts";
 
 export class ConstantPool {
   readonly #labels: Map<string, { readonly label: Label; readonly words: readonly number[] }> =

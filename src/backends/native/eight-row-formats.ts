@@ -86,8 +86,8 @@ function sixBits(a: Assembler, pool: ConstantPool, offset: number): void {
   }
 }
 
-function down(a: Assembler, pool: ConstantPool, register: number): void {
-  a.op("vmulps", 512, register, register, atLabel(pool.float(DOWN)), { broadcast: true });
+function down(a: Assembler, pool: ConstantPool, vector: number): void {
+  a.op("vmulps", 512, vector, vector, atLabel(pool.float(DOWN)), { broadcast: true });
 }
 
 /** Scales of eight bits, which the scale of the row is multiplied by. */

@@ -2,8 +2,9 @@
 // read the weights where they lie; more rows share a panel, to which the weights of all k are unpacked first. The call: call-words.ts.
 // Does not know how a block is unpacked or multiplied.
 
-import { type Assembler, at, atLabel, type Label, register } from "./assembler.ts";
+import { type Assembler, at, atLabel, register } from "./assembler.ts";
 import * as word from "./call-words.ts";
+import type { Label } from "./code-buffer.ts";
 import type { ConstantPool } from "./constant-pool.ts";
 import {
   type EightRowFormat,
