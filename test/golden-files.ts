@@ -14,7 +14,7 @@ const whole = resolve(process.env.MISTRAL_SHARED ?? join(import.meta.dirname, ".
  */
 export function goldenPath(path: string): string {
   return process.env.MISTRAL_FULL
-    ? wholeData(path.startsWith("stories/") ? path : `goldens/${path}`)
+    ? wholeData(/^(stories|goldens-training)\//.test(path) ? path : `goldens/${path}`)
     : join(carried, path);
 }
 
