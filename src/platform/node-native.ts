@@ -3,6 +3,7 @@
 // refuses. Knows nothing of what lies in the memories.
 
 import { closeSync, openSync } from "node:fs";
+import { type Ffi, loadFfi } from "./node-ffi.ts";
 
 /** What the system offers on memory. Buffers are WebAssembly memories, which never move. */
 export type NativeMemory = {
@@ -47,25 +48,21 @@ const NO_HUGEPAGE = 15;
 
 let found: Promise<NativeMemory | undefined> | undefined;
 
-/** The system calls, or undefined where they are not available. Node's warning about node:ffi is not printed. */
+/** The system calls, or undefined where they are not available. */
 export function nativeMemory(): Promise<NativeMemory | undefined> {
   return (found ??= findNative());
 }
 
 async function findNative(): Promise<NativeMemory | undefined> {
   if (process.platform !== "linux") return undefined;
-  const warn = process.emitWarning;
-  process.emitWarning = () => {}; // the module is experimental, and says so where users would read it
   try {
-    return bind(await import("node:ffi"));
+    return bind(await loadFfi());
   } catch {
     return undefined; // an older Node, or the permission model: everything works without
-  } finally {
-    process.emitWarning = warn;
   }
 }
 
-function bind(ffi: typeof import("node:ffi")): NativeMemory {
+function bind(ffi: Ffi): NativeMemory {
   const { functions } = ffi.dlopen(null, {
     mmap: { arguments: ["pointer", "u64", "i32", "i32", "i32", "i64"], return: "pointer" },
     madvise: { arguments: ["pointer", "u64", "i32"], return: "i32" },

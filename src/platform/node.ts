@@ -21,6 +21,7 @@ import { makeAll, writeRemedy } from "./node-folders.ts";
 
 export { allowWideVectors, availableBytes, canShareMemory, physicalCores } from "./node-threads.ts";
 export { LARGE_PAGE, MAP_UNIT, nativeMemory, type NativeMemory } from "./node-native.ts";
+export { machineCode, type MachineCode, type NativeFunction } from "./node-machine-code.ts";
 export { copyFile, makeFolder, parentFolder, removeFolder, replaceFolder } from "./node-folders.ts";
 export {
   createExclusive,

@@ -2,6 +2,7 @@
 // calls of the system on memory, no flags of V8, and fewer addresses. Takes the place of `#platform` in tests and workers alike,
 // by the condition "test-isolated-page" (see vitest.config.ts).
 
+import { EngineError } from "../../src/errors.ts";
 import * as node from "../../src/platform/node.ts";
 
 export * from "../../src/platform/node.ts";
@@ -40,6 +41,10 @@ export async function parent(): Promise<node.ParentHandle> {
 
 export async function nativeMemory(): Promise<undefined> {
   return undefined;
+}
+
+export async function machineCode(): Promise<node.MachineCode> {
+  throw new EngineError("a page of a browser has no machine code of its own");
 }
 
 export function allowWideVectors(): boolean {

@@ -1,0 +1,135 @@
+// Machine code in this process, on Linux with an x64 processor, by node:ffi: a shared library in a file that only memory holds, which the
+// system's loader maps as it maps any library. No page is ever writable and executable at once, and once written the file cannot be
+// changed. What is not available is an error that says why. Knows nothing of what the code does.
+
+import { closeSync, writeSync } from "node:fs";
+import { EngineError } from "../errors.ts";
+import { type Ffi, loadFfi } from "./node-ffi.ts";
+
+/** A function of a library with the C signature `void f(double)`. Fast: some 5 ns from WebAssembly. */
+export type NativeFunction = (argument: number) => void;
+
+export type MachineCode = {
+  /**
+   * Keeps a shared library (the bytes of an ELF file) in memory, until the process ends.
+   * @returns its path, by which every thread of this process can open it
+   * @throws EngineError the system has no such file for us
+   */
+  keepLibrary(bytes: Uint8Array): string;
+  /** A function of a library. @throws EngineError the system's loader refuses the library, or has no such function in it */
+  openFunction(path: string, name: string): NativeFunction;
+  /** The address of a buffer that never moves, such as a shared WebAssembly memory's. */
+  addressOf(buffer: ArrayBufferLike): number;
+  /** Asks the system to let all threads of this process use AMX's tiles. @returns whether they may */
+  allowTiles(): boolean;
+};
+
+/** What the search depends on. Default: this process. Tests give others. */
+export type Runtime = {
+  readonly platform: string;
+  readonly arch: string;
+  readonly ffi: () => Promise<Ffi>;
+};
+
+// Numbers of Linux.
+const [MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_EXEC] = [1, 2, 16];
+const [SYS_FCNTL, SYS_ARCH_PRCTL] = [72n, 158n];
+const F_ADD_SEALS = 1033n;
+/** Against writing, growing, shrinking, and other seals. */
+const SEALS = 0b1111n;
+const [ARCH_REQ_XCOMP_PERM, TILE_DATA] = [0x1023n, 18n];
+
+let found: Promise<MachineCode> | undefined;
+
+/** @throws EngineError (the promise rejects) there is no machine code in this process; the message says why */
+export function machineCode(): Promise<MachineCode> {
+  return (found ??= findMachineCode(process));
+}
+
+/** For machineCode, and for its tests. @throws EngineError */
+export async function findMachineCode({
+  platform,
+  arch,
+  ffi = loadFfi,
+}: Omit<Runtime, "ffi"> & Partial<Pick<Runtime, "ffi">>): Promise<MachineCode> {
+  if (platform !== "linux") {
+    throw new EngineError(`machine code is made for Linux only; this system is ${platform}`);
+  }
+  if (arch !== "x64") {
+    throw new EngineError(`machine code is made for x64 processors only; this one is ${arch}`);
+  }
+  return bind(await ffi());
+}
+
+function bind(ffi: Ffi): MachineCode {
+  const { memfd_create, syscall } = systemCalls(ffi);
+  return {
+    keepLibrary(bytes) {
+      const make = (flags: number): number =>
+        memfd_create("mistral-kernels", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+      // Kernels before 6.3 do not know MFD_EXEC; later ones may be set to refuse a file without it.
+      let file = make(MFD_EXEC);
+      if (file < 0) file = make(0);
+      if (file < 0) {
+        throw new EngineError(
+          "the system gives no executable file in memory (memfd_create): sysctl vm.memfd_noexec, a limit or a sandbox forbids it",
+        );
+      }
+      try {
+        for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+        if (syscall(SYS_FCNTL, BigInt(file), F_ADD_SEALS, SEALS) !== 0n)
+          throw new EngineError("the system does not seal a file in memory against changes");
+      } catch (error) {
+        closeSync(file);
+        throw error;
+      }
+      // It stays open: the loader knows a library by its path, and would take another file of the same number for it.
+      return `/proc/self/fd/${file}`;
+    },
+
+    openFunction(path, name) {
+      try {
+        const signature = { arguments: ["f64"], return: "void" } as const;
+        const { lib, functions } = ffi.dlopen(path, { [name]: signature });
+        opened.push(lib);
+        return functions[name];
+      } catch (cause) {
+        throw new EngineError(`the system's loader refuses the machine code (${textOf(cause)})`, {
+          cause,
+        });
+      }
+    },
+
+    addressOf: (buffer) => Number(ffi.getRawPointer(buffer as ArrayBuffer)),
+
+    allowTiles: () => syscall(SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, TILE_DATA, 0n) === 0n,
+  };
+}
+
+/** Libraries whose functions may be called for as long as this thread runs. */
+const opened: unknown[] = [];
+
+function systemCalls(ffi: Ffi): {
+  memfd_create(name: string, flags: number): number;
+  syscall(number: bigint, a: bigint, b: bigint, c: bigint): bigint;
+} {
+  try {
+    return ffi.dlopen(null, {
+      memfd_create: { arguments: ["string", "u32"], return: "i32" },
+      syscall: { arguments: ["i64", "i64", "i64", "i64"], return: "i64" },
+    }).functions;
+  } catch (cause) {
+    const isForbidden =
+      cause instanceof Error && "code" in cause && cause.code === "ERR_ACCESS_DENIED";
+    throw new EngineError(
+      isForbidden
+        ? "Node runs with --permission, which forbids calls of C functions; add --allow-ffi to its flags"
+        : `the system's C library lacks what is needed (${textOf(cause)})`,
+      { cause },
+    );
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
