@@ -3,6 +3,7 @@
 export { offlineVariable } from "../hub/settings.ts";
 import type { WebFetch } from "#platform";
 import { InputError } from "../errors.ts";
+import { showValue } from "../show-value.ts";
 import type { HubDefaults } from "../hub/settings.ts";
 
 /** Settings of the process. Set them before the first model is loaded. */
@@ -18,7 +19,23 @@ export const env: {
   hubEndpoint: string | undefined;
   /** Whether no connection is ever opened. Default: whether HF_HUB_OFFLINE is set. */
   offline: boolean | undefined;
-  /** Settings of the CPU backend, which is WebAssembly. */
+  /**
+   * Whether the CPU backend may compute with machine code of its own where WebAssembly has no instructions for what the processor can do
+   * (512-bit vectors, AMX). "auto": on Linux with an x64 processor and Node 26.1 or later, for the kernels that gain; elsewhere, and for
+   * all other kernels, WebAssembly computes, with the same bits. false: never.
+   *
+   * What it does to the process: when the first model is loaded, TypeScript code of this package writes the instructions into a file that
+   * only memory holds (`memfd_create`), and the system's loader opens it as a shared library, by `node:ffi`. Nothing is downloaded,
+   * installed or compiled by another program, and nothing is written to a disk. No page of memory is ever writable and executable at
+   * once, and the file is sealed against changes. Before it is used, its results are compared bit for bit with those of WebAssembly, and
+   * its speed is measured (some 60 ms, once a process). Under Node's `--permission` it needs `--allow-ffi`.
+   *
+   * What it gives: prompts are read faster, by the kernels and factors that `mistral doctor` names.
+   *
+   * Default "auto".
+   */
+  native: "auto" | false;
+  /** Settings of the CPU backend, which is WebAssembly, and machine code where `native` allows it. */
   wasm: {
     /**
      * Lets V8 join pairs of 128-bit operations in kernels to 256-bit ones (Node's `--experimental-wasm-revectorize`): prefill becomes
@@ -41,6 +58,7 @@ export const env: {
   cacheDir: undefined,
   hubEndpoint: undefined,
   offline: undefined,
+  native: "auto",
   wasm: {
     revectorize: false,
     threads: undefined,
@@ -75,4 +93,11 @@ export function addressSpace(): { perMemory?: number; total?: number } {
     );
   }
   return Object.fromEntries(given);
+}
+
+/** Whether machine code may be used, as `env.native` says. @throws InputError another value */
+export function allowsMachineCode(): boolean {
+  const { native } = env;
+  if (native === "auto" || native === false) return native === "auto";
+  throw new InputError(`env.native: ${showValue(native)}: expected "auto" or false`);
 }

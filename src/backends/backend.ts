@@ -132,6 +132,8 @@ export type Handover = {
   readonly state: unknown;
   /** For each helper thread, the data that it is started with. */
   readonly helpers: readonly unknown[];
+  /** What the backend has found out about this process and its machine, so that a later one in it need not. */
+  readonly findings?: unknown;
 };
 
 /** What other threads can do with a handover. Each backend that gives one has its own. */
@@ -141,5 +143,5 @@ export type TeamControl = {
   /** To be called when a helper's thread has ended, before another takes its place. `helper`: its index in `helpers`. */
   helperGone(state: unknown, helper: number): void;
   /** What a helper's thread does. */
-  help(data: unknown): void;
+  help(data: unknown): Promise<void>;
 };

@@ -2,6 +2,7 @@
 // Does not know how speed is measured.
 
 import type { Measured } from "../api/measurement/benchmark.ts";
+import type { ChosenKernels } from "../api/measurement/chosen-kernels.ts";
 import type { MachineLimits } from "../api/measurement/machine-limits.ts";
 import { bytes, duration, styled, visible } from "./terminal.ts";
 import type { OutStream } from "./terminal.ts";
@@ -24,6 +25,7 @@ export type BenchReport = {
     readonly instructions: readonly string[];
     /** How many processes ran on average in the minute before. Above 0.5 the figures are not reliable. */
     readonly load_before: number;
+    readonly kernels: ChosenKernels;
     readonly limits: MachineLimits;
   };
   readonly load_seconds: number;
@@ -81,6 +83,16 @@ export function machineOf({ machine }: BenchReport): string {
   return `${cpu}${sets}, ${threads} thread${threads === 1 ? "" : "s"}, ${runtime}, ${system}`;
 }
 
+/** "kernels: relaxed-simd, 256 bits; machine code for 8-bit products with AVX-512 VNNI" */
+function kernelsOf({ machine }: BenchReport): string {
+  const { kernels, vector_bits, machine_code } = machine.kernels;
+  const native =
+    machine_code.used.length === 0
+      ? "no machine code"
+      : `machine code for ${machine_code.used.join(", ")}`;
+  return `kernels: ${kernels}, ${vector_bits} bits; ${native}`;
+}
+
 function resources({ load_seconds, peak_memory_bytes }: BenchReport): string {
   return `loaded in ${duration(load_seconds)}, peak memory ${bytes(peak_memory_bytes)}`;
 }
@@ -113,6 +125,7 @@ export function asText(report: BenchReport, stream: OutStream): string {
       return i === 0 ? styled(stream, "dim", line) : line;
     }),
     `  ${resources(report)}`,
+    styled(stream, "dim", `  ${kernelsOf(report)}`),
     styled(stream, "dim", `  ${machineOf(report)}`),
     ...(warn === undefined ? [] : [styled(stream, "red", `  ${warn}`)]),
     "",
@@ -129,7 +142,7 @@ export function asMarkdown(report: BenchReport): string {
       (row) => `| ${[titleOf(report), ...row].map((text) => cell(text)).join(" | ")} |`,
     ),
     "",
-    `${resources(report)}; ${machineOf(report)}${warn === undefined ? "" : `; ${warn}`}`,
+    `${resources(report)}; ${kernelsOf(report)}; ${machineOf(report)}${warn === undefined ? "" : `; ${warn}`}`,
     "",
   ].join("\n");
 }

@@ -84,7 +84,11 @@ async function benchModel(
     await model.dispose();
     // Last, since it takes memory too, which would count in the peak.
     const threads = flags.threads ?? physicalCores();
-    const limits = await enginesLimits(!flags["no-revectorize"], threads);
+    const { limits, kernels } = await enginesLimits(
+      !flags["no-revectorize"],
+      !flags["no-native"],
+      threads,
+    );
     return {
       model: {
         name: basename(source.gguf_file ?? source.name),
@@ -97,7 +101,7 @@ async function benchModel(
         cache_dtype: flags["cache-dtype"] ?? null,
         weight_bytes: weights,
       },
-      machine: { runtime, system, cpu, instructions, load_before: load, limits },
+      machine: { runtime, system, cpu, instructions, load_before: load, kernels, limits },
       load_seconds,
       peak_memory_bytes,
       tests,

@@ -190,7 +190,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
     usage: "[flags]",
     positionals: 0,
     description: "Checks Node, processor, SIMD, threads, memory and the embedded model.",
-    flags: ["json", "threads", "no-revectorize", "help"],
+    flags: ["json", "threads", "no-revectorize", "no-native", "help"],
     groups: [],
     examples: [
       ["mistral doctor", "what this machine offers"],

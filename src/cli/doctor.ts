@@ -10,7 +10,7 @@ import type { Io } from "./terminal.ts";
 
 /** @returns the exit code */
 export async function doctor({ flags }: Arguments, io: Io): Promise<number> {
-  const report = await systemReport(!flags["no-revectorize"], flags.threads);
+  const report = await systemReport(!flags["no-revectorize"], !flags["no-native"], flags.threads);
   const text = flags.json
     ? JSON.stringify(report, undefined, 2)
     : fitted(io.stdout, describe(report, io));
@@ -50,6 +50,7 @@ function describe(report: SystemReport, { stdout }: Io): string {
       [
         ["device", chosen.device],
         ["kernels", `${chosen.kernels}, ${chosen.vector_bits} bits, ${dotForm(report)}`],
+        ...machineCode(report),
         ["threads", String(chosen.threads)],
         ["attention", `${chosen.attn_implementation} (online softmax, no T×T matrix)`],
         [
@@ -84,6 +85,16 @@ function selfTest({ wasm }: SystemReport): string {
 function dotForm({ chosen }: SystemReport): string {
   const { dot_sum_bits: bits } = chosen;
   return bits === null ? "no 8-bit dot products" : `8-bit dot products summed in ${bits} bits`;
+}
+
+/** What machine code computes, then what it does not compute. */
+function machineCode({ chosen }: SystemReport): [string, string][] {
+  const { used, not_used } = chosen.machine_code;
+  const lines = [
+    ...used,
+    ...not_used.map((reason) => `not used${used.length > 0 ? " for" : ":"} ${reason}`),
+  ];
+  return lines.map((line, i) => [i === 0 ? "machine code" : "", line]);
 }
 
 /** Above this load other programs disturb the measurement. */

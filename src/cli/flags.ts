@@ -138,6 +138,7 @@ export const flags = {
     among: ["cpu", "reference"],
   },
   "no-revectorize": { type: "switch", help: "do without 256-bit SIMD, if it makes trouble" },
+  "no-native": { type: "switch", help: "do without machine code beside WebAssembly" },
   "no-history": { type: "switch", help: "keep no file of what you type" },
   file: { type: "text", value: "<path>", short: "f", help: "the text, in UTF-8" },
   reference: {
@@ -259,6 +260,7 @@ export const flagGroups: Readonly<
       "yes",
       "attn",
       "no-revectorize",
+      "no-native",
     ],
   },
 };

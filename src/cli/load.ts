@@ -49,6 +49,7 @@ export async function openWeights(
 ): Promise<Model> {
   // This changes the whole process, which belongs to the command.
   env.wasm.revectorize = !flags["no-revectorize"];
+  env.native = flags["no-native"] ? false : "auto";
   const { quiet, quantization } = flags;
   const verb = quantization === undefined ? "loading" : `quantising to ${quantization}`;
   const progress = quiet ? undefined : workProgress(stderr, verb, source.name, "byte");

@@ -4,4 +4,4 @@ import { parent } from "#platform";
 import { type HelperStart, teamControl } from "./backends.ts";
 
 const { backend, data } = (await parent()).data as HelperStart;
-teamControl(backend).help(data);
+await teamControl(backend).help(data);

@@ -57,10 +57,14 @@ export type BackendChoice = {
   readonly memoryLimit?: number;
   /** The caller has told V8 to compute with 256-bit vectors. */
   readonly wideVectors?: boolean;
+  /** Whether machine code may compute what it is good at. Default: true. */
+  readonly native?: boolean;
   /** Bytes of address space that WebAssembly memories may reserve, each and all together. Default: the platform's maxima. */
   readonly addressSpace?: { readonly perMemory?: number; readonly total?: number };
   /** What the backend of a worker that died handed over: `Handover.state`, with all weights. */
   readonly adopted?: unknown;
+  /** What an earlier backend of this process found out about it: `Handover.findings`. */
+  readonly findings?: unknown;
 };
 
 export type ForwardRequest = {

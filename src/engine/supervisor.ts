@@ -5,6 +5,7 @@
 import { InputError, EngineError } from "../errors.ts";
 import { startWorker, type WorkerHandle } from "#platform";
 import type { Handover } from "../backends/backend.ts";
+import { findingsOf, keepFindings } from "./backends.ts";
 import { callerControl } from "./control.ts";
 import { errorFrom } from "./errors.ts";
 import type { LoadProgress } from "./load.ts";
@@ -158,7 +159,11 @@ export class Engine {
       control: this.#control.words,
       restarts: this.#workers++,
       model: this.#model,
-      backend: { ...this.#backend, adopted: this.#loaded ? this.#handover?.state : undefined },
+      backend: {
+        ...this.#backend,
+        adopted: this.#loaded ? this.#handover?.state : undefined,
+        findings: findingsOf(this.#backend.name),
+      },
     };
     const worker = this.#startWorker("worker", start);
     this.#worker = worker;
@@ -176,6 +181,7 @@ export class Engine {
         }
       } else if (m.type === "handover") {
         this.#handover = m.handover;
+        keepFindings(m.handover);
         this.#team.update(m.handover);
       } else if (m.type === "ready") {
         this.#loaded = true;

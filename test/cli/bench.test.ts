@@ -30,6 +30,10 @@ const made: BenchReport = {
   machine: {
     ...{ runtime: "Node 26.10.0", system: "linux x64", cpu: "A & B", instructions: ["avx2"] },
     load_before: 0.1,
+    kernels: {
+      ...{ kernels: "relaxed-simd", dot_sum_bits: 16, vector_bits: 256 },
+      machine_code: { used: ["8-bit products with AVX-512 VNNI"], not_used: [] },
+    },
     limits: {
       threads: 2,
       memory_bytes_per_second: 40e9,
@@ -59,6 +63,7 @@ test("text: prompts against arithmetic, decoding against memory", () => {
     "  pp512  80.00 ± 2.00  150 of 300 GOPS (50 %)",
     "  tg128  20.00 ± 2.00  30.0 of 40.0 GB/s (75 %)",
     "  loaded in 2.5 s, peak memory 4.4 GB",
+    "  kernels: relaxed-simd, 256 bits; machine code for 8-bit products with AVX-512 VNNI",
     "  A & B (avx2), 2 threads, Node 26.10.0, linux x64",
     "",
   ]);

@@ -9,6 +9,7 @@ import {
   requireThreads,
 } from "../../backends/wasm/features.ts";
 import { checkedKernels } from "../../backends/wasm/checked-kernels.ts";
+import { type ChosenKernels, chosenKernels } from "./chosen-kernels.ts";
 import type { ProbeData, ProbeRates } from "../../engine/probe-worker.ts";
 import { EngineError } from "../../errors.ts";
 
@@ -48,12 +49,19 @@ export async function machineLimits(features: Features, threads: number): Promis
 }
 
 /**
- * The limits with the features with which a model would be loaded.
+ * The limits with the features with which a model would be loaded, and the kernels that it would get.
  * @param revectorize whether to ask V8 for 256-bit vectors, which changes the whole process
+ * @param native      whether machine code may be used
  * @throws EngineError as machineLimits
  */
-export function enginesLimits(revectorize: boolean, threads: number): Promise<MachineLimits> {
-  return machineLimits(detectFeatures(revectorize && enableRevectorize()), threads);
+export async function enginesLimits(
+  revectorize: boolean,
+  native: boolean,
+  threads: number,
+): Promise<{ limits: MachineLimits; kernels: ChosenKernels }> {
+  const asked = detectFeatures(revectorize && enableRevectorize());
+  const limits = await machineLimits(asked, threads);
+  return { limits, kernels: (await chosenKernels(asked, native)).chosen };
 }
 
 async function oneThread(data: ProbeData): Promise<ProbeRates> {

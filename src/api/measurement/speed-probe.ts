@@ -58,9 +58,10 @@ const FASTER = 0.97;
  */
 export async function expectedSpeeds(
   features: Features,
+  native: boolean,
   threads: number,
 ): Promise<ExpectedSpeed[]> {
-  const backend = await WasmBackend.create({ threads, features });
+  const backend = await WasmBackend.create({ threads, features, native });
   const team = new HelperTeam();
   try {
     const leaves = ways.flatMap(({ dtype }) => [

@@ -8,10 +8,9 @@ import {
   enableRevectorize,
   type Features,
 } from "../../backends/wasm/features.ts";
-import { checkedKernels } from "../../backends/wasm/checked-kernels.ts";
-import { choosesSums32 } from "../../backends/wasm/sums-probe.ts";
 import { MemoryError } from "../../errors.ts";
 import { defaultModel } from "../default-model.ts";
+import { type ChosenKernels, chosenKernels } from "./chosen-kernels.ts";
 import { type ExpectedSpeed, expectedSpeeds } from "./speed-probe.ts";
 
 export type SystemReport = {
@@ -43,15 +42,9 @@ export type SystemReport = {
   chosen: {
     /** "cpu"; "none" if WebAssembly has no SIMD here. */
     device: "cpu" | "none";
-    /** Which kernels: "relaxed-simd" or "simd". */
-    kernels: "relaxed-simd" | "simd" | "none";
-    /** Whether 8-bit dot products are summed in 16 or 32 bits, whichever a probe finds faster; null: no relaxed SIMD. */
-    dot_sum_bits: 16 | 32 | null;
-    /** Bits of a vector. */
-    vector_bits: 128 | 256;
     threads: number;
     attn_implementation: "sdpa";
-  };
+  } & ChosenKernels;
   /** The embedded model; null if its weights are missing. */
   default_model: { path: string; weight_bytes: number } | null;
   /** The estimated speed of a Mistral-7B, from a probe of the kernels; null if they cannot run or memory is short. */
@@ -61,14 +54,17 @@ export type SystemReport = {
 /**
  * Examines this process and its machine.
  * @param revectorize whether to ask V8 for 256-bit vectors, as `env.wasm.revectorize` does; it changes the whole process
+ * @param native      whether machine code may be used, as `env.native` says
  * @param threads     replaces the number that would be chosen for the machine
  */
-export async function systemReport(revectorize: boolean, threads?: number): Promise<SystemReport> {
+export async function systemReport(
+  revectorize: boolean,
+  native: boolean,
+  threads?: number,
+): Promise<SystemReport> {
   const asked = detectFeatures(revectorize && enableRevectorize());
-  const checked = asked.simd ? await checkedKernels(asked) : undefined;
-  const features = checked?.features ?? asked;
+  const { chosen, features } = await chosenKernels(asked, native);
   const { runtime, system, cpu, instructions, load, threads: hardware, memory } = machine();
-  const kernels = features.relaxedSimd ? "relaxed-simd" : features.simd ? "simd" : "none";
   const chosenThreads = features.threads ? (threads ?? defaultThreads()) : 1;
   return {
     runtime,
@@ -83,25 +79,23 @@ export async function systemReport(revectorize: boolean, threads?: number): Prom
       self_test: asked.wideVectors ? (features.wideVectors ? "passed" : "failed") : null,
     },
     chosen: {
-      device: kernels === "none" ? "none" : "cpu",
-      kernels,
-      dot_sum_bits:
-        checked === undefined || !features.relaxedSimd ? null : choosesSums32(checked) ? 32 : 16,
-      vector_bits: features.wideVectors ? 256 : 128,
+      device: chosen.kernels === "none" ? "none" : "cpu",
+      ...chosen,
       threads: chosenThreads,
       attn_implementation: "sdpa",
     },
     default_model: await embedded(),
-    expected_7b: features.simd ? await expectedOf7b(features, chosenThreads) : null,
+    expected_7b: features.simd ? await expectedOf7b(features, native, chosenThreads) : null,
   };
 }
 
 async function expectedOf7b(
   features: Features,
+  native: boolean,
   threads: number,
 ): Promise<SystemReport["expected_7b"]> {
   try {
-    return await expectedSpeeds(features, threads);
+    return await expectedSpeeds(features, native, threads);
   } catch (error) {
     if (error instanceof MemoryError) return null;
     throw error;

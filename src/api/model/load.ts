@@ -10,7 +10,7 @@ import type { LoadingInfo } from "../../models/config-weights.ts";
 import type { MistralConfig } from "../../models/config.ts";
 import type { ModelClass } from "../../models/heads.ts";
 import { configOf, GenerationConfig, generationConfigOf } from "../auto-config.ts";
-import { addressSpace, env } from "../env.ts";
+import { addressSpace, allowsMachineCode, env } from "../env.ts";
 import type { KeptWeights } from "./save-model.ts";
 import {
   checkLoadOptions,
@@ -117,6 +117,7 @@ async function start<Model>(
       memoryLimit,
       addressSpace: addressSpace(),
       wideVectors: env.wasm.revectorize && enableRevectorize(),
+      native: allowsMachineCode(),
     },
     { signal, onProgress },
   );

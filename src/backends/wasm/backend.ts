@@ -11,6 +11,15 @@ import { detectFeatures, type Features, requireThreads } from "./features.ts";
 import { MAX_THREADS } from "./header.ts";
 import { checkedKernels } from "./checked-kernels.ts";
 import { type Directory, ShardedMemory } from "./memory.ts";
+import {
+  chooseNative,
+  type NativeChoice,
+  type NativeFindings,
+  SWITCHED_OFF,
+  noNative,
+} from "./native-choice.ts";
+import type { Checked } from "./native-trial.ts";
+import { openLibrary, type OpenLibrary } from "../native/open-library.ts";
 import { WasmProgram } from "./program.ts";
 import { choosesSums32 } from "./sums-probe.ts";
 import { type HelperData, makeControl, stopTeam, StopCode, Team } from "./threads.ts";
@@ -20,6 +29,7 @@ export type Adopted = {
   readonly control: ArrayBufferLike;
   readonly memories: readonly WebAssembly.Memory[];
   readonly directory: Directory;
+  readonly machineCode: NativeChoice;
 };
 
 export type WasmOptions = {
@@ -29,6 +39,10 @@ export type WasmOptions = {
   readonly adopted?: Adopted;
   /** Default: what this machine turns out to have. */
   readonly features?: Features;
+  /** Whether machine code may compute what it is good at, see native-choice.ts. Default: true. */
+  readonly native?: boolean;
+  /** What an earlier backend of this process found out: its `handover().findings`. */
+  readonly findings?: NativeFindings;
   /** Bytes that may be reserved; not given: what the system has available. */
   readonly memoryLimit?: number;
   /** Bytes of addresses that its memories may reserve. Default: what the platform says. */
@@ -47,28 +61,36 @@ export class WasmBackend implements Backend {
   readonly name = "wasm";
   readonly features: Features;
   readonly threads: number;
+  /** What machine code computes. */
+  readonly machineCode: NativeChoice;
+  /** Whether the choice was made by trying, so that it holds for later backends too. */
+  readonly #canLearn: boolean;
   readonly #module: WebAssembly.Module;
   readonly #memory: ShardedMemory;
   readonly #control: ArrayBufferLike;
   readonly #team: Team;
 
   private constructor(
-    module: WebAssembly.Module,
-    features: Features,
+    { module, features }: Checked,
     options: WasmOptions,
     maxima: MemoryMaxima,
     native: NativeMemory | undefined,
     sums32: boolean,
+    machineCode: NativeChoice,
+    library: OpenLibrary | undefined,
   ) {
     const { threads, adopted } = options;
     this.features = features;
     this.threads = threads;
+    this.machineCode = machineCode;
+    this.#canLearn = options.native !== false;
     this.#module = module;
     this.#memory = new ShardedMemory({
       shared: features.threads,
       threads,
       wide: features.wideVectors,
       sums32,
+      machineCode: library && { ...machineCode, addressOf: library.addressOf },
       native,
       memories: adopted?.memories,
       directory: adopted?.directory,
@@ -77,7 +99,7 @@ export class WasmBackend implements Backend {
       shardBytes: options.shardBytes,
     });
     this.#control = adopted?.control ?? makeControl(threads);
-    this.#team = new Team(module, this.#control, threads);
+    this.#team = new Team(module, this.#control, threads, library?.native);
     if (adopted !== undefined) this.#team.settle(adopted.memories);
   }
 
@@ -93,9 +115,11 @@ export class WasmBackend implements Backend {
     requireThreads(features, threads);
     // Asked first: the checks below make memories, which keep their addresses until they are garbage-collected.
     const maxima = { ...memoryMaxima(threads - 1), ...options.addressSpace };
-    const { module, features: checked } = await checkedKernels(features);
-    const sums32 = choosesSums32({ module, features: checked });
-    return new WasmBackend(module, checked, options, maxima, await nativeMemory(), sums32);
+    const checked = await checkedKernels(features);
+    const sums32 = choosesSums32(checked);
+    const [choice, library] = await openNative(checked, sums32, options);
+    const native = await nativeMemory();
+    return new WasmBackend(checked, options, maxima, native, sums32, choice, library);
   }
 
   async place(leaves: readonly LeafSpec[]): Promise<void> {
@@ -163,6 +187,7 @@ export class WasmBackend implements Backend {
       control: this.#control,
       index: i + 1,
       threads: this.threads,
+      machineCode: this.machineCode.path,
     }));
   }
 
@@ -172,13 +197,17 @@ export class WasmBackend implements Backend {
       control: this.#control,
       memories: this.#memories,
       directory: structuredClone(this.#memory.directory),
+      machineCode: this.machineCode,
     };
   }
 
   /** Undefined where memory is not shared: no other thread could use it. */
   handover(): Handover | undefined {
     if (!this.features.threads) return undefined;
-    return { backend: this.name, state: this.adopted(), helpers: this.helpers() };
+    const findings: NativeFindings | undefined = this.#canLearn
+      ? { wide: this.features.wideVectors, choice: this.machineCode }
+      : undefined;
+    return { backend: this.name, state: this.adopted(), helpers: this.helpers(), findings };
   }
 
   get #memories(): WebAssembly.Memory[] {
@@ -193,5 +222,21 @@ export class WasmBackend implements Backend {
   /** Stops the run in progress, or the next one, which then throws Aborted. Other threads call stopTeam. */
   stop(): void {
     stopTeam(this.#memories, this.#control, StopCode.aborted);
+  }
+}
+
+/** The machine code for a backend, and the library if it uses one. */
+async function openNative(
+  checked: Checked,
+  sums32: boolean,
+  { native = true, findings, adopted }: WasmOptions,
+): Promise<[choice: NativeChoice, library: OpenLibrary | undefined]> {
+  if (!native) return [noNative(SWITCHED_OFF), undefined];
+  const choice = adopted?.machineCode ?? (await chooseNative(checked, sums32, findings));
+  if (choice.path === undefined) return [choice, undefined];
+  try {
+    return [choice, await openLibrary(choice.path)];
+  } catch (error) {
+    return [noNative(String(error)), undefined];
   }
 }

@@ -1,7 +1,7 @@
 // Loads the compiled kernels that fit the machine. They are compiled for shared memory. Where memory cannot be shared, one bit in
 // the module's memory import is cleared; the kernels' atomic operations are valid on any memory.
 
-import { readAsset } from "#platform";
+import { type NativeFunction, readAsset } from "#platform";
 import { EngineError } from "../../errors.ts";
 import { type Features, requireSimd } from "./features.ts";
 
@@ -37,12 +37,25 @@ export async function loadKernels(
   return WebAssembly.compile(Uint8Array.from([...fitting, ...suffix]));
 }
 
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
+/**
+ * @param native machine code for the families of kernels that the memory's header names (NATIVE). By default there is none, and the
+ *   header must name none
+ */
+export function instantiate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  native: NativeFunction = noMachineCode,
+): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory, native } }).exports as Kernels;
+}
+
+function noMachineCode(): never {
+  throw new EngineError("a kernel called machine code in a thread that has none");
 }
 
 const IMPORT_SECTION = 2;
-const MEMORY_IMPORT = 2;
+// Kinds of imports.
+const [FUNCTION, MEMORY] = [0, 2];
 const SHARED_BIT = 2;
 
 /** A copy of the module whose memory import is not shared. */
@@ -68,12 +81,16 @@ export function withUnsharedMemory(module: Uint8Array): Uint8Array<ArrayBuffer> 
       at += length;
       continue;
     }
-    number(); // imports: the memory is the only one
-    skipName();
-    skipName();
-    if (bytes[at++] === MEMORY_IMPORT) {
-      bytes[at] &= ~SHARED_BIT;
-      return bytes;
+    for (let imports = number(); imports > 0; imports--) {
+      skipName(); // of the module
+      skipName(); // of the import
+      const kind = bytes[at++];
+      if (kind === MEMORY) {
+        bytes[at] &= ~SHARED_BIT;
+        return bytes;
+      }
+      if (kind !== FUNCTION) break;
+      number(); // the function's type
     }
     break;
   }

@@ -9,7 +9,7 @@ import { AddressSpace, type SizedMemory } from "./address-space.ts";
 import { showBytes } from "../../show-bytes.ts";
 import { Budget } from "./budget.ts";
 import type { Wanted } from "./file-spans.ts";
-import { SUMS_32, WIDE } from "./kernels/header.ts";
+import { BASE, NATIVE, SUMS_32, WIDE } from "./kernels/header.ts";
 import {
   addressesOf,
   bytesOf,
@@ -42,6 +42,8 @@ export type MemoryOptions = {
   readonly wide: boolean;
   /** Whether 8-bit products are summed in 32 bits, see sums-probe.ts. */
   readonly sums32?: boolean;
+  /** The families of kernels that machine code computes (bits of NATIVE), and how to find a memory's address for it. */
+  readonly machineCode?: { readonly families: number; addressOf(buffer: ArrayBufferLike): number };
   /** Memories and directory of a backend whose worker died. */
   readonly memories?: readonly WebAssembly.Memory[];
   readonly directory?: Directory;
@@ -379,6 +381,10 @@ export class ShardedMemory {
     const shard = new Shard(memory, inUse, this.#options.native);
     shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
     shard.words(SUMS_32, 1)[0] = this.#options.sums32 ? 1 : 0;
+    const { machineCode } = this.#options;
+    const address = machineCode?.addressOf(memory.memory.buffer) ?? 0;
+    new BigUint64Array(memory.memory.buffer, BASE, 1)[0] = BigInt(address);
+    shard.words(NATIVE, 1)[0] = machineCode?.families ?? 0;
     this.shards.push(shard);
   }
 }

@@ -2,6 +2,7 @@
 // Kept small, since the caller's thread loads it too. Knows no programs and no plans.
 
 import type { TeamControl } from "../backend.ts";
+import { openLibrary } from "../native/open-library.ts";
 import type { Adopted } from "./backend.ts";
 import { helperGone, type HelperData, helperMain, stopTeam } from "./threads.ts";
 
@@ -14,5 +15,11 @@ export const wasmTeamControl: TeamControl = {
     const { memories, control } = state as Adopted;
     helperGone(memories, control, helper + 1); // thread 0 is the leader
   },
-  help: (data) => helperMain(data as HelperData),
+  async help(data) {
+    const helper = data as HelperData;
+    const { machineCode } = helper;
+    // If it cannot be opened, this thread ends, and the others compute without it.
+    const library = machineCode === undefined ? undefined : await openLibrary(machineCode);
+    helperMain(helper, library?.native);
+  },
 };

@@ -2,6 +2,7 @@
 // `helperMain` for ever. A run uses the helpers that are ready: a late, missing or dead one makes it slower, never wrong.
 // Any thread may stop a run; a kernel that traps stops it too. The next run works again. Knows no ops.
 
+import type { NativeFunction } from "#platform";
 import { EngineError } from "../../errors.ts";
 import { Aborted } from "../backend.ts";
 import { BUSY, STOP, THREAD, THREAD_BYTES } from "./kernels/header.ts";
@@ -49,6 +50,8 @@ export type HelperData = {
   /** The helper's number, 1 to threads − 1. */
   readonly index: number;
   readonly threads: number;
+  /** The path of the library of machine code, if the team uses one. */
+  readonly machineCode?: string;
 };
 
 /** Makes the control buffer of a team. It is shared memory when there are helpers. */
@@ -80,8 +83,14 @@ export function helperGone(memories: Memories, control: ArrayBufferLike, index: 
   if (inChunk) stopTeam(memories, control, StopCode.failed);
 }
 
-/** What a helper's thread does: waits for programs and takes part in them. Never returns. */
-export function helperMain({ module, memories, control, index }: HelperData): never {
+/**
+ * What a helper's thread does: waits for programs and takes part in them. Never returns.
+ * @param native the machine code that the team uses, if it does
+ */
+export function helperMain(
+  { module, memories, control, index }: HelperData,
+  native?: NativeFunction,
+): never {
   const words = new Int32Array(control);
   const instances: Kernels[] = [];
   let version = Atomics.load(words, VERSION);
@@ -103,7 +112,7 @@ export function helperMain({ module, memories, control, index }: HelperData): ne
     )
       continue;
     try {
-      instances[shard] ??= instantiate(module, memories[shard]);
+      instances[shard] ??= instantiate(module, memories[shard], native);
       instances[shard].run(program, index, replay);
     } catch (error) {
       writeText(control, index, String(error));
@@ -118,10 +127,18 @@ export class Team {
   readonly #control: ArrayBufferLike;
   readonly #words: Int32Array;
   readonly #threads: number;
+  readonly #native: NativeFunction | undefined;
   readonly #instances: Kernels[] = [];
 
-  constructor(module: WebAssembly.Module, control: ArrayBufferLike, threads: number) {
+  /** @param native the machine code that the team uses, if it does */
+  constructor(
+    module: WebAssembly.Module,
+    control: ArrayBufferLike,
+    threads: number,
+    native?: NativeFunction,
+  ) {
     this.#module = module;
+    this.#native = native;
     this.#control = control;
     this.#words = new Int32Array(control);
     this.#threads = threads;
@@ -134,7 +151,7 @@ export class Team {
 
   /** The kernels on a shard's memory, for calls by this thread only. */
   kernels(memories: Memories, shard: number): Kernels {
-    return (this.#instances[shard] ??= instantiate(this.#module, memories[shard]));
+    return (this.#instances[shard] ??= instantiate(this.#module, memories[shard], this.#native));
   }
 
   /**

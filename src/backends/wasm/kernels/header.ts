@@ -11,6 +11,8 @@
 //       104       4  OPS: how many ops that program has
 //       108       4  TEAM: how many threads may take part
 //       112       4  SUMS_32
+//       116       4  NATIVE
+//       120       8  BASE: the address of the memory itself in the process
 //       128       4  SLEEPERS: how many threads sleep until an op is done
 //       256     256  constants of the kernels, see --memoryBase in scripts/build-wasm.ts
 //      1024  64 a thread  THREAD: the op that it is in, then BUSY, whether it may be computing a chunk
@@ -27,6 +29,9 @@ export const OPS = 104;
 export const TEAM = 108;
 /** 1: sum 8-bit products in 32 bits, see ../sums-probe.ts. */
 export const SUMS_32 = 112;
+/** A bit for each family of kernels that machine code computes here, see ../native-choice.ts; 0 without machine code. */
+export const NATIVE = 116;
+export const BASE = 120;
 export const SLEEPERS = 128;
 export const THREAD = 1024;
 export const THREAD_BYTES = 64;
@@ -94,6 +99,10 @@ export const PUT_TOKENS = 25;
 export const PICK_IDS = 26;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
+
+// Bits of NATIVE.
+/** Products with 8-bit activations: LINEAR_INT8. */
+export const NATIVE_INT8 = 1;
 
 // How the rows of x are packed for a compute path, see ../compute-paths.ts.
 export const PACK_INT8 = 1;

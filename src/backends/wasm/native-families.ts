@@ -1,0 +1,32 @@
+// The families of kernels that machine code can compute in place of WebAssembly: for which processors, and on which products they are
+// tried before they are used.
+
+import type { Processor } from "../native/processor.ts";
+import { NATIVE_INT8 } from "./kernels/header.ts";
+
+export type NativeFamily = {
+  /** Its bit in NATIVE. */
+  readonly bit: number;
+  /** What it computes, in the words of `doctor`. */
+  readonly name: string;
+  /** The instructions that its kernels use on that processor; undefined: there are none for it. */
+  instructions(processor: Processor): string | undefined;
+  /** What a processor needs, in the words of `doctor`. */
+  readonly needs: string;
+  /** Dtypes of weights whose products must have the same bits. */
+  readonly dtypes: readonly string[];
+  /** A product that must be faster: its weight's dtype, and its number of rows. */
+  readonly timed: { readonly dtype: string; readonly rows: number };
+};
+
+export const nativeFamilies: readonly NativeFamily[] = [
+  {
+    bit: NATIVE_INT8,
+    name: "8-bit products",
+    instructions: ({ avx512Vnni, avx512Vbmi }) =>
+      avx512Vnni && avx512Vbmi ? "AVX-512 VNNI" : undefined,
+    needs: "AVX-512 with VNNI and VBMI",
+    dtypes: ["q4:int8", "q4r:int8", "q6r:int8", "q8:int8", "q4k:int8", "q6k:int8"],
+    timed: { dtype: "q4r:int8", rows: 64 },
+  },
+];
