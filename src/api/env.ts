@@ -21,7 +21,7 @@ export const env: {
   offline: boolean | undefined;
   /**
    * Whether the CPU backend may compute with machine code of its own where WebAssembly has no instructions for what the processor can do
-   * (512-bit vectors, AMX). "auto": on Linux with an x64 processor and Node 26.1 or later, for the kernels that gain; elsewhere, and for
+   * (vectors of 512 bits). "auto": on Linux with an x64 processor and Node 26.1 or later, for the kernels that gain; elsewhere, and for
    * all other kernels, WebAssembly computes, with the same bits. false: never.
    *
    * What it does to the process: when the first model is loaded, TypeScript code of this package writes the instructions into a file that
@@ -30,7 +30,8 @@ export const env: {
    * once, and the file is sealed against changes. Before it is used, its results are compared bit for bit with those of WebAssembly, and
    * its speed is measured (some 60 ms, once a process). Under Node's `--permission` it needs `--allow-ffi`.
    *
-   * What it gives: prompts are read faster, by the kernels and factors that `mistral doctor` names.
+   * What it gives: on processors with AVX-512 VNNI, prompts of quantised models are read faster (bench/RESULTS.md); `mistral doctor` names
+   * the kernels, or says why there are none.
    *
    * Default "auto".
    */
@@ -97,7 +98,8 @@ export function addressSpace(): { perMemory?: number; total?: number } {
 
 /** Whether machine code may be used, as `env.native` says. @throws InputError another value */
 export function allowsMachineCode(): boolean {
-  const { native } = env;
-  if (native === "auto" || native === false) return native === "auto";
+  const native: unknown = env.native;
+  if (native === "auto") return true;
+  if (native === false) return false;
   throw new InputError(`env.native: ${showValue(native)}: expected "auto" or false`);
 }

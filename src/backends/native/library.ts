@@ -21,6 +21,6 @@ export async function makeLibrary(
 ): Promise<NativeLibrary> {
   const system = await machine;
   const processor = askProcessor(system);
-  const { code, symbols } = assembleKernels(processor);
+  const { code, symbols } = assembleKernels();
   return { path: system.keepLibrary(sharedLibrary(code, symbols)), processor };
 }
