@@ -2,12 +2,10 @@
 // gives the file its name when all are right. Bytes that are wrong are deleted and fetched once more. Knows no snapshots.
 
 import {
-  fileFacts,
   newHash,
   openFile,
   openPartial,
   type PartialFile,
-  readText,
   removeFile,
   renameFile,
   type RunningHash,
@@ -15,6 +13,7 @@ import {
 import { CheckpointError } from "../errors.ts";
 import { isSha256 } from "./names.ts";
 import { type ListedFile, refuseEncoded } from "./listing.ts";
+import { readIfThere } from "./read-if-there.ts";
 import { type Answer, get, type Subject, tryAgain } from "./request.ts";
 import { ATTEMPTS, withRetries } from "./retry.ts";
 import type { HubSettings } from "./settings.ts";
@@ -224,8 +223,7 @@ async function noteVersion(blob: string, answer: Answer): Promise<void> {
 const STRONG_ETAG = /^"[\x21\x23-\x7e]{1,200}"$/;
 
 async function versionOf(blob: string): Promise<string | undefined> {
-  const path = versionPath(blob);
-  const text = (await fileFacts(path))?.kind === "file" ? await readText(path) : "";
+  const text = (await readIfThere(versionPath(blob))) ?? "";
   return STRONG_ETAG.test(text) ? text : undefined; // a process may have been killed while it wrote this
 }
 

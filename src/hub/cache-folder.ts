@@ -16,12 +16,12 @@ import {
   makeLink,
   parentFolder,
   processId,
-  readText,
   removeFile,
   renameFile,
 } from "#platform";
 import { CheckpointError } from "../errors.ts";
 import { failureKind } from "./failure.ts";
+import { readIfThere } from "./read-if-there.ts";
 import { isSha1, repoFolderName, shownName } from "./names.ts";
 import { type Listing, listingJson, parseListing } from "./listing.ts";
 
@@ -92,8 +92,7 @@ export async function cachedCommit(
 ): Promise<string | undefined> {
   if (isSha1(revision)) return revision;
   const path = joinPath(cache.path, "refs", ...revision.split("/"));
-  if ((await fileFacts(path))?.kind !== "file") return undefined;
-  const commit = (await readText(path)).trim();
+  const commit = (await readIfThere(path))?.trim() ?? "";
   return isSha1(commit) ? commit : undefined;
 }
 
@@ -114,10 +113,10 @@ export async function cachedListing(
   cache: CacheFolder,
   commit: string,
 ): Promise<Listing | undefined> {
-  for (const path of [listingPath(cache, commit, true), listingPath(cache, commit, false)]) {
-    const facts = await fileFacts(path);
-    if (facts?.kind !== "file" || facts.bytes > MAX_LISTING) continue;
-    const listing = parseListing(await readText(path));
+  // In this order: another process removes the partial list after it has written the whole one.
+  for (const isWhole of [false, true]) {
+    const text = await readIfThere(listingPath(cache, commit, isWhole), MAX_LISTING);
+    const listing = text === undefined ? undefined : parseListing(text);
     if (listing !== undefined) return listing;
   }
   return undefined;
@@ -178,11 +177,10 @@ export async function endWanted(cache: CacheFolder, commit: string): Promise<voi
 
 /** The files of a commit that downloads without an end were to bring, those that came among them. */
 export async function wantedFiles(cache: CacheFolder, commit: string): Promise<string[]> {
-  const path = wantedPath(cache, commit);
-  const facts = await fileFacts(path);
-  if (facts?.kind !== "file" || facts.bytes > MAX_LISTING) return [];
+  const text = await readIfThere(wantedPath(cache, commit), MAX_LISTING);
+  if (text === undefined) return [];
   try {
-    const names: unknown = JSON.parse(await readText(path));
+    const names: unknown = JSON.parse(text);
     return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
   } catch (error) {
     if (error instanceof SyntaxError) return [];

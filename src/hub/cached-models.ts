@@ -10,7 +10,6 @@ import {
   linkTarget,
   listFolder,
   parentFolder,
-  readText,
   removeFolder,
 } from "#platform";
 import { CheckpointError, InputError } from "../errors.ts";
@@ -26,6 +25,7 @@ import {
 import type { Listing } from "./listing.ts";
 import { isLocked } from "./lock.ts";
 import { checkRepoId, isRepoId, isSha1, isSha256, repoFolderName, shownName } from "./names.ts";
+import { readIfThere } from "./read-if-there.ts";
 
 export type CachedFileInfo = {
   /** The path in the repository. */
@@ -136,8 +136,8 @@ async function refsOf(path: string): Promise<Map<string, string[]>> {
   const refs = new Map<string, string[]>();
   for (const name of await filesBelow(joinPath(path, "refs"))) {
     const file = joinPath(path, "refs", ...name.split("/"));
-    if ((await fileFacts(file))?.kind !== "file") continue;
-    const commit = (await readText(file)).trim();
+    const commit = (await readIfThere(file))?.trim();
+    if (commit === undefined) continue;
     refs.set(commit, [...(refs.get(commit) ?? []), name]);
   }
   return refs;

@@ -11,12 +11,12 @@ import {
   makeFolder,
   parentFolder,
   processId,
-  readText,
   removeFile,
   renameFile,
   touchFile,
 } from "#platform";
 import { CheckpointError } from "../errors.ts";
+import { readIfThere } from "./read-if-there.ts";
 import { pause } from "./retry.ts";
 
 type Owner = {
@@ -115,14 +115,15 @@ async function takeOver(path: string, own: Owner, dead: Owner | undefined): Prom
 
 /** Undefined: there is no lock, or its owner has not written its name yet. */
 async function ownerOf(path: string): Promise<Owner | undefined> {
-  if ((await fileFacts(path))?.kind !== "file") return undefined;
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   try {
-    const value = JSON.parse(await readText(path)) as Partial<Owner> | null;
+    const value = JSON.parse(text) as Partial<Owner> | null;
     return typeof value?.pid === "number" && typeof value.host === "string"
       ? (value as Owner)
       : undefined;
   } catch {
-    return undefined; // given back, or half written, in between
+    return undefined; // half written
   }
 }
 
