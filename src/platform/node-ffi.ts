@@ -19,7 +19,7 @@ async function load(): Promise<Ffi> {
     return await import("node:ffi");
   } catch (cause) {
     throw new EngineError(
-      `this runtime (${process.title} ${process.version}) has no node:ffi; Node 26.1 or later has it`,
+      `this runtime (${process.version}) has no node:ffi; Node 26.1 or later has it`,
       { cause },
     );
   } finally {

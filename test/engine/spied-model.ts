@@ -3,11 +3,14 @@
 import { startWorker } from "#platform";
 import { generationConfigOf } from "../../src/api/auto-config.ts";
 import { AutoConfig, MistralForCausalLM } from "../../src/index.ts";
+import type { ModelSource } from "../../src/engine/messages.ts";
 import { Engine } from "../../src/engine/supervisor.ts";
 
 export type SpiedWorker = {
   /** "worker" or "helper" */
   readonly kind: string;
+  /** What it was started with. */
+  readonly data: unknown;
   /** Types of the messages that came from it. */
   readonly messages: string[];
   /** Ends the thread, wherever it is. */
@@ -25,10 +28,20 @@ export type SpiedModel = {
   latest(kind: "worker" | "helper"): SpiedWorker;
 };
 
+export type SpiedOptions = {
+  readonly threads?: number;
+  readonly memoryLimit?: number;
+  readonly native?: boolean;
+  /** How weights are quantised and products computed. */
+  readonly how?: Pick<ModelSource, "quantisation" | "compute">;
+  /** Changes what workers are started with. */
+  readonly change?: (kind: string, data: unknown) => unknown;
+};
+
 /** Loads a folder as AutoModelForCausalLM does. */
 export async function spiedModel(
   dir: string,
-  { threads = 1, memoryLimit }: { threads?: number; memoryLimit?: number } = {},
+  { threads = 1, memoryLimit, native, how, change = (_, data) => data }: SpiedOptions = {},
 ): Promise<SpiedModel> {
   const workers: SpiedWorker[] = [];
   const config = await AutoConfig.from_pretrained(dir);
@@ -40,15 +53,18 @@ export async function spiedModel(
       dtype: "auto",
       attention: "flash",
       modelClass: "MistralForCausalLM",
+      ...how,
     },
-    { name: "wasm", threads, memoryLimit },
+    { name: "wasm", threads, memoryLimit, native },
     {
-      start: (module, data) => {
+      start: (module, given) => {
+        const data = change(String(module), given);
         const handle = startWorker(module, data);
         const messages: string[] = [];
         const { promise: ended, resolve } = Promise.withResolvers<void>();
         workers.push({
           kind: String(module),
+          data,
           messages,
           kill: () => handle.terminate(),
           ended,

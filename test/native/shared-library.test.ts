@@ -44,13 +44,10 @@ function readLibrary(file: Uint8Array): {
       // One bucket: no hash need be computed.
       expect(view.getUint32(hash, true)).toBe(1);
       const chain = hash + 12;
-      for (
-        let at = view.getUint32(hash + 8, true);
-        at !== 0;
-        at = view.getUint32(chain + 4 * at, true)
-      )
-        if (nameOf(at) === name) return word(symbols + 24 * at + 8);
-      return undefined;
+      let symbol = view.getUint32(hash + 8, true);
+      while (symbol !== 0 && nameOf(symbol) !== name)
+        symbol = view.getUint32(chain + 4 * symbol, true);
+      return symbol === 0 ? undefined : word(symbols + 24 * symbol + 8);
     },
   };
 }
