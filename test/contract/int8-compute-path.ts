@@ -1,7 +1,7 @@
 // Puts a product on the int8 compute path into a WASM memory, between guard zones, and calls its kernels on ranges: rows are packed, then
 // multiplied. Knows how a packed row lies.
 
-import { EIGHT_ROWS_SCRATCH } from "../../src/backends/wasm/kernels/scratch.ts";
+import { eightRowsScratch } from "../../src/backends/wasm/kernels/scratch.ts";
 import { INT8_BLOCK, type IntegerRow, type Int8Row } from "../../src/formats/int8-compute-path.ts";
 import type { KernelBench } from "./wasm-kernels.ts";
 
@@ -36,13 +36,13 @@ export function multiply(
   const [xAt, packedAt] = [bench.reserve(4 * T * K), bench.reserve(blocks * T * BLOCK_BYTES)];
   const [wAt, yAt] = [bench.reserve(w.length, 2), bench.reserve(4 * T * O)];
   const scalesAt = ofRows === undefined ? 0 : bench.reserve(ofRows.length);
-  const scratch = bench.reserveScratch(EIGHT_ROWS_SCRATCH);
+  const scratch = bench.reserveScratch(eightRowsScratch(K));
   if (ofRows !== undefined) bench.set(scalesAt, ofRows);
   bench.set(xAt, x);
   bench.set(wAt, w);
   const { pack_rows_int8, [`linear_${format}`]: linear } = bench.kernels;
   for (const [begin, end] of ranges(T, rows, 1))
-    pack_rows_int8(packedAt, xAt, K, T, run, scratch, begin, end);
+    pack_rows_int8(packedAt, xAt, K, T, run, 0, scratch, begin, end);
   for (const [first, last] of ranges(T, rows, 1))
     for (const [begin, end] of ranges(O, columns, COLUMNS))
       linear(yAt, packedAt, wAt, scalesAt, K, O, scratch, tiles, T, first, last, begin, end);

@@ -17,7 +17,7 @@ import {
   PACK_LLM_INT8_CALL,
 } from "./kernels/header.ts";
 import {
-  EIGHT_ROWS_SCRATCH,
+  eightRowsScratch,
   fixed16Scratch,
   LLM_INT8_SCRATCH,
   nf4Int8Scratch,
@@ -62,7 +62,7 @@ const paths: readonly ComputePath[] = [
   {
     name: "int8",
     ...{ families: ["q4", "q4r", "q6r", "q8", "q4k", "q6k"], step: 1 },
-    ...{ code: LINEAR_INT8, scratch: () => EIGHT_ROWS_SCRATCH },
+    ...{ code: LINEAR_INT8, scratch: eightRowsScratch },
     pack: {
       mode: PACK_INT8,
       words: (K) => 10 * Math.ceil(K / 32),

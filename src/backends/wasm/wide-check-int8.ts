@@ -30,7 +30,7 @@ export function int8Products(
   const y = to + T * (K / 32) * 40;
   let at = y;
   for (const format of ["q4", "q4r", "q6r", "q8", "q4k", "q6k"]) {
-    kernels.pack_rows_int8(to, x, K, T, format === "q6k" ? 16 : 32, scratch, 0, T);
+    kernels.pack_rows_int8(to, x, K, T, format === "q6k" ? 16 : 32, 0, scratch, 0, T);
     for (const { rows, tiles } of WAYS) {
       kernels[`linear_${format}`](at, to, weights, x, K, O, scratch, tiles, T, 0, rows, 0, O);
       at += rows * O * 4;

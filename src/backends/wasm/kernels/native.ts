@@ -1,5 +1,12 @@
 // Calls of machine code, which computes what WebAssembly has no instructions for; see ../native-choice.ts.
 
+import {
+  BLOCKS, CALL_BYTES, COLUMNS, HAS_ROW_SCALES, KERNEL, NATIVE_Q4, NATIVE_Q4K, NATIVE_Q4R, NATIVE_Q6K, NATIVE_Q6R, NATIVE_Q8, PANEL, ROW_SCALES,
+  ROWS, TILE, TILE_ROWS, W, W_STRIDE, X, X_BLOCK, X_STRIDE, Y, Y_STRIDE,
+} from "../../native/call-words";
+import { bytesOf } from "./generated/tiles";
+import { BASE, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6K, FORMAT_Q6R, FORMAT_Q8, NATIVE, NATIVE_INT8 } from "./header";
+
 /** Runs machine code. `call`: the address in the process (not in the memory) of 64-bit words, of which word 0 chooses the kernel. */
 // @ts-ignore: decorator
 @external("env", "native")
@@ -8,4 +15,53 @@ declare function native(call: f64): void;
 /** For tests: the call alone. */
 export function call_native(call: f64): void {
   native(call);
+}
+
+/** Whether machine code computes products of the int8 compute path with a format whose rows lie in groups of eight, and reads packed rows. */
+// @ts-ignore: decorator
+@inline
+export function isNativeEightRows(format: i32): bool {
+  return (load<i32>(NATIVE) & NATIVE_INT8) != 0 && format >= FORMAT_Q4 && format <= FORMAT_Q6R;
+}
+
+function kernelOf(format: i32): i32 {
+  if (format == FORMAT_Q4) return NATIVE_Q4;
+  if (format == FORMAT_Q4R) return NATIVE_Q4R;
+  if (format == FORMAT_Q6R) return NATIVE_Q6R;
+  if (format == FORMAT_Q8) return NATIVE_Q8;
+  return format == FORMAT_Q4K ? NATIVE_Q4K : NATIVE_Q6K;
+}
+
+/** Bytes of a group of eight rows. */
+function groupBytes(format: i32, blocks: i32): usize {
+  if (format == FORMAT_Q4) return bytesOf<u8>(blocks);
+  if (format == FORMAT_Q4R) return bytesOf<u32>(blocks);
+  if (format == FORMAT_Q6R) return bytesOf<i32>(blocks);
+  if (format == FORMAT_Q8) return bytesOf<i8>(blocks);
+  return format == FORMAT_Q4K ? bytesOf<u16>(blocks) : bytesOf<i16>(blocks);
+}
+
+/** Columns [begin, end) of rows [rowBegin, rowEnd); begin is a multiple of 8, `rowsOfStep` the rows that `packed` has. */
+export function native_eight_rows(
+  y: usize, packed: usize, w: usize, ofRows: usize, format: i32, K: i32, O: i32, scratch: usize, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  const base = load<u64>(BASE), blocks = (K + 31) >> 5, rows = rowEnd - rowBegin;
+  const stride = groupBytes(format, blocks);
+  const tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  store<u64>(scratch, kernelOf(format), KERNEL);
+  store<u64>(scratch, base + y + ((<usize>rowBegin * <usize>O + <usize>begin) << 2), Y);
+  store<u64>(scratch, <usize>O << 2, Y_STRIDE);
+  store<u64>(scratch, base + packed + <usize>rowBegin * X_BLOCK, X);
+  store<u64>(scratch, <usize>rowsOfStep * X_BLOCK, X_STRIDE);
+  store<u64>(scratch, rows, ROWS);
+  store<u64>(scratch, (rows + tiles - 1) / tiles, TILE);
+  store<u64>(scratch, base + w + <usize>(begin >> 3) * stride, W);
+  store<u64>(scratch, stride, W_STRIDE);
+  store<u64>(scratch, end - begin, COLUMNS);
+  store<u64>(scratch, base + ofRows + (<usize>begin << 2), ROW_SCALES);
+  store<u64>(scratch, ofRows != 0, HAS_ROW_SCALES);
+  store<u64>(scratch, blocks, BLOCKS);
+  store<u64>(scratch, base + scratch + CALL_BYTES, PANEL);
+  native(<f64>(base + scratch));
 }

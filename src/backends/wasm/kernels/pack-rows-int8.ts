@@ -7,7 +7,8 @@ import { F16_BIAS } from "./int8-dot";
 // Blocks of 32 k lie in the order [block][row]; numbers beyond K are 0. A block:
 //   offset  bytes  content
 //        0      4  scale · 2¹¹², f32
-//        4      4  two i16 where sums start, as codes have the zero point 8: −8 · Σx over k % 4 < 2, and over the other k
+//        4      4  two i16 where sums start, as codes have the zero point 8: −8 · Σx over k % 4 < 2, and over the other k;
+//                  `whole`: one i32, −8 · Σx, which machine code wants
 //        8     32  the numbers, int8
 
 /** Bytes of a packed block. */
@@ -26,7 +27,7 @@ function code(v: v128, inverse: v128): v128 {
 }
 
 /** Writes 32 numbers as a block. One that is not finite makes the scale infinite or NaN, and so every sum with it NaN. */
-function packBlock(to: usize, x: usize, run: i32): void {
+function packBlock(to: usize, x: usize, run: i32, whole: i32): void {
   const a = v128.load(x), b = v128.load(x, 16), c = v128.load(x, 32), d = v128.load(x, 48);
   const e = v128.load(x, 64), f = v128.load(x, 80), g = v128.load(x, 96), h = v128.load(x, 112);
   const low = f32x4.max(f32x4.max(f32x4.abs(a), f32x4.abs(b)), f32x4.max(f32x4.abs(c), f32x4.abs(d)));
@@ -56,23 +57,25 @@ function packBlock(to: usize, x: usize, run: i32): void {
   sums = i16x8.add(sums, i8x16.shuffle(sums, sums, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
   sums = i16x8.add(sums, i8x16.shuffle(sums, sums, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
   store<f32>(to, largest / <f32>127 * F16_BIAS);
-  v128.store32_lane(to, i16x8.shl(i16x8.neg(sums), 3), 0, 4);
+  if (whole) store<i32>(to, -8 * (<i32>i16x8.extract_lane_s(sums, 0) + <i32>i16x8.extract_lane_s(sums, 1)), 4);
+  else v128.store32_lane(to, i16x8.shl(i16x8.neg(sums), 3), 0, 4);
   v128.store(to, p, 8);
   v128.store(to, q, 24);
 }
 
 /**
  * Rows [begin, end) of x [rows, K]. `run`: how many weights of a row share a scale. If it is 16, pairs of a block's first 16 k and
- * pairs of its last 16 k lie in turn, as they do in src/formats/q6k.ts.
+ * pairs of its last 16 k lie in turn, as they do in src/formats/q6k.ts. `whole`: 1 for machine code; with a run of 16 nothing changes.
  */
 export function pack_rows_int8(
-  to: usize, x: usize, K: i32, rows: i32, run: i32, scratch: usize, begin: i32, end: i32,
+  to: usize, x: usize, K: i32, rows: i32, run: i32, whole: i32, scratch: usize, begin: i32, end: i32,
 ): void {
+  if (run == 16) whole = 0;
   const stride = <usize>rows * X_BLOCK;
   for (let row = begin; row < end; row++) {
     let from = x + <usize>row * (<usize>K << 2), block = to + <usize>row * X_BLOCK;
     for (let n = K >> 5; n > 0; --n) {
-      packBlock(block, from, run);
+      packBlock(block, from, run, whole);
       from += 128;
       block += stride;
     }
@@ -80,7 +83,7 @@ export function pack_rows_int8(
     if (rest) {
       memory.fill(scratch, 0, 128);
       memory.copy(scratch, from, <usize>rest << 2);
-      packBlock(block, scratch, run);
+      packBlock(block, scratch, run, whole);
     }
   }
 }

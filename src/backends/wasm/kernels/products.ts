@@ -3,9 +3,10 @@
 
 import {
   CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6R, FORMAT_Q8, LINEAR, LINEAR_FIXED16,
-  LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
+  LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, NATIVE, NATIVE_INT8, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
   SUMS_32, WIDE,
 } from "./header";
+import { TILE_ROWS } from "../../native/call-words";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { linear_q4, linear_q4k, linear_q4r, linear_q6k, linear_q6r, linear_q8 } from "./linear-eight-rows";
 import { linear_llm_int8 } from "./linear-int8";
@@ -13,6 +14,7 @@ import { linear_fixed16 } from "./linear-nf4";
 import { linear_nf4_int8 } from "./linear-nf4-int8";
 import { linear_packed } from "./linear-packed";
 import { address, arg, ceilDiv, word } from "./op-words";
+import { isNativeEightRows, native_eight_rows } from "./native";
 import { pack_rows_fixed16 } from "./pack-rows-fixed16";
 import { pack_rows_int8 } from "./pack-rows-int8";
 import { pack_rows_int8_halves } from "./pack-rows-int8-halves";
@@ -30,11 +32,19 @@ export function isProduct(code: i32): bool {
   return code == LINEAR || (code >= LINEAR_PACKED && code <= LINEAR_LLM_INT8);
 }
 
+/** Whether machine code computes the product. */
+// @ts-ignore: decorator
+@inline
+function isNative(op: usize): bool {
+  return word(op, CODE_WORD) == LINEAR_INT8 && isNativeEightRows(arg(op, 8));
+}
+
 /** Whether there are so few rows that each unit has all of them. */
 // @ts-ignore: decorator
 @inline
 function isFew(op: usize, rows: i32): bool {
   const code = word(op, CODE_WORD);
+  if (isNative(op)) return rows <= TILE_ROWS;
   return rows < (code == LINEAR || code == LINEAR_PACKED ? manyFrom(arg(op, 8)) : 2);
 }
 
@@ -105,6 +115,8 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
     case LINEAR_PACKED:
       return linear_packed(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
     case LINEAR_INT8:
+      if (isNativeEightRows(format))
+        return native_eight_rows(y, x, p0, p1, format, K, O, scratch, rows, rowBegin, rowEnd, begin, end);
       if (format <= FORMAT_FP4_DQ)
         linear_nf4_int8(y, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_Q4) linear_q4(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
@@ -133,7 +145,7 @@ export function packRows(op: usize, rows: i32, scratch: usize, begin: i32, end: 
   const to = address(op, 0), x = address(op, 1), K = arg(op, 2), param = reinterpret<f32>(arg(op, 4));
   switch (arg(op, 3)) {
     case PACK_INT8:
-      return pack_rows_int8(to, x, K, rows, <i32>param, scratch, begin, end);
+      return pack_rows_int8(to, x, K, rows, <i32>param, load<i32>(NATIVE) & NATIVE_INT8, scratch, begin, end);
     case PACK_INT8_HALVES:
       return pack_rows_int8_halves(to, x, K, begin, end);
     case PACK_FIXED16:

@@ -55,7 +55,10 @@ function absmaxBytes(K: number): number {
 //    16512  20480  a panel: 16 blocks of 32 k of a format with one plane of codes, 8 of one with two
 export const EIGHT_ROWS_SCALES = 16384;
 export const EIGHT_ROWS_PANEL = 16512;
-export const EIGHT_ROWS_SCRATCH = 36992;
+// Machine code keeps there: the words of its call, then a panel of all k (../../native/call-words.ts).
+export function eightRowsScratch(K: number): number {
+  return Math.max(EIGHT_ROWS_PANEL + 20480, 128 + 640 * Math.ceil(K / 32));
+}
 
 // linear_llm_int8
 //   offset  bytes  content
