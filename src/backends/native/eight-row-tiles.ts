@@ -1,4 +1,4 @@
-// Tiles of the 8-bit compute path in AVX-512 with VNNI: some rows of packed x times 16 columns of an unpacked block. Order of summation,
+// Products of the 8-bit compute path in AVX-512 with VNNI: some rows of packed x times 16 columns of an unpacked block. Order of summation,
 // that of the WebAssembly kernels (../wasm/kernels/linear-eight-rows.ts): integers exactly within 32 k, then block after block, fused.
 // Does not know where blocks come from.
 
@@ -13,54 +13,49 @@ export const X_AT: number = register.rax;
 const ACCUMULATORS = [28, 29, 30, 31];
 const FACTORS = [14, 15, 25, 27];
 /** How many rows are computed side by side, so that none waits for the sum that it adds to. */
-const TOGETHER = ACCUMULATORS.length;
+export const TOGETHER: number = ACCUMULATORS.length;
 
-/** The numbers of rows 0, 1, 2 … in portions. */
-function portions(rows: number): number[][] {
-  const count = Math.ceil(rows / TOGETHER);
-  const each = Math.ceil(rows / count);
-  const all = Array.from({ length: rows }, (_, row) => row);
-  return Array.from({ length: count }, (_, i) => all.slice(i * each, (i + 1) * each));
-}
-
-/** Adds the products of an unpacked block with `rows` rows to their sums. */
-export function multiplyBlock(a: Assembler, pool: ConstantPool, sums: Sums, rows: number): void {
+/** Adds the products of an unpacked block with some rows, TOGETHER at most, to their sums. */
+export function multiplyBlock(
+  a: Assembler,
+  pool: ConstantPool,
+  sums: Sums,
+  rows: readonly number[],
+): void {
   const ofX = (row: number, offset: number): Memory => at(X_AT, row * X_BLOCK + offset);
   const all = { broadcast: true } as const;
   const { quads, scale, more } = unpacked;
   const acc = (i: number): number => ACCUMULATORS[i];
-  for (const portion of portions(rows)) {
-    const each = (f: (row: number, i: number) => void): void => portion.forEach(f);
-    if (sums === "zero point" || sums === "shifted") {
-      each((row, i) => a.load("vpbroadcastd", 512, acc(i), ofX(row, X_START)));
-      if (sums === "shifted") each((_, i) => a.op("vpslld", 512, acc(i), acc(i), more));
-    } else each((_, i) => a.op("vpxor", 512, acc(i), acc(i), acc(i)));
-    if (sums === "halves") {
-      a.shiftWords("left", 512, FACTORS[3], more, 2); // 32 = 8 · 2²
-      each((row, i) => a.op("vpdpwssd", 512, acc(i), FACTORS[3], ofX(row, X_START), all));
-      // Two products of at most 63 · 127 fit into 16 bits, and so do four.
-      for (let quad = 0; quad < 8; quad += 2)
-        each((row, i) => {
-          for (const q of [0, 1]) {
-            a.load("vpbroadcastd", 512, FACTORS[q], ofX(row, X_CODES + 4 * (quad + q)));
-            a.op("vpmaddubsw", 512, FACTORS[q], quads[quad + q], FACTORS[q]);
-          }
-          a.op("vpaddw", 512, FACTORS[0], FACTORS[0], FACTORS[1]);
-          a.op("vpdpwssd", 512, acc(i), FACTORS[0], more);
-        });
-    } else {
-      for (let quad = 0; quad < 8; quad++)
-        each((row, i) =>
-          a.op("vpdpbusd", 512, acc(i), quads[quad], ofX(row, X_CODES + 4 * quad), all),
-        );
+  const each = (f: (row: number, i: number) => void): void => rows.forEach(f);
+  if (sums === "zero point" || sums === "shifted") {
+    each((row, i) => a.load("vpbroadcastd", 512, acc(i), ofX(row, X_START)));
+    if (sums === "shifted") each((_, i) => a.op("vpslld", 512, acc(i), acc(i), more));
+  } else each((_, i) => a.op("vpxor", 512, acc(i), acc(i), acc(i)));
+  if (sums === "halves") {
+    a.shiftWords("left", 512, FACTORS[3], more, 2); // 32 = 8 · 2²
+    each((row, i) => a.op("vpdpwssd", 512, acc(i), FACTORS[3], ofX(row, X_START), all));
+    // Two products of at most 63 · 127 fit into 16 bits, and so do four.
+    for (let quad = 0; quad < 8; quad += 2)
+      each((row, i) => {
+        for (const q of [0, 1]) {
+          a.load("vpbroadcastd", 512, FACTORS[q], ofX(row, X_CODES + 4 * (quad + q)));
+          a.op("vpmaddubsw", 512, FACTORS[q], quads[quad + q], FACTORS[q]);
+        }
+        a.op("vpaddw", 512, FACTORS[0], FACTORS[0], FACTORS[1]);
+        a.op("vpdpwssd", 512, acc(i), FACTORS[0], more);
+      });
+  } else {
+    for (let quad = 0; quad < 8; quad++) {
+      const codes = X_CODES + 4 * quad;
+      each((row, i) => a.op("vpdpbusd", 512, acc(i), quads[quad], ofX(row, codes), all));
     }
-    each((row, i) => {
-      a.load("vcvtdq2ps", 512, acc(i), acc(i));
-      a.op("vmulps", 512, FACTORS[i], scale, ofX(row, 0), all);
-      a.op("vfmadd231ps", 512, row, acc(i), FACTORS[i]);
-    });
-    if (sums === "minima") each((row, i) => subtractMinima(a, pool, row, ofX, acc(i)));
   }
+  each((row, i) => {
+    a.load("vcvtdq2ps", 512, acc(i), acc(i));
+    a.op("vmulps", 512, FACTORS[i], scale, ofX(row, 0), all);
+    a.op("vfmadd231ps", 512, row, acc(i), FACTORS[i]);
+  });
+  if (sums === "minima") each((row, i) => subtractMinima(a, pool, row, ofX, acc(i)));
 }
 
 /** sum += (f32(−8 · Σ codes) · scale of x) · (minimum / 8). */

@@ -13,7 +13,7 @@ import {
   type Sums,
   unpacked,
 } from "./eight-row-formats.ts";
-import { multiplyBlock, X_AT } from "./eight-row-tiles.ts";
+import { multiplyBlock, TOGETHER, X_AT } from "./eight-row-tiles.ts";
 
 const { rax, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } = register;
 const [FIRST, SECOND] = GROUPS;
@@ -62,10 +62,38 @@ export function eightRows(a: Assembler, pool: ConstantPool): void {
     a.jmp(done);
     define(a, bring, () => bringBlock(a, sums));
     define(a, keep, () => keepBlock(a, sums));
-    multiply.forEach((label, i) => define(a, label, () => multiplyBlock(a, pool, sums, i + 1)));
+    multiplyRows(a, pool, sums, multiply);
   }
   eightRowFormats.forEach((format, i) => define(a, unpack[i], () => unpackBlock(a, pool, format)));
   a.place(done);
+}
+
+/** Functions that multiply a block by one row, two rows and so on. They share those that multiply TOGETHER rows, or the last few. */
+function multiplyRows(
+  a: Assembler,
+  pool: ConstantPool,
+  sums: Sums,
+  multiply: readonly Label[],
+): void {
+  const parts = new Map<string, Label>();
+  const part = (first: number, end: number): Label => {
+    const rows = Array.from({ length: end - first }, (_, i) => first + i);
+    let label = parts.get(rows.join());
+    if (label === undefined) {
+      parts.set(rows.join(), (label = a.label()));
+      define(a, label, () => multiplyBlock(a, pool, sums, rows));
+    }
+    return label;
+  };
+  for (const [i, label] of multiply.entries()) {
+    const rows = i + 1;
+    const labels: Label[] = [];
+    for (let first = 0; first < rows; first += TOGETHER)
+      labels.push(part(first, Math.min(first + TOGETHER, rows)));
+    define(a, label, () => {
+      for (const each of labels) a.call(each);
+    });
+  }
 }
 
 /** A function that is called through a register. */
