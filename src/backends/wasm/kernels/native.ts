@@ -17,6 +17,9 @@ export function call_native(call: f64): void {
   native(call);
 }
 
+/** Up to so many rows read weights where they lie, so that a unit has all rows. */
+export const NATIVE_FEW_ROWS: i32 = TILE_ROWS;
+
 /** Whether machine code computes products of the int8 compute path with a format whose rows lie in groups of eight, and reads packed rows. */
 // @ts-ignore: decorator
 @inline

@@ -6,7 +6,6 @@ import {
   LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, NATIVE, NATIVE_INT8, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
   SUMS_32, WIDE,
 } from "./header";
-import { TILE_ROWS } from "../../native/call-words";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { linear_q4, linear_q4k, linear_q4r, linear_q6k, linear_q6r, linear_q8 } from "./linear-eight-rows";
 import { linear_llm_int8 } from "./linear-int8";
@@ -14,7 +13,7 @@ import { linear_fixed16 } from "./linear-nf4";
 import { linear_nf4_int8 } from "./linear-nf4-int8";
 import { linear_packed } from "./linear-packed";
 import { address, arg, ceilDiv, word } from "./op-words";
-import { isNativeEightRows, native_eight_rows } from "./native";
+import { isNativeEightRows, NATIVE_FEW_ROWS, native_eight_rows } from "./native";
 import { pack_rows_fixed16 } from "./pack-rows-fixed16";
 import { pack_rows_int8 } from "./pack-rows-int8";
 import { pack_rows_int8_halves } from "./pack-rows-int8-halves";
@@ -44,7 +43,7 @@ function isNative(op: usize): bool {
 @inline
 function isFew(op: usize, rows: i32): bool {
   const code = word(op, CODE_WORD);
-  if (isNative(op)) return rows <= TILE_ROWS;
+  if (isNative(op)) return rows <= NATIVE_FEW_ROWS;
   return rows < (code == LINEAR || code == LINEAR_PACKED ? manyFrom(arg(op, 8)) : 2);
 }
 
