@@ -1,7 +1,8 @@
 // One thread of a measurement of this machine. All threads do the same work at the same time, since they share the memory bus; each has
 // memory of its own. It posts the rates that it reached; then the thread that started it terminates it.
 
-import { parent } from "#platform";
+import { type MachineCode, machineCode, parent } from "#platform";
+import { type LimitKind, operationsOfTurn } from "../backends/native/limits.ts";
 import { instantiate, type Kernels } from "../backends/wasm/kernel-module.ts";
 
 /** What a probe is started with. */
@@ -11,6 +12,9 @@ export type ProbeData = {
   /** One word of 4 bytes, on which the threads wait for each other before each round; shared if there are several. */
   readonly meeting: ArrayBufferLike;
   readonly threads: number;
+  /** The path of the library of limits.ts, and what of it is measured; none without machine code. */
+  readonly native?: string;
+  readonly nativeLimits: readonly LimitKind[];
 };
 
 /** What one thread reached per second: a number for each round. */
@@ -22,6 +26,8 @@ export type ProbeRates = {
   readonly int8Wide: readonly number[];
   /** The same operations on float32. */
   readonly f32: readonly number[];
+  /** By machine code, where it computes such products. */
+  readonly native: Readonly<Partial<Record<LimitKind, readonly number[]>>>;
 };
 
 /** Byte addresses in the thread's memory. */
@@ -37,9 +43,14 @@ const [WARM, ROUND] = [30, 25];
 const ROUNDS = 3;
 
 const { data, post } = await parent();
-post(measure(data as ProbeData));
+const { native } = data as ProbeData;
+const code = native === undefined ? undefined : await machineCode();
+post(measure(data as ProbeData, code));
 
-function measure({ module, sharedMemory, meeting, threads }: ProbeData): ProbeRates {
+function measure(
+  { module, sharedMemory, meeting, threads, native: path = "", nativeLimits }: ProbeData,
+  machine: MachineCode | undefined,
+): ProbeRates {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: sharedMemory });
   const kernels = instantiate(module, memory);
   // The system backs pages that were never written by one page of zeros, which stays in the processor's cache.
@@ -66,6 +77,15 @@ function measure({ module, sharedMemory, meeting, threads }: ProbeData): ProbeRa
       kernels[name](RESULT, OPERANDS, TURNS);
       return 2 * TURNS * Number(kernels.probe_int8_products());
     });
+  const byMachineCode = (kind: LimitKind): number[] => {
+    const run = machine?.openFunction(path, kind);
+    const words = new BigInt64Array(new SharedArrayBuffer(8)).fill(BigInt(TURNS));
+    const address = machine?.addressOf(words.buffer) ?? 0;
+    return rounds(() => {
+      run?.(address);
+      return TURNS * operationsOfTurn(kind);
+    });
+  };
   return {
     read: rounds(reader(kernels)),
     int8: dots("probe_int8"),
@@ -74,6 +94,7 @@ function measure({ module, sharedMemory, meeting, threads }: ProbeData): ProbeRa
       kernels.probe_f32(RESULT, OPERANDS, TURNS);
       return 2 * TURNS * 40;
     }),
+    native: Object.fromEntries(nativeLimits.map((kind) => [kind, byMachineCode(kind)])),
   };
 }
 

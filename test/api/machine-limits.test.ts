@@ -3,6 +3,8 @@
 import { expect, test } from "vitest";
 import { machineLimits } from "../../src/api/measurement/machine-limits.ts";
 import { detectFeatures } from "../../src/backends/wasm/features.ts";
+import { NATIVE_INT8 } from "../../src/backends/wasm/kernels/header.ts";
+import { onlyWith } from "../native/has.ts";
 import { threadsOr1 } from "../platform/has.ts";
 
 const workers = (): number =>
@@ -21,3 +23,15 @@ test("threads that cannot share memory are refused", async () => {
   const features = { ...detectFeatures(), threads: false };
   await expect(machineLimits(features, 2)).rejects.toThrow(/memory cannot be shared here/);
 });
+
+test(
+  "with machine code, products of 8 bits can do more than WebAssembly's",
+  onlyWith("avx512Vbmi", async () => {
+    const features = detectFeatures();
+    const wasm = await machineLimits(features, 1);
+    const native = await machineLimits(features, 1, NATIVE_INT8);
+    expect(native.int8_operations_per_second).toBeGreaterThan(
+      1.2 * wasm.int8_operations_per_second,
+    );
+  }),
+);

@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 const family = (bit: number, name: string, instructions: string | undefined): NativeFamily => ({
   ...{ bit, name, needs: "what nobody has", instructions: () => instructions },
-  ...{ dtypes: ["q4:int8"], timed: { dtype: "q4:int8", rows: 16 } },
+  ...{ limit: "int8", dtypes: ["q4:int8"], timed: { dtype: "q4:int8", rows: 16 } },
 });
 const [one, two, four, eight] = [
   family(1, "one", "ABC"),

@@ -4,6 +4,7 @@ import { checkedKernels } from "../../backends/wasm/checked-kernels.ts";
 import type { Features } from "../../backends/wasm/features.ts";
 import {
   chooseNative,
+  type NativeChoice,
   type NativeFindings,
   noNative,
   SWITCHED_OFF,
@@ -25,16 +26,18 @@ export type ChosenKernels = {
 /**
  * @param asked  the features that were asked for
  * @param native whether machine code may be used
- * @returns the choice, and the features with 256-bit vectors only if they passed their self-test
+ * @returns the choice, what it says of machine code alone, and the features with 256-bit vectors only if they passed their self-test
  */
 export async function chosenKernels(
   asked: Features,
   native: boolean,
-): Promise<{ chosen: ChosenKernels; features: Features }> {
+): Promise<{ chosen: ChosenKernels; machineCode: NativeChoice; features: Features }> {
   if (!asked.simd) {
-    const machine_code = { used: [], not_used: ["the CPU backend needs SIMD"] };
+    const reason = "the CPU backend needs SIMD";
+    const machine_code = { used: [], not_used: [reason] };
     return {
       chosen: { kernels: "none", dot_sum_bits: null, vector_bits: 128, machine_code },
+      machineCode: noNative(reason),
       features: asked,
     };
   }
@@ -42,16 +45,15 @@ export async function chosenKernels(
   const { features } = checked;
   const sums32 = choosesSums32(checked);
   const found = findingsOf("wasm") as NativeFindings | undefined;
-  const { kernels, reasons } = native
-    ? await chooseNative(checked, sums32, found)
-    : noNative(SWITCHED_OFF);
+  const machineCode = native ? await chooseNative(checked, sums32, found) : noNative(SWITCHED_OFF);
   return {
+    machineCode,
     features,
     chosen: {
       kernels: features.relaxedSimd ? "relaxed-simd" : "simd",
       dot_sum_bits: features.relaxedSimd ? (sums32 ? 32 : 16) : null,
       vector_bits: features.wideVectors ? 256 : 128,
-      machine_code: { used: kernels, not_used: reasons },
+      machine_code: { used: machineCode.kernels, not_used: machineCode.reasons },
     },
   };
 }

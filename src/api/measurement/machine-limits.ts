@@ -1,7 +1,8 @@
 // Measures what this machine can do at most with so many threads, in about half a second: the limits with which a benchmark compares
 // itself. Knows no model.
 
-import { startWorker } from "#platform";
+import { machineCode, startWorker } from "#platform";
+import { limitsLibrary } from "../../backends/native/limits.ts";
 import {
   detectFeatures,
   enableRevectorize,
@@ -9,6 +10,7 @@ import {
   requireThreads,
 } from "../../backends/wasm/features.ts";
 import { checkedKernels } from "../../backends/wasm/checked-kernels.ts";
+import { nativeFamilies } from "../../backends/wasm/native-families.ts";
 import { type ChosenKernels, chosenKernels } from "./chosen-kernels.ts";
 import type { ProbeData, ProbeRates } from "../../engine/probe-worker.ts";
 import { EngineError } from "../../errors.ts";
@@ -25,27 +27,54 @@ export type MachineLimits = {
 
 /**
  * Measures memory and arithmetic with all threads at once. Other programs that run falsify it.
+ * @param families the families of kernels that machine code computes: bits of NATIVE
  * @throws EngineError WebAssembly has no SIMD here, threads cannot share memory, or one died
  */
-export async function machineLimits(features: Features, threads: number): Promise<MachineLimits> {
+export async function machineLimits(
+  features: Features,
+  threads: number,
+  families = 0,
+): Promise<MachineLimits> {
   requireThreads(features, threads);
   const checked = await checkedKernels(features);
+  const native = nativeFamilies.filter(({ bit }) => (families & bit) !== 0);
   const data: ProbeData = {
     module: checked.module,
     sharedMemory: checked.features.threads,
     meeting: threads > 1 ? new SharedArrayBuffer(4) : new ArrayBuffer(4),
     threads,
+    native: native.length === 0 ? undefined : await keptLimits(),
+    nativeLimits: [...new Set(native.map(({ limit }) => limit))],
   };
   const rates = await Promise.all(Array.from({ length: threads }, () => oneThread(data)));
   // The best round, by the sum over all threads.
-  const total = (of: keyof ProbeRates): number =>
-    Math.max(...rates[0][of].map((_, n) => rates.reduce((sum, rate) => sum + rate[of][n], 0)));
+  const total = (of: (rates: ProbeRates) => readonly number[] | undefined): number =>
+    Math.max(
+      0,
+      ...(of(rates[0]) ?? []).map((_, n) =>
+        rates.reduce((sum, one) => sum + (of(one)?.[n] ?? 0), 0),
+      ),
+    );
   return {
     threads,
-    memory_bytes_per_second: total("read"),
-    int8_operations_per_second: Math.max(total("int8"), total("int8Wide")),
-    float32_operations_per_second: total("f32"),
+    memory_bytes_per_second: total(({ read }) => read),
+    int8_operations_per_second: Math.max(
+      total(({ int8 }) => int8),
+      total(({ int8Wide }) => int8Wide),
+      total(({ native: { int8 } }) => int8),
+    ),
+    float32_operations_per_second: Math.max(
+      total(({ f32 }) => f32),
+      total(({ native: { float32 } }) => float32),
+    ),
   };
+}
+
+/** The path of the library that measures what machine code can do. It is kept once. */
+let limitsPath: string | undefined;
+async function keptLimits(): Promise<string> {
+  limitsPath ??= (await machineCode()).keepLibrary(limitsLibrary());
+  return limitsPath;
 }
 
 /**
@@ -60,8 +89,8 @@ export async function enginesLimits(
   threads: number,
 ): Promise<{ limits: MachineLimits; kernels: ChosenKernels }> {
   const asked = detectFeatures(revectorize && enableRevectorize());
-  const limits = await machineLimits(asked, threads);
-  return { limits, kernels: (await chosenKernels(asked, native)).chosen };
+  const { chosen, machineCode: choice } = await chosenKernels(asked, native);
+  return { limits: await machineLimits(asked, threads, choice.families), kernels: chosen };
 }
 
 async function oneThread(data: ProbeData): Promise<ProbeRates> {

@@ -1,6 +1,7 @@
 // The families of kernels that machine code can compute in place of WebAssembly: for which processors, and on which products they are
 // tried before they are used.
 
+import type { LimitKind } from "../native/limits.ts";
 import type { Processor } from "../native/processor.ts";
 import { NATIVE_INT8 } from "./kernels/header.ts";
 
@@ -15,6 +16,8 @@ export type NativeFamily = {
   readonly needs: string;
   /** Dtypes of weights whose products must have the same bits. */
   readonly dtypes: readonly string[];
+  /** The arithmetic that holds its kernels up with many rows. */
+  readonly limit: LimitKind;
   /** A product that must be faster: its weight's dtype, and its number of rows. */
   readonly timed: { readonly dtype: string; readonly rows: number };
 };
@@ -27,6 +30,7 @@ export const nativeFamilies: readonly NativeFamily[] = [
       avx512Vnni && avx512Vbmi ? "AVX-512 VNNI" : undefined,
     needs: "AVX-512 with VNNI and VBMI",
     dtypes: ["q4:int8", "q4r:int8", "q6r:int8", "q8:int8", "q4k:int8", "q6k:int8"],
+    limit: "int8",
     timed: { dtype: "q4r:int8", rows: 64 },
   },
 ];
