@@ -191,6 +191,9 @@ test("doctor says what it chose, for people and as JSON", async () => {
   });
   expect([128, 256]).toContain(report.chosen.vector_bits);
   expect([16, 32, null]).toContain(report.chosen.dot_sum_bits);
+  const { used, not_used } = report.chosen.machine_code;
+  expect([...used, ...not_used]).not.toEqual([]);
+  expect(text.stdout).toMatch(/^ {2}machine code {4}(not used: .+|8-bit products with \S+.*)$/m);
   expect(report.expected_7b.map(({ method }: { method: string }) => method)).toEqual([
     ...["q4", "nf4", "bfloat16"],
   ]);
@@ -209,6 +212,14 @@ test("doctor says what it chose, for people and as JSON", async () => {
   expect(report.default_model.weight_bytes).toBeGreaterThan(6e6);
   expect(text.stdout).toContain(report.cpu.model);
   expect([text.code, json.code]).toEqual([0, 0]);
+});
+
+test("--no-native: doctor says that machine code is switched off", async () => {
+  const { stdout } = await mistral(["doctor", "--no-native", "--json"]);
+  expect(JSON.parse(stdout).chosen.machine_code).toEqual({
+    used: [],
+    not_used: ["it is switched off (env.native is false, or --no-native)"],
+  });
 });
 
 test("an error is one line and the next step; usage 2, failure 1", async () => {

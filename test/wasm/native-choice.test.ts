@@ -2,6 +2,9 @@
 
 import { machineCode, type MachineCode } from "#platform";
 import { beforeAll, describe, expect, test } from "vitest";
+import { Y } from "../../src/backends/native/call-words.ts";
+import { makeLibrary } from "../../src/backends/native/library.ts";
+import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { EngineError } from "../../src/errors.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { checkedKernels } from "../../src/backends/wasm/checked-kernels.ts";
@@ -9,11 +12,14 @@ import { detectFeatures } from "../../src/backends/wasm/features.ts";
 import { NATIVE, BASE } from "../../src/backends/wasm/kernels/header.ts";
 import { type NativeChoice, noNative, tryNative } from "../../src/backends/wasm/native-choice.ts";
 import { type NativeFamily, nativeFamilies } from "../../src/backends/wasm/native-families.ts";
-import type { Checked, NativeTrial } from "../../src/backends/wasm/native-trial.ts";
-import { onlyWith } from "../native/has.ts";
+import { type Checked, NativeTrial } from "../../src/backends/wasm/native-trial.ts";
+import { type Ffi, loadFfi } from "../../src/platform/node-ffi.ts";
+import { onlyWith, processor } from "../native/has.ts";
 
 let checked: Checked;
+let ffi: Ffi;
 beforeAll(async () => {
+  if (processor !== undefined) ffi = await loadFfi();
   checked = await checkedKernels(detectFeatures());
 });
 
@@ -72,6 +78,49 @@ describe("each family of kernels", () => {
   );
 });
 
+describe("the self-test finds", () => {
+  /** The outcome with `change` in place of the machine code; `y` is the address of a call's first result. */
+  async function sameBits(change: (real: () => void, y: bigint) => void): Promise<boolean> {
+    const { path } = await makeLibrary();
+    const { native, addressOf } = await openLibrary(path);
+    const trial = new NativeTrial(checked, false, {
+      addressOf,
+      native: (call) => change(() => native(call), ffi.getUint64(BigInt(call), Y)),
+    });
+    return trial.givesSameBits(nativeFamilies[0]);
+  }
+
+  test.each<[string, Parameters<typeof sameBits>[0], boolean]>([
+    ["nothing where all is right", (real) => real(), true],
+    ["a product that is not computed", () => {}, false],
+    [
+      "one wrong bit",
+      (real, y) => {
+        real();
+        ffi.setUint32(y, 0, (ffi.getUint32(y) ^ 1) >>> 0);
+      },
+      false,
+    ],
+  ])("%s", async (_, change, expected) => {
+    await onlyWith("avx512Vbmi", async () => expect(await sameBits(change)).toBe(expected))();
+  });
+
+  test(
+    "how much faster it is: not at all where both sides wait for the same",
+    onlyWith("avx512Vbmi", async () => {
+      const { path } = await makeLibrary();
+      const { native, addressOf } = await openLibrary(path);
+      const slow = (call: number): void => {
+        native(call);
+        const end = performance.now() + 20;
+        while (performance.now() < end);
+      };
+      const trial = new NativeTrial(checked, false, { native: slow, addressOf });
+      expect(await trial.speedup(nativeFamilies[0])).toBeLessThan(1);
+    }),
+  );
+});
+
 describe("refused", () => {
   const refusing = (part: Partial<MachineCode>) => async (): Promise<MachineCode> => ({
     ...(await machineCode()),
@@ -99,6 +148,21 @@ describe("refused", () => {
       };
       const choice = await tryNative(checked, false, { machine: refusing({ addressOf }), trial });
       expect(choice).toEqual(noNative("not a buffer"));
+    }),
+  );
+
+  test(
+    "code that fails in the self-test, as a kernel does that traps",
+    onlyWith("avx512Vbmi", async () => {
+      const broken = (...of: ConstructorParameters<typeof NativeTrial>): NativeTrial => {
+        const [kernels, sums32, library] = of;
+        return new NativeTrial(kernels, sums32, { ...library, native: fail("it broke") });
+      };
+      const { path, reasons } = await tryNative(checked, false, { trial: broken });
+      expect(path).toBeUndefined();
+      expect(reasons).toEqual([
+        "linear: the kernel failed (EngineError: it broke); the step is void, the next call works",
+      ]);
     }),
   );
 
