@@ -39,6 +39,7 @@ const config: UserConfig = defineConfig({
     "src/engine/worker.ts",
     "src/engine/helper.ts",
     "src/engine/probe-worker.ts",
+    "src/engine/quantize-worker.ts",
   ],
   root: "src",
   unbundle: true,

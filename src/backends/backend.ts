@@ -110,6 +110,12 @@ export interface Backend {
    * of each `every` bytes. `bytes` may be part of a view that `load` gave, or any others.
    */
   areFinite?(bytes: Uint8Array, of: ExponentBits, every: number): boolean;
+  /**
+   * Makes what quantises by kernels, for a backend that has such: its bytes are those of the formats' packers. It takes buffers until it
+   * is disposed of. Undefined: there is no room for them.
+   * @param columns those of the widest matrix that is to be quantised
+   */
+  quantizer?(columns: number): Quantizer | undefined;
   /** Frees leaves; names that are not placed are ignored. Programs that use them must be disposed of first. */
   release(names: readonly string[]): void;
   /** Makes a plan ready; its weights and states must have been placed. @throws EngineError, MemoryError */
@@ -123,6 +129,33 @@ export interface Backend {
   handover?(): Handover | undefined;
   dispose(): Promise<void>;
 }
+
+/** Quantises matrices of plain numbers piece by piece, a piece being some neighbouring rows. */
+export interface Quantizer {
+  /**
+   * How many rows a piece of such a matrix may have at most; all but the last piece must have as many. 0: there is no kernel for the
+   * format, or such rows are too long.
+   */
+  rows(from: Numbers, format: string, columns: number): number;
+  /** Memory for the numbers of a piece, `slot` 0 or 1: the next piece may be read into the one while the other is quantised. */
+  input(slot: number, bytes: number): Uint8Array;
+  /**
+   * Quantises the piece in a slot. With double quantisation of scales (formats in "-dq") pass the format without it.
+   * @returns its parts, valid until the next call; undefined: there are numbers that the format cannot hold, and its packer says which
+   * @throws EngineError as Program.submit
+   */
+  quantize(
+    slot: number,
+    from: Numbers,
+    format: string,
+    rows: number,
+    columns: number,
+  ): readonly Uint8Array[] | undefined;
+  dispose(): void;
+}
+
+/** Plain numbers: their format, "f32", "bf16" or "f16", and that to which they are rounded before anything else. */
+export type Numbers = { readonly format: string; readonly rounded?: string };
 
 /** What a backend gives to other threads, by postMessage. Only the backend's own code knows what is inside. */
 export type Handover = {

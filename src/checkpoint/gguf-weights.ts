@@ -124,11 +124,13 @@ function stored(
     for (let from = 0; from < rows; from += step) yield [from, Math.min(from + step, rows)];
   };
   const regroup = REGROUPED.get(type);
+  const plain = findFormat(type);
 
   return {
     ...{ name, shape, bytes, format },
     encoding: type,
     file: inHeads ? undefined : { path, parts: [{ offset, bytes }] },
+    ...(plain && { plain: { format: plain, read: readRows } }),
 
     async fill([target], onBytes) {
       for (const [from, to] of pieces(1)) {

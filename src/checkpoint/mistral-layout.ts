@@ -62,6 +62,7 @@ function rotatedWeight(
   const step = Math.max(1, Math.floor(PIECE / (headDim * rowBytes))) * headDim;
   return {
     ...{ name, shape, bytes, encoding: dtype, format: plainFormat(plain) },
+    plain: { format: plain, read },
 
     async fill([target], onBytes) {
       for (let from = 0; from < rows; from += step) {

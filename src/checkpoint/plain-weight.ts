@@ -15,10 +15,13 @@ export function plainWeight(checkpoint: Checkpoint, entry: TensorEntry): StoredW
   if (plain === undefined) return undefined;
   const { name, shape, bytes } = entry;
   const { columns } = matrixShape(shape);
+  const read = (from: number, to: number, target: Uint8Array<ArrayBufferLike>): Promise<void> =>
+    checkpoint.read(name, target, plain.bytes(from * columns), plain.bytes(to * columns));
   return {
     ...{ name, shape, bytes },
     encoding: entry.dtype,
     format: plainFormat(plain),
+    plain: { format: plain, read },
 
     async fill([target], onBytes) {
       const step = plain.bytes(PIECE);
@@ -30,9 +33,8 @@ export function plainWeight(checkpoint: Checkpoint, entry: TensorEntry): StoredW
     },
 
     async readRows(from, to, out) {
-      const [begin, end] = [plain.bytes(from * columns), plain.bytes(to * columns)];
-      const stored = new Uint8Array(end - begin);
-      await checkpoint.read(name, stored, begin, end);
+      const stored = new Uint8Array(plain.bytes(out.length));
+      await read(from, to, stored);
       plain.unpack(stored, out);
     },
   };

@@ -1,6 +1,7 @@
 // A weight as a checkpoint holds it, whatever tensors of the file it consists of: its shape in the model, the format that keeps it
 // without loss, and ways to read it. Knows no model and no backend.
 
+import type { NumberFormat } from "../formats/number-format.ts";
 import type { WeightFormat } from "../formats/weight-format.ts";
 
 export type StoredWeight = {
@@ -37,6 +38,14 @@ export type StoredWeight = {
   readonly regrouped?: {
     readonly format: WeightFormat;
     fill(parts: readonly Uint8Array[], onBytes: (bytes: number) => void): Promise<void>;
+  };
+  /** For plain numbers: reads them as the file has them, which `readRows` widens to f32, and may round first. */
+  readonly plain?: {
+    readonly format: NumberFormat;
+    /** The smaller format to which `readRows` rounds them. */
+    readonly rounded?: NumberFormat;
+    /** Rows [from, to); `target` has just their bytes, and may be a view on shared memory. */
+    read(from: number, to: number, target: Uint8Array<ArrayBufferLike>): Promise<void>;
   };
   /** Rows [from, to) as f32; `out` has (to − from) · columns numbers. */
   readRows(from: number, to: number, out: Float32Array): Promise<void>;

@@ -79,7 +79,10 @@ export class EngineCore {
     hooks: EngineHooks,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<{ core: EngineCore; report: LoadReport }> {
-    const loaded = await loadModel(model, backend, hooks.weightsAreThere, onProgress);
+    const loaded = await loadModel(model, backend, hooks.weightsAreThere, {
+      onProgress,
+      placed: () => hooks.placed(),
+    });
     hooks.placed();
     const core = new EngineCore(loaded, backend, hooks, model.attention === "eager");
     return { core, report: loaded.report };

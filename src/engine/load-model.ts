@@ -22,7 +22,7 @@ import {
 import { MistralConfig } from "../models/config.ts";
 import { headOf, type ModelClass } from "../models/heads.ts";
 import { keptAs } from "./kept-formats.ts";
-import { type LoadProgress, loadWeights } from "./load.ts";
+import { type LoadHooks, loadWeights } from "./load.ts";
 import type { LoadReport, ModelSource } from "./messages.ts";
 import { nothing, withNewWeights } from "./new-weights.ts";
 import { roundedTo } from "./rounded-weight.ts";
@@ -44,7 +44,7 @@ export async function loadModel(
   model: ModelSource,
   backend: Backend,
   weightsAreThere: boolean,
-  onProgress: (progress: LoadProgress) => void,
+  hooks: LoadHooks,
 ): Promise<LoadedModel> {
   const { modelClass } = model;
   const config = new MistralConfig(model.config);
@@ -66,7 +66,7 @@ export async function loadModel(
     const leaves = runner.weightLeaves(hasHead ? { logits: true } : { last: true });
     const nonFinite = weightsAreThere
       ? []
-      : await loadWeights(backend, leaves, stored, onProgress, model.disableMmap);
+      : await loadWeights(backend, leaves, stored, hooks, model.disableMmap);
     const dtype = findFormat(dtypeOf("model.norm.weight"))?.torch ?? "float32";
     const notes = ignoredOptions(model, leaves, stored, dtypeOf);
     const rowsDependOnStep = leaves.some(({ name }) => dtypeOf(name, true).endsWith(":call"));

@@ -1,13 +1,13 @@
-// Brings the weights of a checkpoint into a backend. A weight whose format is kept is read straight into its place; another one is converted
-// piece by piece through two buffers. The most memory in use is the placed model plus these buffers. Knows no model.
+// Brings the weights of a checkpoint into a backend. The most memory in use is the placed model plus the buffers through which weights
+// are converted. Knows no model, and not how one weight is read or converted: fill.ts.
 
-import type { Backend, LeafSpec } from "../backends/backend.ts";
-import { CheckpointError, EngineError, MemoryError } from "../errors.ts";
+import type { Backend, LeafSpec, Quantizer } from "../backends/backend.ts";
+import { CheckpointError, MemoryError } from "../errors.ts";
 import type { StoredWeight } from "../checkpoint/stored-weight.ts";
 import { findFormat } from "../formats/format.ts";
 import { weightDType } from "../formats/registry.ts";
-import { matrixShape, type Parts, type WeightFormat } from "../formats/weight-format.ts";
 import { showBytes } from "../show-bytes.ts";
+import { fill, sameFormat } from "./fill.ts";
 import { smallerWay } from "./smaller.ts";
 
 export type LoadProgress = {
@@ -16,12 +16,15 @@ export type LoadProgress = {
   readonly tensor: string;
 };
 
-/** How many numbers of a weight are read and converted at a time, when the stored format differs from the kept one. */
-const PIECE = 1 << 22;
+export type LoadHooks = {
+  onProgress(progress: LoadProgress): void;
+  placed(): void;
+};
 
 /**
  * Places the leaves and fills them.
  * @param storedAs the checkpoint's weight of a leaf
+ * @param hooks    `placed`: called when the leaves have their places and some are to be quantised, which other threads can help with
  * @param disableMmap read all weights, also those whose files could be mapped into memory
  * @returns names of tensors that hold NaN or Inf: loading warns of them, and generating fails with a typed error
  * @throws CheckpointError, MemoryError
@@ -30,10 +33,35 @@ export async function loadWeights(
   backend: Backend,
   leaves: readonly LeafSpec[],
   storedAs: (leaf: string) => StoredWeight,
-  onProgress: (progress: LoadProgress) => void,
+  { onProgress, placed }: LoadHooks,
   disableMmap = false,
 ): Promise<string[]> {
   await place(backend, leaves, storedAs, disableMmap);
+  const converted = leaves.filter(
+    ({ name, dtype }) => !sameFormat(storedAs(name), weightDType(dtype).format.name),
+  );
+  const quantised = converted.filter(({ dtype }) => findFormat(dtype) === undefined);
+  const widest = Math.max(0, ...quantised.map(({ shape }) => shape.at(-1) ?? 1));
+  const quantizer = widest === 0 ? undefined : backend.quantizer?.(widest);
+  if (quantizer !== undefined) placed();
+  try {
+    // Weights that are only read are read two at a time. Converting one takes buffers and all threads: one at a time.
+    const lanes = converted.length === 0 ? 2 : 1;
+    return await loadInOrder(backend, leaves, storedAs, onProgress, quantizer, lanes);
+  } finally {
+    quantizer?.dispose();
+  }
+}
+
+/** Fills the leaves, `lanes` at a time. @returns names of tensors that hold NaN or Inf */
+async function loadInOrder(
+  backend: Backend,
+  leaves: readonly LeafSpec[],
+  storedAs: (leaf: string) => StoredWeight,
+  onProgress: (progress: LoadProgress) => void,
+  quantizer: Quantizer | undefined,
+  lanes: number,
+): Promise<string[]> {
   const total = leaves.reduce((sum, leaf) => sum + storedAs(leaf.name).bytes, 0);
   let loaded = 0;
   const nonFinite: string[] = [];
@@ -46,15 +74,13 @@ export async function loadWeights(
     };
     await backend.load(leaf.name, async (parts, alreadyMapped) => {
       if (alreadyMapped) onBytes(stored.bytes);
-      else await fill(parts, format, stored, onBytes);
+      else await fill(parts, format, stored, onBytes, quantizer);
       if (format.isFinite?.(parts, backend.areFinite?.bind(backend)) ?? true) return;
       if (findFormat(stored.encoding) === undefined) throw brokenScale(stored);
       nonFinite.push(stored.name);
     });
   };
-  // Weights that are only read are read two at a time. Converting one takes buffers and the whole thread: one at a time.
-  const whole = leaves.every(({ name, dtype }) => sameFormat(storedAs(name), dtype) !== undefined);
-  await inLanes(whole ? 2 : 1, inFileOrder(leaves, storedAs), load);
+  await inLanes(lanes, inFileOrder(leaves, storedAs), load);
   return nonFinite;
 }
 
@@ -92,14 +118,6 @@ async function inLanes<T>(
   if (failed !== undefined) throw failed.reason;
 }
 
-/** How to fill a format from the file without converting, if that is possible. */
-function sameFormat(
-  stored: StoredWeight,
-  format: string,
-): Pick<StoredWeight, "format" | "fill"> | undefined {
-  return [stored, stored.regrouped].find((way) => way?.format.name === format);
-}
-
 /** Places the leaves, mapped where possible. @throws MemoryError with the arithmetic, and an option that makes the weights smaller */
 async function place(
   backend: Backend,
@@ -130,45 +148,4 @@ function brokenScale({ name, encoding }: StoredWeight): CheckpointError {
 /** The leaf, with its place in the file if it is kept in the file's format: then the backend may map it. */
 function withFile(leaf: LeafSpec, { format, file }: StoredWeight): LeafSpec {
   return file !== undefined && format.name === leaf.dtype ? { ...leaf, file } : leaf;
-}
-
-/** Fills the parts of a format from a stored weight. */
-export async function fill(
-  parts: Parts,
-  format: WeightFormat,
-  stored: StoredWeight,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
-  const same = sameFormat(stored, format.name);
-  if (same !== undefined) return same.fill(parts, onBytes);
-  const shape = matrixShape(stored.shape);
-  const packer = format.packer?.(parts, shape);
-  if (packer === undefined)
-    throw new EngineError(
-      `${stored.name}: ${format.name} can be read, but not made from ${stored.encoding}`,
-    );
-  const step = format.step(shape.columns);
-  const rows = Math.max(step, Math.floor(PIECE / shape.columns / step) * step);
-  const buffers = [0, 1].map(() => new Float32Array(Math.min(rows, shape.rows) * shape.columns));
-  const read = async (from: number): Promise<Float32Array> => {
-    const to = Math.min(from + rows, shape.rows);
-    const piece = buffers[Math.ceil(from / rows) % 2].subarray(
-      0,
-      Math.max(0, to - from) * shape.columns,
-    );
-    if (to > from) await stored.readRows(from, to, piece);
-    return piece;
-  };
-  // The next piece is read while one is packed.
-  let next = read(0);
-  for (let from = 0; from < shape.rows; from += rows) {
-    const to = Math.min(from + rows, shape.rows);
-    const piece = await next;
-    next = read(to);
-    next.catch(() => {}); // if packing this piece throws, nobody awaits the next one: its error must not end the process
-    packer.rows(piece, from, to);
-    onBytes((stored.bytes * (to - from)) / shape.rows);
-  }
-  await next;
-  packer.finish();
 }

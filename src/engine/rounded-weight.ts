@@ -10,6 +10,7 @@ export function roundedTo(dtype: string, stored: StoredWeight): StoredWeight {
   if (from === undefined || to === undefined || to.name === "f32" || to === from) return stored;
   return {
     ...stored,
+    ...(stored.plain && { plain: { ...stored.plain, rounded: to } }),
     async readRows(begin, end, out) {
       await stored.readRows(begin, end, out);
       const bytes = new Uint8Array(to.bytes(out.length));

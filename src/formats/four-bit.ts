@@ -4,7 +4,7 @@
 
 import { fourBitRanks, fourBitValues, type FourBitType } from "./four-bit-codes.ts";
 import { fourBitPacker } from "./four-bit-pack.ts";
-import { NESTED_BLOCK, NESTED_VALUES, nestedScales } from "./four-bit-scales.ts";
+import { NESTED_BLOCK, NESTED_VALUES, nestedScales, packNestedScales } from "./four-bit-scales.ts";
 import { areFinite, exponents, FINITE_RUN } from "./finite.ts";
 import type { Parts, WeightFormat } from "./weight-format.ts";
 import { floats32 } from "./words.ts";
@@ -74,6 +74,13 @@ export function fourBitFormat(name: string): WeightFormat | undefined {
 
     isFinite: (parts, look = areFinite) =>
       parts.slice(nested ? 2 : 1).every((part) => look(part, exponents.f32, FINITE_RUN)),
+
+    ...(nested && {
+      single: {
+        format: fourBitFormat(fourBitName({ type, block, nested: false })) as WeightFormat,
+        nest: (scales, parts) => packNestedScales(floats32(scales), parts),
+      },
+    }),
 
     packer: (parts, shape) =>
       fourBitPacker({ name, block, nested, ranks: fourBitRanks[type] }, parts, shape),

@@ -22,6 +22,12 @@ export type WeightFormat = {
    * @param look looks at the bytes; a backend may have a faster way
    */
   isFinite?(parts: Parts, look?: AreFinite): boolean;
+  /** Of a format whose scales are quantised too (in the end, for all rows): the one whose scales are not. */
+  readonly single?: {
+    readonly format: WeightFormat;
+    /** Quantises its f32 scales, those of a whole matrix, into the parts that follow the codes. Overwrites them. */
+    nest(scales: Uint8Array, parts: Parts): void;
+  };
   /** Starts quantising a matrix into `parts`. Formats that are only read do not have it. */
   packer?(parts: Parts, shape: MatrixShape): Packer;
 };

@@ -5,7 +5,7 @@ import { parentPort, Worker, workerData } from "node:worker_threads";
 import { EngineError } from "../errors.ts";
 
 /** The modules of src/engine/ that run as workers, by file name. */
-export type WorkerModule = "worker" | "helper" | "probe-worker";
+export type WorkerModule = "worker" | "helper" | "probe-worker" | "quantize-worker";
 
 /** The starter's end of a worker. */
 export type WorkerHandle = {

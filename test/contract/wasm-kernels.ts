@@ -95,6 +95,10 @@ export class KernelBench {
     return Float32Array.from(new Int32Array(this.#memory.buffer.slice(offset, offset + count * 4)));
   }
 
+  bytes(offset: number, count: number): Uint8Array<ArrayBuffer> {
+    return Uint8Array.from(new Uint8Array(this.#memory.buffer, offset, count));
+  }
+
   set(offset: number, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
     new Uint8Array(this.#memory.buffer, offset, byteLength).set(
       new Uint8Array(buffer, byteOffset, byteLength),

@@ -3,7 +3,7 @@
 
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openWeights } from "../../src/checkpoint/weight-source.ts";
-import { fill } from "../../src/engine/load.ts";
+import { fill } from "../../src/engine/fill.ts";
 import { roundedTo } from "../../src/engine/rounded-weight.ts";
 import { findWeightFormat } from "../../src/formats/registry.ts";
 import { floats32 } from "../../src/formats/words.ts";

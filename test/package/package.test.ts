@@ -92,7 +92,9 @@ describe("what is published", () => {
         .map((name) => `${file}: ${name}`),
     );
     expect(missing).toEqual([]);
-    const byName = ["engine/worker.js", "engine/helper.js", "engine/probe-worker.js"];
+    const byName = ["worker", "helper", "probe-worker", "quantize-worker"].map(
+      (name) => `engine/${name}.js`,
+    );
     for (const path of [...byName, "backends/wasm/kernels.wasm"]) {
       expect(files).toContain(`dist/${path}`);
     }

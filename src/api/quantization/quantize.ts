@@ -1,4 +1,4 @@
-// Makes a quantised checkpoint from one on the disk. Reads, quantises and writes one weight after the other, so that memory holds one.
+// Makes a quantised checkpoint from one on the disk: checks what is asked, lets a worker write the weights, and adds the other files.
 // The new folder gets its name only when it is complete; after an error, or when stopped, nothing of it stays. Does not decide
 // which weight gets which format: engine/kept-formats.ts does, as in loading.
 
@@ -10,29 +10,28 @@ import {
   listFiles,
   listFolder,
   makeFolder,
-  parentFolder,
   processId,
   realPath,
   removeFolder,
   replaceFolder,
   writeText,
 } from "#platform";
-import { checkDiskRoom } from "../../checkpoint/disk-room.ts";
+import { defaultThreads, enableRevectorize } from "../../backends/wasm/features.ts";
 import { readModelConfig } from "../../checkpoint/model-config.ts";
 import { findQuantizationSettings } from "../../checkpoint/quantized/packed-settings.ts";
-import { planShards, saveSafetensors, shardIndex } from "../../checkpoint/save-safetensors.ts";
-import { openWeights } from "../../checkpoint/weight-source.ts";
 import { checkOptions } from "../../did-you-mean.ts";
+import type { BackendChoice } from "../../engine/messages.ts";
+import { quantizeInWorker } from "../../engine/quantize-in-worker.ts";
 import { InputError } from "../../errors.ts";
 import type { DownloadProgress } from "../../hub/meter.ts";
 import { checkConfig } from "../../models/config-check.ts";
 import { type MistralConfig, pythonFloats } from "../../models/config.ts";
 import { type ModelClass, modelClasses } from "../../models/heads.ts";
 import { configOf } from "../auto-config.ts";
+import { addressSpace, env } from "../env.ts";
 import { locateModel } from "../model-files.ts";
 import { methodConfig, type QuantizationMethod } from "./quantization-methods.ts";
 import { type QuantizationPlan, planQuantization } from "./quantization.ts";
-import { tensorsOf } from "./quantized-tensors.ts";
 
 export type QuantizeOptions = {
   /** "nf4", "nf4-dq", "fp4", "fp4-dq", "int8" (bitsandbytes), or our own "q4", "q8". */
@@ -93,7 +92,8 @@ const TEMPLATES = "additional_chat_templates";
 /**
  * Quantises the checkpoint `name`, a folder (of Transformers' layout or Mistral AI's own) or the id of a model on the hub, into the new
  * folder `out`: config.json with `quantization_config`, safetensors, and copies of the tokenizer's and generation's files. With a method of
- * bitsandbytes the tensors are those that Transformers would write. Memory: one weight and buffers.
+ * bitsandbytes the tensors are those that Transformers would write. Memory: two weights and buffers. Computes on threads of its own, as many as
+ * `env.wasm.threads` says.
  *
  * @throws InputError      an unknown option or method; `out` exists (without `force`), is the model's own folder, or holds other files
  *   than a checkpoint's; the model is quantised already
@@ -128,50 +128,46 @@ export async function quantize(
   const parts = ["config", "generation", "tokenizer", "weights"] as const;
   await locateModel("quantize", name, { signal, onProgress }, parts);
 
-  const source = await openWeights(model, {}, raw);
+  const plan = (tied: boolean): QuantizationPlan | undefined =>
+    planQuantization("quantize", settings, tied);
+  const wasTied = config.tie_word_embeddings;
   const partial = partialFolder(out);
+  await removeFolder(partial); // left by a killed process that had the same id
   try {
-    const total = [...source.weights.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-    let loaded = 0;
-    const wasTied = config.tie_word_embeddings;
-    const plan = (tied: boolean): QuantizationPlan | undefined =>
-      planQuantization("quantize", settings, tied);
-    const tensors = await tensorsOf(
-      source,
-      config,
-      modelClassOf(config),
-      (tied) => plan(tied)?.quantisation,
-      (bytes, tensor) => {
-        signal?.throwIfAborted();
-        loaded += bytes;
-        onProgress?.({ loaded: Math.min(loaded, total), total, tensor });
-      },
-    );
-    const shards = planShards(tensors, max_shard_size);
-    const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
-    await checkDiskRoom("quantize: the new weights", parentFolder(out), bytes);
-    signal?.throwIfAborted();
-
-    await removeFolder(partial); // left by a killed process that had the same id
-    await makeFolder(partial);
-    for (const { file, tensors: inFile } of shards)
-      await saveSafetensors(joinPath(partial, file), inFile, { alignment: 64 });
-    await writeSettings(partial, shards.length > 1 ? shardIndex(shards) : undefined, {
+    const job = {
+      ...{ dir: model, settings: raw, config: config.to_dict(), modelClass: modelClassOf(config) },
+      ...{ tied: plan(true)?.quantisation, untied: plan(false)?.quantisation },
+      ...{ folder: partial, maxShardSize: max_shard_size },
+    };
+    const {
+      files: written,
+      index,
+      bytes,
+      sourceBytes,
+      isTied,
+    } = await quantizeInWorker(job, backendChoice(), { signal, onProgress });
+    await writeSettings(partial, index, {
       ...raw,
-      ...(wasTied && !config.tie_word_embeddings && { tie_word_embeddings: false }),
+      ...(wasTied && !isTied && { tie_word_embeddings: false }),
       quantization_config: plan(wasTied)?.settings,
     });
     await copyCompanions(model, partial);
     signal?.throwIfAborted();
     await replaceFolder(partial, out);
-    onProgress?.({ loaded: total, total, tensor: "" });
-    return { path: out, source_bytes: total, bytes, files: shards.map(({ file }) => file) };
+    onProgress?.({ loaded: sourceBytes, total: sourceBytes, tensor: "" });
+    return { path: out, source_bytes: sourceBytes, bytes, files: [...written] };
   } catch (error) {
     await removeFolder(partial);
     throw error;
-  } finally {
-    await source.close();
   }
+}
+
+/** The CPU backend, with the process's settings. */
+function backendChoice(): BackendChoice {
+  return {
+    ...{ name: "wasm", threads: env.wasm.threads ?? defaultThreads() },
+    ...{ addressSpace: addressSpace(), wideVectors: env.wasm.revectorize && enableRevectorize() },
+  };
 }
 
 async function copyCompanions(model: string, folder: string): Promise<void> {

@@ -4,7 +4,7 @@
 
 import { memoryMaxima, type MemoryMaxima, nativeMemory, type NativeMemory } from "#platform";
 import type { Plan } from "../../graph/plan.ts";
-import { EngineError } from "../../errors.ts";
+import { EngineError, MemoryError } from "../../errors.ts";
 import type { Backend, ExponentBits, Handover, LeafSpec, Room } from "../backend.ts";
 import { areFinite, FINITE_RUN } from "../../formats/finite.ts";
 import { detectFeatures, type Features, requireThreads } from "./features.ts";
@@ -21,6 +21,7 @@ import {
 import type { Checked } from "./native-trial.ts";
 import { openLibrary, type OpenLibrary } from "../native/open-library.ts";
 import { WasmProgram } from "./program.ts";
+import { WasmQuantizer } from "./quantizer.ts";
 import { choosesSums32 } from "./sums-probe.ts";
 import { type HelperData, makeControl, stopTeam, StopCode, Team } from "./threads.ts";
 
@@ -161,6 +162,15 @@ export class WasmBackend implements Backend {
       if (!kernels.are_finite(at, count, every, of.mask, of.one, of.above)) return false;
     }
     return every > FINITE_RUN || areFinite(bytes.subarray(runs * every), of, every);
+  }
+
+  quantizer(columns: number): WasmQuantizer | undefined {
+    try {
+      return new WasmQuantizer(this.#memory, this.#team, columns);
+    } catch (error) {
+      if (error instanceof MemoryError) return undefined;
+      throw error;
+    }
   }
 
   release(names: readonly string[]): void {

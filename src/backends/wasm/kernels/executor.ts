@@ -15,7 +15,7 @@ import { glu } from "./glu";
 import {
   ADD, ADD_BIAS, ARGS_WORD, BCE, BUSY, CHUNK, CODE_WORD, COPY_PAGES, CROSS_ENTROPY, DONE, EAGER_ATTENTION, EMBED, GATHER_ROWS, GLU,
   KV_APPEND, KV_APPEND_CODES, LINE_BYTES, LINES, LIVE, LIVE_WORD, LOG_SOFTMAX, MSE, OP_BYTES, OPS, PACK_ROWS, PAGED_ATTENTION,
-  PICK_IDS, PROGRAM_HEADER, PUT_TOKENS, RMS_NORM, ROPE, ROWS_WORD, SAMPLE, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES,
+  PICK_IDS, PROGRAM_HEADER, PUT_TOKENS, QUANTIZE, RMS_NORM, ROPE, ROWS_WORD, SAMPLE, SCRATCH, SLEEPERS, SOLO, STOP, TEAM, THREAD, THREAD_BYTES,
   TRANSPOSE, UNITS, WAITS, WAITS_WORD, WIDE, WORK_WORD,
 } from "./header";
 import { kv_append } from "./kv-append";
@@ -27,6 +27,7 @@ import { paged_attention } from "./paged-attention";
 import { pick_ids } from "./pick-ids";
 import { callProduct, isProduct, packRows, packUnits, productChunk, productUnits } from "./products";
 import { put_tokens } from "./put-tokens";
+import { quantize } from "./quantize";
 import { rms_norm } from "./rms-norm";
 import { rope } from "./rope";
 import { sample } from "./sample";
@@ -215,6 +216,11 @@ function call(op: usize, scratch: usize, begin: i32, end: i32): void {
       return put_tokens(a, b, c, arg(op, 3), begin, end);
     case PICK_IDS:
       return pick_ids(a, b, c, d, arg(op, 4), begin, end);
+    case QUANTIZE:
+      return quantize(
+        a, b, c, arg(op, 3), arg(op, 4), arg(op, 5), arg(op, 6), arg(op, 7), arg(op, 8), address(op, 9), address(op, 10),
+        scratch, begin, end,
+      );
     default:
       // Also how tests make a kernel trap: no plan holds such a code.
       unreachable();

@@ -97,6 +97,8 @@ export const TRANSPOSE = 23;
 export const SAMPLE = 24;
 export const PUT_TOKENS = 25;
 export const PICK_IDS = 26;
+/** Of a program that no plan makes: ../quantizer.ts. */
+export const QUANTIZE = 27;
 /** An op whose kernel traps: for tests. */
 export const TRAP = 255;
 

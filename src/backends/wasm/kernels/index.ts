@@ -30,6 +30,7 @@ export { paged_attention } from "./paged-attention";
 export { pick_ids } from "./pick-ids";
 export { probe_f32, probe_int8, probe_int8_products, probe_int8_wide, probe_read } from "./probe";
 export { put_tokens } from "./put-tokens";
+export { quantize } from "./quantize";
 export { rms_norm } from "./rms-norm";
 export { rope } from "./rope";
 export { sample } from "./sample";

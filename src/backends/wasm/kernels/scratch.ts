@@ -169,3 +169,11 @@ export function sampleBucketsAt(V: number): number {
 export function sampleScratch(V: number): number {
   return sampleBucketsAt(V) + (V > SAMPLE_FEW ? 12 * SAMPLE_BUCKETS : 0);
 }
+
+// quantize, rows of K numbers; nf4 and fp4: in blocks of `param`
+//   offset  bytes  content
+//        0  4 · 32 · ⌈K/32⌉  a row as f32, or a block
+//       …    4 · ⌈K/32⌉  a scale for each 32 numbers
+export function quantizeScratch(K: number, param: number): number {
+  return Math.max(132 * Math.ceil(K / 32), 4 * param);
+}
