@@ -5,6 +5,7 @@
 import type { Kernels } from "./kernel-module.ts";
 import { int8Products } from "./wide-check-int8.ts";
 import { packedProducts } from "./wide-check-packed.ts";
+import { quantizedBytes } from "./wide-check-quantize.ts";
 
 /** K is a block of 1024 and one of 19, which leaves 3 for a tail; 16 rows are enough for the tiles of many rows. */
 const [T, K, O] = [16, 1043, 13];
@@ -17,26 +18,29 @@ const [SCRATCH, X, PRODUCTS, W, W16, Y, ROWS, Q] = [
   65_536, 131_072, 204_800, 262_144, 327_680, 393_216, 458_752, 475_136,
 ];
 
+/** What else must give the same bits after V8 has optimised it. */
+const kinds = [int8Products, packedProducts, quantizedBytes];
+
 /** A memory for the check. */
 export function checkMemory(shared: boolean): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: 8, maximum: 8, shared });
 }
 
-/** Whether products, glu and paged_attention of an instance over `memory` give the right bits. Takes some 80 ms. */
+/** Whether products, glu, paged_attention and quantize of an instance over `memory` give the right bits. Takes some 80 ms. */
 export function wideVectorsAgree(kernels: Kernels, memory: WebAssembly.Memory): boolean {
   const expected = exactSums();
   fill(memory);
-  const first = attend(kernels, memory);
+  const attended = attend(kernels, memory);
   const places = { scratch: SCRATCH, x: X, weights: W16, to: PRODUCTS };
-  const firstProducts = [int8Products, packedProducts].map((of) => of(kernels, memory, places));
+  const first = kinds.map((of) => of(kernels, memory, places));
   const begin = performance.now();
   let agree = sumsAgree(kernels, memory, expected);
   for (let round = 0; agree && (round < ROUNDS || performance.now() - begin < LEAST_MS); round++) {
     agree =
       sumsAgree(kernels, memory, expected) &&
-      attend(kernels, memory).every((bits, i) => bits === first[i]) &&
-      [int8Products, packedProducts].every((of, computePath) =>
-        of(kernels, memory, places).every((bits, i) => bits === firstProducts[computePath][i]),
+      attend(kernels, memory).every((bits, i) => bits === attended[i]) &&
+      kinds.every((of, kind) =>
+        of(kernels, memory, places).every((bits, i) => bits === first[kind][i]),
       );
   }
   return agree;
