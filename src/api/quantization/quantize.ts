@@ -92,12 +92,13 @@ const TEMPLATES = "additional_chat_templates";
 /**
  * Quantises the checkpoint `name`, a folder (of Transformers' layout or Mistral AI's own) or the id of a model on the hub, into the new
  * folder `out`: config.json with `quantization_config`, safetensors, and copies of the tokenizer's and generation's files. With a method of
- * bitsandbytes the tensors are those that Transformers would write. Memory: two weights and buffers. Computes on threads of its own, as many as
- * `env.wasm.threads` says.
+ * bitsandbytes the tensors are those that Transformers would write. Computes in workers, with as many threads as `env.wasm.threads` says.
+ * Memory: two weights and buffers.
  *
  * @throws InputError      an unknown option or method; `out` exists (without `force`), is the model's own folder, or holds other files
  *   than a checkpoint's; the model is quantised already
  * @throws CheckpointError the model is incomplete, a weight is not finite, the disk is full or cannot be written
+ * @throws EngineError     no worker can be started, or one died
  */
 export async function quantize(
   name: string,
@@ -162,10 +163,10 @@ export async function quantize(
   }
 }
 
-/** The CPU backend, with the process's settings. */
+/** The CPU backend, with the process's settings. No machine code: there is none for quantising. */
 function backendChoice(): BackendChoice {
   return {
-    ...{ name: "wasm", threads: env.wasm.threads ?? defaultThreads() },
+    ...{ name: "wasm", threads: env.wasm.threads ?? defaultThreads(), native: false },
     ...{ addressSpace: addressSpace(), wideVectors: env.wasm.revectorize && enableRevectorize() },
   };
 }
