@@ -3,10 +3,10 @@
 import { startWorker } from "#platform";
 import { EngineError } from "../errors.ts";
 import { errorFrom } from "./errors.ts";
-import type { LoadProgress } from "./load.ts";
 import type { BackendChoice } from "./messages.ts";
 import type { QuantizedFiles, QuantizeJob } from "./quantize-checkpoint.ts";
 import type { FromQuantizeWorker, QuantizeStart } from "./quantize-worker.ts";
+import type { StartOptions } from "./supervisor.ts";
 import { HelperTeam } from "./team.ts";
 
 /**
@@ -16,14 +16,14 @@ import { HelperTeam } from "./team.ts";
 export async function quantizeInWorker(
   job: QuantizeJob,
   backend: BackendChoice,
-  { signal, onProgress }: { signal?: AbortSignal; onProgress?(progress: LoadProgress): void },
+  { signal, onProgress, start = startWorker }: StartOptions,
 ): Promise<QuantizedFiles> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<QuantizedFiles>();
   const abort = (): void => reject(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
-  const team = new HelperTeam();
-  const worker = startWorker("quantize-worker", { job, backend } satisfies QuantizeStart);
+  const team = new HelperTeam(start);
+  const worker = start("quantize-worker", { job, backend } satisfies QuantizeStart);
   worker.onMessage((message) => {
     const m = message as FromQuantizeWorker;
     if (m.type === "handover") team.update(m.handover);

@@ -177,6 +177,16 @@ export async function createFile(path: string): Promise<OutputFile> {
   };
   await guarded(makeAll(dirname(path)));
   const handle = await guarded(open(partial, "w"));
+  // The disk is kept busy while more is written: else close() would wait for all that the system has put off.
+  let waiting = 0;
+  let flushing: Promise<void> | undefined;
+  let failed: unknown;
+  const flush = (): void => {
+    waiting = 0;
+    flushing = guarded(handle.datasync())
+      .catch((error: unknown) => void (failed = error))
+      .finally(() => (flushing = undefined));
+  };
   return {
     async write(bytes) {
       for (let done = 0; done < bytes.length;) {
@@ -184,19 +194,28 @@ export async function createFile(path: string): Promise<OutputFile> {
           handle.write(bytes, done, Math.min(PIECE, bytes.length - done)),
         );
         done += bytesWritten;
+        waiting += bytesWritten;
       }
+      if (failed !== undefined) throw failed;
+      if (waiting >= FLUSH && flushing === undefined) flush();
     },
     async close() {
+      await flushing;
+      if (failed !== undefined) throw failed;
       await guarded(handle.sync());
       await guarded(handle.close());
       await guarded(rename(partial, path));
     },
     async discard() {
+      await flushing;
       await handle.close();
       await rm(partial, { force: true });
     },
   };
 }
+
+/** After so many bytes (64 MiB) the system is asked to bring them to the disk. */
+const FLUSH = 1 << 26;
 
 /** Writes a whole file; it is seen complete or not at all. @throws CheckpointError */
 export async function writeText(path: string, text: string): Promise<void> {
