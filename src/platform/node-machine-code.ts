@@ -20,7 +20,10 @@ export type MachineCode = {
   openFunction(path: string, name: string): NativeFunction;
   /** The address of a buffer that never moves, such as a shared WebAssembly memory's. */
   addressOf(buffer: ArrayBufferLike): number;
-  /** Asks the system to let all threads of this process use AMX's tiles. @returns whether they may */
+  /**
+   * Asks the system to let all threads of this process use AMX's tiles. From then on every signal needs 8 KB more of a stack, so it is
+   * asked only for code that uses them. @returns whether they may
+   */
   allowTiles(): boolean;
 };
 

@@ -4,7 +4,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { env } from "../../src/api/env.ts";
 import { loadModel } from "../../src/api/model/load.ts";
-import { makeLibrary } from "../../src/backends/native/library.ts";
+import { machineCode } from "#platform";
+import { keepKernels } from "../../src/backends/native/library.ts";
 import { NATIVE_INT8 } from "../../src/backends/wasm/kernels/header.ts";
 import type { NativeChoice, NativeFindings } from "../../src/backends/wasm/native-choice.ts";
 import type { HelperData } from "../../src/backends/wasm/threads.ts";
@@ -26,7 +27,7 @@ afterAll(() => folder.remove());
 
 /** Makes this process's engines use machine code for 8-bit products. */
 async function chosen(): Promise<NativeChoice> {
-  const { path } = await makeLibrary();
+  const path = keepKernels(await machineCode());
   const choice = { path, families: NATIVE_INT8, kernels: ["8-bit products"], reasons: [] };
   const findings: NativeFindings = { wide: false, choice };
   keepFindings({ backend: "wasm", state: undefined, helpers: [], findings });

@@ -2,7 +2,8 @@
 // moments: each run gives the bits that WebAssembly gives, or the error of what happened to it. A crash would end this process.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeLibrary } from "../../src/backends/native/library.ts";
+import { machineCode } from "#platform";
+import { keepKernels } from "../../src/backends/native/library.ts";
 import { NATIVE_INT8 } from "../../src/backends/wasm/kernels/header.ts";
 import type { NativeFindings } from "../../src/backends/wasm/native-choice.ts";
 import { keepFindings } from "../../src/engine/backends.ts";
@@ -66,7 +67,7 @@ test(
     const expected = new Map<number, Float32Array>();
     for (const rows of LENGTHS) expected.set(rows, await logitsOf(without, rows));
     await without.model.dispose();
-    const { path } = await makeLibrary();
+    const path = keepKernels(await machineCode());
     const choice = { path, families: NATIVE_INT8, kernels: ["8-bit products"], reasons: [] };
     const findings: NativeFindings = { wide: false, choice };
     keepFindings({ backend: "wasm", state: undefined, helpers: [], findings });

@@ -5,7 +5,8 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import { makeLibrary } from "../../src/backends/native/library.ts";
+import { machineCode } from "#platform";
+import { keepKernels } from "../../src/backends/native/library.ts";
 import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { EngineError } from "../../src/errors.ts";
 import { type Ffi } from "../../src/platform/node-ffi.ts";
@@ -68,6 +69,20 @@ describe("the reason", () => {
   });
 });
 
+test.each([
+  [0n, true],
+  [-1n, false],
+])("AMX's tiles: arch_prctl gives %s", async (result, allowed) => {
+  const calls: bigint[][] = [];
+  const syscall = (...args: bigint[]): bigint => {
+    calls.push(args);
+    return result;
+  };
+  const machine = await findMachineCode({ ...linux, ffi: ffiWith({ syscall }) });
+  expect(machine.allowTiles()).toBe(allowed);
+  expect(calls).toEqual([[158n, 0x1023n, 18n, 0n]]); // ARCH_REQ_XCOMP_PERM, tile data
+});
+
 describe("a file in memory", () => {
   test("is asked for as executable, then without that word, which older kernels do not know", async () => {
     const asked: number[] = [];
@@ -100,7 +115,7 @@ describe("a file in memory", () => {
 test(
   "a library that is opened again takes no file number",
   onlyWith("machine code", async () => {
-    const { path } = await makeLibrary();
+    const path = keepKernels(await machineCode());
     const nextNumber = (): number => {
       const file = openSync("/dev/null", "r");
       closeSync(file);

@@ -3,7 +3,7 @@
 import { machineCode, type MachineCode } from "#platform";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Y } from "../../src/backends/native/call-words.ts";
-import { makeLibrary } from "../../src/backends/native/library.ts";
+import { keepKernels } from "../../src/backends/native/library.ts";
 import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { EngineError } from "../../src/errors.ts";
 import { WasmBackend } from "../../src/backends/wasm/backend.ts";
@@ -25,7 +25,11 @@ beforeAll(async () => {
 
 const family = (bit: number, name: string, instructions: string | undefined): NativeFamily => ({
   ...{ bit, name, needs: "what nobody has", instructions: () => instructions },
-  ...{ limit: "int8", dtypes: ["q4:int8"], timed: { dtype: "q4:int8", rows: 16 } },
+  ...{
+    limit: "int8",
+    products: [{ dtype: "q4:int8", step: 1 }],
+    timed: { dtype: "q4:int8", rows: 16 },
+  },
 });
 const [one, two, four, eight] = [
   family(1, "one", "ABC"),
@@ -78,10 +82,33 @@ describe("each family of kernels", () => {
   );
 });
 
+test(
+  "AMX is asked for only if a family uses it, and is none where the system refuses it",
+  onlyWith("machine code", async () => {
+    const system = await machineCode();
+    let asked = 0;
+    const machine = async (): Promise<MachineCode> => ({
+      ...system,
+      allowTiles: () => asked++ > 0, // refused at first
+    });
+    const seen: boolean[] = [];
+    const tiles = (usesTiles: boolean): NativeFamily => ({
+      ...one,
+      usesTiles,
+      instructions: ({ amx }) => void seen.push(amx),
+    });
+    for (const usesTiles of [false, true, true])
+      await tryNative(checked, false, { machine, families: [tiles(usesTiles)] });
+    const has = processor?.amx === true;
+    expect(asked).toBe(has ? 2 : 0);
+    expect(seen).toEqual([false, false, has]);
+  }),
+);
+
 describe("the self-test finds", () => {
   /** The outcome with `change` in place of the machine code; `y` is the address of a call's first result. */
   async function sameBits(change: (real: () => void, y: bigint) => void): Promise<boolean> {
-    const { path } = await makeLibrary();
+    const path = keepKernels(await machineCode());
     const { native, addressOf } = await openLibrary(path);
     const trial = new NativeTrial(checked, false, {
       addressOf,
@@ -108,7 +135,7 @@ describe("the self-test finds", () => {
   test(
     "how much faster it is: not at all where both sides wait for the same",
     onlyWith("avx512Vbmi", async () => {
-      const { path } = await makeLibrary();
+      const path = keepKernels(await machineCode());
       const { native, addressOf } = await openLibrary(path);
       const slow = (call: number): void => {
         native(call);
@@ -223,5 +250,6 @@ describe("a backend", () => {
 test("every family has a bit of its own, and dtypes that the CPU backend knows", () => {
   const bits = nativeFamilies.map(({ bit }) => bit);
   expect(bits.reduce((all, bit) => all | bit, 0)).toBe(bits.reduce((sum, bit) => sum + bit, 0));
-  for (const { dtypes, timed } of nativeFamilies) expect(dtypes).toContain(timed.dtype);
+  for (const { products, timed } of nativeFamilies)
+    expect(products.map(({ dtype }) => dtype)).toContain(timed.dtype);
 });

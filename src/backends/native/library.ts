@@ -1,26 +1,16 @@
-// Makes the machine code of this process: assembled for its processor, and kept as a library that each thread opens by its path
-// (open-library.ts). Does not know what calls it.
+// Gives the kernels in machine code to this process: as a library that each thread opens by its path (open-library.ts).
+// Does not know what calls them.
 
-import { machineCode, type MachineCode } from "#platform";
+import type { MachineCode } from "#platform";
 import { assembleKernels } from "./kernels.ts";
-import { askProcessor, type Processor } from "./processor.ts";
 import { sharedLibrary } from "./shared-library.ts";
 
-export type NativeLibrary = {
-  /** Every thread of this process can open it by this path. */
-  readonly path: string;
-  readonly processor: Processor;
-};
-
 /**
- * Assembles the kernels for this processor and gives them to the system.
- * @throws EngineError there is no machine code here; the message says why
+ * Assembles the kernels, and keeps their library until the process ends.
+ * @returns its path, by which every thread of this process can open it
+ * @throws EngineError the system refuses it
  */
-export async function makeLibrary(
-  machine: Promise<MachineCode> = machineCode(),
-): Promise<NativeLibrary> {
-  const system = await machine;
-  const processor = askProcessor(system);
+export function keepKernels({ keepLibrary }: MachineCode): string {
   const { code, symbols } = assembleKernels();
-  return { path: system.keepLibrary(sharedLibrary(code, symbols)), processor };
+  return keepLibrary(sharedLibrary(code, symbols));
 }

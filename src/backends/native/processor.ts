@@ -18,14 +18,14 @@ export type Processor = {
   readonly avx512Bf16: boolean;
   /** As avx512Vnni, on 256 bits. */
   readonly avxVnni: boolean;
-  /** Matrix products of 8-bit integers and of bf16 on tiles, which this process may use. */
+  /** Matrix products of 8-bit integers and of bf16 on tiles (AMX). The system must allow them to the process besides. */
   readonly amx: boolean;
 };
 
 /** eax, ebx, ecx and edx. */
 export type CpuidWords = readonly [eax: number, ebx: number, ecx: number, edx: number];
 
-/** What cpuid and XCR0 say. AMX: what the processor has; the system must allow it besides. */
+/** What cpuid and XCR0 say. */
 export function processorOf(
   cpuid: (leaf: number, subleaf: number) => CpuidWords,
   xcr0: () => number,
@@ -64,10 +64,7 @@ const none: Processor = {
 
 const hasBit = (word: number, bit: number): boolean => ((word >>> bit) & 1) === 1;
 
-/**
- * Asks this machine's processor, by machine code. If it has AMX, asks the system to let this process use it.
- * @throws EngineError the system refuses machine code
- */
+/** Asks this machine's processor, by machine code. @throws EngineError the system refuses machine code */
 export function askProcessor(machine: MachineCode): Processor {
   const path = machine.keepLibrary(sharedLibrary(...question()));
   const words = new Uint32Array(new ArrayBuffer(64));
@@ -79,8 +76,7 @@ export function askProcessor(machine: MachineCode): Processor {
     ask(address);
     return [words[2], words[3], words[4], words[5]];
   };
-  const processor = processorOf(cpuid, () => (readXcr0(address), words[2]));
-  return { ...processor, amx: processor.amx && machine.allowTiles() };
+  return processorOf(cpuid, () => (readXcr0(address), words[2]));
 }
 
 /**

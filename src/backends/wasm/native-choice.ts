@@ -3,8 +3,9 @@
 // the reason is kept for `doctor`. Asked again with the same vectors, it answers at once; other threads get the answer of the first.
 
 import { machineCode, type MachineCode } from "#platform";
-import { makeLibrary, type NativeLibrary } from "../native/library.ts";
+import { keepKernels } from "../native/library.ts";
 import { openLibrary, type OpenLibrary } from "../native/open-library.ts";
+import { askProcessor, type Processor } from "../native/processor.ts";
 import { nativeFamilies, type NativeFamily } from "./native-families.ts";
 import { type Checked, NativeTrial } from "./native-trial.ts";
 
@@ -79,29 +80,61 @@ export async function tryNative(
     return noNative("memory cannot be shared here, and other memory may move");
   }
   try {
-    const library = await makeLibrary(machine());
-    const open = await openLibrary(library.path, machine());
-    return await judge(library, families, trial(checked, sums32, open));
+    const system = await machine();
+    const processor = usable(askProcessor(system), system, families);
+    const [possible, impossible] = sorted(families, processor);
+    if (possible.length === 0) return noNative(...impossible);
+    const path = keepKernels(system);
+    const trialOf = trial(checked, sums32, await openLibrary(path, Promise.resolve(system)));
+    const { used, reasons } = await judge(possible, trialOf);
+    if (used.length === 0) return noNative(...impossible, ...reasons);
+    return {
+      path,
+      families: used.reduce((bits, { family }) => bits | family.bit, 0),
+      kernels: used.map(({ name }) => name),
+      reasons: [...impossible, ...reasons],
+    };
   } catch (error) {
     return noNative(error instanceof Error ? error.message : String(error));
   }
 }
 
-async function judge(
-  { path, processor }: NativeLibrary,
+/** The processor with AMX only if a family uses it and the system allows it. */
+function usable(
+  processor: Processor,
+  system: MachineCode,
   families: readonly NativeFamily[],
-  trial: Pick<NativeTrial, "givesSameBits" | "speedup">,
-): Promise<NativeChoice> {
-  const used: NativeFamily[] = [];
-  const kernels: string[] = [];
+): Processor {
+  const amx = processor.amx && families.some(({ usesTiles }) => usesTiles) && system.allowTiles();
+  return { ...processor, amx };
+}
+
+/** A family that the processor has instructions for, and its name with these. */
+type Possible = { readonly family: NativeFamily; readonly name: string };
+
+function sorted(
+  families: readonly NativeFamily[],
+  processor: Processor,
+): [possible: Possible[], reasons: string[]] {
+  const possible: Possible[] = [];
   const reasons: string[] = [];
   for (const family of families) {
     const instructions = family.instructions(processor);
-    if (instructions === undefined) {
-      reasons.push(`${family.name}: the processor, or the system, lacks ${family.needs}`);
-      continue;
-    }
-    const name = `${family.name} with ${instructions}`;
+    if (instructions !== undefined)
+      possible.push({ family, name: `${family.name} with ${instructions}` });
+    else reasons.push(`${family.name}: the processor, or the system, lacks ${family.needs}`);
+  }
+  return [possible, reasons];
+}
+
+async function judge(
+  possible: readonly Possible[],
+  trial: Pick<NativeTrial, "givesSameBits" | "speedup">,
+): Promise<{ used: Possible[]; reasons: string[] }> {
+  const used: Possible[] = [];
+  const reasons: string[] = [];
+  for (const one of possible) {
+    const { family, name } = one;
     if (!(await trial.givesSameBits(family))) {
       reasons.push(
         `${name}: the self-test found other bits than WebAssembly's; please report this`,
@@ -109,13 +142,9 @@ async function judge(
       continue;
     }
     const speedup = await trial.speedup(family);
-    if (speedup < CLEARLY) {
+    if (speedup >= CLEARLY) used.push(one);
+    else
       reasons.push(`${name}: ${speedup.toFixed(2)} × WebAssembly's speed in a probe, too little`);
-      continue;
-    }
-    used.push(family);
-    kernels.push(name);
   }
-  if (used.length === 0) return noNative(...reasons);
-  return { path, families: used.reduce((bits, { bit }) => bits | bit, 0), kernels, reasons };
+  return { used, reasons };
 }

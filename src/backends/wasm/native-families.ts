@@ -12,15 +12,21 @@ export type NativeFamily = {
   readonly name: string;
   /** The instructions that its kernels use on that processor; undefined: there are none for it. */
   instructions(processor: Processor): string | undefined;
+  /** Its kernels use AMX's tiles where the processor has them and the system allows them. */
+  readonly usesTiles?: boolean;
   /** What a processor needs, in the words of `doctor`. */
   readonly needs: string;
-  /** Dtypes of weights whose products must have the same bits. */
-  readonly dtypes: readonly string[];
   /** The arithmetic that holds its kernels up with many rows. */
   readonly limit: LimitKind;
+  /** Dtypes of weights whose products must have the same bits; columns must be multiples of `step`. */
+  readonly products: readonly { readonly dtype: string; readonly step: number }[];
   /** A product that must be faster: its weight's dtype, and its number of rows. */
   readonly timed: { readonly dtype: string; readonly rows: number };
 };
+
+/** Dtypes of one step. */
+const every = (step: number, ...dtypes: readonly string[]): NativeFamily["products"] =>
+  dtypes.map((dtype) => ({ dtype, step }));
 
 export const nativeFamilies: readonly NativeFamily[] = [
   {
@@ -29,7 +35,10 @@ export const nativeFamilies: readonly NativeFamily[] = [
     instructions: ({ avx512Vnni, avx512Vbmi }) =>
       avx512Vnni && avx512Vbmi ? "AVX-512 VNNI" : undefined,
     needs: "AVX-512 with VNNI and VBMI",
-    dtypes: ["q4:int8", "q4r:int8", "q6r:int8", "q8:int8", "q4k:int8", "q6k:int8"],
+    products: [
+      ...every(1, "q4:int8", "q4r:int8", "q6r:int8", "q8:int8"),
+      ...every(256, "q4k:int8", "q6k:int8"),
+    ],
     limit: "int8",
     timed: { dtype: "q4r:int8", rows: 64 },
   },

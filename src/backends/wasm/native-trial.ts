@@ -2,6 +2,7 @@
 // faster. Machine code is switched on and off by the word that kernels look at (NATIVE), so that all is as in a model.
 
 import type { LeafSpec } from "../backend.ts";
+import { weightDType } from "../../formats/registry.ts";
 import { Graph, layoutOf } from "../../graph/graph.ts";
 import { makePlan } from "../../graph/plan.ts";
 import { linear } from "../../ops/linear.ts";
@@ -18,9 +19,10 @@ export type Checked = { readonly module: WebAssembly.Module; readonly features: 
 
 /** Rows for which bits are compared: many, few and one, with a rest in every tile. */
 const ROWS = [29, 13, 5, 1];
-/** Columns and rows of the weights: whole blocks of 256, with a rest in every tile of columns; then what no block divides. */
+/** Columns and rows of the weights: blocks of 256, of 64, and what no block divides; with a rest in every tile of columns. */
 const SHAPES = [
   { K: 512, O: 72 },
+  { K: 192, O: 75 },
   { K: 300, O: 75 },
 ];
 /** Of the weight of the product that is timed: it stays in a processor's second-level cache. */
@@ -32,6 +34,8 @@ const TIMED = { K: 512, O: 512 };
 const [ROUNDS, STEADY_MS, MOST_MS] = [6, 6, 50];
 /** A time counts as an improvement if it is below this share of the best. */
 const IMPROVED = 0.97;
+/** Families of formats that hold plain numbers. */
+const PLAIN = ["f32", "bf16", "f16"];
 /** Bytes of the memory. */
 const BYTES = 2 ** 24;
 
@@ -50,11 +54,11 @@ export class NativeTrial {
   }
 
   /** Whether a family's products have the bits that WebAssembly gives. */
-  async givesSameBits({ bit, dtypes }: NativeFamily): Promise<boolean> {
+  async givesSameBits({ bit, products }: NativeFamily): Promise<boolean> {
     for (const { K, O } of SHAPES) {
-      const usable = dtypes.filter((dtype) => K % 256 === 0 || !isOf256(dtype));
+      const dtypes = products.filter(({ step }) => K % step === 0).map(({ dtype }) => dtype);
       const [most] = ROWS;
-      const { program, outputs } = this.#products(usable, most, K, O);
+      const { program, outputs } = this.#products(dtypes, most, K, O);
       for (const rows of ROWS) {
         // Other numbers each time, and machine code first: what it does not write is seen, as the results before lie in its place.
         const x = this.#random.activations(rows, K);
@@ -112,7 +116,7 @@ export class NativeTrial {
     this.#memory.place(leaves);
     const products = leaves.map(({ name, shape }, i) => {
       const { spec, places } = this.#memory.leaf(name);
-      this.#memory.views(spec, places[0]).forEach((part, n) => this.#random.weights(part, n));
+      this.#random.weights(this.#memory.views(spec, places[0]), dtypes[i], O, K);
       return linear(x, graph.leaf(name, "weight", shape, dtypes[i]));
     });
     const program = new WasmProgram(makePlan(graph, products), this.#memory, this.#team);
@@ -123,9 +127,6 @@ export class NativeTrial {
     this.#memory.shards[0].words(NATIVE, 1)[0] = families;
   }
 }
-
-/** Formats whose rows are whole blocks of 256 numbers. */
-const isOf256 = (dtype: string): boolean => /^q[46]k/.test(dtype);
 
 /** Whether the numbers are the same bit for bit; any NaN is as good as another. */
 function sameBits(a: Float32Array, b: Float32Array): boolean {
@@ -149,10 +150,16 @@ class Random {
     return x;
   }
 
-  /** Rows of numbers of different size; the third is zero, and the fourth and fifth hold a NaN and an infinity. */
+  /** Numbers of different sizes. */
+  numbers(count: number): Float32Array {
+    const x = new Float32Array(count);
+    for (let i = 0; i < count; i++) x[i] = (this.#next() / 2 ** 31) * 2 ** (((i >> 5) % 9) - 6);
+    return x;
+  }
+
+  /** Rows of numbers; the third is zero, and the fourth and fifth hold a NaN and an infinity. */
   activations(rows: number, K: number): Float32Array {
-    const x = new Float32Array(rows * K);
-    for (let i = 0; i < x.length; i++) x[i] = (this.#next() / 2 ** 31) * 2 ** (((i >> 5) % 9) - 6);
+    const x = this.numbers(rows * K);
     if (rows > 4) {
       x.fill(0, 2 * K, 3 * K);
       x[3 * K + 5] = Number.NaN;
@@ -161,16 +168,22 @@ class Random {
     return x;
   }
 
-  /** Any codes and scales of a weight's part. Any two neighbouring bytes of the first part are a finite f16; others hold f32. */
-  weights(part: Uint8Array, n: number): void {
-    if (n > 0) {
-      const numbers = new Float32Array(part.buffer, part.byteOffset, part.length / 4);
-      for (let i = 0; i < numbers.length; i++) numbers[i] = this.#next() * 2 ** -40;
+  /** Any plain numbers; or any codes, where two neighbouring bytes are a finite f16, and then scales in f32. */
+  weights(parts: readonly Uint8Array[], dtype: string, O: number, K: number): void {
+    const { format } = weightDType(dtype);
+    if (PLAIN.includes(format.family)) {
+      const packer = format.packer?.(parts, { rows: O, columns: K });
+      packer?.rows(this.numbers(O * K), 0, O);
       return;
     }
-    for (let i = 0; i < part.length; i++) {
+    const [codes, ...scales] = parts;
+    for (let i = 0; i < codes.length; i++) {
       const byte = this.#next() >>> 24;
-      part[i] = (byte & 0x7c) === 0x7c ? byte & 0xbf : byte;
+      codes[i] = (byte & 0x7c) === 0x7c ? byte & 0xbf : byte;
+    }
+    for (const { buffer, byteOffset, length } of scales) {
+      const numbers = new Float32Array(buffer, byteOffset, length >> 2);
+      for (let i = 0; i < numbers.length; i++) numbers[i] = this.#next() * 2 ** -40;
     }
   }
 }
