@@ -17,7 +17,9 @@ export const EIGHT_ROWS_COLUMNS: i32 = 32;
 /** Rows of x whose sums are kept in scratch; a panel of weights, which stays in the first-level cache, serves all of them. */
 export const EIGHT_ROWS_ROWS: i32 = 128;
 /** From this many rows of x on, unpacking weights to a panel pays. Fewer read them where they lie, two rows at a time. */
-const PANEL_ROWS: i32 = 6;
+export const EIGHT_ROWS_PANEL_FROM: i32 = 6;
+/** Four streams read the weights where they lie. */
+const STREAMS: i32 = 4;
 /** Bytes of 32 columns of sums. */
 const SUMS: usize = 128;
 
@@ -89,12 +91,61 @@ function copyOut(y: usize, yStride: usize, c: usize, rows: i32, count: i32): voi
   }
 }
 
+/**
+ * Few rows read the weights where they lie, as four streams, each of which is a quarter of the groups: a stream then goes on from group to
+ * group without a jump, and the processor's prefetcher goes with it.
+ */
+// @ts-ignore: decorator
+@inline
+function fewRows<F>(
+  y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, rowsOfStep: i32,
+  rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
+): void {
+  const blocks = (K + 31) >> 5, last = (O - 1) >> 3, rows = rowEnd - rowBegin;
+  const groupBytes = bytesOf<F>(blocks);
+  const xStride = <usize>rowsOfStep * X_BLOCK;
+  const first = begin >> 3, quarter = (end - begin + EIGHT_ROWS_COLUMNS - 1) / EIGHT_ROWS_COLUMNS;
+  for (let group = first; group < first + quarter; group++) {
+    // Beyond the last group it is read again; nobody reads those columns.
+    const w0 = w + <usize>group * groupBytes, w1 = w + <usize>min(group + quarter, last) * groupBytes;
+    const w2 = w + <usize>min(group + 2 * quarter, last) * groupBytes, w3 = w + <usize>min(group + 3 * quarter, last) * groupBytes;
+    let x = packed + <usize>rowBegin * X_BLOCK, c = scratch, rest = rows;
+    for (; rest > 1; rest -= 2) {
+      any_stream_2<F>(c, w0, w1, w2, w3, x, blocks, xStride);
+      x += 2 * X_BLOCK;
+      c += 2 * SUMS;
+    }
+    if (rest) any_stream_1<F>(c, w0, w1, w2, w3, x, blocks, xStride);
+    let column = group << 3;
+    for (let stream = 0; stream < STREAMS && column < end; stream++) {
+      const sums = scratch + (<usize>stream << 5), to = y + ((<usize>rowBegin * <usize>O + <usize>column) << 2);
+      copyGroup(to, <usize>O << 2, sums, rows, min(8, end - column), hasRowScales<F>() ? ofRows + (<usize>column << 2) : 0);
+      column += quarter << 3;
+    }
+  }
+}
+
+/** Copies sums of a group's 8 columns, of which the first `count` exist, to rows of y; times the scales of its rows, if there are any. */
+function copyGroup(y: usize, yStride: usize, c: usize, rows: i32, count: i32, ofRows: usize): void {
+  for (; rows > 0; --rows) {
+    if (ofRows) {
+      v128.store(c, f32x4.mul(v128.load(c), v128.load(ofRows)));
+      v128.store(c, f32x4.mul(v128.load(c, 16), v128.load(ofRows, 16)), 16);
+    }
+    memory.copy(y, c, <usize>count << 2);
+    y += yStride;
+    c += SUMS;
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 function linear<F>(
   y: usize, packed: usize, w: usize, ofRows: usize, K: i32, O: i32, scratch: usize, tiles: i32, rowsOfStep: i32,
   rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
+  if (rowEnd - rowBegin < EIGHT_ROWS_PANEL_FROM)
+    return fewRows<F>(y, packed, w, ofRows, K, O, scratch, rowsOfStep, rowBegin, rowEnd, begin, end);
   const blocks = (K + 31) >> 5, last = (O - 1) >> 3;
   const groupBytes = bytesOf<F>(blocks);
   const xStride = <usize>rowsOfStep * X_BLOCK, yStride = <usize>O << 2;
@@ -104,21 +155,8 @@ function linear<F>(
     // Beyond the last group it is read again; nobody reads those columns.
     const w0 = w + <usize>group * groupBytes, w1 = w + <usize>min(group + 1, last) * groupBytes;
     const w2 = w + <usize>min(group + 2, last) * groupBytes, w3 = w + <usize>min(group + 3, last) * groupBytes;
-    const all = rowEnd - rowBegin;
     // Copied, since there may be fewer scales for the last columns than the vectors read.
     if (hasRowScales<F>()) memory.copy(scales, ofRows + (<usize>o << 2), <usize>min(EIGHT_ROWS_COLUMNS, ((last + 1) << 3) - o) << 2);
-    if (all < PANEL_ROWS) {
-      let x = packed + <usize>rowBegin * X_BLOCK, c = scratch, rest = all;
-      for (; rest > 1; rest -= 2) {
-        any_stream_2<F>(c, w0, w1, w2, w3, x, blocks, xStride);
-        x += 2 * X_BLOCK;
-        c += 2 * SUMS;
-      }
-      if (rest) any_stream_1<F>(c, w0, w1, w2, w3, x, blocks, xStride);
-      if (hasRowScales<F>()) scaleRows(scratch, all, scales);
-      copyOut(y + <usize>rowBegin * yStride + (<usize>o << 2), yStride, scratch, all, count);
-      continue;
-    }
     for (let row = rowBegin; row < rowEnd; row += EIGHT_ROWS_ROWS) {
       const rows = min(EIGHT_ROWS_ROWS, rowEnd - row);
       memory.fill(scratch, 0, <usize>rows * SUMS);

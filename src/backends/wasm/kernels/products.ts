@@ -2,12 +2,12 @@
 // that computes a unit, and packs rows for the paths that need it. An op's arguments stand in the order of ../encode-products.ts.
 
 import {
-  CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6R, FORMAT_Q8, LINEAR, LINEAR_FIXED16,
-  LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, NATIVE, NATIVE_INT8, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
+  CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_INT8, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6R, FORMAT_Q8, LINEAR,
+  LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, NATIVE, NATIVE_INT8, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
   SUMS_32, WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
-import { linear_q4, linear_q4k, linear_q4r, linear_q6k, linear_q6r, linear_q8 } from "./linear-eight-rows";
+import { EIGHT_ROWS_PANEL_FROM, linear_q4, linear_q4k, linear_q4r, linear_q6k, linear_q6r, linear_q8 } from "./linear-eight-rows";
 import { linear_llm_int8 } from "./linear-int8";
 import { linear_fixed16 } from "./linear-nf4";
 import { linear_nf4_int8 } from "./linear-nf4-int8";
@@ -44,6 +44,7 @@ function isNative(op: usize): bool {
 function isFew(op: usize, rows: i32): bool {
   const code = word(op, CODE_WORD);
   if (isNative(op)) return rows <= NATIVE_FEW_ROWS;
+  if (code == LINEAR_INT8 && arg(op, 8) >= FORMAT_Q4) return rows < EIGHT_ROWS_PANEL_FROM;
   return rows < (code == LINEAR || code == LINEAR_PACKED ? manyFrom(arg(op, 8)) : 2);
 }
 
@@ -75,15 +76,16 @@ export function productUnits(op: usize, rows: i32): i32 {
 /** How many units a thread claims at a time. `even`: as many as give all threads the same share. */
 export function productChunk(op: usize, rows: i32, even: i32): i32 {
   if (!isFew(op, rows)) return 1;
-  return min(even, max(1, CLAIM_BYTES / (columnsOf(op, rows) * arg(op, 6) * bytesOf(arg(op, 8)))));
+  return min(even, max(1, CLAIM_BYTES / (columnsOf(op, rows) * arg(op, 6) * halfBytesOf(arg(op, 8)) / 2)));
 }
 
-/** About how many bytes a weight takes. */
+/** About how many half bytes a weight takes. */
 // @ts-ignore: decorator
 @inline
-function bytesOf(format: i32): i32 {
-  if (format == FORMAT_F32) return 4;
-  return format <= FORMAT_F16 ? 2 : 1;
+function halfBytesOf(format: i32): i32 {
+  if (format == FORMAT_F32) return 8;
+  if (format <= FORMAT_F16) return 4;
+  return format == FORMAT_INT8 || format == FORMAT_Q8 ? 2 : 1;
 }
 
 /** Computes units [begin, end) of a product. */
