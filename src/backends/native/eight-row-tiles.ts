@@ -9,9 +9,9 @@ import { DOWN, type Sums, unpacked } from "./eight-row-formats.ts";
 
 /** x of the tile's first row in the block that is multiplied. */
 export const X_AT: number = register.rax;
-/** The vector register of a row's sums is the row's number. Below 16 minus two rows are left for others. */
-const ACCUMULATORS = [28, 29, 30, 31];
-const FACTORS = [14, 15, 25, 27];
+/** Vector registers: the integer sums of a block, and what they are multiplied by. The sums of row n are in register n. */
+const ACCUMULATORS = [28, 29, 30, 31, 14, 15];
+const FACTORS = [25, 27];
 /** How many rows are computed side by side, so that none waits for the sum that it adds to. */
 export const TOGETHER: number = ACCUMULATORS.length;
 
@@ -32,8 +32,8 @@ export function multiplyBlock(
     if (sums === "shifted") each((_, i) => a.op("vpslld", 512, acc(i), acc(i), more));
   } else each((_, i) => a.op("vpxor", 512, acc(i), acc(i), acc(i)));
   if (sums === "halves") {
-    a.shiftWords("left", 512, FACTORS[3], more, 2); // 32 = 8 · 2²
-    each((row, i) => a.op("vpdpwssd", 512, acc(i), FACTORS[3], ofX(row, X_START), all));
+    a.shiftWords("left", 512, FACTORS[0], more, 2); // 32 = 8 · 2²
+    each((row, i) => a.op("vpdpwssd", 512, acc(i), FACTORS[0], ofX(row, X_START), all));
     // Two products of at most 63 · 127 fit into 16 bits, and so do four.
     for (let quad = 0; quad < 8; quad += 2)
       each((row, i) => {
@@ -52,8 +52,8 @@ export function multiplyBlock(
   }
   each((row, i) => {
     a.load("vcvtdq2ps", 512, acc(i), acc(i));
-    a.op("vmulps", 512, FACTORS[i], scale, ofX(row, 0), all);
-    a.op("vfmadd231ps", 512, row, acc(i), FACTORS[i]);
+    a.op("vmulps", 512, FACTORS[i % 2], scale, ofX(row, 0), all);
+    a.op("vfmadd231ps", 512, row, acc(i), FACTORS[i % 2]);
   });
   if (sums === "minima") each((row, i) => subtractMinima(a, pool, row, ofX, acc(i)));
 }
