@@ -1,6 +1,7 @@
 // Puts a product on the int8 compute path into a WASM memory, between guard zones, and calls its kernels on ranges: rows are packed, then
 // multiplied. Knows how a packed row lies.
 
+import { formatCodes } from "../../src/backends/wasm/format-codes.ts";
 import { eightRowsScratch } from "../../src/backends/wasm/kernels/scratch.ts";
 import { INT8_BLOCK, type IntegerRow, type Int8Row } from "../../src/formats/int8-compute-path.ts";
 import type { KernelBench } from "./wasm-kernels.ts";
@@ -17,8 +18,16 @@ export type Product = {
   readonly rows: readonly IntegerRow[];
 };
 
-/** How the kernels are called: in how many ranges, last one first, and with which tiles: 1 for 256 bits, + 2 for sums of 32. */
-export type Cuts = { readonly columns?: number; readonly rows?: number; readonly tiles?: number };
+/**
+ * How the kernels are called: in how many ranges, last one first, and with which tiles: 1 for 256 bits, + 2 for sums of 32. `native`: in
+ * machine code, which the bench must have.
+ */
+export type Cuts = {
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly tiles?: number;
+  readonly native?: boolean;
+};
 
 const BLOCK_BYTES = 40;
 const COLUMNS = 32;
@@ -29,7 +38,7 @@ export type Result = { readonly y: Float32Array; readonly packed: Uint8Array };
 export function multiply(
   bench: KernelBench,
   { format, sizes: { T, K, O }, x, w, ofRows, rows: [{ run }] }: Product,
-  { columns = 1, rows = 1, tiles = 0 }: Cuts = {},
+  { columns = 1, rows = 1, tiles = 0, native = false }: Cuts = {},
 ): Result {
   bench.clear();
   const blocks = Math.ceil(K / INT8_BLOCK);
@@ -40,12 +49,29 @@ export function multiply(
   if (ofRows !== undefined) bench.set(scalesAt, ofRows);
   bench.set(xAt, x);
   bench.set(wAt, w);
-  const { pack_rows_int8, [`linear_${format}`]: linear } = bench.kernels;
+  const { pack_rows_int8, native_eight_rows, [`linear_${format}`]: linear } = bench.kernels;
+  const code = formatCodes[format] ?? -1;
   for (const [begin, end] of ranges(T, rows, 1))
-    pack_rows_int8(packedAt, xAt, K, T, run, 0, scratch, begin, end);
+    pack_rows_int8(packedAt, xAt, K, T, run, native ? 1 : 0, scratch, begin, end);
   for (const [first, last] of ranges(T, rows, 1))
     for (const [begin, end] of ranges(O, columns, COLUMNS))
-      linear(yAt, packedAt, wAt, scalesAt, K, O, scratch, tiles, T, first, last, begin, end);
+      if (native)
+        native_eight_rows(
+          yAt,
+          packedAt,
+          wAt,
+          scalesAt,
+          code,
+          K,
+          O,
+          scratch,
+          T,
+          first,
+          last,
+          begin,
+          end,
+        );
+      else linear(yAt, packedAt, wAt, scalesAt, K, O, scratch, tiles, T, first, last, begin, end);
   const damaged = bench.damaged();
   if (damaged !== undefined) throw new Error(`wrote to byte ${damaged}, beside all tensors`);
   return {

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { encode } from "../../src/backends/wasm/encode.ts";
 import { formatCodes } from "../../src/backends/wasm/format-codes.ts";
 import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module.ts";
+import { BASE, NATIVE } from "../../src/backends/wasm/kernels/header.ts";
 import { weightDType } from "../../src/formats/registry.ts";
 import { type DType, elements } from "../../src/graph/graph.ts";
 import { laid, liesOf } from "./cache-layout.ts";
@@ -22,6 +23,12 @@ const GUARD = 80;
 /** Behind scratch: what a kernel that needs more might jump over. */
 const SCRATCH_GUARD = 1 << 17;
 
+/** Machine code for a memory, and the memory's address in the process that runs it. */
+export type MachineCodeOf = (memory: WebAssembly.Memory) => {
+  readonly native: (call: number) => void;
+  readonly base: number;
+};
+
 export class KernelBench {
   readonly kernels: Kernels;
   readonly #memory: WebAssembly.Memory = new WebAssembly.Memory({
@@ -32,8 +39,13 @@ export class KernelBench {
   readonly #tensors: { offset: number; bytes: number }[] = [];
   #end = 1 << 16;
 
-  constructor(module: WebAssembly.Module) {
-    this.kernels = instantiate(module, this.#memory);
+  /** @param machineCode gives kernels in machine code for a memory */
+  constructor(module: WebAssembly.Module, machineCode?: MachineCodeOf) {
+    const { native, base } = machineCode?.(this.#memory) ?? {};
+    this.kernels = instantiate(module, this.#memory, native);
+    if (base === undefined) return;
+    new BigUint64Array(this.#memory.buffer, BASE, 1)[0] = BigInt(base);
+    new Int32Array(this.#memory.buffer, NATIVE, 1)[0] = -1;
   }
 
   /** Forgets all tensors and makes everything a guard. */

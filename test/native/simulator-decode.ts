@@ -21,10 +21,13 @@ export type VectorInstruction = {
 
 const keyOf = (map: number, prefix: number, opcode: number): string => `${map} ${prefix} ${opcode}`;
 
-const names: ReadonlyMap<string, readonly [name: string, form: Form | undefined]> = new Map([
-  ...Object.entries({ ...operations, ...loads }).map(
-    ([name, form]) => [keyOf(form.map, form.prefix, form.opcode), [name, form]] as const,
-  ),
+type Known = readonly [name: string, form: Form | undefined];
+
+const names: ReadonlyMap<string, Known> = new Map<string, Known>([
+  ...Object.entries({ ...operations, ...loads }).map(([name, form]): [string, Known] => [
+    keyOf(form.map, form.prefix, form.opcode),
+    [name, form],
+  ]),
   [keyOf(1, 0, 0x11), ["store", undefined]],
   [keyOf(1, 1, 0x71), ["shift", undefined]],
   [keyOf(1, 0, 0x92), ["kmovw", undefined]],
