@@ -26,7 +26,7 @@ test("threads that cannot share memory are refused", async () => {
 
 test(
   "with machine code, products of 8 bits can do more than WebAssembly's",
-  onlyWith("avx512Vbmi", async () => {
+  onlyWith("avx512Vnni", async () => {
     const features = detectFeatures();
     const wasm = await machineLimits(features, 1);
     const native = await machineLimits(features, 1, NATIVE_INT8);

@@ -6,7 +6,7 @@ import { machineCode } from "#platform";
 import { describe, expect, test } from "vitest";
 import { CALL_BYTES, PANEL_BLOCK } from "../../src/backends/native/call-words.ts";
 import { assembleKernels } from "../../src/backends/native/kernels.ts";
-import { makeLibrary } from "../../src/backends/native/library.ts";
+import { keepKernels } from "../../src/backends/native/library.ts";
 import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { eightRowsScratch } from "../../src/backends/wasm/kernels/scratch.ts";
 import { onlyWith } from "../native/has.ts";
@@ -83,8 +83,7 @@ describe("on the processor", () => {
     test(
       format,
       onlyWith("avx512Vnni", async () => {
-        const { path } = await makeLibrary();
-        const { native, addressOf } = await openLibrary(path, machineCode());
+        const { native, addressOf } = await openLibrary(keepKernels(await machineCode()));
         const machine: MachineCodeOf = ({ buffer }) => ({ native, base: addressOf(buffer) });
         expect(differences(machine, format, fitting(format, sizes))).toEqual([]);
       }),

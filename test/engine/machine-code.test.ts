@@ -51,7 +51,7 @@ const pathsOf = ({ workers }: SpiedModel): (string | undefined)[] =>
 describe("an engine with machine code", () => {
   test(
     "computes what it computes without, also after threads have died; every thread has the same library",
-    onlyWith("avx512Vbmi", async () => {
+    onlyWith("avx512Vnni", async () => {
       const { path } = await chosen();
       const without = await load({ native: false });
       const expected = await outcome(without);
@@ -77,7 +77,7 @@ describe("an engine with machine code", () => {
 
   test(
     "a helper that cannot open the library ends, and the others compute without it",
-    onlyWith("avx512Vbmi", async () => {
+    onlyWith("avx512Vnni", async () => {
       await chosen();
       const change: SpiedOptions["change"] = (kind, data) => {
         if (kind !== "helper") return data;

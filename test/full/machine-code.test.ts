@@ -62,7 +62,7 @@ async function trap({ engine }: SpiedModel): Promise<void> {
 test(
   `${RUNS} runs`,
   { timeout: 1_800_000 },
-  onlyWith("avx512Vbmi", async () => {
+  onlyWith("avx512Vnni", async () => {
     const without = await load(false);
     const expected = new Map<number, Float32Array>();
     for (const rows of LENGTHS) expected.set(rows, await logitsOf(without, rows));

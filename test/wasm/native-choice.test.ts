@@ -129,12 +129,12 @@ describe("the self-test finds", () => {
       false,
     ],
   ])("%s", async (_, change, expected) => {
-    await onlyWith("avx512Vbmi", async () => expect(await sameBits(change)).toBe(expected))();
+    await onlyWith("avx512Vnni", async () => expect(await sameBits(change)).toBe(expected))();
   });
 
   test(
     "how much faster it is: not at all where both sides wait for the same",
-    onlyWith("avx512Vbmi", async () => {
+    onlyWith("avx512Vnni", async () => {
       const path = keepKernels(await machineCode());
       const { native, addressOf } = await openLibrary(path);
       const slow = (call: number): void => {
@@ -180,7 +180,7 @@ describe("refused", () => {
 
   test(
     "code that fails in the self-test, as a kernel does that traps",
-    onlyWith("avx512Vbmi", async () => {
+    onlyWith("avx512Vnni", async () => {
       const broken = (...of: ConstructorParameters<typeof NativeTrial>): NativeTrial => {
         const [kernels, sums32, library] = of;
         return new NativeTrial(kernels, sums32, { ...library, native: fail("it broke") });

@@ -32,9 +32,8 @@ export const nativeFamilies: readonly NativeFamily[] = [
   {
     bit: NATIVE_INT8,
     name: "8-bit products",
-    instructions: ({ avx512Vnni, avx512Vbmi }) =>
-      avx512Vnni && avx512Vbmi ? "AVX-512 VNNI" : undefined,
-    needs: "AVX-512 with VNNI and VBMI",
+    instructions: ({ avx512Vnni }) => (avx512Vnni ? "AVX-512 VNNI" : undefined),
+    needs: "AVX-512 with VNNI",
     products: [
       ...every(1, "q4:int8", "q4r:int8", "q6r:int8", "q8:int8"),
       ...every(256, "q4k:int8", "q6k:int8"),
