@@ -11,7 +11,12 @@ import type { NativeChoice, NativeFindings } from "../../src/backends/wasm/nativ
 import type { HelperData } from "../../src/backends/wasm/threads.ts";
 import { findingsOf, type HelperStart, keepFindings } from "../../src/engine/backends.ts";
 import type { EngineStart } from "../../src/engine/messages.ts";
-import { AutoModelForCausalLM, InputError, MistralForCausalLM } from "../../src/index.ts";
+import {
+  AutoModelForCausalLM,
+  EngineError,
+  InputError,
+  MistralForCausalLM,
+} from "../../src/index.ts";
 import { onlyWith } from "../native/has.ts";
 import { type SpiedModel, type SpiedOptions, spiedModel } from "./spied-model.ts";
 import { temporaryFolder, writeModel } from "./written-model.ts";
@@ -92,6 +97,38 @@ describe("an engine with machine code", () => {
       await spied.latest("helper").ended;
       expect(await outcome(spied)).toEqual(expected);
       await spied.model.dispose();
+    }),
+  );
+
+  test(
+    "a helper that lacks the code fails as a kernel does that traps: an EngineError that names the op",
+    onlyWith("avx512Vnni", async () => {
+      await chosen();
+      const change: SpiedOptions["change"] = (kind, data) => {
+        const start = data as HelperStart;
+        if (kind !== "helper") return data;
+        return { ...start, data: { ...(start.data as HelperData), machineCode: undefined } };
+      };
+      const without = await load({ native: false });
+      const input = { input_ids: prompt, use_cache: false };
+      const expected = (await without.model(input)).logits.data;
+      await without.model.dispose();
+      const { model } = await load({ change });
+      const errors: unknown[] = [];
+      for (let i = 0; i < 60; i++) {
+        const result = await model(input).catch((error: unknown) => error);
+        if (result instanceof Error) errors.push(result);
+        else expect((result as { logits: { data: unknown } }).logits.data).toEqual(expected);
+      }
+      expect(errors.length).toBeGreaterThan(0);
+      for (const error of errors) {
+        expect(error).toBeInstanceOf(EngineError);
+        expect((error as Error).message).toMatch(
+          /^linear: the kernel failed \(EngineError: a kernel called machine code in a thread that has none\); .*next call works/,
+        );
+      }
+      expect((await model.memory()).pagesInUse).toBe(0);
+      await model.dispose();
     }),
   );
 
