@@ -34,6 +34,14 @@ const recorded: Readonly<Record<string, Recorded>> = {
     },
     xcr0: 0x7,
   },
+  "Intel Core i3-8121U (Cannon Lake)": {
+    words: {
+      "0.0": [0x0000_0016, 0x756e_6547, 0x6c65_746e, 0x4965_6e69],
+      "1.0": [0x0006_0663, 0x0010_0800, 0x7ffa_fbbf, 0xbfeb_fbff],
+      "7.0": [0x0000_0000, 0xf2bf_67eb, 0x0000_000e, 0x9c00_0000],
+    },
+    xcr0: 0x2e7,
+  },
   "Intel Core i7-11700K (Rocket Lake)": {
     words: {
       "0.0": [0x0000_001b, 0x756e_6547, 0x6c65_746e, 0x4965_6e69],
@@ -96,6 +104,7 @@ const avx512 = ["avx2", "avx512", "avx512Vnni", "avx512Vbmi"];
 test.each<[string, string[]]>([
   ["Intel Core 2 Quad Q6600", []],
   ["Intel Core i7-4770 (Haswell)", ["avx2"]],
+  ["Intel Core i3-8121U (Cannon Lake)", ["avx2", "avx512", "avx512Vbmi"]],
   ["Intel Core i7-11700K (Rocket Lake)", avx512],
   ["Intel Core i9-12900K (Alder Lake)", ["avx2", "avxVnni"]],
   ["AMD Ryzen 9 5950X (Zen 3)", ["avx2"]],
@@ -124,6 +133,62 @@ describe("what the system does not save may not be used", () => {
     const refused = (): never => expect.unreachable("XCR0 was read");
     expect(namesOf(processorOf(asked(old), refused))).toEqual([]);
     expect(namesOf(processorOf(asked(recorded["Intel Core 2 Quad Q6600"]), refused))).toEqual([]);
+  });
+});
+
+describe("each set of instructions is one bit", () => {
+  const [AVX, FMA, OSXSAVE] = [1 << 28, 1 << 12, 1 << 27];
+  const AVX2 = 1 << 5;
+  const AVX512 = [16, 17, 30, 31].reduce((bits, bit) => bits | (1 << bit), 0);
+  /** A processor with these bits of leaf 7, and AVX and FMA of leaf 1. */
+  const having = (ebx: number, ecx = 0, edx = 0, eax1 = 0, leaf1 = AVX | FMA | OSXSAVE): string[] =>
+    namesOf(
+      of({
+        words: {
+          "0.0": [7, 0, 0, 0],
+          "1.0": [0, 0, leaf1, 0],
+          "7.0": [1, ebx, ecx, edx],
+          "7.1": [eax1, 0, 0, 0],
+        },
+        xcr0: 0x602e7,
+      }),
+    );
+  const withBit = (names: (bit: number) => string[]): Record<string, number[]> => {
+    const bits: Record<string, number[]> = {};
+    for (let bit = 0; bit < 32; bit++) for (const name of names(bit)) (bits[name] ??= []).push(bit);
+    return bits;
+  };
+
+  test("AVX2 and AVX-512", () => {
+    expect(withBit((bit) => having(1 << bit))).toEqual({ avx2: [5] });
+    expect(having(AVX2, 0, 0, 0, AVX | OSXSAVE)).toEqual([]);
+    expect(having(AVX2, 0, 0, 0, FMA | OSXSAVE)).toEqual([]);
+    expect(having(AVX2 | AVX512)).toEqual(["avx2", "avx512"]);
+    for (const bit of [16, 17, 30, 31])
+      expect(having(AVX2 | (AVX512 & ~(1 << bit)))).toEqual(["avx2"]);
+    expect(having(AVX512)).toEqual([]);
+  });
+
+  test("beside AVX-512", () => {
+    const more = (bits: Record<string, number[]>): Record<string, number[]> => {
+      const { avx2, avx512: wide, ...others } = bits;
+      expect([avx2.length, wide.length]).toEqual([32, 32]);
+      return others;
+    };
+    const all = AVX2 | AVX512;
+    expect(more(withBit((bit) => having(all, 1 << bit)))).toEqual({
+      avx512Vnni: [11],
+      avx512Vbmi: [1],
+    });
+    expect(more(withBit((bit) => having(all, 0, 0, 1 << bit)))).toEqual({
+      avxVnni: [4],
+      avx512Bf16: [5],
+    });
+    const amx = [22, 24, 25];
+    expect(
+      more(withBit((bit) => having(all, 0, amx.reduce((a, b) => a | (1 << b), 0) & ~(1 << bit))))
+        .amx,
+    ).toEqual(Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => !amx.includes(bit)));
   });
 });
 
