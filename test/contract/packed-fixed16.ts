@@ -19,8 +19,16 @@ export type Fixed16 = {
   readonly matrix: PackedMatrix;
 };
 
-/** How the kernels are called: in how many ranges, the last one first, and with which tile. */
-export type Cuts = { readonly columns: number; readonly rows: number; readonly wide: boolean };
+/**
+ * How the kernels are called: in how many ranges, the last one first, and with which tile. `native`: in machine code, which the bench must
+ * have.
+ */
+export type Cuts = {
+  readonly columns: number;
+  readonly rows: number;
+  readonly wide?: boolean;
+  readonly native?: boolean;
+};
 
 export function fixed16Case(name: string, sizes: Fixed16["sizes"], random: Random): Fixed16 {
   const { T, K, O } = sizes;
@@ -51,7 +59,7 @@ export function absmaxOf({ matrix }: Fixed16): Float32Array {
 export function multiply(
   bench: KernelBench,
   { sizes: { T, K, O }, x, matrix }: Fixed16,
-  { columns, rows, wide }: Cuts = { columns: 1, rows: 1, wide: false },
+  { columns, rows, wide = false, native = false }: Cuts = { columns: 1, rows: 1 },
 ): Float32Array {
   bench.clear();
   const parts = putMatrix(bench, matrix);
@@ -59,12 +67,14 @@ export function multiply(
   const y = bench.reserve(4 * T * O);
   const scratch = bench.reserveScratch(fixed16Scratch(K));
   bench.set(xAt, x);
-  const { pack_rows_fixed16, linear_fixed16 } = bench.kernels;
-  for (const [begin, end] of ranges(T, rows)) pack_rows_fixed16(packed, xAt, K, begin, end);
+  const { pack_rows_fixed16, linear_fixed16, native_four_bit } = bench.kernels;
+  for (const [begin, end] of ranges(T, rows))
+    pack_rows_fixed16(packed, xAt, K, T, native ? 1 : 0, begin, end);
+  const args = [y, packed, ...parts, matrix.code, matrix.format.param, K, O, scratch];
   for (const [first, last] of ranges(T, rows)) {
     for (const [begin, end] of ranges(O, columns)) {
-      const args = [matrix.code, matrix.format.param, K, O, scratch, wide ? 1 : 0];
-      linear_fixed16(y, packed, ...parts, ...args, first, last, begin, end);
+      if (native) native_four_bit(1, ...args, T, first, last, begin, end);
+      else linear_fixed16(...args, wide ? 1 : 0, first, last, begin, end);
     }
   }
   const damaged = bench.damaged();

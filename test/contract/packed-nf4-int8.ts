@@ -48,7 +48,7 @@ function roundToEven(x: number): number {
 export function multiply(
   bench: KernelBench,
   { sizes: { T, K, O }, x, matrix }: Fixed16,
-  { columns, rows }: Pick<Cuts, "columns" | "rows"> = { columns: 1, rows: 1 },
+  { columns, rows, native = false }: Omit<Cuts, "wide"> = { columns: 1, rows: 1 },
 ): Float32Array {
   bench.clear();
   const parts = putMatrix(bench, matrix);
@@ -56,12 +56,14 @@ export function multiply(
   const y = bench.reserve(4 * T * O);
   const scratch = bench.reserveScratch(nf4Int8Scratch(K));
   bench.set(xAt, x);
-  const { pack_rows_int8_halves, linear_nf4_int8 } = bench.kernels;
-  for (const [begin, end] of ranges(T, rows)) pack_rows_int8_halves(packed, xAt, K, begin, end);
+  const { pack_rows_int8_halves, linear_nf4_int8, native_four_bit } = bench.kernels;
+  for (const [begin, end] of ranges(T, rows))
+    pack_rows_int8_halves(packed, xAt, K, T, native ? 1 : 0, begin, end);
+  const args = [y, packed, ...parts, matrix.code, matrix.format.param, K, O, scratch];
   for (const [first, last] of ranges(T, rows)) {
     for (const [begin, end] of ranges(O, columns)) {
-      const args = [matrix.code, matrix.format.param, K, O, scratch];
-      linear_nf4_int8(y, packed, ...parts, ...args, first, last, begin, end);
+      if (native) native_four_bit(0, ...args, T, first, last, begin, end);
+      else linear_nf4_int8(...args, first, last, begin, end);
     }
   }
   const damaged = bench.damaged();

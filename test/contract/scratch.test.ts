@@ -7,6 +7,7 @@ import { formatCodes } from "../../src/backends/wasm/format-codes.ts";
 import { FORMAT_F16 } from "../../src/backends/wasm/kernels/header.ts";
 import { SAMPLE_FEW } from "../../src/backends/wasm/kernels/scratch.ts";
 import { weightDType } from "../../src/formats/registry.ts";
+import { simulatedKernels } from "../native/simulated-kernels.ts";
 import { seeded } from "../random.ts";
 import { type Case, grid, type Run, type Sizes } from "./case.ts";
 import { packedFormats, pathsOf } from "./packed-matrix.ts";
@@ -24,10 +25,14 @@ const attended = grid({
   format: [0, 2, 3],
 });
 
-/** One row, as many as products keep sums of, and one row so long that scales take more room than panels do. */
+/**
+ * One row; as many as products keep sums of, in rows for which machine code needs more room and in shorter ones; and one row so long that
+ * scales take more room than panels do.
+ */
 const multiplied: readonly Sizes[] = [
   { T: 1, K: 256, O: 9 },
   { T: 128, K: 1024, O: 45 },
+  { T: 128, K: 512, O: 45 },
 ];
 const LONG: Sizes = { T: 1, K: 139264, O: 5 };
 
@@ -47,7 +52,7 @@ function* runs(): Generator<Run> {
     for (const dtype of [format, ...pathsOf(format).map((path) => `${format}:${path}`)])
       for (const sizes of multiplied) yield product(dtype, sizes);
   }
-  for (const dtype of ["nf4-64", "nf4-64:int8", "nf4-64:fixed16"]) yield product(dtype, LONG);
+  yield product("nf4-64", LONG);
   yield product("q4:int8", { T: 3, K: 100, O: 9 }); // rows of x that are no whole blocks
 }
 
@@ -90,11 +95,28 @@ describe.each(builds)("%s", (build) => {
       Object.fromEntries([...needed.keys()].map((what) => [what, true])),
     );
     expect([...needed.keys()].toSorted()).toEqual([
-      ...["eager_attention", "linear call", "linear fixed16 4 bit"],
-      ...["linear fixed16 4 bit of long rows", "linear int8", "linear int8 4 bit"],
-      ...["linear int8 4 bit of long rows", "linear packed", "linear packed of long rows"],
+      ...["eager_attention", "linear call", "linear fixed16 4 bit", "linear int8"],
+      ...["linear int8 4 bit", "linear packed", "linear packed of long rows"],
       ...["linear plain", "linear row", "pack_rows 1", "pack_rows 3", "pack_rows 4"],
       ...["paged_attention", "rms_norm", "sample", "sample of many"],
     ]);
   });
+});
+
+describe("machine code", () => {
+  const module = new WebAssembly.Module(readFileSync(kernelPath("kernels.wasm")));
+  const bench = new KernelBench(module, simulatedKernels);
+  /** More rows than read weights where they lie, so that a panel is filled; so long that it takes more room than WebAssembly's kernels. */
+  const many: Sizes = { T: 13, K: 2560, O: 3 };
+
+  test.each(["q6k:int8", "nf4-64:int8", "fp4-128-dq:fixed16"])(
+    "stays within the scratch of %s, and needs all of it",
+    (dtype) => {
+      for (const sizes of [many, { ...many, T: 1 }])
+        for (const { damaged } of runEncoded(bench, product(dtype, sizes)))
+          expect(damaged).toBeUndefined();
+      const [, denied] = runEncoded(bench, product(dtype, many), { less: 16 });
+      expect(denied.damaged).toBeDefined();
+    },
+  );
 });

@@ -72,6 +72,8 @@ const widthsOf: Readonly<Record<string, readonly Width[]>> = {
   vinserti128: [256, 512],
   vinserti64x4: [512],
   vmovhps: [128],
+  vpermd: [256, 512],
+  vshuff32x4: [256, 512],
   vmovq: [128],
 };
 const memoryOnly = ["vmovhps"];
@@ -84,6 +86,10 @@ const with32 = [
   "vpternlogd",
   "vpdpbusd",
   "vpdpwssd",
+  "vpermd",
+  "vshuff32x4",
+  "vpunpckldq",
+  "vpunpckhdq",
   "vaddps",
   "vmulps",
   "vfmadd231ps",
@@ -92,6 +98,7 @@ const immediates: Readonly<Record<string, number>> = {
   vpternlogd: 0x6a,
   vinserti128: 1,
   vinserti64x4: 1,
+  vshuff32x4: 0xdd,
 };
 /** Names of the EVEX form. */
 const evexNames: Readonly<Record<string, string>> = {

@@ -23,9 +23,12 @@ const keyOf = (map: number, prefix: number, opcode: number): string => `${map} $
 
 type Known = readonly [name: string, form: Form | undefined];
 
+/** Those that another instruction differs from in the W bit only, which is set here. */
+const WITH_W: readonly string[] = ["vpermw"];
+
 const names: ReadonlyMap<string, Known> = new Map<string, Known>([
   ...Object.entries({ ...operations, ...loads }).map(([name, form]): [string, Known] => [
-    keyOf(form.map, form.prefix, form.opcode),
+    keyOf(form.map, form.prefix, form.opcode) + (WITH_W.includes(name) ? " w" : ""),
     [name, form],
   ]),
   [keyOf(1, 0, 0x11), ["store", undefined]],
@@ -49,9 +52,9 @@ export function decodeVector(reader: Reader, first: number): VectorInstruction {
   const opcode = reader.byte();
   const map = a & (isEvex ? 7 : 31);
   const prefix = b & 3;
-  const known = names.get(keyOf(map, prefix, opcode));
-  if (known === undefined)
-    throw new EngineError(`simulator: unknown vector instruction ${keyOf(map, prefix, opcode)}`);
+  const key = keyOf(map, prefix, opcode);
+  const known = (b & 128 && names.get(`${key} w`)) || names.get(key);
+  if (known === undefined) throw new EngineError(`simulator: unknown vector instruction ${key}`);
   const [name, form] = known;
   const length = isEvex ? (c >> 5) & 3 : (b >> 2) & 1;
   const bytes = 16 << length;

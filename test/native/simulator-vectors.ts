@@ -65,6 +65,16 @@ const wider = (
   isFloat = false,
 ): Lanes => ({ size: to, isFloat, of: (_, b, at) => of(b, (at / to) * from) });
 
+/** Numbers of `bytes` bytes in turn from a and b, from that offset of each 16 bytes on. */
+const unpacked = (bytes: 4 | 8, from: 0 | 8): Lanes => ({
+  size: 4,
+  of(a, b, at) {
+    const place = at & 15;
+    const offset = (at & ~15) + from + (Math.floor(place / (2 * bytes)) * bytes + (place % bytes));
+    return i32(place & bytes ? b : a, offset);
+  },
+});
+
 const lanes: Readonly<Record<string, Lanes>> = {
   vpaddw: integer(2, (a, b) => a + b),
   vpaddd: integer(4, (a, b) => a + b),
@@ -104,6 +114,18 @@ const lanes: Readonly<Record<string, Lanes>> = {
     size: 1,
     of: (a, b, at) => (u8(b, at) & 128 ? 0 : u8(a, (at & ~15) + (u8(b, at) & 15))),
   },
+  vpermb: { size: 1, of: (a, b, at) => u8(b, u8(a, at) & 63) },
+  vpermw: { size: 2, of: (a, b, at) => u16(b, 2 * (u16(a, at) & 31)) },
+  vpermd: { size: 4, of: (a, b, at) => i32(b, 4 * (i32(a, at) & 15)) },
+  vshuff32x4: {
+    size: 4,
+    of: (a, b, at, _, order) =>
+      i32(at < 32 ? a : b, 16 * ((order >> (2 * (at >> 4))) & 3) + (at & 15)),
+  },
+  vpunpckldq: unpacked(4, 0),
+  vpunpckhdq: unpacked(4, 8),
+  vpunpcklqdq: unpacked(8, 0),
+  vpunpckhqdq: unpacked(8, 8),
   vpunpcklbw: { size: 1, of: (a, b, at) => u8(at & 1 ? b : a, (at & ~15) + ((at & 15) >> 1)) },
   vpunpckhbw: { size: 1, of: (a, b, at) => u8(at & 1 ? b : a, (at & ~15) + 8 + ((at & 15) >> 1)) },
   vaddps: float((a, b) => a + b),

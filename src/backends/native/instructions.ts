@@ -46,8 +46,15 @@ export type Operation =
   | "vpslld"
   | "vpshufb"
   | "vpermb"
+  | "vpermw"
+  | "vpermd"
+  | "vshuff32x4"
   | "vpunpcklbw"
   | "vpunpckhbw"
+  | "vpunpckldq"
+  | "vpunpckhdq"
+  | "vpunpcklqdq"
+  | "vpunpckhqdq"
   | "vaddps"
   | "vmulps"
   | "vfmadd231ps"
@@ -70,8 +77,15 @@ export const operations: Readonly<Record<Operation, Form>> = {
   vpslld: form(1, 1, 0xf2, { unit: bytes(16) }), // by the count in a 128-bit register
   vpshufb: form(2, 1, 0x00),
   vpermb: form(2, 1, 0x8d, { evexOnly: true }),
+  vpermw: form(2, 1, 0x8d, { evexW: 1, evexOnly: true }),
+  vpermd: form(2, 1, 0x36), // 256 bits at least
+  vshuff32x4: form(3, 1, 0x23, { evexOnly: true }), // 256 bits at least
   vpunpcklbw: form(1, 1, 0x60),
   vpunpckhbw: form(1, 1, 0x68),
+  vpunpckldq: form(1, 1, 0x62),
+  vpunpckhdq: form(1, 1, 0x6a),
+  vpunpcklqdq: form(1, 1, 0x6c, { evexW: 1 }),
+  vpunpckhqdq: form(1, 1, 0x6d, { evexW: 1 }),
   vaddps: form(1, 0, 0x58),
   vmulps: form(1, 0, 0x59),
   vfmadd231ps: form(2, 1, 0xb8),

@@ -4,6 +4,7 @@ import { Assembler, at, register } from "./assembler.ts";
 import { KERNEL } from "./call-words.ts";
 import { ConstantPool } from "./constant-pool.ts";
 import { eightRows } from "./eight-rows.ts";
+import { fourBit } from "./four-bit.ts";
 
 const { rax, rbx, rbp, rdi, r12, r13, r14, r15 } = register;
 /** Registers that a function gives back as they were. */
@@ -23,8 +24,10 @@ export function assembleKernels(): {
   a.endbr64();
   for (const r of SAVED) a.push(r);
   a.cvttsd2si(rdi, 0);
-  a.mov(rax, at(rdi, KERNEL));
-  eightRows(a, pool);
+  for (const family of [eightRows, fourBit]) {
+    a.mov(rax, at(rdi, KERNEL));
+    family(a, pool);
+  }
   a.vzeroupper();
   for (const r of SAVED.toReversed()) a.pop(r);
   a.ret();

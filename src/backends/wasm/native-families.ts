@@ -3,7 +3,7 @@
 
 import type { LimitKind } from "../native/limits.ts";
 import type { Processor } from "../native/processor.ts";
-import { NATIVE_INT8 } from "./kernels/header.ts";
+import { NATIVE_FOUR_BIT, NATIVE_INT8 } from "./kernels/header.ts";
 
 export type NativeFamily = {
   /** Its bit in NATIVE. */
@@ -40,5 +40,18 @@ export const nativeFamilies: readonly NativeFamily[] = [
     ],
     limit: "int8",
     timed: { dtype: "q4r:int8", rows: 64 },
+  },
+  {
+    bit: NATIVE_FOUR_BIT,
+    name: "4-bit products (nf4, fp4)",
+    instructions: ({ avx512Vnni, avx512Vbmi }) =>
+      avx512Vnni && avx512Vbmi ? "AVX-512 VNNI" : undefined,
+    needs: "AVX-512 with VNNI and VBMI",
+    products: [
+      ...every(64, "nf4-64:int8", "nf4-64-dq:int8", "fp4-128:int8"),
+      ...every(64, "nf4-64:fixed16", "fp4-64:fixed16"),
+    ],
+    limit: "int8",
+    timed: { dtype: "nf4-64:fixed16", rows: 16 },
   },
 ];

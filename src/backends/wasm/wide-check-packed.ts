@@ -21,11 +21,11 @@ export function packedProducts(
       multiply: (y, rows) => void kernels.linear_packed(y, x, ...fourBit, wide, 0, rows, 0, O),
     },
     {
-      pack: () => void kernels.pack_rows_fixed16(to, x, K, 0, T),
+      pack: () => void kernels.pack_rows_fixed16(to, x, K, T, 0, 0, T),
       multiply: (y, rows) => void kernels.linear_fixed16(y, to, ...fourBit, wide, 0, rows, 0, O),
     },
     {
-      pack: () => void kernels.pack_rows_int8_halves(to, x, K, 0, T),
+      pack: () => void kernels.pack_rows_int8_halves(to, x, K, T, 0, 0, T),
       multiply: (y, rows) => void kernels.linear_nf4_int8(y, to, ...fourBit, 0, rows, 0, O),
     },
     {

@@ -34,6 +34,17 @@ function valuesOf(fp4: bool): v128 {
     : i8x16(11, 27, 36, 43, 49, 54, 59, 64, 68, 73, 77, 82, 87, 94, 102, 117);
 }
 
+/** What 1 stands for. */
+export function int8Unit(fp4: bool): f32 {
+  return fp4 ? FP4_UNIT : NF4_UNIT;
+}
+
+/** Writes the 16 integers, one byte each, four times. */
+export function putInt8Integers(to: usize, fp4: bool): void {
+  const values = valuesOf(fp4);
+  for (let i: usize = 0; i < 64; i += 16) v128.store(to + i, values);
+}
+
 /** The 32 codes in 16 bytes times 32 packed activations (even and odd ones): four partial sums, of eight products each. */
 // @ts-ignore: decorator
 @inline

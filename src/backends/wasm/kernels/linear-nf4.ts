@@ -37,6 +37,20 @@ function highBytes(fp4: bool): v128 {
     : i8x16(-25, -18, -13, -10, -7, -5, -3, 0, 1, 3, 6, 8, 10, 13, 17, 24);
 }
 
+/** What 1 stands for. */
+export function fixed16Unit(fp4: bool): f32 {
+  return fp4 ? FP4_UNIT : NF4_UNIT;
+}
+
+/** Writes the 16 integers, i16, twice. */
+export function putFixed16Integers(to: usize, fp4: bool): void {
+  const lows = lowBytes(fp4), highs = highBytes(fp4);
+  for (let i: usize = 0; i < 64; i += 32) {
+    v128.store(to + i, zipLow(lows, highs));
+    v128.store(to + i, zipHigh(lows, highs), 16);
+  }
+}
+
 /** The 32 codes in 16 bytes times 32 packed activations: four partial sums. */
 // @ts-ignore: decorator
 @inline

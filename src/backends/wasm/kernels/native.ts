@@ -10,7 +10,7 @@ import { BASE, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6K, FORMAT_Q6R, FORMAT
 /** Runs machine code. `call`: the address in the process (not in the memory) of 64-bit words, of which word 0 chooses the kernel. */
 // @ts-ignore: decorator
 @external("env", "native")
-declare function native(call: f64): void;
+export declare function native(call: f64): void;
 
 /** For tests: the call alone. */
 export function call_native(call: f64): void {

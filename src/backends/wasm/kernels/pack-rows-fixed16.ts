@@ -1,8 +1,9 @@
-// pack_rows_fixed16: rows of activations in 16-bit fixed point, in the order in which linear_fixed16 reads them. A number is an i16
-// times the scale of its block of 64. The scale is as small as 32-bit sums of products with weights of at most MOST_WEIGHT allow.
+// pack_rows_fixed16: rows of activations in 16-bit fixed point, in the order in which linear_fixed16 reads them, or machine code
+// (../../native/four-bit-words.ts). A number is an i16 times the scale of its block of 64. The scale is as small as 32-bit sums of products with weights of at most MOST_WEIGHT allow.
 // So a number is off by at most a 10,600th of its block's mean size (or a 65,000th of the largest); in float16 it would be by a
 // 2,048th of itself. Knows no weights.
 
+import { PLANE_BLOCK } from "../../native/four-bit-words";
 import { largestLane } from "./lanes";
 
 // A packed row of K numbers, a multiple of 64:
@@ -25,10 +26,17 @@ export function fixedRowBytes(K: i32): usize {
   return (<usize>K >> 6) * 132;
 }
 
-/** Rows [begin, end) of x [·, K], one after the other. */
-export function pack_rows_fixed16(to: usize, x: usize, K: i32, begin: i32, end: i32): void {
+/** Rows [begin, end) of x [rows, K], one after the other. `planes`: in the order that machine code reads. */
+export function pack_rows_fixed16(to: usize, x: usize, K: i32, rows: i32, planes: i32, begin: i32, end: i32): void {
   const blocks = K >> 6;
   let from = x + <usize>begin * (<usize>K << 2);
+  if (planes) {
+    for (let row = begin; row < end; row++) {
+      packPlanes(to, from, blocks, rows, row);
+      from += <usize>K << 2;
+    }
+    return;
+  }
   to += <usize>begin * fixedRowBytes(K);
   for (let t = begin; t < end; t++) {
     let scales = to + (<usize>blocks << 7);
@@ -41,6 +49,27 @@ export function pack_rows_fixed16(to: usize, x: usize, K: i32, begin: i32, end: 
       scales += 4;
     }
     to = scales;
+  }
+}
+
+function packPlanes(to: usize, x: usize, blocks: usize, rows: i32, row: i32): void {
+  const count = blocks * <usize>rows, plane = count * PLANE_BLOCK;
+  let at = to + (<usize>row << 2), codes = to + (count << 2) + <usize>row * PLANE_BLOCK;
+  for (; blocks > 0; --blocks) {
+    const scale = scaleOf(x);
+    store<f32>(at, scale);
+    const inverse = f32x4.splat(scale == 0 ? 0 : 1 / scale);
+    for (let half: usize = 0; half < 32; half += 16) {
+      const a = eight(x, inverse), b = eight(x + 32, inverse), c = eight(x + 64, inverse), d = eight(x + 96, inverse);
+      const evenLow = evens(a, b), evenHigh = evens(c, d), oddLow = odds(a, b), oddHigh = odds(c, d);
+      v128.store(codes + half, evens(evenLow, evenHigh));
+      v128.store(codes + plane + half, evens(oddLow, oddHigh));
+      v128.store(codes + 2 * plane + half, odds(evenLow, evenHigh));
+      v128.store(codes + 3 * plane + half, odds(oddLow, oddHigh));
+      x += 128;
+    }
+    at += <usize>rows << 2;
+    codes += <usize>rows * PLANE_BLOCK;
   }
 }
 

@@ -3,8 +3,8 @@
 
 import {
   CODE_WORD, FORMAT_BF16, FORMAT_F16, FORMAT_F32, FORMAT_FP4_DQ, FORMAT_INT8, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6R, FORMAT_Q8, LINEAR,
-  LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, NATIVE, NATIVE_INT8, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES, PACK_LLM_INT8, PACK_LLM_INT8_CALL,
-  SUMS_32, WIDE,
+  LINEAR_FIXED16, LINEAR_INT8, LINEAR_LLM_INT8, LINEAR_PACKED, NATIVE, NATIVE_FOUR_BIT, NATIVE_INT8, PACK_FIXED16, PACK_INT8, PACK_INT8_HALVES,
+  PACK_LLM_INT8, PACK_LLM_INT8_CALL, SUMS_32, WIDE,
 } from "./header";
 import { linear_bf16, linear_f16, linear_f32, manyFrom } from "./linear";
 import { EIGHT_ROWS_PANEL_FROM, linear_q4, linear_q4k, linear_q4r, linear_q6k, linear_q6r, linear_q8 } from "./linear-eight-rows";
@@ -14,6 +14,7 @@ import { linear_nf4_int8 } from "./linear-nf4-int8";
 import { linear_packed } from "./linear-packed";
 import { address, arg, ceilDiv, word } from "./op-words";
 import { isNativeEightRows, NATIVE_FEW_ROWS, native_eight_rows } from "./native";
+import { isNativeFourBit, native_four_bit } from "./native-four-bit";
 import { pack_rows_fixed16 } from "./pack-rows-fixed16";
 import { pack_rows_int8 } from "./pack-rows-int8";
 import { pack_rows_int8_halves } from "./pack-rows-int8-halves";
@@ -35,7 +36,8 @@ export function isProduct(code: i32): bool {
 // @ts-ignore: decorator
 @inline
 function isNative(op: usize): bool {
-  return word(op, CODE_WORD) == LINEAR_INT8 && isNativeEightRows(arg(op, 8));
+  const code = word(op, CODE_WORD), format = arg(op, 8);
+  return (code == LINEAR_INT8 && isNativeEightRows(format)) || (code != LINEAR_PACKED && isNativeFourBit(format));
 }
 
 /** Whether there are so few rows that each unit has all of them. */
@@ -118,6 +120,8 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
     case LINEAR_INT8:
       if (isNativeEightRows(format))
         return native_eight_rows(y, x, p0, p1, format, K, O, scratch, rows, rowBegin, rowEnd, begin, end);
+      if (isNativeFourBit(format))
+        return native_four_bit(false, y, x, p0, p1, p2, p3, format, param, K, O, scratch, rows, rowBegin, rowEnd, begin, end);
       if (format <= FORMAT_FP4_DQ)
         linear_nf4_int8(y, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_Q4) linear_q4(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
@@ -128,6 +132,8 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
       else linear_q6k(y, x, p0, p1, K, O, scratch, tiles, rows, rowBegin, rowEnd, begin, end);
       return;
     case LINEAR_FIXED16:
+      if (isNativeFourBit(format))
+        return native_four_bit(true, y, x, p0, p1, p2, p3, format, param, K, O, scratch, rows, rowBegin, rowEnd, begin, end);
       return linear_fixed16(y, x, p0, p1, p2, p3, format, param, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
     case LINEAR_LLM_INT8:
       return linear_llm_int8(y, x, p0, p1, K, O, scratch, rowBegin, rowEnd, begin, end);
@@ -148,9 +154,9 @@ export function packRows(op: usize, rows: i32, scratch: usize, begin: i32, end: 
     case PACK_INT8:
       return pack_rows_int8(to, x, K, rows, <i32>param, load<i32>(NATIVE) & NATIVE_INT8, scratch, begin, end);
     case PACK_INT8_HALVES:
-      return pack_rows_int8_halves(to, x, K, begin, end);
+      return pack_rows_int8_halves(to, x, K, rows, load<i32>(NATIVE) & NATIVE_FOUR_BIT, begin, end);
     case PACK_FIXED16:
-      return pack_rows_fixed16(to, x, K, begin, end);
+      return pack_rows_fixed16(to, x, K, rows, load<i32>(NATIVE) & NATIVE_FOUR_BIT, begin, end);
     case PACK_LLM_INT8:
       return pack_rows_llm_int8(to, x, K, param, 0, scratch, begin, end);
     case PACK_LLM_INT8_CALL:

@@ -71,7 +71,7 @@ export const LLM_INT8_SCRATCH = 256;
 //    16512  16896  a panel: 4 blocks of 64 k of 32 rows of w, or 8 of 16; 33 · 4 bytes a block and row
 export const FIXED16_PANEL = 16512;
 export function fixed16Scratch(K: number): number {
-  return Math.max(FIXED16_PANEL + 16896, absmaxBytes(K));
+  return Math.max(FIXED16_PANEL + 16896, fourBitPanelAt(K) + 32 * roundUp(K, 64));
 }
 
 // linear_nf4_int8; for one row of x, K/4 bytes of absmax from 0 on
@@ -80,7 +80,16 @@ export function fixed16Scratch(K: number): number {
 //    16384  17408  a panel: 8 blocks of 64 k of 32 rows of w; 17 · 4 bytes a block and row
 export const NF4_INT8_PANEL = 16384;
 export function nf4Int8Scratch(K: number): number {
-  return Math.max(NF4_INT8_PANEL + 17408, absmaxBytes(K));
+  return Math.max(NF4_INT8_PANEL + 17408, fourBitPanelAt(K) + 16 * roundUp(K, 64));
+}
+
+// Both in machine code (../../native/four-bit-words.ts)
+//         offset    bytes  content
+//              0      704  the words of a call
+//            704        K  absmax of 16 rows of w, K rounded up to 512
+// fourBitPanelAt  16 or 32  · K: a panel of 16 rows of w, one byte or two for each number
+export function fourBitPanelAt(K: number): number {
+  return 704 + roundUp(K, 512);
 }
 
 // pack_rows_int8
