@@ -29,8 +29,9 @@ export function quantizeEightRows(
   const ofRows = format == FORMAT_Q4R || format == FORMAT_Q6R;
   const head: usize = ofRows ? 8 : 16;
   const size = head + (format == FORMAT_Q8 ? 256 : format == FORMAT_Q6R ? 192 : 128);
-  // What lies between K and the end of the last block stays zero. Numbers are written up to a multiple of four.
-  memory.fill(scratch + (<usize>K << 2), 0, <usize>((blocks << 5) - K) << 2);
+  // Zeros fill up the last block.
+  const filling = scratch + (<usize>K << 2), rest = <usize>((blocks << 5) - K) << 2;
+  memory.fill(filling, 0, rest);
   for (let group = begin; group < end; group++) {
     const first = codes + <usize>group * <usize>blocks * size;
     for (let r = 0; r < GROUP; r++) {
@@ -48,9 +49,15 @@ export function quantizeEightRows(
         if (!(format == FORMAT_Q4 ? largestScales(found, scratch, blocks) : sizeScales(found, scratch, blocks))) return false;
         storeHalves(first + <usize>(r << 1), size, found, blocks);
       }
-      if (format == FORMAT_Q8) roundEight(at, size, scratch, found, blocks);
-      else if (format == FORMAT_Q6R) roundSix(at, size, scratch, found, blocks);
-      else roundFour(at, size, scratch, found, blocks);
+      if (format == FORMAT_Q8) {
+        roundEight(at, size, scratch, found, blocks);
+        continue;
+      }
+      scaleRow(scratch, found, blocks, format == FORMAT_Q6R ? 32.5 : 8.5);
+      if (format == FORMAT_Q6R) roundSix(at, size, scratch, blocks);
+      else roundFour(at, size, scratch, blocks);
+      // What fills up the last block is zero again for the next row.
+      memory.fill(filling, 0, rest);
     }
   }
   return true;
@@ -98,20 +105,30 @@ function firstOf(x: usize, bits: i32): f32 {
   return load<f32>(x + (<usize>ctz(low | (high << 16)) << 2));
 }
 
-/** q4: the scale that takes the largest number to −8. */
-function largestScales(found: usize, x: usize, blocks: i32): bool {
+/** Of each block the first number with the largest magnitude; 0 for blocks below `least`. False: a number is not finite. */
+function findLargest(found: usize, x: usize, blocks: i32, least: i32): bool {
   for (; blocks > 0; --blocks) {
     const bits = magnitudeOf(x);
-    const scale = firstOf(x, bits) * -0.125;
-    if (bits >= INFINITE || abs(scale) >= OVERFLOW) return false;
-    store<f32>(found, scale);
+    if (bits >= INFINITE) return false;
+    store<f32>(found, bits < least ? 0 : firstOf(x, bits));
     found += 4;
     x += 128;
   }
   return true;
 }
 
-/** q8: the scale that takes the largest magnitude to 127. */
+/** q4: scales that take the largest numbers to −8. False: one is too large for f16. */
+function largestScales(found: usize, x: usize, blocks: i32): bool {
+  if (!findLargest(found, x, blocks, 1)) return false;
+  for (const end = found + (<usize>blocks << 2); found < end; found += 4) {
+    const scale = load<f32>(found) * -0.125;
+    if (abs(scale) >= OVERFLOW) return false;
+    store<f32>(found, scale);
+  }
+  return true;
+}
+
+/** q8: scales that take the largest magnitudes to 127. */
 function sizeScales(found: usize, x: usize, blocks: i32): bool {
   for (; blocks > 0; --blocks) {
     const bits = magnitudeOf(x);
@@ -124,14 +141,14 @@ function sizeScales(found: usize, x: usize, blocks: i32): bool {
   return true;
 }
 
-/** q4r (zero 8) and q6r (zero 32): `fittedScale` of eight-rows.ts. */
+/** q4r (zero 8) and q6r (zero 32): `fittedScale` of eight-rows.ts. Two blocks at a time, since sums must wait for sums. */
 function fitScales(found: usize, x: usize, blocks: i32, zero: i32): bool {
-  for (; blocks > 0; --blocks) {
-    const bits = magnitudeOf(x);
-    if (bits >= INFINITE) return false;
-    store<f32>(found, bits < TINY ? 0 : fit(x, firstOf(x, bits) / <f32>-zero, <f64>zero));
-    found += 4;
-    x += 128;
+  if (!findLargest(found, x, blocks, TINY)) return false;
+  for (; blocks > 0; blocks -= 2) {
+    const both = blocks > 1;
+    fitTwo(found, both ? found + 4 : found, x, both ? x + 128 : x, <f64>zero);
+    found += 8;
+    x += 256;
   }
   return true;
 }
@@ -142,24 +159,40 @@ function integers(v: v128, inverse: v128, half: v128, most: v128, zero: v128): v
   return f64x2.sub(f64x2.pmin(f64x2.floor(f64x2.add(f64x2.mul(v, inverse), half)), most), zero);
 }
 
-/** Each lane adds every other number, in order. The numbers · inverse are at least −zero, so that rounding down is truncation. */
 // @ts-ignore: decorator
 @inline
-function fit(x: usize, first: f32, zero: f64): f32 {
-  const inverse = f64x2.splat(1 / <f64>first), half = f64x2.splat(zero + 0.5);
-  const most = f64x2.splat(2 * zero - 1), zeros = f64x2.splat(zero);
-  let products = f64x2.splat(0), squares = products;
-  for (let n = 8; n > 0; --n) {
-    const a = f64x2.promote_low_f32x4(v128.load64_zero(x)), b = f64x2.promote_low_f32x4(v128.load64_zero(x, 8));
-    const i = integers(a, inverse, half, most, zeros), j = integers(b, inverse, half, most, zeros);
-    products = f64x2.add(f64x2.add(products, f64x2.mul(i, a)), f64x2.mul(j, b));
-    squares = f64x2.add(squares, f64x2.add(f64x2.mul(i, i), f64x2.mul(j, j)));
-    x += 16;
-  }
+function quotient(products: v128, squares: v128): f32 {
   return <f32>(
     (f64x2.extract_lane(products, 0) + f64x2.extract_lane(products, 1)) /
     (f64x2.extract_lane(squares, 0) + f64x2.extract_lane(squares, 1))
   );
+}
+
+/**
+ * Replaces the largest numbers of the blocks at x and y, which lie at a and b, by scales. Each lane adds every other number, in order.
+ * The numbers · inverse are at least −zero, so that rounding down is truncation.
+ */
+// @ts-ignore: decorator
+@inline
+function fitTwo(a: usize, b: usize, x: usize, y: usize, zero: f64): void {
+  const first = <f64>load<f32>(a), second = <f64>load<f32>(b);
+  const inverse = f64x2.splat(-zero / first), other = f64x2.splat(-zero / second);
+  const half = f64x2.splat(zero + 0.5), most = f64x2.splat(2 * zero - 1), zeros = f64x2.splat(zero);
+  let products = f64x2.splat(0), squares = products, others = products, otherSquares = products;
+  for (let n = 8; n > 0; --n) {
+    const p = f64x2.promote_low_f32x4(v128.load64_zero(x)), q = f64x2.promote_low_f32x4(v128.load64_zero(x, 8));
+    const i = integers(p, inverse, half, most, zeros), j = integers(q, inverse, half, most, zeros);
+    products = f64x2.add(f64x2.add(products, f64x2.mul(i, p)), f64x2.mul(j, q));
+    squares = f64x2.add(squares, f64x2.add(f64x2.mul(i, i), f64x2.mul(j, j)));
+    const r = f64x2.promote_low_f32x4(v128.load64_zero(y)), s = f64x2.promote_low_f32x4(v128.load64_zero(y, 8));
+    const k = integers(r, other, half, most, zeros), l = integers(s, other, half, most, zeros);
+    others = f64x2.add(f64x2.add(others, f64x2.mul(k, r)), f64x2.mul(l, s));
+    otherSquares = f64x2.add(otherSquares, f64x2.add(f64x2.mul(k, k), f64x2.mul(l, l)));
+    x += 16;
+    y += 16;
+  }
+  store<f32>(a, first ? quotient(products, squares) : 0);
+  store<f32>(b, second ? quotient(others, otherSquares) : 0);
 }
 
 /** Scales as f16, one for each block. */
@@ -174,17 +207,18 @@ function storeHalves(at: usize, size: usize, found: usize, blocks: i32): void {
 /** Scales as i8 factors of one f32 of the row; what was stored replaces them. */
 function storeFactors(at: usize, rowScale: usize, size: usize, found: usize, blocks: i32): void {
   const end = found + (<usize>blocks << 2);
-  let largest: f32 = 0;
-  for (let p = found; p < end; p += 4) largest = max(largest, abs(load<f32>(p)));
+  let bits = 0;
+  for (let p = found; p < end; p += 4) bits = max(bits, load<i32>(p) & 0x7fffffff);
+  const largest = reinterpret<f32>(bits);
   const ofRow: f32 = largest < LEAST ? 0 : largest / MOST;
   const inverse: f64 = ofRow ? 1 / <f64>ofRow : 0;
   store<f32>(rowScale, ofRow);
   for (; found < end; found += 4) {
-    // Rounded half up.
+    // Rounded half up, without a branch, which a processor could not predict.
     const x = <f64>load<f32>(found) * inverse, down = floor(x);
-    const factor = x - down >= 0.5 ? down + 1 : down;
-    store<i8>(at, <i32>factor);
-    store<f32>(found, ofRow * <f32>factor);
+    const factor = <f32>down + <f32>i32(x - down >= 0.5);
+    store<u8>(at, reinterpret<i32>(factor + MAGIC));
+    store<f32>(found, ofRow * factor);
     at += size;
   }
 }
@@ -196,54 +230,58 @@ function inverseOf(scale: f32): f32 {
   return scale ? 1 / scale : 0;
 }
 
-/** Four codes: numbers · inverse + half, a product and a sum in f64, rounded to f32 and then down. */
-// @ts-ignore: decorator
-@inline
-function fourCodes(x: usize, inverse: v128, half: v128, magic: v128): v128 {
-  const a = f64x2.add(f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(x)), inverse), half);
-  const b = f64x2.add(f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(x, 8)), inverse), half);
-  const v = i8x16.shuffle(
-    f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23,
-  );
-  return i32x4.sub(f32x4.add(f32x4.floor(v), magic), magic);
+/** Turns a row's numbers into number · inverse + half: a product and a sum in f64, rounded to f32. Rounded down they are codes. */
+function scaleRow(x: usize, found: usize, blocks: i32, halfway: f64): void {
+  const half = f64x2.splat(halfway);
+  for (; blocks > 0; --blocks) {
+    const inverse = inverseOf(load<f32>(found)), factor = f64x2.splat(<f64>inverse);
+    if (abs(inverse) < Infinity) {
+      for (let end = x + 128, p = x; p < end; p += 16) {
+        const a = f64x2.add(f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(p)), factor), half);
+        const b = f64x2.add(f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(p, 8)), factor), half);
+        v128.store64_lane(p, f32x4.demote_f64x2_zero(a), 0);
+        v128.store64_lane(p, f32x4.demote_f64x2_zero(b), 0, 8);
+      }
+    } else memory.fill(x, 0, 128);
+    found += 4;
+    x += 128;
+  }
 }
 
-/** 16 codes, not above `most`. */
 // @ts-ignore: decorator
 @inline
-function sixteenCodes(x: usize, inverse: v128, half: v128, most: v128): v128 {
-  const magic = f32x4.splat(MAGIC);
-  const low = i16x8.narrow_i32x4_s(fourCodes(x, inverse, half, magic), fourCodes(x + 16, inverse, half, magic));
-  const high = i16x8.narrow_i32x4_s(fourCodes(x + 32, inverse, half, magic), fourCodes(x + 48, inverse, half, magic));
+function fourCodes(x: usize, magic: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.floor(v128.load(x)), magic), magic);
+}
+
+/** 16 codes of what scaleRow made, not above `most`. */
+// @ts-ignore: decorator
+@inline
+function sixteenCodes(x: usize, most: v128, magic: v128): v128 {
+  const low = i16x8.narrow_i32x4_s(fourCodes(x, magic), fourCodes(x + 16, magic));
+  const high = i16x8.narrow_i32x4_s(fourCodes(x + 32, magic), fourCodes(x + 48, magic));
   return i8x16.min_u(i8x16.narrow_i16x8_u(low, high), most);
 }
 
 /** A row's codes of q4 and q4r, for each block: four runs, of k 0 … 15 in the low halves and k 16 … 31 in the high ones. */
-function roundFour(at: usize, size: usize, x: usize, found: usize, blocks: i32): void {
-  const half = f64x2.splat(8.5), most = i8x16.splat(15);
+function roundFour(at: usize, size: usize, x: usize, blocks: i32): void {
+  const most = i8x16.splat(15), magic = f32x4.splat(MAGIC);
   for (; blocks > 0; --blocks) {
-    const inverse = inverseOf(load<f32>(found));
-    let bytes = i32x4.splat(0);
-    if (abs(inverse) < Infinity) {
-      const factor = f64x2.splat(<f64>inverse);
-      bytes = v128.or(sixteenCodes(x, factor, half, most), i16x8.shl(sixteenCodes(x + 64, factor, half, most), 4));
-    }
+    const bytes = v128.or(sixteenCodes(x, most, magic), i16x8.shl(sixteenCodes(x + 64, most, magic), 4));
     v128.store32_lane(at, bytes, 0);
     v128.store32_lane(at, bytes, 1, 32);
     v128.store32_lane(at, bytes, 2, 64);
     v128.store32_lane(at, bytes, 3, 96);
     at += size;
     x += 128;
-    found += 4;
   }
 }
 
 /** A row's codes of q6r, for each block: the low four bits as in q4, then two runs of the high two bits. */
-function roundSix(at: usize, size: usize, x: usize, found: usize, blocks: i32): void {
-  const half = f64x2.splat(32.5), most = i8x16.splat(63), nibble = i8x16.splat(15), pair = i8x16.splat(3);
+function roundSix(at: usize, size: usize, x: usize, blocks: i32): void {
+  const most = i8x16.splat(63), magic = f32x4.splat(MAGIC), nibble = i8x16.splat(15), pair = i8x16.splat(3);
   for (; blocks > 0; --blocks) {
-    const factor = f64x2.splat(<f64>inverseOf(load<f32>(found)));
-    const p = sixteenCodes(x, factor, half, most), q = sixteenCodes(x + 64, factor, half, most);
+    const p = sixteenCodes(x, most, magic), q = sixteenCodes(x + 64, most, magic);
     const low = v128.or(v128.and(p, nibble), i16x8.shl(v128.and(q, nibble), 4));
     v128.store32_lane(at, low, 0);
     v128.store32_lane(at, low, 1, 32);
@@ -256,7 +294,6 @@ function roundSix(at: usize, size: usize, x: usize, found: usize, blocks: i32): 
     v128.store32_lane(at, high, 1, 160);
     at += size;
     x += 128;
-    found += 4;
   }
 }
 
