@@ -280,6 +280,7 @@ const ofGeneral: EncodingCase[] = [
     ];
   }),
   ...Object.values(register).flatMap((r): EncodingCase[] => [
+    { text: `xchg ${names[r]},r9`, emit: (a) => a.xchg(r9, r) },
     { text: `mov ${names[r]},0x7fffffff`, emit: (a) => a.movImmediate(r, 0x7fffffff) },
     { text: `mov ${names[r]},0xffffffffffffffff`, emit: (a) => a.movImmediate(r, -1) },
     { text: `add ${names[r]},0x1234`, emit: (a) => a.addImmediate(r, 0x1234) },

@@ -129,6 +129,7 @@ export class Simulator {
         return () => void this.#compared(r[register] - value());
     }
     const to = registerOf(place);
+    if (opcode === 0x87) return () => void ([r[register], r[to]] = [r[to], r[register]]);
     if (opcode === 0xff) {
       return () => {
         this.#push(this.#at);

@@ -141,6 +141,9 @@ export class Assembler extends CodeBuffer {
     this.emit(0x48 | (to >> 3), 0xc7, 0xc0 | (to & 7));
     this.word(value);
   }
+  xchg(a: number, b: number): void {
+    this.#general(0x87, a, b);
+  }
   lea(to: number, from: Memory): void {
     this.#general(0x8d, to, from);
   }

@@ -12,19 +12,28 @@ export const X_STRIDE = 32;
 export const ROWS = 40;
 /** How many rows of x are computed at a time, from a panel: TILE_ROWS at most. */
 export const TILE = 48;
-/** The first group of weights, the bytes from a group to the next. */
+/**
+ * Weights are read as STREAMS streams, which are computed side by side: a group of eight rows of each, then the next groups, STEPS times.
+ * STREAMS is 2; or 4, for FOUR_STREAMS_ROWS rows at most and formats without heads.
+ */
+export const STREAMS = 112;
+export const STEPS = 120;
+/** The first group of the first stream; bytes from there to the next stream, and from a group to the next of its stream. */
 export const W = 56;
-export const W_STRIDE = 64;
-/** How many columns of y, from the first one on. The kernel changes this word and the next. */
+export const W_SECOND = 64;
+export const W_STEP = 128;
+/** How many columns of y, from the first one on; from there to those of the next stream; and to the next of the same stream. */
 export const COLUMNS = 72;
-/** The scale of the first column's weights, f32; and whether there are any. */
+export const COLUMNS_SECOND = 136;
+export const COLUMNS_STEP = 144;
+/** The scale of the first column's weights, f32; and whether there are any. The kernel changes COLUMNS, STEPS and ROW_SCALES. */
 export const ROW_SCALES = 80;
 export const HAS_ROW_SCALES = 104;
 /** How many blocks of k a row has. */
 export const BLOCKS = 88;
 /** Room for a panel: PANEL_BLOCK bytes a block. */
 export const PANEL = 96;
-export const CALL_BYTES = 128;
+export const CALL_BYTES = 192;
 
 // A packed block of 32 activations, as pack_rows_int8 makes it for machine code:
 //   offset  bytes  content
@@ -37,6 +46,8 @@ export const X_CODES = 8;
 
 /** The most rows of a tile. */
 export const TILE_ROWS = 12;
+/** The most rows that read four streams. */
+export const FOUR_STREAMS_ROWS = 2;
 /** Bytes of a block of 32 k of a panel of 16 columns. */
 export const PANEL_BLOCK = 640;
 

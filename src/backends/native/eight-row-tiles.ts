@@ -15,12 +15,16 @@ const FACTORS = [25, 27];
 /** How many rows are computed side by side, so that none waits for the sum that it adds to. */
 export const TOGETHER: number = ACCUMULATORS.length;
 
-/** Adds the products of an unpacked block with some rows, TOGETHER at most, to their sums. */
+/**
+ * Adds the products of an unpacked block with some rows, TOGETHER at most, to their sums.
+ * @param sumsAfter how many vector registers after that of the row's number its sums are
+ */
 export function multiplyBlock(
   a: Assembler,
   pool: ConstantPool,
   sums: Sums,
   rows: readonly number[],
+  sumsAfter = 0,
 ): void {
   const ofX = (row: number, offset: number): Memory => at(X_AT, row * X_BLOCK + offset);
   const all = { broadcast: true } as const;
@@ -53,9 +57,9 @@ export function multiplyBlock(
   each((row, i) => {
     a.load("vcvtdq2ps", 512, acc(i), acc(i));
     a.op("vmulps", 512, FACTORS[i % 2], scale, ofX(row, 0), all);
-    a.op("vfmadd231ps", 512, row, acc(i), FACTORS[i % 2]);
+    a.op("vfmadd231ps", 512, row + sumsAfter, acc(i), FACTORS[i % 2]);
   });
-  if (sums === "minima") each((row, i) => subtractMinima(a, pool, row, ofX, acc(i)));
+  if (sums === "minima") each((row, i) => subtractMinima(a, pool, row, ofX, acc(i), sumsAfter));
 }
 
 /** sum += (f32(−8 · Σ codes) · scale of x) · (minimum / 8). */
@@ -65,6 +69,7 @@ function subtractMinima(
   row: number,
   ofX: (row: number, offset: number) => Memory,
   free: number,
+  sumsAfter: number,
 ): void {
   const [scale] = FACTORS;
   a.load("vpbroadcastd", 512, free, ofX(row, X_START));
@@ -72,5 +77,5 @@ function subtractMinima(
   a.load("vbroadcastss", 512, scale, atLabel(pool.float(DOWN)));
   a.op("vmulps", 512, scale, scale, ofX(row, 0), { broadcast: true });
   a.op("vmulps", 512, free, free, scale);
-  a.op("vfmadd231ps", 512, row, free, unpacked.more);
+  a.op("vfmadd231ps", 512, row + sumsAfter, free, unpacked.more);
 }

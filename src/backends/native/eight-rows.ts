@@ -16,7 +16,6 @@ import {
 import { multiplyBlock, TOGETHER, X_AT } from "./eight-row-tiles.ts";
 
 const { rax, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } = register;
-const [FIRST, SECOND] = GROUPS;
 
 // General registers. rdi: the words of the call; rax: free between blocks, else x of the tile.
 /** Weights of the first of the two groups, and y of the first row, for the columns that are computed. */
@@ -25,15 +24,23 @@ const [W_AT, Y_AT] = [r12, r14];
 const [UNPACK, BRING, MULTIPLY] = [rbp, r15, r13];
 /** Where the panel is read or written; blocks that are left. */
 const [PANEL_AT, BLOCKS] = [r8, r10];
+/** With four streams: the groups of the third and the fourth, and the function that multiplies them. */
+const [OTHER_GROUPS, MULTIPLY_OTHERS] = [[r8, r9], r15];
 /** Rows that are left, rows of the tile, x and y of its first row. */
 const [ROWS_LEFT, TILE, TILE_X, TILE_Y] = [r9, rbx, rsi, r11];
 
-/** The mask register for the columns that exist, of 16. */
-const COLUMNS_MASK = 1;
+/** Mask registers for the columns that exist, of 16: of the first and the second stream, and of the third and the fourth. */
+const MASKS = [
+  [1, 2],
+  [3, 4],
+] as const;
+/** Where the sums of the third and the fourth stream's columns are, in vector registers: so many after those of the first and the second. */
+const OTHER_SUMS = word.TILE_ROWS / 2;
 /** A vector register that is free when a tile ends: scales of rows. */
 const ROW_SCALES = 24;
-/** How far ahead weights are asked for, in bytes. */
-const AHEAD = 2048;
+/** How far ahead weights are asked for, in bytes of each stream: about what memory delivers in the time that one access takes. */
+const AHEAD = 384;
+
 const LINE = 64;
 /** Formats with heads have one before so many blocks. */
 const BLOCKS_OF_HEAD = 8;
@@ -45,6 +52,7 @@ export function eightRows(a: Assembler, pool: ConstantPool): void {
   const bodies = kinds.map((sums) => ({
     ...{ sums, begin: a.label(), bring: a.label(), keep: a.label() },
     multiply: Array.from({ length: word.TILE_ROWS }, () => a.label()),
+    others: Array.from({ length: mayHaveFour(sums) ? word.FOUR_STREAMS_ROWS : 0 }, () => a.label()),
   }));
   const unpack = eightRowFormats.map((format, number) => {
     const [label, others] = [a.label(), a.label()];
@@ -56,16 +64,25 @@ export function eightRows(a: Assembler, pool: ConstantPool): void {
     return label;
   });
   a.jmp(done);
-  for (const { sums, begin, bring, keep, multiply } of bodies) {
+  for (const { sums, begin, bring, keep, multiply, others } of bodies) {
     a.place(begin);
-    allColumns(a, pool, { bring, keep, multiply });
+    allColumns(a, pool, { bring, keep, multiply, others });
     a.jmp(done);
     define(a, bring, () => bringBlock(a, sums));
     define(a, keep, () => keepBlock(a, sums));
     multiplyRows(a, pool, sums, multiply);
+    for (const [i, label] of others.entries()) {
+      const rows = Array.from({ length: i + 1 }, (_, row) => row);
+      define(a, label, () => multiplyBlock(a, pool, sums, rows, OTHER_SUMS));
+    }
   }
   eightRowFormats.forEach((format, i) => define(a, unpack[i], () => unpackBlock(a, pool, format)));
   a.place(done);
+}
+
+/** Whether there are formats without heads: four streams have no registers for what a head says. */
+function mayHaveFour(sums: Sums): boolean {
+  return eightRowFormats.some((format) => format.sums === sums && format.headBytes === 0);
 }
 
 /** Functions that multiply a block by one row, two rows and so on. They share those that multiply TOGETHER rows, or the last few. */
@@ -105,25 +122,32 @@ function define(a: Assembler, label: Label, body: () => void): void {
   a.ret();
 }
 
-/** Functions for formats whose sums are made alike: `bring` a block from a panel, `keep` one there, `multiply` it by so many rows. */
+/**
+ * Functions for formats whose sums are made alike: `bring` a block from a panel, `keep` one there, `multiply` it by so many rows, or
+ * `others` of the third and the fourth stream.
+ */
 type Functions = {
   readonly bring: Label;
   readonly keep: Label;
   readonly multiply: readonly Label[];
+  readonly others: readonly Label[];
 };
 
 function allColumns(a: Assembler, pool: ConstantPool, functions: Functions): void {
-  const [many, next] = [a.label(), a.label()];
+  const [many, four, next] = [a.label(), a.label(), a.label()];
   a.mov(W_AT, at(rdi, word.W));
   a.mov(Y_AT, at(rdi, word.Y));
   const columns = a.here();
   chooseColumns(a, pool);
-  a.mov(ROWS_LEFT, at(rdi, word.ROWS));
   a.mov(TILE_X, at(rdi, word.X));
   a.mov(TILE_Y, Y_AT);
+  a.mov(TILE, at(rdi, word.ROWS));
+  a.mov(rax, at(rdi, word.STREAMS));
+  a.cmpImmediate(rax, 4);
+  a.j("e", four);
+  a.mov(ROWS_LEFT, TILE);
   a.cmpImmediate(ROWS_LEFT, word.TILE_ROWS);
   a.j("g", many);
-  a.mov(TILE, ROWS_LEFT);
   a.mov(BRING, UNPACK);
   tile(a, pool, functions);
   a.jmp(next);
@@ -138,40 +162,51 @@ function allColumns(a: Assembler, pool: ConstantPool, functions: Functions): voi
   tile(a, pool, functions);
   a.sub(ROWS_LEFT, TILE);
   a.j("g", rows);
+  a.jmp(next);
+  a.place(four);
+  if (functions.others.length > 0) fourStreams(a, pool, functions);
   a.place(next);
-  a.mov(rax, at(rdi, word.W_STRIDE));
-  a.lea(W_AT, at(W_AT, 0, rax, 2));
-  a.addImmediate(Y_AT, 16 * 4);
-  for (const [place, step] of [
-    [word.ROW_SCALES, 16 * 4],
-    [word.COLUMNS, -16],
-  ]) {
-    a.mov(rax, at(rdi, place));
-    a.addImmediate(rax, step);
-    a.store(at(rdi, place), rax);
-  }
-  a.cmpImmediate(rax, 0);
-  a.j("g", columns);
+  a.add(W_AT, at(rdi, word.W_STEP));
+  a.mov(TILE, at(rdi, word.COLUMNS_STEP));
+  a.lea(Y_AT, at(Y_AT, 0, TILE, 4));
+  a.mov(rax, at(rdi, word.ROW_SCALES));
+  a.lea(rax, at(rax, 0, TILE, 4));
+  a.store(at(rdi, word.ROW_SCALES), rax);
+  a.mov(rax, at(rdi, word.COLUMNS));
+  a.sub(rax, TILE);
+  a.store(at(rdi, word.COLUMNS), rax);
+  a.mov(rax, at(rdi, word.STEPS));
+  a.subImmediate(rax, 1);
+  a.store(at(rdi, word.STEPS), rax);
+  a.j("ne", columns);
 }
 
-/** Sets the groups' addresses, and the mask. If there is no second group, the first is read again, and nobody reads its columns. */
+/** Sets the groups' addresses, and the masks. A stream that has ended reads the first again, and nobody reads its columns. */
 function chooseColumns(a: Assembler, pool: ConstantPool): void {
-  const masks = Array.from({ length: 17 }, (_, columns) => 2 ** columns - 1);
-  const [isWhole, isOne] = [a.label(), a.label()];
-  a.mov(FIRST, W_AT);
-  a.mov(SECOND, W_AT);
-  a.mov(rax, at(rdi, word.COLUMNS));
-  a.cmpImmediate(rax, 8);
-  a.j("le", isOne);
-  a.add(SECOND, at(rdi, word.W_STRIDE));
-  a.place(isOne);
-  a.cmpImmediate(rax, 16);
-  a.j("le", isWhole);
-  a.movImmediate(rax, 16);
-  a.place(isWhole);
-  a.lea(TILE, atLabel(pool.words(...masks)));
-  a.movsxd(rax, at(TILE, 0, rax, 4));
-  a.kmovw(COLUMNS_MASK, rax);
+  const [group, table, columns] = [TILE_Y, TILE, TILE_X];
+  a.mov(group, W_AT);
+  a.mov(columns, at(rdi, word.COLUMNS));
+  const streams = [...GROUPS, ...OTHER_GROUPS];
+  for (const [i, stream] of streams.entries()) {
+    const masks = Array.from({ length: 9 }, (_, count) => (2 ** count - 1) << (8 * (i % 2)));
+    const [isThere, isPart] = [a.label(), a.label()];
+    a.mov(stream, group);
+    a.mov(rax, columns);
+    a.cmpImmediate(rax, 0);
+    a.j("g", isThere);
+    a.mov(stream, W_AT);
+    a.movImmediate(rax, 0);
+    a.place(isThere);
+    a.cmpImmediate(rax, 8);
+    a.j("le", isPart);
+    a.movImmediate(rax, 8);
+    a.place(isPart);
+    a.lea(table, atLabel(pool.words(...masks)));
+    a.movsxd(rax, at(table, 0, rax, 4));
+    a.kmovw(MASKS.flat()[i], rax);
+    a.add(group, at(rdi, word.W_SECOND));
+    a.sub(columns, at(rdi, word.COLUMNS_SECOND));
+  }
 }
 
 /** Repeats until there are no blocks left. */
@@ -192,18 +227,23 @@ function fillPanel(a: Assembler, { keep }: Functions): void {
   });
 }
 
-/** The rows of one tile, all k. */
-function tile(a: Assembler, pool: ConstantPool, { multiply }: Functions): void {
+/** Sets a register to the function for as many rows as the tile has. */
+function chooseMultiply(a: Assembler, to: number, functions: readonly Label[]): void {
   const chosen = a.label();
-  multiply.forEach((label, i) => {
+  functions.forEach((label, i) => {
     const others = a.label();
     a.cmpImmediate(TILE, i + 1);
     a.j("ne", others);
-    a.lea(MULTIPLY, atLabel(label));
+    a.lea(to, atLabel(label));
     a.jmp(chosen);
     a.place(others);
   });
   a.place(chosen);
+}
+
+/** The rows of one tile, all k. */
+function tile(a: Assembler, pool: ConstantPool, { multiply }: Functions): void {
+  chooseMultiply(a, MULTIPLY, multiply);
   for (let row = 0; row < word.TILE_ROWS; row++) a.op("vpxor", 512, row, row, row);
   a.mov(X_AT, TILE_X);
   overBlocks(a, () => {
@@ -211,22 +251,57 @@ function tile(a: Assembler, pool: ConstantPool, { multiply }: Functions): void {
     a.callRegister(MULTIPLY);
     a.add(X_AT, at(rdi, word.X_STRIDE));
   });
-  storeSums(a, pool);
+  storeSums(a, pool, 0);
 }
 
-/** Sums times the scales of their columns' rows, if there are any, go to y. TILE_X and TILE_Y come to the next tile's first row. */
-function storeSums(a: Assembler, pool: ConstantPool): void {
+/** The same for few rows and four streams. */
+function fourStreams(a: Assembler, pool: ConstantPool, { multiply, others }: Functions): void {
+  const { length: most } = others;
+  chooseMultiply(a, MULTIPLY, multiply.slice(0, most));
+  chooseMultiply(a, MULTIPLY_OTHERS, others);
+  for (const first of [0, OTHER_SUMS])
+    for (let row = first; row < first + most; row++) a.op("vpxor", 512, row, row, row);
+  const exchange = (): void => GROUPS.forEach((group, i) => a.xchg(group, OTHER_GROUPS[i]));
+  a.mov(X_AT, TILE_X);
+  overBlocks(a, () => {
+    a.callRegister(UNPACK);
+    a.callRegister(MULTIPLY);
+    exchange();
+    a.callRegister(UNPACK);
+    a.callRegister(MULTIPLY_OTHERS);
+    exchange();
+    a.add(X_AT, at(rdi, word.X_STRIDE));
+  });
+  storeSums(a, pool, 0);
+  a.mov(rax, at(rdi, word.COLUMNS_SECOND));
+  a.lea(TILE_Y, at(Y_AT, 0, rax, 8));
+  storeSums(a, pool, OTHER_SUMS);
+}
+
+/**
+ * Sums times the scales of their columns' rows, if there are any, go to y. TILE_X and TILE_Y come to the next tile's first row.
+ * @param first the register of the first row's sums
+ */
+function storeSums(a: Assembler, pool: ConstantPool, first: number): void {
   const [noScales, stored] = [a.label(), a.label()];
+  const [mask, secondMask] = MASKS[first === 0 ? 0 : 1];
+  const second = MULTIPLY;
+  a.mov(second, at(rdi, word.COLUMNS_SECOND));
   a.load("vbroadcastss", 512, ROW_SCALES, atLabel(pool.float(1)));
   a.mov(rax, at(rdi, word.HAS_ROW_SCALES));
   a.cmpImmediate(rax, 0);
   a.j("e", noScales);
   a.mov(rax, at(rdi, word.ROW_SCALES));
-  a.load("vmovups", 512, ROW_SCALES, at(rax), { mask: COLUMNS_MASK, zero: true });
+  if (first !== 0) a.lea(rax, at(rax, 0, second, 8));
+  a.load("vmovups", 512, ROW_SCALES, at(rax), { mask, zero: true });
+  a.load("vmovups", 512, ROW_SCALES, at(rax, -32, second, 4), { mask: secondMask });
   a.place(noScales);
-  for (let row = 0; row < word.TILE_ROWS; row++) {
-    a.op("vmulps", 512, row, row, ROW_SCALES);
-    a.storeVector(512, at(TILE_Y), row, { mask: COLUMNS_MASK });
+  for (let row = 0; row < (first === 0 ? word.TILE_ROWS : word.FOUR_STREAMS_ROWS); row++) {
+    const sums = first + row;
+    a.op("vmulps", 512, sums, sums, ROW_SCALES);
+    a.storeVector(512, at(TILE_Y), sums, { mask });
+    // Lanes 8 to 15 belong to the second stream, so that the first lane lies eight columns before it.
+    a.storeVector(512, at(TILE_Y, -32, second, 4), sums, { mask: secondMask });
     a.addImmediate(TILE_X, word.X_BLOCK);
     a.add(TILE_Y, at(rdi, word.Y_STRIDE));
     a.cmpImmediate(TILE, row + 1);

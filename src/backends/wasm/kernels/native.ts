@@ -1,8 +1,8 @@
 // Calls of machine code, which computes what WebAssembly has no instructions for; see ../native-choice.ts.
 
 import {
-  BLOCKS, CALL_BYTES, COLUMNS, HAS_ROW_SCALES, KERNEL, NATIVE_Q4, NATIVE_Q4K, NATIVE_Q4R, NATIVE_Q6K, NATIVE_Q6R, NATIVE_Q8, PANEL, ROW_SCALES,
-  ROWS, TILE, TILE_ROWS, W, W_STRIDE, X, X_BLOCK, X_STRIDE, Y, Y_STRIDE,
+  BLOCKS, CALL_BYTES, COLUMNS, COLUMNS_SECOND, COLUMNS_STEP, FOUR_STREAMS_ROWS, HAS_ROW_SCALES, KERNEL, NATIVE_Q4, NATIVE_Q4K, NATIVE_Q4R, NATIVE_Q6K, NATIVE_Q6R, NATIVE_Q8, PANEL, ROW_SCALES,
+  ROWS, STEPS, STREAMS, TILE, TILE_ROWS, W, W_SECOND, W_STEP, X, X_BLOCK, X_STRIDE, Y, Y_STRIDE,
 } from "../../native/call-words";
 import { bytesOf } from "./generated/tiles";
 import { BASE, FORMAT_Q4, FORMAT_Q4K, FORMAT_Q4R, FORMAT_Q6K, FORMAT_Q6R, FORMAT_Q8, NATIVE, NATIVE_INT8 } from "./header";
@@ -60,8 +60,17 @@ export function native_eight_rows(
   store<u64>(scratch, rows, ROWS);
   store<u64>(scratch, (rows + tiles - 1) / tiles, TILE);
   store<u64>(scratch, base + w + <usize>(begin >> 3) * stride, W);
-  store<u64>(scratch, stride, W_STRIDE);
+  // Few rows read long streams, which are halves or quarters of the groups. Many go through neighbouring groups side by side.
+  const groups = (end - begin + 7) >> 3, isFew = rows <= NATIVE_FEW_ROWS;
+  const streams = rows <= FOUR_STREAMS_ROWS && format != FORMAT_Q4K && format != FORMAT_Q6K ? 4 : 2;
+  const apart = isFew ? (groups + streams - 1) / streams : 1, step = isFew ? 1 : 2;
+  store<u64>(scratch, streams, STREAMS);
+  store<u64>(scratch, isFew ? apart : (groups + 1) >> 1, STEPS);
+  store<u64>(scratch, <usize>apart * stride, W_SECOND);
+  store<u64>(scratch, <usize>step * stride, W_STEP);
   store<u64>(scratch, end - begin, COLUMNS);
+  store<u64>(scratch, apart << 3, COLUMNS_SECOND);
+  store<u64>(scratch, step << 3, COLUMNS_STEP);
   store<u64>(scratch, base + ofRows + (<usize>begin << 2), ROW_SCALES);
   store<u64>(scratch, ofRows != 0, HAS_ROW_SCALES);
   store<u64>(scratch, blocks, BLOCKS);

@@ -57,7 +57,7 @@ export const EIGHT_ROWS_SCALES = 16384;
 export const EIGHT_ROWS_PANEL = 16512;
 // Machine code keeps there: the words of its call, then a panel of all k (../../native/call-words.ts).
 export function eightRowsScratch(K: number): number {
-  return Math.max(EIGHT_ROWS_PANEL + 20480, 128 + 640 * Math.ceil(K / 32));
+  return Math.max(EIGHT_ROWS_PANEL + 20480, 192 + 640 * Math.ceil(K / 32));
 }
 
 // linear_llm_int8
