@@ -1,9 +1,7 @@
 // What attention costs by the length of the context, in one layer of Mistral-7B's shape with random weights (q4): flash against
 // eager attention for a piece of a prompt, and the share of a step that flash attention takes, prefill and decode, with the
-// cache in each dtype. Writes bench/results/attention.json.
+// cache in each dtype. Writes attention.json.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { InputData } from "../src/backends/backend.ts";
@@ -20,6 +18,7 @@ import { MistralConfig } from "../src/models/config.ts";
 import { ropeAngles } from "../src/models/rope.ts";
 import { PAGE } from "../src/ops/kv-append.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 import { type Summary, summarize } from "./statistics.ts";
 
 const help = `Usage: npx node bench/attention.ts [options]
@@ -29,7 +28,7 @@ const help = `Usage: npx node bench/attention.ts [options]
   --rounds N      (default 3; ten times as many in decode)
   --threads N     (default 2)
   --plain         without V8's 256-bit vectors
-  --out FILE      where the JSON goes (default bench/results/attention.json)
+  --out FOLDER    ${OUT}
   --help          this text
 `;
 
@@ -77,7 +76,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "3" },
     threads: { type: "string", default: "2" },
     plain: { type: "boolean", default: false },
-    out: { type: "string", default: join(import.meta.dirname, "results/attention.json") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -119,9 +118,7 @@ async function main(lengths: readonly number[]): Promise<void> {
       `at the end of the context; ${threads} threads`,
     ...{ rows, shares },
   };
-  mkdirSync(dirname(flags.out), { recursive: true });
-  writeFileSync(flags.out, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${flags.out}\n`);
+  saveResult("attention.json", result, flags.out);
 }
 
 const pagesOf = (tokens: number): number => Math.ceil(tokens / PAGE);

@@ -1,20 +1,20 @@
 // Memory of the cache by context length, with a sliding window (pages that no row can see any more are given back) and without.
 // A model whose layers have Mistral-7B's cache (8 heads of 128 for keys and values, window 4,096), little else, and so one layer
-// only: 32,768 tokens through it, in pieces. Writes bench/results/cache.json.
+// only: 32,768 tokens through it, in pieces. Writes cache.json.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AutoModelForCausalLM, type DynamicCache, env, type LoadOptions } from "../src/index.ts";
 import { bench, work } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 import { promptOf } from "./rounds.ts";
 
 const help = `Usage: npx node bench/cache.ts [options]
 
   --tokens N     longest context (default 32768)
-  --out FILE     where the JSON goes (default bench/results/cache.json)
+  --out FOLDER   ${OUT}
   --help         this text
 `;
 
@@ -41,7 +41,7 @@ const VOCAB = 640;
 const { values: flags } = parseArgs({
   options: {
     tokens: { type: "string", default: "32768" },
-    out: { type: "string", default: join(bench, "results/cache.json") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -64,9 +64,7 @@ async function main(tokens: number): Promise<void> {
   }
   const date = new Date().toISOString();
   const result: CacheResult = { kind: "cache", date, machine, window: WINDOW, layers: 1, lines };
-  mkdirSync(dirname(flags.out), { recursive: true });
-  writeFileSync(flags.out, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${flags.out}\n`);
+  saveResult("cache.json", result, flags.out);
 }
 
 function make(rolling: boolean, tokens: number): string {

@@ -1,24 +1,15 @@
 // Loading in few bits: a checkpoint quantised while it loads, then the quantised one, beside the time that reading its files takes.
-// Each in a process of its own, with its largest resident size, also after a few tokens. Writes bench/results/loading-*.json.
+// Each in a process of its own, with its largest resident size, also after a few tokens. Writes loading-*.json.
 
 import { spawnSync } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { RemoteContestant } from "./contestants/protocol.ts";
 import { checkpoint, quantisedCheckpoint } from "./contestants/quantised-sides.ts";
 import { bench, python } from "./contestants/sides.ts";
 import { type Machine, residentBytes, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 import { methods } from "./methods.ts";
 import { promptOf } from "./rounds.ts";
 import { type Summary, summarize } from "./statistics.ts";
@@ -29,7 +20,7 @@ const help = `Usage: npx node bench/loading.ts [options]
   --methods A,B   of ${methods.join(", ")} and bfloat16 (default all)
   --rounds N      (default 3)
   --discard       delete the quantised checkpoints that this run made
-  --out FOLDER    where the JSON goes (default bench/results)
+  --out FOLDER    ${OUT}
   --help          this text
 `;
 
@@ -74,7 +65,7 @@ const { values: flags } = parseArgs({
     methods: { type: "string", default: [...methods, "bfloat16"].join() },
     rounds: { type: "string", default: "3" },
     discard: { type: "boolean", default: false },
-    out: { type: "string", default: join(bench, "results") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -110,10 +101,7 @@ async function main(): Promise<void> {
     rounds,
     methods: measured,
   };
-  mkdirSync(flags.out, { recursive: true });
-  const file = join(flags.out, `loading-mistral-7b-${layers}l.json`);
-  writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${file}\n`);
+  saveResult(`loading-mistral-7b-${layers}l.json`, result, flags.out);
 }
 
 async function measure(

@@ -1,13 +1,14 @@
 // The engine under several calls: a short call beside a long prompt, calls with a common beginning, a growing chat; and prefill and
-// decode of one call beside an older checkout, in turns. Writes bench/results/many-calls.json.
+// decode of one call beside an older checkout, in turns. Writes many-calls.json.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { checkpoint, quantisedCheckpoint } from "./contestants/quantised-sides.ts";
 import { stories } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 import { type Summary, summarize } from "./statistics.ts";
 
 const help = `Usage: npx node bench/many-calls.ts [options]
@@ -15,7 +16,7 @@ const help = `Usage: npx node bench/many-calls.ts [options]
   --before FOLDER  an older checkout, built (npm ci && npm run build:wasm): its prefill and decode are measured in turns with ours
   --rounds N       turns of each side (default 5)
   --what A,B       of speed, neighbour, prefix, chat (default all)
-  --out FOLDER     where the JSON goes (default bench/results)
+  --out FOLDER     ${OUT}
   --help           this text
 `;
 
@@ -39,7 +40,7 @@ const { values: flags } = parseArgs({
     before: { type: "string" },
     rounds: { type: "string", default: "5" },
     what: { type: "string", default: "speed,neighbour,prefix,chat" },
-    out: { type: "string", default: join(here, "results") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -76,10 +77,7 @@ function main(): void {
     rounds: Number(flags.rounds),
     models,
   };
-  mkdirSync(flags.out, { recursive: true });
-  const file = join(flags.out, "many-calls.json");
-  writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${file}\n`);
+  saveResult("many-calls.json", result, flags.out);
 }
 
 /** Each side in a process of its own, in turns. */

@@ -1,12 +1,12 @@
 // Memory of one process that loads a model and generates 10 × its sliding window: resident bytes, and pages of the cache in use.
-// With a rolling cache both stay where they are once the window is full. Writes bench/results/memory-*.json.
+// With a rolling cache both stay where they are once the window is full. Writes memory-*.json.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { AutoModelForCausalLM, type DynamicCache, env, type LoadOptions } from "../src/index.ts";
 import { goldenPath } from "../test/golden-files.ts";
 import { type Machine, residentBytes, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 
 const help = `Usage: npx node bench/memory.ts [folder] [options]
 
@@ -16,7 +16,7 @@ Default: the reference data's checkpoint with a window of 8 (goldens/models/sw8-
   --windows N     how many windows to generate (default 10)
   --pieces N      calls of generate that go on from each other; memory is looked at after each (default 40)
   --dtype NAME    as from_pretrained takes it (default auto)
-  --out FOLDER    where the JSON goes (default bench/results)
+  --out FOLDER    ${OUT}
   --help          this text
 `;
 
@@ -48,7 +48,7 @@ const { values: flags, positionals } = parseArgs({
     windows: { type: "string", default: "10" },
     pieces: { type: "string", default: "40" },
     dtype: { type: "string", default: "auto" },
-    out: { type: "string", default: join(import.meta.dirname, "results") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -110,8 +110,5 @@ async function main(dir: string): Promise<void> {
     weightBytes: weights,
     samples,
   };
-  mkdirSync(flags.out, { recursive: true });
-  const file = join(flags.out, `memory-${name}.json`);
-  writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${file}\n`);
+  saveResult(`memory-${name}.json`, result, flags.out);
 }

@@ -1,14 +1,15 @@
 // Model speed side by side, in one run: mistral.ts, PyTorch and transformers.js take turns, round by round (A, B, C, A, B, C …),
 // each in a process of its own, so that a disturbance of the machine meets all of them. Before any figure is taken, each must
-// give the same tokens or logits: a benchmark compares one computation. Writes bench/results/models-*.json.
+// give the same tokens or logits: a benchmark compares one computation. Writes models-*.json.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Figures, Member, type Side } from "./contestants/member.ts";
 import type { RemoteContestant } from "./contestants/protocol.ts";
 import {
+  everyWay,
   ours,
   needPython,
   python,
@@ -19,7 +20,8 @@ import {
   work,
 } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
-import { promptOf, relativeError, takeTurns } from "./rounds.ts";
+import { OUT, saveResult } from "./results.ts";
+import { prefillAndDecode, promptOf, relativeError, takeTurns } from "./rounds.ts";
 import { goldenPath } from "../test/golden-files.ts";
 
 const here = import.meta.dirname;
@@ -30,13 +32,13 @@ Measures prefill and decode of mistral.ts, PyTorch and transformers.js in turns.
 
   --model NAME     stories (the embedded model), mistral-7b-4l (4 layers of Mistral-7B's shape, random weights) or all (default)
   --dtype NAME     float32, bfloat16 or all (default)
-  --only A,B       only these contestants: ours, ours-plain, pytorch, transformers.js
+  --only A,B       only these contestants: ours, ours-plain, ours-wasm, pytorch, transformers.js
   --rounds N       turns of each contestant (default: the model's)
   --prompt N       tokens of the prefill (default 512)
   --new N          tokens of the decode (default: the model's)
   --threads N      (default 2)
   --reload         load contestants anew for each turn, as is done when they do not fit into memory together
-  --out FOLDER     where the JSON goes (default bench/results)
+  --out FOLDER     ${OUT}
   --help           this text
 `;
 
@@ -103,7 +105,7 @@ function sidesOf(model: string, dtype: Dtype): readonly Side[] {
   const missing = dtype === "float32" ? "" : " (it has no bfloat16)";
   return [
     pytorch("pytorch", `PyTorch, ${dtype}`, dir, rest),
-    ...ours("ours", dtype, dir, rest),
+    ...ours("ours", dtype, dir, rest, everyWay),
     transformersJs("transformers.js", `transformers.js, fp32${missing}`, onnx, {
       dtype: "fp32",
       tolerance,
@@ -120,7 +122,7 @@ const { values: flags } = parseArgs({
     prompt: { type: "string", default: "512" },
     new: { type: "string" },
     threads: { type: "string", default: "2" },
-    out: { type: "string", default: join(here, "results") },
+    out: { type: "string" },
     reload: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -133,11 +135,8 @@ async function main(): Promise<void> {
   for (const model of chosen("model", flags.model, Object.keys(models))) {
     for (const dtype of chosen("dtype", flags.dtype, ["float32", "bfloat16"])) {
       prepare(model, dtype as Dtype);
-      const result = await measure(model, dtype as Dtype);
-      mkdirSync(flags.out, { recursive: true });
-      const file = join(flags.out, `models-${model}-${dtype}.json`);
-      writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
-      say(`wrote ${file}`);
+      const result = await compare(model, dtype as Dtype);
+      saveResult(`models-${model}-${dtype}.json`, result, flags.out);
     }
   }
 }
@@ -167,7 +166,7 @@ function prepare(model: string, dtype: Dtype): void {
     run(python, join(here, "export-onnx.py"), models[model].dir("float32"), onnx);
 }
 
-async function measure(model: string, dtype: Dtype): Promise<ModelResult> {
+async function compare(model: string, dtype: Dtype): Promise<ModelResult> {
   const { title, rounds: usual, newTokens: usualNew, repeat, bytes, vocab } = models[model];
   const wanted = flags.only?.split(",");
   const sides = sidesOf(model, dtype).filter(({ name }) => wanted?.includes(name) ?? true);
@@ -192,7 +191,8 @@ async function measure(model: string, dtype: Dtype): Promise<ModelResult> {
   };
   // Caches warm again after the others' turns; a process that is new sees the whole prompt once.
   const warmUp = reloaded ? promptTokens : 32;
-  await takeTurns(team, { prompt, newTokens, rounds, repeat, warmUp, reloaded, check });
+  const measure = prefillAndDecode({ prompt, newTokens, repeat, warmUp });
+  await takeTurns(team, { rounds, reloaded, check, measure });
   const greedy = golden.length > 0 ? `${golden.length} greedy continuations of golden.json; ` : "";
   return {
     kind: "models",

@@ -1,19 +1,26 @@
 // A profile by op: where a prefill and a decode step spend their time. Each op of the recorded plan runs alone on the engine's
 // own threads, at the model's shapes and with its weights; one op's time is the difference between plans of several and of one,
-// so that writing inputs and waking threads cancel out. Writes bench/results/ops-*.json.
+// so that writing inputs and waking threads cancel out. Writes ops-*.json, with what the machine can do at most.
 
-import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { WasmBackend } from "../src/backends/wasm/backend.ts";
 import { detectFeatures, enableRevectorize } from "../src/backends/wasm/features.ts";
 import { EngineCore } from "../src/engine/core.ts";
+import { type ChosenKernels } from "../src/api/measurement/chosen-kernels.ts";
+import { enginesLimits, type MachineLimits } from "../src/api/measurement/machine-limits.ts";
+import { choose } from "../src/api/model/load-options.ts";
+import { openWeights } from "../src/checkpoint/weight-source.ts";
+import { type Asked, keptAs as dtypeOf } from "../src/engine/kept-formats.ts";
 import { HelperTeam } from "../src/engine/team.ts";
 import { findFormat } from "../src/formats/format.ts";
-import { AutoConfig } from "../src/index.ts";
+import type { LeafOf } from "../src/generate/record.ts";
+import { AutoConfig, type LoadOptions, type MistralConfig } from "../src/index.ts";
 import { PAGE } from "../src/ops/kv-append.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { keptAs } from "./methods.ts";
+import { OUT, saveResult } from "./results.ts";
 import { type Phase, timePhase } from "./single-op.ts";
 import { row, table } from "./tables.ts";
 import { timeCases } from "./timed-cases.ts";
@@ -23,11 +30,14 @@ const help = `Usage: npx node bench/ops.ts [folder] [options]
 Times each op of a prefill and of a decode step at the shapes of a model (default: the embedded one).
 
   --cases         each op of the contract table instead, at the sizes of Mistral-7B; prints a table
-  --dtype NAME    float32 (default) or bfloat16; with --cases any format of weights, such as q4r:int8
+  --keep NAME     how its weights are kept: as in the file (auto, the default), float32, bfloat16, q4, nf4 …
+  --compute NAME  the compute dtype of products with quantised weights (default: the checkpoint's, or the method's)
+  --dtype NAME    with --cases: the format of weights, such as q4r:int8 (default float32)
   --prompt N      tokens of the prefill, and of the decode's context (default 512)
   --threads N     (default 2)
   --plain         without V8's 256-bit vectors
-  --out FOLDER    where the JSON goes (default bench/results)
+  --no-native     without machine code
+  --out FOLDER    ${OUT}
   --help          this text
 `;
 
@@ -36,9 +46,13 @@ export type OpsResult = {
   readonly date: string;
   readonly machine: Machine;
   readonly model: string;
+  /** How the weights of linear layers are kept and computed, such as "bfloat16" or "q4r:int8". */
   readonly dtype: string;
   readonly threads: number;
   readonly wideVectors: boolean;
+  /** Not in results of before machine code. */
+  readonly kernels?: ChosenKernels;
+  readonly limits?: MachineLimits;
   readonly phases: readonly Phase[];
 };
 
@@ -46,11 +60,14 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     cases: { type: "boolean", default: false },
+    keep: { type: "string", default: "auto" },
+    compute: { type: "string" },
     dtype: { type: "string", default: "float32" },
     prompt: { type: "string", default: "512" },
     threads: { type: "string", default: "2" },
     plain: { type: "boolean", default: false },
-    out: { type: "string", default: join(import.meta.dirname, "results") },
+    "no-native": { type: "boolean", default: false },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -61,19 +78,16 @@ else await main(resolve(positionals[0] ?? join(import.meta.dirname, "../models/s
 async function main(dir: string): Promise<void> {
   const machine = thisMachine();
   const threads = Number(flags.threads);
+  const native = !flags["no-native"];
+  const { limits, kernels } = await enginesLimits(!flags.plain, native, threads);
   const wideVectors = !flags.plain && enableRevectorize();
-  const format = findFormat(flags.dtype);
-  if (format === undefined) throw new Error(`--dtype ${flags.dtype}: expected float32 or bfloat16`);
   const config = await AutoConfig.from_pretrained(dir);
-  const backend = await WasmBackend.create({ threads, features: detectFeatures(wideVectors) });
+  const asked = { ...keptAs(flags.keep), compute_dtype: flags.compute } as LoadOptions;
+  const { backend: _, settings: __, ...how } = choose(dir, asked, config);
+  const features = detectFeatures(wideVectors);
+  const backend = await WasmBackend.create({ threads, features, native });
   const { core } = await EngineCore.load(
-    {
-      dir,
-      config: config.to_dict(),
-      dtype: format.name,
-      attention: "flash",
-      modelClass: "MistralForCausalLM",
-    },
+    { dir, config: config.to_dict(), ...how, modelClass: "MistralForCausalLM" },
     backend,
     { beforeStep: async () => {}, placed: () => {}, weightsAreThere: false },
     () => {},
@@ -83,28 +97,39 @@ async function main(dir: string): Promise<void> {
   await core.runner.growPool(pages);
   const team = await startHelpers(backend, threads);
 
+  const leafOf = await leavesOf(dir, config, how);
+  const model = { config, modelClass: "MistralForCausalLM", leafOf } as const;
+  const { cacheDtype: cache } = how;
   const time = (name: string, T: number, start: number): Promise<Phase> =>
-    timePhase(name, backend, config, format.name, pages, [T, start]);
+    timePhase(name, backend, model, { T, start, pages, cache });
   const phases = [
     await time(`prefill of ${prompt}`, prompt, 0),
     await time(`decode at ${prompt}`, 1, prompt),
   ];
   await team.dispose();
-  const model = basename(dir);
+  const { dtype } = leafOf("model.layers.0.self_attn.q_proj.weight");
   const result: OpsResult = {
-    kind: "ops",
-    date: new Date().toISOString(),
-    machine,
-    model,
-    dtype: flags.dtype,
-    threads,
-    wideVectors,
-    phases,
+    ...{ kind: "ops", date: new Date().toISOString(), machine, model: basename(dir) },
+    dtype: findFormat(dtype)?.torch ?? dtype,
+    ...{ threads, wideVectors, kernels, limits, phases },
   };
-  mkdirSync(flags.out, { recursive: true });
-  const file = join(flags.out, `ops-${model}-${flags.dtype}${wideVectors ? "" : "-plain"}.json`);
-  writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${file}\n`);
+  const variant = `${wideVectors ? "" : "-plain"}${native ? "" : "-wasm"}`;
+  const name = `ops-${result.model}-${result.dtype.replace(":", "-")}${variant}.json`;
+  saveResult(name, result, flags.out);
+}
+
+/** The dtype of each weight, as the engine keeps it. */
+async function leavesOf(dir: string, config: MistralConfig, how: Asked): Promise<LeafOf> {
+  const source = await openWeights(dir, { isNeeded: () => true }, config.to_dict());
+  const dtypes = new Map(
+    [...source.weights].map(([name, stored]) => [name, dtypeOf(name, stored, how)]),
+  );
+  await source.close();
+  return (leaf) => {
+    const dtype = dtypes.get(leaf);
+    if (dtype === undefined) throw new Error(`${dir}: no tensor ${leaf}`);
+    return { kind: "weight", dtype };
+  };
 }
 
 /** The helper threads of a backend, when all of them are there. */
@@ -119,7 +144,8 @@ async function startHelpers(backend: WasmBackend, threads: number): Promise<Help
 async function cases(): Promise<void> {
   const threads = Number(flags.threads);
   const features = detectFeatures(!flags.plain && enableRevectorize());
-  const backend = await WasmBackend.create({ threads, features });
+  const native = !flags["no-native"];
+  const backend = await WasmBackend.create({ threads, features, native });
   const team = await startHelpers(backend, threads);
   const dtype = findFormat(flags.dtype)?.name ?? flags.dtype;
   const print = (cells: readonly string[]): void => void process.stdout.write(`${row(cells)}\n`);

@@ -14,6 +14,7 @@ import { draw, type Picture } from "./pictures/drawing.ts";
 import { sizePicture } from "./pictures/size.ts";
 import { speedPicture } from "./pictures/speed.ts";
 import type { QuantisedResult } from "./quantised.ts";
+import { ownResults } from "./results.ts";
 
 type Source = {
   /** Program and arguments that measure; they write `file` into the results. */
@@ -55,7 +56,7 @@ const help = `Usage: npx node bench/pictures.ts <name> [options]
 Measures, and draws docs/*-light.svg and -dark.svg. Names: ${Object.keys(sources).join(", ")}.
 
   --draw          only draw, from the results file that is there
-  --results DIR   where results are (default bench/results)
+  --results DIR   where results are (default bench/results/<kind of machine>)
   --png DIR       the same as PNG, to look at
   --help          this text
 `;
@@ -64,7 +65,7 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     draw: { type: "boolean", default: false },
-    results: { type: "string", default: join(bench, "results") },
+    results: { type: "string", default: ownResults() },
     png: { type: "string" },
     help: { type: "boolean", default: false },
   },
@@ -79,8 +80,7 @@ async function make(name: string): Promise<void> {
   const path = join(flags.results, file);
   if (!flags.draw) {
     const [program, ...args] = measure;
-    const out = program === "quantised.ts" || program === "loading.ts" ? flags.results : path;
-    const command = [join(bench, program), ...args, "--out", out];
+    const command = [join(bench, program), ...args, "--out", flags.results];
     const { status } = spawnSync(process.execPath, command, { stdio: "inherit" });
     if (status !== 0) throw new Error(`${program} failed (${status})`);
   }

@@ -1,22 +1,22 @@
 // What each way to keep the weights costs on the embedded model and the 160 validation stories: perplexity, and the KL divergence
 // and agreement of the predictions with float32's, beside the size. The stories are in ../shared (or $MISTRAL_SHARED) only.
-// Writes bench/results/quality.json.
+// Writes quality.json.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { AutoModelForCausalLM, AutoTokenizer, env, klDivergence } from "../src/index.ts";
 import type { LoadOptions } from "../src/index.ts";
 import { wholeData } from "../test/golden-files.ts";
 import { stories } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 import { keptAs } from "./methods.ts";
 
 const help = `Usage: npx node bench/quality.ts [options]
 
   --only A,B     only these: a method, and its products unless exact, such as q4 or nf4:float16
   --stories N    how many of the validation stories (default all 160)
-  --out FILE     where the JSON goes (default bench/results/quality.json)
+  --out FOLDER   ${OUT}
   --help         this text
 `;
 
@@ -72,7 +72,7 @@ const { values: flags } = parseArgs({
   options: {
     only: { type: "string" },
     stories: { type: "string", default: "160" },
-    out: { type: "string", default: join(import.meta.dirname, "results/quality.json") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -126,9 +126,7 @@ async function main(): Promise<void> {
     reference: { perplexity, bytes },
     methods: done,
   };
-  mkdirSync(dirname(flags.out), { recursive: true });
-  writeFileSync(flags.out, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${flags.out}\n`);
+  saveResult("quality.json", result, flags.out);
 }
 
 function optionsOf(method: string, compute: Compute): LoadOptions {

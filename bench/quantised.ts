@@ -1,18 +1,15 @@
 // Whole models in few bits, side by side in one run: mistral.ts, llama.cpp, PyTorch, bitsandbytes and transformers.js take turns.
 // Real loops: prefill of 512 and greedy decode of 128 tokens, time to load, peak memory. What a side reads is made first, where
-// it is missing. Writes bench/results/quantised-*.json.
+// it is missing. Writes quantised-*.json.
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Figures, Member, type Side } from "./contestants/member.ts";
 import type { RemoteContestant } from "./contestants/protocol.ts";
-import { embeddedSides, mistralSides, type Wanted } from "./contestants/quantised-sides.ts";
+import { embeddedSides, mistralSides, prepare } from "./contestants/quantised-sides.ts";
 import { needPython } from "./contestants/sides.ts";
 import { type Machine, thisMachine } from "./machine.ts";
-import { promptOf, takeTurns } from "./rounds.ts";
-
-const here = import.meta.dirname;
+import { OUT, saveResult } from "./results.ts";
+import { distance, prefillAndDecode, promptOf, takeTurns } from "./rounds.ts";
 
 const help = `Usage: npx node bench/quantised.ts [options]
 
@@ -27,7 +24,7 @@ Measures models in few bits beside their competitors, in turns. First: bash benc
   --threads N     (default 2)
   --prepare       make what the sides read, and measure nothing
   --list          name the sides
-  --out FOLDER    where the JSON goes (default bench/results)
+  --out FOLDER    ${OUT}
   --help          this text
 `;
 
@@ -64,7 +61,7 @@ const { values: flags } = parseArgs({
     threads: { type: "string", default: "2" },
     prepare: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
-    out: { type: "string", default: join(here, "results") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -83,16 +80,13 @@ async function main(): Promise<void> {
     return;
   }
   needPython();
-  prepare(wanted);
+  prepare(wanted.flatMap(({ needs }) => needs));
   if (flags.prepare) return;
-  const result = await measure(
+  const result = await compare(
     layers,
     wanted.map(({ side }) => side),
   );
-  mkdirSync(flags.out, { recursive: true });
-  const file = join(flags.out, `quantised-${result.model}.json`);
-  writeFileSync(file, `${JSON.stringify(result, undefined, 1)}\n`);
-  process.stderr.write(`wrote ${file}\n`);
+  saveResult(`quantised-${result.model}.json`, result, flags.out);
 }
 
 function count(flag: string, value: string): number {
@@ -102,13 +96,7 @@ function count(flag: string, value: string): number {
   return number;
 }
 
-function prepare(wanted: readonly Wanted[]): void {
-  for (const file of wanted.flatMap(({ needs }) => needs)) {
-    if (!file.proofs.some((path) => existsSync(path))) file.make();
-  }
-}
-
-async function measure(layers: number, sides: readonly Side[]): Promise<QuantisedResult> {
+async function compare(layers: number, sides: readonly Side[]): Promise<QuantisedResult> {
   const embedded = flags.model === "stories";
   const vocab = embedded ? 2048 : 32000;
   const rounds = count("rounds", flags.rounds ?? (layers >= 16 ? "3" : "5"));
@@ -131,7 +119,8 @@ async function measure(layers: number, sides: readonly Side[]): Promise<Quantise
   const repeat = embedded ? 3 : 1;
   const reloaded = !embedded;
   const warmUp = layers >= 16 ? 64 : prompt.length;
-  await takeTurns(team, { prompt, newTokens, rounds, repeat, warmUp, reloaded, check });
+  const measure = prefillAndDecode({ prompt, newTokens, repeat, warmUp });
+  await takeTurns(team, { rounds, reloaded, check, measure });
   return {
     kind: "quantised",
     date: new Date().toISOString(),
@@ -143,11 +132,4 @@ async function measure(layers: number, sides: readonly Side[]): Promise<Quantise
     check: `of the logits after ${CHECKED} tokens from those of ${team[0].side.title}, by their length`,
     contestants: team.map((member) => member.figures()),
   };
-}
-
-/** ‖a − b‖ / ‖b‖: 1.4 for what has nothing to do with b. */
-function distance(logits: readonly number[], expected: readonly number[]): number {
-  if (logits.length !== expected.length) return Infinity;
-  const squares = (values: readonly number[]): number => values.reduce((sum, x) => sum + x * x, 0);
-  return Math.sqrt(squares(logits.map((x, i) => x - expected[i])) / squares(expected));
 }

@@ -2,10 +2,22 @@
 
 import type { AttentionResult, Share } from "./attention.ts";
 import type { CacheResult } from "./cache.ts";
+import { section } from "./sections.ts";
 import { place, ratio, table } from "./tables.ts";
 
-export function attention(run: AttentionResult | undefined, several: boolean): string {
-  if (run === undefined) return "";
+export function attention(runs: readonly AttentionResult[]): string {
+  return section(
+    runs,
+    `## Attention
+
+Flash attention beside eager attention: medians of one layer. Then flash attention of one layer in ms, and its share of that layer's
+whole step (q4 weights), by the cache's dtype; the best of the rounds. A step is 512 tokens of a prompt at the end of the context, or
+one token.`,
+    ([run]) => attentionOf(run),
+  );
+}
+
+function attentionOf(run: AttentionResult): string {
   const { title, rows, shares, machine, date, wideVectors } = run;
   const speedUps = rows.map(({ tokens, flash, eager }) => [
     tokens.toLocaleString("en"),
@@ -29,18 +41,21 @@ export function attention(run: AttentionResult | undefined, several: boolean): s
     }),
   ]);
   return [
-    `## Attention
-
-${title}, ${wideVectors ? "256-bit" : "128-bit"} vectors; ${place(machine, date, several)}. Medians of one layer.`,
+    `${title}, ${wideVectors ? "256-bit" : "128-bit"} vectors; ${place(machine, date)}.`,
     table(["tokens", "flash, ms", "eager, ms", "eager ÷ flash"], speedUps),
-    `Flash attention of one layer in ms, and its share of that layer's whole step (q4 weights), by the cache's dtype; the best of the
-rounds. A step is 512 tokens of a prompt at the end of the context, or one token.`,
     table(["step", "context", ...caches], shareRows),
   ].join("\n\n");
 }
 
-export function cache(run: CacheResult | undefined): string {
-  if (run === undefined) return "";
+export function cache(runs: readonly CacheResult[]): string {
+  return section(
+    runs,
+    "## Cache\n\nMiB a layer of Mistral-7B's shape (it has 32), in the pages that are in use.",
+    ([run]) => cacheOf(run),
+  );
+}
+
+function cacheOf(run: CacheResult): string {
   const marks = [4096, 8192, 16384, 32768];
   const rows = run.lines.map(({ rolling, dtype, points }) => [
     rolling ? `rolling, window ${run.window.toLocaleString("en")}` : "every token kept",
@@ -51,7 +66,5 @@ export function cache(run: CacheResult | undefined): string {
     }),
   ]);
   const head = ["cache", "dtype", ...marks.map((mark) => `${mark.toLocaleString("en")} tokens`)];
-  return `## Cache
-
-MiB a layer of Mistral-7B's shape (it has 32), in the pages that are in use.\n\n${table(head, rows)}`;
+  return table(head, rows);
 }

@@ -3,10 +3,22 @@
 import type { ManyCallsResult } from "./many-calls.ts";
 import type { SamplingResult } from "./sampling.ts";
 import type { Summary } from "./statistics.ts";
+import { section } from "./sections.ts";
 import { place, ratio, spread, table } from "./tables.ts";
 
-export function manyCalls(run: ManyCallsResult | undefined, several: boolean): string {
-  if (run === undefined) return "";
+export function manyCalls(runs: readonly ManyCallsResult[]): string {
+  return section(
+    runs,
+    `## Many calls on one engine
+
+Next token: milliseconds between two tokens of a short call, alone, and beside prompts of 20,000 tokens one
+after the other; tokens that come within 8 ms are reported together. 20 calls: all at once, with 2,000 tokens in common and one of their
+own, 4 new tokens each; beside it one call of 2,010 other tokens. Chat: 100 turns of 16 new and 16 generated tokens, no cache passed.`,
+    ([run]) => manyCallsOf(run),
+  );
+}
+
+function manyCallsOf(run: ManyCallsResult): string {
   const { machine, date, models, rounds } = run;
   const before = models.flatMap(({ title, before: theirs, ours }) =>
     ["prefill", "decode"].map((phase) => [
@@ -33,11 +45,7 @@ export function manyCalls(run: ManyCallsResult | undefined, several: boolean): s
     ...["turn: early / late, ms", "after 100 turns"],
   ];
   return [
-    `## Many calls on one engine
-
-${place(machine, date, several)}. Next token: milliseconds between two tokens of a short call, alone, and beside prompts of 20,000 tokens one
-after the other; tokens that come within 8 ms are reported together. 20 calls: all at once, with 2,000 tokens in common and one of their
-own, 4 new tokens each; beside it one call of 2,010 other tokens. Chat: 100 turns of 16 new and 16 generated tokens, no cache passed.`,
+    `A ${place(machine, date)}.`,
     table(head, rows),
     `Against the code before shared pages, preemption and sampling on the device (the commit that this work began with), in turns of one
 run, ${rounds} rounds; tokens/s of one call, as the command runs.`,
@@ -45,8 +53,18 @@ run, ${rounds} rounds; tokens/s of one call, as the command runs.`,
   ].join("\n\n");
 }
 
-export function sampling(run: SamplingResult | undefined, several: boolean): string {
-  if (run === undefined) return "";
+export function sampling(runs: readonly SamplingResult[]): string {
+  return section(
+    runs,
+    `## Sampling
+
+Milliseconds to choose the tokens of many rows (medians): by the host's processors on one thread, as all calls did before; by the op
+\`sample\` within the step; and by \`sample\` over scores that the host hands over.`,
+    ([run]) => samplingOf(run),
+  );
+}
+
+function samplingOf(run: SamplingResult): string {
   const { machine, date, rows, cases, threads } = run;
   const lines = cases.map(({ vocabulary, settings, figures }) => [
     vocabulary.toLocaleString("en"),
@@ -63,13 +81,7 @@ export function sampling(run: SamplingResult | undefined, several: boolean): str
     "handed over",
     "host ÷ threads",
   ];
-  return [
-    `## Sampling
-
-Milliseconds to choose the tokens of ${rows} rows (medians; ${place(machine, date, several)}): by the host's processors on one thread, as all calls did
-before; by the op \`sample\` within the step; and by \`sample\` over scores that the host hands over.`,
-    table(head, lines),
-  ].join("\n\n");
+  return [`${rows} rows; ${place(machine, date)}.`, table(head, lines)].join("\n\n");
 }
 
 function number(summary: Summary | undefined, digits = 0, factor = 1): string {

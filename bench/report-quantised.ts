@@ -4,8 +4,11 @@ import type { Figures } from "./contestants/member.ts";
 import type { LoadingOf, LoadingResult } from "./loading.ts";
 import type { QualityResult } from "./quality.ts";
 import type { QuantisedResult } from "./quantised.ts";
+import { fewBits, loading as loadingRemarks } from "./remarks.ts";
+import { kindOf } from "./results.ts";
+import { section } from "./sections.ts";
 import type { Summary } from "./statistics.ts";
-import { error, place, ratio, spread, table } from "./tables.ts";
+import { error, instructionSets, place, ratio, spread, table } from "./tables.ts";
 
 /** The other side's name in a run, and the head of its column. */
 const others: readonly (readonly [names: readonly string[], head: string])[] = [
@@ -17,36 +20,58 @@ const others: readonly (readonly [names: readonly string[], head: string])[] = [
   [["transformers.js-q4"], "÷ transformers.js q4"],
 ];
 
-/** What we aim at, by model and side: speed ÷ that of llama.cpp with Q4_0. */
-const goals: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** What we aim at: speed ÷ that of llama.cpp with Q4_0, by side, for each model. */
+type Goals = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+const wide: Goals = {
   "mistral-7b-4l": {
-    q4: "prefill ≥ 1.8, decode ≥ 1.8",
-    "q4-plain": "prefill ≥ 1.0, decode ≥ 1.25",
-    "nf4-int8": "decode ≥ 0.9",
+    q4: "prefill ≥ 1.4, decode ≥ 1.8",
+    "q4-plain": "prefill ≥ 1.4, decode ≥ 1.8",
+    "nf4-int8": "decode ≥ 1.0",
   },
   "mistral-7b-32l": {
-    q4: "prefill ≥ 1.8, decode ≥ 1.5",
-    "q4-plain": "prefill ≥ 1.0, decode ≥ 1.25",
-    "nf4-int8": "decode ≥ 0.9",
+    q4: "prefill ≥ 1.4, decode ≥ 1.5",
+    "q4-plain": "prefill ≥ 1.4, decode ≥ 1.5",
+    "nf4-int8": "decode ≥ 1.0",
   },
 };
 
-export function quantised(runs: readonly QuantisedResult[], several: boolean): string {
-  if (runs.length === 0) return "";
-  return [
+/** By the folder of the kind of machine. */
+const goals: Readonly<Record<string, Goals>> = {
+  amx: wide,
+  "avx512-vnni": wide,
+  avx2: {
+    "mistral-7b-4l": {
+      q4: "prefill ≥ 1.8, decode ≥ 1.8",
+      "q4-plain": "prefill ≥ 1.0, decode ≥ 1.25",
+      "nf4-int8": "decode ≥ 0.9",
+    },
+    "mistral-7b-32l": {
+      q4: "prefill ≥ 1.8, decode ≥ 1.5",
+      "q4-plain": "prefill ≥ 1.0, decode ≥ 1.25",
+      "nf4-int8": "decode ≥ 0.9",
+    },
+  },
+};
+
+export function quantised(runs: readonly QuantisedResult[]): string {
+  return section(
+    runs,
     `## In few bits
 
 Whole models through their own loops: prefill of a prompt with a new cache, and greedy decode after 16 tokens; the time of a call
 for one token is taken off. Sides take turns in one run, each in a process of its own, loaded anew for each turn where they do not
-fit into memory together: from the disk, where the system can be asked to forget files (as root). "As the command runs" is with V8's 256-bit vectors; "no flag" is what a library user gets without asking.
+fit into memory together: from the disk, where the system can be asked to forget files (as root). "As the command runs" is with V8's
+256-bit vectors; "no flag" is what a library user gets without asking; "--no-native" is without machine code.
 llama.cpp reads Q4_0 as \`llama-quantize\` makes it from the same weights (4.5 bits a weight, the head in 6.6), with its cache in
 float16; q4 has 4.25 bits and a head in 6.25. Our cache is in float16 too with activations of 8 bits (q4, q8, int8), else in
 float32: the defaults of both. Peak memory counts pages of mapped files that were read.`,
-    ...runs.map((run) => ofRun(run, several)),
-  ].join("\n\n");
+    (own) => own.map((run) => ofRun(run)).join("\n\n"),
+    fewBits,
+  );
 }
 
-function ofRun(run: QuantisedResult, several: boolean): string {
+function ofRun(run: QuantisedResult): string {
   const { settings, contestants } = run;
   const shown = others.filter(([names]) => names.some((name) => find(run, name)?.prefill));
   const ours = contestants.filter(({ title, missing }) => isOurs(title) && missing === undefined);
@@ -59,7 +84,7 @@ function ofRun(run: QuantisedResult, several: boolean): string {
         ? `${ratio(side.prefill, their?.prefill)} / ${ratio(side.decode, their?.decode)}`
         : `— / ${ratio(side.decode, their.decode)}`;
     }),
-    goals[run.model]?.[side.name] ?? "",
+    goals[kindOf(run.machine).folder]?.[run.model]?.[side.name] ?? "",
   ]);
   const figures = contestants.map((side) => [
     side.title + briefly(side),
@@ -72,7 +97,7 @@ function ofRun(run: QuantisedResult, several: boolean): string {
   const versions = new Map(contestants.flatMap((side) => Object.entries(side.versions ?? {})));
   const list = [...versions].map(([name, version]) => `${name} ${version.replace(/^v/, "")}`);
   return [
-    `### ${run.title}
+    `#### ${run.title}
 
 Ours ÷ theirs, prefill / decode, in tokens/s: above 1, mistral.ts is ahead.`,
     table(["mistral.ts", ...shown.map(([, head]) => head), "goal, ÷ llama.cpp"], against),
@@ -82,24 +107,8 @@ Ours ÷ theirs, prefill / decode, in tokens/s: above 1, mistral.ts is ahead.`,
     ),
     `Medians (smallest–largest) of ${settings.rounds} rounds of ${settings.repeat}, prefill of ${settings.prompt}, ` +
       `decode of ${settings.newTokens}, ${settings.threads} threads; ` +
-      `${place(run.machine, run.date, several)}. Distance: ${run.check}. Versions: ${list.join(", ")}.${instructions(contestants)}`,
+      `${place(run.machine, run.date)}. Distance: ${run.check}. Versions: ${list.join(", ")}.${instructionSets(contestants)}`,
   ].join("\n\n");
-}
-
-/** What the other engines say about the instructions that they use. */
-function instructions(contestants: readonly Figures[]): string {
-  const said = new Map<string, string>();
-  for (const { title, instructions: set } of contestants) {
-    if (set === undefined) continue;
-    // llama.cpp's way to say it is "CPU : AVX2 = 1 | FMA = 1 | ".
-    const short = set
-      .replace(/^CPU : /, "")
-      .replaceAll(" = 1 | ", " ")
-      .trim();
-    said.set(short, title.split(",")[0]);
-  }
-  const list = [...said].map(([set, name]) => `${name}: ${set}`);
-  return list.length === 0 ? "" : ` Instruction sets, as they say: ${list.join("; ")}.`;
 }
 
 function briefly({ brief }: Figures): string {
@@ -116,22 +125,26 @@ function isOurs(title: string): boolean {
   return title.startsWith("mistral.ts");
 }
 
-export function loading(runs: readonly LoadingResult[], several: boolean): string {
-  if (runs.length === 0) return "";
-  return [
+export function loading(runs: readonly LoadingResult[]): string {
+  const head =
+    "kept as|file, GiB|quantising|peak|again|first token|read|again ÷ read|from disk|read from disk|peak";
+  return section(
+    runs,
     `## Loading
 
 Seconds; medians. "Quantising": from the bfloat16 checkpoint. "Again": the quantised checkpoint, its files in the system's page
 cache, until the model stands and until its first token after 16; "read": plain reading of the same files. "From disk": until
 the first token, and reading, after the page cache was told to drop the files. Peak memory is the process's largest resident size
 in GiB, Node included: while quantising, and with the quantised checkpoint, both after a few tokens.`,
-    ...runs.map((run) => {
-      const rows = run.methods.map(loadingRow);
-      const head =
-        "kept as|file, GiB|quantising|peak|again|first token|read|again ÷ read|from disk|read from disk|peak";
-      return `### ${run.title}\n\n${table(head.split("|"), rows)}\n\n${run.rounds} rounds; ${place(run.machine, run.date, several)}.`;
-    }),
-  ].join("\n\n");
+    (own) =>
+      own
+        .map(({ title, methods, rounds, machine, date }) => {
+          const rows = table(head.split("|"), methods.map(loadingRow));
+          return `#### ${title}\n\n${rows}\n\n${rounds} rounds; ${place(machine, date)}.`;
+        })
+        .join("\n\n"),
+    loadingRemarks,
+  );
 }
 
 function loadingRow({
@@ -157,8 +170,20 @@ function loadingRow({
   ];
 }
 
-export function quality(run: QualityResult | undefined, several: boolean): string {
-  if (run === undefined) return "";
+export function quality(runs: readonly QualityResult[]): string {
+  return section(
+    runs,
+    `## Quality
+
+What each way to keep the weights, and to compute with them, costs on the embedded model, on held-out stories: compared with its
+float32, by Kullback–Leibler divergence of the next token's distribution from float32's, and by the share of tokens at which both
+find the same one likeliest. A small model suffers more from few bits than a large one. Products: float32 is exact; float16 is
+16-bit fixed point; int8 has activations of 8 bits. The file holds bfloat16.`,
+    ([run]) => qualityOf(run),
+  );
+}
+
+function qualityOf(run: QualityResult): string {
   const { reference, methods } = run;
   const rows = methods.map(({ method, compute, bytes, ...q }) => [
     method,
@@ -172,13 +197,7 @@ export function quality(run: QualityResult | undefined, several: boolean): strin
   ]);
   const head =
     "kept as|products|weights, MB|perplexity|above float32's|mean KL, nats|largest KL|same first choice";
-  return `## Quality
-
-What each way to keep the weights, and to compute with them, costs on the embedded model: ${run.texts} held-out stories, ${run.tokens.toLocaleString("en")} tokens.
-Compared with its float32 (perplexity ${reference.perplexity.toFixed(4)}, ${(reference.bytes / 1e6).toFixed(2)} MB): Kullback–Leibler divergence of the next token's
-distribution from float32's, and the share of tokens at which both find the same one likeliest. A small model suffers more from
-few bits than a large one. Products: float32 is exact; float16 is 16-bit fixed point; int8 has activations of 8 bits. The file
-holds bfloat16. A ${place(run.machine, run.date, several)}.
+  return `${run.texts} stories, ${run.tokens.toLocaleString("en")} tokens; float32 has a perplexity of ${reference.perplexity.toFixed(4)} and ${(reference.bytes / 1e6).toFixed(2)} MB. A ${place(run.machine, run.date)}.
 
 ${table(head.split("|"), rows)}`;
 }

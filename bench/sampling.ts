@@ -1,9 +1,7 @@
 // Choosing tokens for many rows at once: on the host (logits read, then processors and sampler, one row after the other) against
 // the op `sample` on one thread and on several, and against `sample` over scores that the host hands over. All sides in turn in each
-// round, and each must choose the same tokens. Writes bench/results/sampling.json.
+// round, and each must choose the same tokens. Writes sampling.json.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Program } from "../src/backends/backend.ts";
 import type { WasmBackend } from "../src/backends/wasm/backend.ts";
@@ -21,6 +19,7 @@ import { makePlan } from "../src/graph/plan.ts";
 import { seeded } from "../test/random.ts";
 import { startTeam } from "../test/wasm/team.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 import { type Summary, summarize } from "./statistics.ts";
 
 const help = `Usage: npx node bench/sampling.ts [options]
@@ -31,7 +30,7 @@ Times the choice of a token for each of many rows, on the host and by the op \`s
   --threads N     of the larger team (default 2)
   --rounds N      (default 15)
   --plain         without V8's 256-bit vectors
-  --out FOLDER    where the JSON goes (default bench/results)
+  --out FOLDER    ${OUT}
   --help          this text
 `;
 
@@ -71,7 +70,7 @@ const { values: flags } = parseArgs({
     threads: { type: "string", default: "2" },
     rounds: { type: "string", default: "15" },
     plain: { type: "boolean", default: false },
-    out: { type: "string", default: join(import.meta.dirname, "results") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -96,10 +95,7 @@ async function main(): Promise<void> {
   }
   const date = new Date().toISOString();
   const result = { kind: "sampling", date, machine, rows, threads, wideVectors, cases } as const;
-  mkdirSync(flags.out, { recursive: true });
-  const file = join(flags.out, "sampling.json");
-  writeFileSync(file, `${JSON.stringify(result satisfies SamplingResult, undefined, 1)}\n`);
-  process.stderr.write(`${machine.cpu}, load before: ${machine.loadBefore}; wrote ${file}\n`);
+  saveResult("sampling.json", result, flags.out);
 }
 
 /** Logits with a bell curve for most tokens and a few likely ones, as models give them. */

@@ -7,7 +7,6 @@ import { partBytes } from "../src/formats/registry.ts";
 import { tableSize } from "../src/generate/pages.ts";
 import { recordStep, type StepModel } from "../src/generate/record.ts";
 import {
-  type DType,
   elements,
   Graph,
   type Leaf,
@@ -17,6 +16,7 @@ import {
   type Tensor,
 } from "../src/graph/graph.ts";
 import { makePlan, type Plan } from "../src/graph/plan.ts";
+import type { CacheDType } from "../src/models/attend.ts";
 import type { MistralConfig } from "../src/models/config.ts";
 import { ropeAngles } from "../src/models/rope.ts";
 import type { Moved, Work } from "../test/contract/case.ts";
@@ -48,25 +48,27 @@ const RESULT_BYTES = 2 ** 28;
 /** A plan of several must take so much longer than a plan of one (seconds). */
 const ENOUGH = 0.01;
 
-/** Times a step of T rows that begin at column `start` of one sequence. @param pages of the pool; the cache holds zeros */
+/** A step of T rows that begin at column `start` of one sequence; the pool has so many pages, and the cache holds zeros. */
+export type StepOf = {
+  readonly T: number;
+  readonly start: number;
+  readonly pages: number;
+  readonly cache: CacheDType;
+};
+
+/** Times a step and its ops. */
 export async function timePhase(
   name: string,
   backend: Backend,
-  c: MistralConfig,
-  dtype: DType,
-  pages: number,
-  [T, start]: readonly [T: number, start: number],
+  model: StepModel,
+  { T, start, pages, cache }: StepOf,
 ): Promise<Phase> {
   const P = tableSize(pages);
-  const shape = { T, N: 1, S: 1, P, columns: 0, embeds: false };
-  const model: StepModel = {
-    ...{ config: c, modelClass: "MistralForCausalLM" },
-    leafOf: () => ({ kind: "weight", dtype }),
-  };
+  const shape = { T, N: 1, S: 1, P, columns: 0, embeds: false, cache };
   const { plan } = recordStep(model, { ...shape, wants: { logits: true } });
   const live = { rows: T, wanted: 1 };
   const at = Int32Array.from({ length: T }, (_, t) => start + t);
-  const inputs = stepInputs(c, P, at);
+  const inputs = stepInputs(model.config, P, at);
 
   const whole = await backend.compile(plan);
   const stepSeconds = await secondsOf(whole, inputs, live, [0]);
@@ -75,21 +77,27 @@ export async function timePhase(
     [op.name, shapesOf(ins), ...ins.map((t) => t.live)].join(" "),
   );
   const ops: OpTime[] = [];
-  for (const nodes of groups.values()) ops.push(await timeOp(backend, plan, nodes, inputs, live));
+  for (const nodes of groups.values())
+    ops.push(await timeOp(backend, plan, nodes, inputs, live, pages));
   return { name, ops, stepSeconds };
 }
 
-/** Times one op of a plan. @param nodes of one op and shape; repetitions go round them */
+/**
+ * Times one op of a plan.
+ * @param nodes of one op and shape; repetitions go round them
+ * @param pages of the cache's pools, which a step's plan is recorded with one page of
+ */
 export async function timeOp(
   backend: Backend,
   plan: Plan,
   nodes: readonly Node[],
   inputs: Inputs,
   live: LiveCounts,
+  pages = 1,
 ): Promise<OpTime> {
   const seconds = await secondsOfOne(backend, plan, nodes, inputs, live);
   const [{ op, ins }] = nodes;
-  const work = workOf(nodes[0], plan, inputs, live);
+  const work = workOf(nodes[0], plan, inputs, live, pages);
   return { op: op.name, shapes: shapesOf(ins), count: nodes.length, seconds, ...work };
 }
 
@@ -170,12 +178,13 @@ async function secondsOf(
   return median(seconds.slice(2));
 }
 
-function workOf(node: Node, plan: Plan, inputs: Inputs, live: LiveCounts): Work {
+function workOf(node: Node, plan: Plan, inputs: Inputs, live: LiveCounts, pages: number): Work {
   const moved = (t: Tensor): Moved => {
     const shape = liveShape(t, live);
     const packed = isLeaf(t) && t.kind !== "input" ? partBytes(t.dtype, t.shape) : undefined;
     const bytes = packed?.reduce((sum, part) => sum + part, 0) ?? 4 * elements(shape);
-    return { shape, bytes, values: isLeaf(t) ? inputs[t.name] : undefined };
+    const times = isLeaf(t) && t.kind === "state" ? pages : 1;
+    return { shape, bytes: times * bytes, values: isLeaf(t) ? inputs[t.name] : undefined };
   };
   const ins = node.ins.map(moved);
   const outs = node.outs.filter((t) => plan.slotOf.has(t.id)).map(moved);

@@ -1,21 +1,21 @@
 // How much the embedded model repeats itself after ordinary prompts: forty prompts × ten seeds, as its generation_config.json alone
 // samples a continuation, and as `mistral run` asks and samples. Beside it the held-out stories of ../shared (or $MISTRAL_SHARED).
-// Writes bench/results/story-loops.json.
+// Writes story-loops.json.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { storyRequest, storySettings } from "../src/cli/storyteller.ts";
 import { AutoModelForCausalLM, AutoTokenizer, Tensor, defaultModel, env } from "../src/index.ts";
 import type { GenerateOptions } from "../src/index.ts";
 import { wholeData } from "../test/golden-files.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { OUT, saveResult } from "./results.ts";
 import { prompts, repeatedShare } from "./story-prompts.ts";
 
 const help = `Usage: npx node bench/story-loops.ts [options]
 
   --seeds N      seeds for each prompt (default 10)
-  --out FILE     where the JSON goes (default bench/results/story-loops.json)
+  --out FOLDER   ${OUT}
   --help         this text
 `;
 
@@ -55,7 +55,7 @@ const ways: readonly {
 const { values: flags } = parseArgs({
   options: {
     seeds: { type: "string", default: "10" },
-    out: { type: "string", default: join(import.meta.dirname, "results/story-loops.json") },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -114,8 +114,7 @@ async function main(seeds: number): Promise<void> {
     seeds,
     ways: done,
   };
-  mkdirSync(dirname(flags.out), { recursive: true });
-  writeFileSync(flags.out, `${JSON.stringify(result, undefined, 1)}\n`);
+  saveResult("story-loops.json", result, flags.out);
 }
 
 function spread(shares: readonly number[]): Omit<Loops, "name" | "ended"> {

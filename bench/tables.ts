@@ -1,5 +1,6 @@
 // How results are written down: tables in Markdown, medians with their spread, the machine, and whether the run was disturbed.
 
+import type { Figures } from "./contestants/member.ts";
 import type { Machine } from "./machine.ts";
 import type { Summary } from "./statistics.ts";
 
@@ -10,15 +11,13 @@ export function describe({ cpu, cores, instructions, memoryGiB, system, node }: 
   return `${cpu}, ${cores} cores (${instructions.join(", ")}), ${memoryGiB} GiB, ${system}, Node ${node.slice(1)}`;
 }
 
-/** The day of a run, its machine where there are several, and whether something else ran beside it. */
-export function place(machine: Machine, date: string, several: boolean): string {
-  const { loadBefore } = machine;
-  const where = several ? `, ${describe(machine)}` : "";
+/** The day of a run, and whether something else ran beside it. */
+export function place({ loadBefore }: Machine, date: string): string {
   const load =
     loadBefore > QUIET
       ? `, load ${loadBefore.toFixed(1)} in the minute before it (a run of this kind right before counts)`
       : "";
-  return `run of ${date.slice(0, 10)}${where}${load}`;
+  return `run of ${date.slice(0, 10)}${load}`;
 }
 
 export function ratio(ours: Summary | undefined, theirs: Summary | undefined): string {
@@ -50,4 +49,22 @@ export function row(cells: readonly string[]): string {
 
 export function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(1);
+}
+
+/** What the engines say about the instructions that they use, as sentences to put behind others. */
+export function instructionSets(contestants: readonly Figures[]): string {
+  const said = new Map<string, string>();
+  for (const { name, title, instructions: set } of contestants) {
+    if (set === undefined) continue;
+    // llama.cpp's way to say it is "CPU : AVX2 = 1 | FMA = 1 | ".
+    const short = set
+      .replace(/^CPU : /, "")
+      .replaceAll(" = 1 | ", " ")
+      .trim();
+    const side = title.startsWith("mistral.ts") ? name : title.split(",")[0];
+    const others = said.get(short);
+    said.set(short, others === undefined || others === side ? side : `${others}, ${side}`);
+  }
+  const list = [...said].map(([set, side]) => `${side}: ${set}`);
+  return list.length === 0 ? "" : ` Instruction sets, as they say: ${list.join("; ")}.`;
 }

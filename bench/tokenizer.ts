@@ -1,6 +1,6 @@
 // Tokenizer speed beside Rust `tokenizers` (PyPI), one thread each, in turns in one run: 1 MB of mixed text that hardly
 // repeats itself, whole and as documents. Both must give the same ids. Every turn of ours begins with a new tokenizer, so
-// with no remembered chunks ("again" has them). Writes bench/results/tokenizer.json. First: bash bench/setup.sh
+// with no remembered chunks ("again" has them). Writes tokenizer.json. First: bash bench/setup.sh
 // The stories in the text are in ../shared (or $MISTRAL_SHARED) only.
 
 import { execFileSync } from "node:child_process";
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { AutoTokenizer } from "../src/api/tokenizer/auto-tokenizer.ts";
 import { goldenPath, goldenJson, wholeData } from "../test/golden-files.ts";
 import { thisMachine } from "./machine.ts";
+import { saveResult } from "./results.ts";
 import { summarize } from "./statistics.ts";
 
 const here = import.meta.dirname;
@@ -133,6 +134,7 @@ const best = Math.max(
 );
 const slowest = Math.min(figures["ours, whole text"].median, figures["ours, documents"].median);
 const result = {
+  kind: "tokenizer",
   what: "million tokens a second, one thread, tokenizer.json of Mistral-7B-v0.1",
   date: new Date().toISOString(),
   machine,
@@ -150,5 +152,4 @@ for (const [name, { median, min, max }] of Object.entries(figures)) {
 console.log(
   `ratio ${result.ratio.toFixed(1)} (our slower way over Rust's fastest); load before ${machine.loadBefore.toFixed(1)}`,
 );
-mkdirSync(join(here, "results"), { recursive: true });
-writeFileSync(join(here, "results/tokenizer.json"), `${JSON.stringify(result, undefined, 2)}\n`);
+saveResult("tokenizer.json", result);

@@ -1,12 +1,12 @@
 // llama.cpp in Node (node-llama-cpp, prebuilt binaries), as a contestant: the other side of protocol.ts. Reads what make-gguf.py wrote.
-// Its own loops: `evaluateWithoutGeneratingNewTokens` for the prompt, `evaluate` (greedy) for new tokens; its defaults otherwise.
+// Its own loops: `evaluateWithoutGeneratingNewTokens` for the prompt, `evaluate` (greedy) for new tokens; its defaults otherwise. Rows
+// that decode together are sequences of one context: what their `evaluate` loops ask for in one turn of the event loop is one batch.
+// Options: `contextSize` (tokens of a sequence), `sequences`.
 
 import { readFileSync } from "node:fs";
 import { type Contestant, serve, timed } from "./protocol.ts";
 
 const FOLDER: URL = new URL("../.work/llama/node_modules/", import.meta.url);
-const CONTEXT = 1024;
-
 type Probabilities = readonly {
   readonly next: { readonly logits?: ReadonlyMap<number, number> };
 }[];
@@ -27,6 +27,7 @@ type Llama = {
       contextSize: number;
       batchSize: number;
       threads: number;
+      sequences: number;
     }): Promise<{ getSequence(): Sequence }>;
   }>;
 };
@@ -34,12 +35,27 @@ type Library = {
   getLlama(options: { gpu: false; build: "never"; maxThreads: number }): Promise<Llama>;
 };
 
-let sequence: Sequence | undefined;
+let sequences: readonly Sequence[] = [];
 
-async function fresh(): Promise<Sequence> {
-  if (sequence === undefined) throw new Error("nothing has been loaded");
+async function fresh(index = 0): Promise<Sequence> {
+  const sequence = sequences.at(index);
+  if (sequence === undefined) throw new Error(`there are ${sequences.length} sequences`);
   await sequence.clearHistory();
   return sequence;
+}
+
+/** Greedy tokens after the prompt. @throws the model ended the text before `count` tokens */
+async function continued(
+  sequence: Sequence,
+  ids: readonly number[],
+  count: number,
+): Promise<number[]> {
+  const tokens: number[] = [];
+  for await (const token of sequence.evaluate(ids, { temperature: 0, yieldEogToken: true })) {
+    tokens.push(token);
+    if (tokens.length === count) return tokens;
+  }
+  throw new Error(`${tokens.length} tokens came, not ${count}`);
 }
 
 function versionOf(name: string): string {
@@ -48,15 +64,22 @@ function versionOf(name: string): string {
 }
 
 const contestant: Contestant = {
-  async load({ dir, threads }) {
+  async load({ dir, threads, options }) {
+    const { contextSize = 1024, sequences: count = 1 } = (options ?? {}) as {
+      contextSize?: number;
+      sequences?: number;
+    };
     const { getLlama } = (await import(
       new URL("node-llama-cpp/dist/index.js", FOLDER).href
     )) as Library;
     const start = performance.now();
     const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads });
     const model = await llama.loadModel({ modelPath: dir, gpuLayers: 0 });
-    const context = await model.createContext({ contextSize: CONTEXT, batchSize: 512, threads });
-    sequence = context.getSequence();
+    const context = await model.createContext({
+      ...{ contextSize, batchSize: 512, threads },
+      sequences: count,
+    });
+    sequences = Array.from({ length: count }, () => context.getSequence());
     return {
       seconds: (performance.now() - start) / 1000,
       instructions: llama.systemInfo,
@@ -80,16 +103,21 @@ const contestant: Contestant = {
   async generate(ids, count, repeat) {
     const { seconds, result } = await timed(repeat, async () => {
       const cleared = await fresh();
-      const tokens: number[] = [];
       const start = performance.now();
-      for await (const token of cleared.evaluate(ids, { temperature: 0, yieldEogToken: true })) {
-        tokens.push(token);
-        if (tokens.length === count) break;
-      }
+      const tokens = await continued(cleared, ids, count);
       return { seconds: (performance.now() - start) / 1000, result: tokens };
     });
-    if (result.length !== count) throw new Error(`${result.length} tokens came, not ${count}`);
     return { seconds, ids: result };
+  },
+
+  async decodeRows(prompts, count, repeat) {
+    const { seconds } = await timed(repeat, async () => {
+      const cleared = await Promise.all(prompts.map((_, row) => fresh(row)));
+      const start = performance.now();
+      await Promise.all(prompts.map((ids, row) => continued(cleared[row], ids, count)));
+      return { seconds: (performance.now() - start) / 1000, result: undefined };
+    });
+    return { seconds };
   },
 };
 

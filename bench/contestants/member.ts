@@ -13,6 +13,8 @@ export type Figures = {
   readonly prefill?: Summary;
   /** tokens/s */
   readonly decode?: Summary;
+  /** tokens/s by case, where a benchmark has others than these two. */
+  readonly cases?: Readonly<Record<string, Summary>>;
   /** Seconds from the call to a model that can answer. */
   readonly load?: Summary;
   readonly peakBytes?: number;
@@ -44,8 +46,9 @@ export type Side = {
 
 /** tokens/s, seconds of loading, and the process's largest resident size so far. */
 export type Turn = {
-  readonly prefill: number;
-  readonly decode: number;
+  readonly prefill?: number;
+  readonly decode?: number;
+  readonly cases?: Readonly<Record<string, number>>;
   readonly load: number;
   readonly peakBytes: number;
 };
@@ -96,13 +99,20 @@ export class Member {
     const { name, title, brief } = this.side;
     const common = { name, title, ...this.#about };
     if (this.#missing !== undefined) return { ...common, missing: this.#missing };
-    const of = (field: keyof Turn): Summary => summarize(this.turns.map((turn) => turn[field]));
+    const of = (value: (turn: Turn) => number | undefined): Summary | undefined => {
+      const rounds = this.turns.map(value).filter((one) => one !== undefined);
+      return rounds.length === 0 ? undefined : summarize(rounds);
+    };
+    const cases = Object.keys(this.turns[0]?.cases ?? {}).map(
+      (key) => [key, of((turn) => turn.cases?.[key])] as const,
+    );
     return {
       ...common,
-      prefill: of("prefill"),
-      decode: of("decode"),
-      load: of("load"),
-      peakBytes: of("peakBytes").max,
+      prefill: of(({ prefill }) => prefill),
+      decode: of(({ decode }) => decode),
+      ...(cases.length > 0 && { cases: Object.fromEntries(cases) as Figures["cases"] }),
+      load: of(({ load }) => load),
+      peakBytes: of(({ peakBytes }) => peakBytes)?.max,
       logitError: this.#logitError,
       brief,
     };

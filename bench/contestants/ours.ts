@@ -1,6 +1,6 @@
 // mistral.ts through its public API, as a contestant: the other side of protocol.ts.
-// MISTRAL_BENCH_REVECTORIZE=1: as the `mistral` command runs it; else as a library user gets it. `options.keep` is a name of
-// methods.ts; the other options go to from_pretrained as they are.
+// MISTRAL_BENCH_REVECTORIZE=1: as the `mistral` command runs it; else as a library user gets it. MISTRAL_BENCH_NATIVE=0: without
+// machine code. `options.keep` is a name of methods.ts; the other options go to from_pretrained as they are.
 
 import {
   AutoModelForCausalLM,
@@ -8,10 +8,13 @@ import {
   type MistralForCausalLM,
   type LoadOptions,
 } from "../../src/index.ts";
+import { chosenKernels } from "../../src/api/measurement/chosen-kernels.ts";
+import { detectFeatures } from "../../src/backends/wasm/features.ts";
 import { keptAs } from "../methods.ts";
 import { type Contestant, serve, timed } from "./protocol.ts";
 
 env.wasm.revectorize = process.env.MISTRAL_BENCH_REVECTORIZE === "1";
+env.native = process.env.MISTRAL_BENCH_NATIVE === "0" ? false : "auto";
 let model: MistralForCausalLM | undefined;
 
 function loaded(): MistralForCausalLM {
@@ -26,7 +29,8 @@ const contestant: Contestant = {
     const start = performance.now();
     model = await AutoModelForCausalLM.from_pretrained(dir, { ...kept, threads, ...others });
     const seconds = (performance.now() - start) / 1000;
-    return { seconds, versions: { node: process.version, v8: process.versions.v8 } };
+    const versions = { node: process.version, v8: process.versions.v8 };
+    return { seconds, versions, instructions: await kernels() };
   },
 
   async prefill(ids, repeat, wantLogits) {
@@ -58,6 +62,31 @@ const contestant: Contestant = {
     });
     return { seconds, ids: result };
   },
+
+  async decodeRows(prompts, count, repeat) {
+    const { seconds } = await timed(repeat, async () => {
+      const start = performance.now();
+      await loaded().generate({
+        input_ids: prompts,
+        do_sample: false,
+        max_new_tokens: count,
+        min_new_tokens: count,
+      });
+      return { seconds: (performance.now() - start) / 1000, result: undefined };
+    });
+    return { seconds };
+  },
 };
+
+/** The kernels that were chosen when the model was loaded. */
+async function kernels(): Promise<string> {
+  const { chosen } = await chosenKernels(
+    detectFeatures(env.wasm.revectorize),
+    env.native === "auto",
+  );
+  const { used } = chosen.machine_code;
+  const wasm = `WebAssembly with ${chosen.vector_bits} bits`;
+  return used.length === 0 ? wasm : `machine code for ${used.join(", ")}; else ${wasm}`;
+}
 
 await serve(contestant);

@@ -35,6 +35,11 @@ export type Generated = {
   readonly seconds: readonly number[];
 };
 
+export type RowsDecoded = {
+  /** Of each repetition: from the call until all rows have all their tokens. */
+  readonly seconds: readonly number[];
+};
+
 /** What each side of the comparison implements. */
 export type Contestant = {
   load(options: LoadOptions): Promise<Loaded>;
@@ -46,6 +51,12 @@ export type Contestant = {
     repeat: number,
     full: boolean,
   ): Promise<Generated>;
+  /** Greedy, as many rows at once as there are prompts, `count` tokens each. Sides that have no batches leave it out. */
+  decodeRows?(
+    prompts: readonly (readonly number[])[],
+    count: number,
+    repeat: number,
+  ): Promise<RowsDecoded>;
 };
 
 export type Request =
@@ -62,6 +73,12 @@ export type Request =
       readonly count: number;
       readonly repeat: number;
       readonly full: boolean;
+    }
+  | {
+      readonly op: "decodeRows";
+      readonly prompts: readonly (readonly number[])[];
+      readonly count: number;
+      readonly repeat: number;
     };
 
 type Reply = { readonly result?: unknown; readonly error?: string };
@@ -78,7 +95,7 @@ export async function serve(contestant: Contestant): Promise<void> {
   }
 }
 
-function answer(contestant: Contestant, request: Request): Promise<unknown> {
+async function answer(contestant: Contestant, request: Request): Promise<unknown> {
   switch (request.op) {
     case "load":
       return contestant.load(request);
@@ -86,6 +103,10 @@ function answer(contestant: Contestant, request: Request): Promise<unknown> {
       return contestant.prefill(request.ids, request.repeat, request.logits);
     case "generate":
       return contestant.generate(request.ids, request.count, request.repeat, request.full);
+    case "decodeRows":
+      if (contestant.decodeRows === undefined)
+        throw new Error("this side decodes one row at a time");
+      return contestant.decodeRows(request.prompts, request.count, request.repeat);
   }
 }
 
@@ -123,6 +144,14 @@ export class RemoteContestant implements Contestant {
     full: boolean,
   ): Promise<Generated> {
     return this.#ask<Generated>({ op: "generate", ids, count, repeat, full });
+  }
+
+  decodeRows(
+    prompts: readonly (readonly number[])[],
+    count: number,
+    repeat: number,
+  ): Promise<RowsDecoded> {
+    return this.#ask<RowsDecoded>({ op: "decodeRows", prompts, count, repeat });
   }
 
   async close(): Promise<void> {

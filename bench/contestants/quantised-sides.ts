@@ -1,10 +1,12 @@
 // Who takes part in the comparison of models in few bits, and the files that each reads: how they are made, and by which file
 // one sees that they are there. The slow ones go first: they fill the page cache with what nobody else reads.
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Brief, Side } from "./member.ts";
 import {
   bench,
+  everyWay,
   llamaCpp,
   ours,
   python,
@@ -12,11 +14,17 @@ import {
   run,
   stories,
   transformersJs,
+  type Way,
   work,
 } from "./sides.ts";
 
 /** Something on the disk: it is there if one of `proofs` is. */
 export type Needed = { readonly proofs: readonly string[]; make(): void };
+
+/** Makes what is missing. */
+export function prepare(files: readonly Needed[]): void {
+  for (const file of files) if (!file.proofs.some((path) => existsSync(path))) file.make();
+}
 
 export type Wanted = { readonly side: Side; readonly needs: readonly Needed[] };
 
@@ -43,10 +51,11 @@ export function mistralSides(layers: number): readonly Wanted[] {
     method: string,
     tolerance: number,
     compute_dtype: string,
+    ways?: readonly Way[],
   ): readonly Wanted[] => {
     const made = quantised(method);
     const rest = { dtype: "auto", tolerance, options: { compute_dtype } };
-    return ours(side, title, made.folder, rest).map((one) => ({
+    return ours(side, title, made.folder, rest, ways).map((one) => ({
       side: one,
       needs: [source, made],
     }));
@@ -57,9 +66,9 @@ export function mistralSides(layers: number): readonly Wanted[] {
   const nf4 = { dtype: "float32", tolerance: fourBits, options: { quantization_config: NF4 } };
   const bf16 = { dtype: "bfloat16", tolerance: ROUNDED };
   const few = [
-    ...mine("q4", "q4", "q4", fourBits, "int8"),
-    ...mine("nf4-int8", "nf4, compute dtype int8", "nf4", fourBits, "int8"),
-    ...mine("nf4", "nf4, compute dtype float16", "nf4", fourBits, "float16"),
+    ...mine("q4", "q4", "q4", fourBits, "int8", everyWay),
+    ...mine("nf4-int8", "nf4, compute dtype int8", "nf4", fourBits, "int8", everyWay),
+    ...mine("nf4", "nf4, compute dtype float16", "nf4", fourBits, "float16", everyWay),
   ];
   const llama = {
     side: llamaCpp("llama.cpp", "node-llama-cpp, Q4_0 (head Q6_K)", file.path, fourBits),
@@ -124,10 +133,12 @@ export function mistralSides(layers: number): readonly Wanted[] {
     ...few,
     ...mine("nf4-f32", "nf4, compute dtype float32", "nf4", fourBits, "float32"),
     ...mine("q8", "q8", "q8", EIGHT_BITS, "int8"),
-    ...ours("bf16", "bfloat16", dir, { dtype: "bfloat16", tolerance: ROUNDED }).map((side) => ({
-      side,
-      needs: [source],
-    })),
+    ...ours("bf16", "bfloat16", dir, { dtype: "bfloat16", tolerance: ROUNDED }, everyWay).map(
+      (side) => ({
+        side,
+        needs: [source],
+      }),
+    ),
   ];
 }
 
@@ -135,8 +146,8 @@ export function mistralSides(layers: number): readonly Wanted[] {
 export function embeddedSides(): readonly Wanted[] {
   const q4 = { keep: "q4" };
   const mine = [
-    ...ours("f32", "float32", stories, { dtype: "float32", tolerance: EXACT }),
-    ...ours("q4", "q4", stories, { dtype: "auto", tolerance: FOUR_BITS, options: q4 }),
+    ...ours("f32", "float32", stories, { dtype: "float32", tolerance: EXACT }, everyWay),
+    ...ours("q4", "q4", stories, { dtype: "auto", tolerance: FOUR_BITS, options: q4 }, everyWay),
   ].map((side) => ({ side, needs: [] }));
   const theirs = ["F32", "Q4_0"].map((type) => {
     const file = gguf("stories", stories, type);
@@ -179,7 +190,7 @@ function weights(folder: string): readonly string[] {
   return ["model.safetensors", "model.safetensors.index.json"].map((file) => join(folder, file));
 }
 
-function gguf(name: string, from: string, type: string): Needed & { readonly path: string } {
+export function gguf(name: string, from: string, type: string): Needed & { readonly path: string } {
   const path = join(work, "gguf", `${name}.${type}.gguf`);
   const make = (): void => run(python, join(bench, "make-gguf.py"), from, path, type);
   return { path, proofs: [path], make };

@@ -18,29 +18,38 @@ type Rest = {
   readonly brief?: Brief;
 };
 
-/** mistral.ts twice: as the command runs, and as a library user gets it without asking for anything. */
+/** Ways to run mistral.ts: what is added to a side's name and to its title, and the variables that ours.ts reads. */
+const ways = {
+  command: ["", "as the command runs", { MISTRAL_BENCH_REVECTORIZE: "1" }],
+  plain: ["-plain", "as a library, no flag", { MISTRAL_BENCH_REVECTORIZE: "0" }],
+  wasm: [
+    "-wasm",
+    "as the command runs, --no-native",
+    { MISTRAL_BENCH_REVECTORIZE: "1", MISTRAL_BENCH_NATIVE: "0" },
+  ],
+} as const;
+
+export type Way = keyof typeof ways;
+
+export const everyWay: readonly Way[] = ["command", "plain", "wasm"];
+
+/** mistral.ts in some ways: as the command runs, as a library user gets it without asking for anything, and without machine code. */
 export function ours(
   name: string,
   title: string,
   dir: string,
   { tolerance, ...load }: Omit<Rest, "brief">,
+  chosen: readonly Way[] = ["command", "plain"],
 ): readonly Side[] {
   const command = [process.execPath, join(here, "ours.ts")];
-  const side = { command, load: { dir, ...load }, tolerance };
-  return [
-    {
-      ...side,
-      name,
-      title: `mistral.ts, ${title} (as the command runs)`,
-      env: { MISTRAL_BENCH_REVECTORIZE: "1" },
-    },
-    {
-      ...side,
-      name: `${name}-plain`,
-      title: `mistral.ts, ${title} (as a library, no flag)`,
-      env: { MISTRAL_BENCH_REVECTORIZE: "0" },
-    },
-  ];
+  return chosen.map((way) => {
+    const [suffix, how, env] = ways[way];
+    return {
+      ...{ command, load: { dir, ...load }, tolerance, env },
+      name: `${name}${suffix}`,
+      title: `mistral.ts, ${title} (${how})`,
+    };
+  });
 }
 
 export function pytorch(name: string, title: string, dir: string, rest: Rest): Side {
@@ -55,9 +64,15 @@ export function transformersJs(name: string, title: string, dir: string, rest: R
   return { name, title, command, load: { dir, ...load }, tolerance, brief };
 }
 
-export function llamaCpp(name: string, title: string, file: string, tolerance: number): Side {
+export function llamaCpp(
+  name: string,
+  title: string,
+  file: string,
+  tolerance: number,
+  options?: Rest["options"],
+): Side {
   const command = [process.execPath, join(here, "llama-cpp.ts")];
-  return { name, title, command, load: { dir: file, dtype: "auto" }, tolerance };
+  return { name, title, command, load: { dir: file, dtype: "auto", options }, tolerance };
 }
 
 export function needPython(): void {
