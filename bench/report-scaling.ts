@@ -13,8 +13,8 @@ export function scaling(runs: readonly ScalingResult[]): string {
 
 Tokens a second of prefill by the length of the prompt, and of greedy decode by the number of rows (all rows together, each after a
 prompt of 16 tokens of its own; the time of a call for one token is taken off). In brackets: ÷ llama.cpp's in the same run. llama.cpp's rows
-are sequences of one context, whose \`evaluate\` loops run at once, as node-llama-cpp means batches to be used; ours are the rows
-of one call of \`generate\`.`,
+are sequences of one context that node-llama-cpp evaluates in step, one batch for each token of all rows (its own loops of several
+sequences miss batches, and would be slower); ours are the rows of one call of \`generate\`.`,
     (own) => own.map(ofRun).join("\n\n"),
     remarks,
   );

@@ -1,14 +1,14 @@
 // llama.cpp in Node (node-llama-cpp, prebuilt binaries), as a contestant: the other side of protocol.ts. Reads what make-gguf.py wrote.
 // Its own loops: `evaluateWithoutGeneratingNewTokens` for the prompt, `evaluate` (greedy) for new tokens; its defaults otherwise. Rows
-// that decode together are sequences of one context: what their `evaluate` loops ask for in one turn of the event loop is one batch.
-// Options: `contextSize` (tokens of a sequence), `sequences`.
+// that decode together are sequences of one context, in step by `controlledEvaluate`: the sequences' own loops would miss each other's
+// batches (a batch begins when all but one have asked). Options: `contextSize` (tokens of a sequence), `sequences`.
 
 import { readFileSync } from "node:fs";
 import { type Contestant, serve, timed } from "./protocol.ts";
 
 const FOLDER: URL = new URL("../.work/llama/node_modules/", import.meta.url);
 type Probabilities = readonly {
-  readonly next: { readonly logits?: ReadonlyMap<number, number> };
+  readonly next: { readonly token?: number; readonly logits?: ReadonlyMap<number, number> };
 }[];
 type Sequence = {
   clearHistory(): Promise<void>;
@@ -114,12 +114,25 @@ const contestant: Contestant = {
     const { seconds } = await timed(repeat, async () => {
       const cleared = await Promise.all(prompts.map((_, row) => fresh(row)));
       const start = performance.now();
-      await Promise.all(prompts.map((ids, row) => continued(cleared[row], ids, count)));
+      let tokens = await Promise.all(prompts.map((ids, row) => next(cleared[row], ids)));
+      for (let made = 1; made < count; made++) {
+        tokens = await Promise.all(tokens.map((token, row) => next(cleared[row], [token])));
+      }
       return { seconds: (performance.now() - start) / 1000, result: undefined };
     });
     return { seconds };
   },
 };
+
+/** The greedy token after these. All that are asked for in one turn of the event loop are one batch. */
+async function next(sequence: Sequence, ids: readonly number[]): Promise<number> {
+  const last = ids.length - 1;
+  const wanted = { generateNext: { token: true, options: { temperature: 0 } } };
+  const outputs = await sequence.controlledEvaluate([...ids.slice(0, last), [ids[last], wanted]]);
+  const { token } = outputs[last].next;
+  if (token === undefined) throw new Error("no token came");
+  return token;
+}
 
 async function lastLogits(ids: readonly number[]): Promise<number[]> {
   const last = ids.length - 1;
