@@ -139,8 +139,8 @@ function config({ ink, faint, grid }: Theme): Spec {
 export function measuredOn(machine: Machine, date: string): string {
   const { cpu, cores, instructions, memoryGiB, node } = machine;
   const name = cpu.replace(/, [\d.]+ MHz/, "");
-  const best = ["avx512_vnni", "avx512f", "avx_vnni", "avx2", "asimddp", "asimd"].find((set) =>
-    instructions.includes(set),
+  const best = ["amx_tile", "avx512_vnni", "avx512f", "avx_vnni", "avx2", "asimddp", "asimd"].find(
+    (set) => instructions.includes(set),
   );
   const vectors = best === undefined ? "" : `, ${best.toUpperCase()}`;
   const where = `${cores} cores of ${name}${vectors}, ${memoryGiB} GiB`;

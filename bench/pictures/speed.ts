@@ -8,6 +8,7 @@ import { measuredOn, type Picture, type Theme, WIDTH } from "./drawing.ts";
 const names: Readonly<Record<string, string>> = {
   q4: "mistral.ts q4",
   "q4-plain": "mistral.ts q4, no flag",
+  "q4-wasm": "mistral.ts q4, no machine code",
   "nf4-int8": "mistral.ts nf4, int8",
   nf4: "mistral.ts nf4, float16",
   "nf4-dq": "mistral.ts nf4, double",
