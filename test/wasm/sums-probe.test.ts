@@ -11,13 +11,18 @@ const busy = (microseconds: number) => (): void => {
 };
 
 test("sums of 32 bits are chosen only where they are clearly faster", () => {
-  const kernels = (sums16: number, sums32: number) => ({
-    probe_int8: busy(sums16),
-    probe_int8_wide: busy(sums32),
+  // The eighth argument has the bits of the tiles: 1 for 256-bit vectors, 2 for sums of 32 bits.
+  const kernels = (sums16: number, sums32: number, wide: boolean) => ({
+    linear_q4r: (...args: number[]) => {
+      expect(args[7] & 1).toBe(Number(wide));
+      busy(args[7] & 2 ? sums32 : sums16)();
+    },
   });
-  expect(sums32AreFaster(kernels(200, 100))).toBe(true);
-  expect(sums32AreFaster(kernels(100, 200))).toBe(false);
-  expect(sums32AreFaster(kernels(100, 100))).toBe(false);
+  for (const wide of [false, true]) {
+    expect(sums32AreFaster(kernels(200, 100, wide), wide)).toBe(true);
+    expect(sums32AreFaster(kernels(100, 200, wide), wide)).toBe(false);
+    expect(sums32AreFaster(kernels(100, 100, wide), wide)).toBe(false);
+  }
 });
 
 test("this machine has an answer, the same each time; without relaxed SIMD there is nothing to choose", async () => {
