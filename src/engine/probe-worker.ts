@@ -21,9 +21,10 @@ export type ProbeData = {
 export type ProbeRates = {
   /** Bytes read from memory. */
   readonly read: readonly number[];
-  /** Operations on 8-bit integers, a product or an addition each: with sums of 16 bits, then with sums of 32. */
+  /** Operations on 8-bit integers, a product or an addition each: with sums of 16 bits, with 12 sums of 32 bits, and with 24. */
   readonly int8: readonly number[];
-  readonly int8Wide: readonly number[];
+  readonly int8Of12: readonly number[];
+  readonly int8Of24: readonly number[];
   /** The same operations on float32. */
   readonly f32: readonly number[];
   /** By machine code, where it computes such products. */
@@ -72,10 +73,10 @@ function measure(
       return rate(work, ROUND);
     });
   };
-  const dots = (name: "probe_int8" | "probe_int8_wide"): number[] =>
+  const dots = (name: "probe_int8" | "probe_int8_12" | "probe_int8_24"): number[] =>
     rounds(() => {
       kernels[name](RESULT, OPERANDS, TURNS);
-      return 2 * TURNS * Number(kernels.probe_int8_products());
+      return 2 * TURNS * Number(kernels[`${name}_products`]());
     });
   const byMachineCode = (kind: LimitKind): number[] => {
     const run = machine?.openFunction(path, kind);
@@ -89,7 +90,8 @@ function measure(
   return {
     read: rounds(reader(kernels)),
     int8: dots("probe_int8"),
-    int8Wide: dots("probe_int8_wide"),
+    int8Of12: dots("probe_int8_12"),
+    int8Of24: dots("probe_int8_24"),
     f32: rounds(() => {
       kernels.probe_f32(RESULT, OPERANDS, TURNS);
       return 2 * TURNS * 40;

@@ -60,7 +60,8 @@ export async function machineLimits(
     memory_bytes_per_second: total(({ read }) => read),
     int8_operations_per_second: Math.max(
       total(({ int8 }) => int8),
-      total(({ int8Wide }) => int8Wide),
+      total(({ int8Of12 }) => int8Of12),
+      total(({ int8Of24 }) => int8Of24),
       total(({ native: { int8 } }) => int8),
     ),
     float32_operations_per_second: Math.max(

@@ -29,7 +29,9 @@ export { pack_rows_llm_int8 } from "./pack-rows-llm-int8";
 export { pack_rows_int8 } from "./pack-rows-int8";
 export { paged_attention } from "./paged-attention";
 export { pick_ids } from "./pick-ids";
-export { probe_f32, probe_int8, probe_int8_products, probe_int8_wide, probe_read } from "./probe";
+export {
+  probe_f32, probe_int8, probe_int8_12, probe_int8_12_products, probe_int8_24, probe_int8_24_products, probe_int8_products, probe_read,
+} from "./probe";
 export { put_tokens } from "./put-tokens";
 export { quantize } from "./quantize";
 export { rms_norm } from "./rms-norm";

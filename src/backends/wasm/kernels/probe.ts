@@ -55,41 +55,39 @@ function dot32(sum: v128, signed: v128, codes: v128): v128 {
 
 /** How many products a turn of probe_int8 computes, at 128 bits: 8 dot products of 16 bytes (without relaxed SIMD: of 8 words). */
 export function probe_int8_products(): i32 {
-  return ASC_FEATURE_RELAXED_SIMD ? 128 : 64;
+  return 8 * productsOfDot();
+}
+
+/** The same of probe_int8_12 and probe_int8_24. */
+export function probe_int8_12_products(): i32 {
+  return 12 * productsOfDot();
+}
+
+export function probe_int8_24_products(): i32 {
+  return 24 * productsOfDot();
+}
+
+// @ts-ignore: decorator
+@inline
+function productsOfDot(): i32 {
+  return ASC_FEATURE_RELAXED_SIMD ? 16 : 8;
 }
 
 /** The 8-bit dot product of the Q4 kernels, with sums of 16 bits: `turns` times over 4 KiB at `from`; eight sums go to `to` (128 bytes). */
 export function probe_int8(to: usize, from: usize, turns: i32): void {
-  dots<i16>(to, from, turns);
-}
-
-/** The same with sums of 32 bits: one instruction where the processor has it (VNNI, dotprod). */
-export function probe_int8_wide(to: usize, from: usize, turns: i32): void {
-  dots<i32>(to, from, turns);
-}
-
-// @ts-ignore: decorator
-@inline
-function dot<S>(sum: v128, signed: v128, codes: v128): v128 {
-  return sizeof<S>() == 2 ? dot8(sum, signed, codes) : dot32(sum, signed, codes);
-}
-
-// @ts-ignore: decorator
-@inline
-function dots<S>(to: usize, from: usize, turns: i32): void {
   const x0 = v128.load(from), x1 = v128.load(from, 16);
   let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
   let p = from;
   const end = from + 4096;
   for (let turn = 0; turn < turns; turn++) {
-    a0 = dot<S>(a0, x0, v128.load(p));
-    a1 = dot<S>(a1, x1, v128.load(p, 16));
-    b0 = dot<S>(b0, x0, v128.load(p, 32));
-    b1 = dot<S>(b1, x1, v128.load(p, 48));
-    c0 = dot<S>(c0, x0, v128.load(p, 64));
-    c1 = dot<S>(c1, x1, v128.load(p, 80));
-    d0 = dot<S>(d0, x0, v128.load(p, 96));
-    d1 = dot<S>(d1, x1, v128.load(p, 112));
+    a0 = dot8(a0, x0, v128.load(p));
+    a1 = dot8(a1, x1, v128.load(p, 16));
+    b0 = dot8(b0, x0, v128.load(p, 32));
+    b1 = dot8(b1, x1, v128.load(p, 48));
+    c0 = dot8(c0, x0, v128.load(p, 64));
+    c1 = dot8(c1, x1, v128.load(p, 80));
+    d0 = dot8(d0, x0, v128.load(p, 96));
+    d1 = dot8(d1, x1, v128.load(p, 112));
     p += 128;
     p = p == end ? from : p;
   }
@@ -101,6 +99,71 @@ function dots<S>(to: usize, from: usize, turns: i32): void {
   v128.store(to, c0, 64);
   v128.store(to, d1, 112);
   v128.store(to, d0, 96);
+}
+
+/**
+ * The same with sums of 32 bits, of registers alone: one instruction where the processor has it (VNNI, dotprod). It takes up to five cycles,
+ * and two begin in each, so ten must be in flight: 12 sums of 128 bits are enough, and fit into 16 registers.
+ */
+export function probe_int8_12(to: usize, from: usize, turns: i32): void {
+  const x = v128.load32_splat(from), w = v128.load32_splat(from, 4);
+  let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0, f0 = a0, f1 = a0;
+  for (let turn = 0; turn < turns; turn++) {
+    a0 = dot32(a0, x, w); a1 = dot32(a1, x, w); b0 = dot32(b0, x, w); b1 = dot32(b1, x, w);
+    c0 = dot32(c0, x, w); c1 = dot32(c1, x, w); d0 = dot32(d0, x, w); d1 = dot32(d1, x, w);
+    e0 = dot32(e0, x, w); e1 = dot32(e1, x, w); f0 = dot32(f0, x, w); f1 = dot32(f1, x, w);
+  }
+  v128.store(to, a1, 16);
+  v128.store(to, a0);
+  v128.store(to, b1, 48);
+  v128.store(to, b0, 32);
+  v128.store(to, c1, 80);
+  v128.store(to, c0, 64);
+  v128.store(to, d1, 112);
+  v128.store(to, d0, 96);
+  v128.store(to, e1, 144);
+  v128.store(to, e0, 128);
+  v128.store(to, f1, 176);
+  v128.store(to, f0, 160);
+}
+
+/** The same with 24 sums, which are twelve of 256 bits where V8 joins them. */
+export function probe_int8_24(to: usize, from: usize, turns: i32): void {
+  const x = v128.load32_splat(from), w = v128.load32_splat(from, 4);
+  let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0, f0 = a0, f1 = a0, g0 = a0, g1 =
+    a0, h0 = a0, h1 = a0, i0 = a0, i1 = a0, j0 = a0, j1 = a0, k0 = a0, k1 = a0, l0 = a0, l1 = a0;
+  for (let turn = 0; turn < turns; turn++) {
+    a0 = dot32(a0, x, w); a1 = dot32(a1, x, w); b0 = dot32(b0, x, w); b1 = dot32(b1, x, w);
+    c0 = dot32(c0, x, w); c1 = dot32(c1, x, w); d0 = dot32(d0, x, w); d1 = dot32(d1, x, w);
+    e0 = dot32(e0, x, w); e1 = dot32(e1, x, w); f0 = dot32(f0, x, w); f1 = dot32(f1, x, w);
+    g0 = dot32(g0, x, w); g1 = dot32(g1, x, w); h0 = dot32(h0, x, w); h1 = dot32(h1, x, w);
+    i0 = dot32(i0, x, w); i1 = dot32(i1, x, w); j0 = dot32(j0, x, w); j1 = dot32(j1, x, w);
+    k0 = dot32(k0, x, w); k1 = dot32(k1, x, w); l0 = dot32(l0, x, w); l1 = dot32(l1, x, w);
+  }
+  v128.store(to, a1, 16);
+  v128.store(to, a0);
+  v128.store(to, b1, 48);
+  v128.store(to, b0, 32);
+  v128.store(to, c1, 80);
+  v128.store(to, c0, 64);
+  v128.store(to, d1, 112);
+  v128.store(to, d0, 96);
+  v128.store(to, e1, 144);
+  v128.store(to, e0, 128);
+  v128.store(to, f1, 176);
+  v128.store(to, f0, 160);
+  v128.store(to, g1, 208);
+  v128.store(to, g0, 192);
+  v128.store(to, h1, 240);
+  v128.store(to, h0, 224);
+  v128.store(to, i1, 272);
+  v128.store(to, i0, 256);
+  v128.store(to, j1, 304);
+  v128.store(to, j0, 288);
+  v128.store(to, k1, 336);
+  v128.store(to, k0, 320);
+  v128.store(to, l1, 368);
+  v128.store(to, l0, 352);
 }
 
 /** Fused multiply-add of the f32 kernels, `turns` times 40 products over 4 KiB at `from`: ten sums, left at `to` (160 bytes). */
