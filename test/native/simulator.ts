@@ -113,7 +113,9 @@ export class Simulator {
       typeof place === "number" ? r[place] : this.memory.word(this.#address(place));
     switch (opcode) {
       case 0x8b:
-        return () => (r[register] = value());
+        return rex & 8
+          ? () => (r[register] = value())
+          : () => (r[register] = this.memory.word32(this.#address(place as Place)) >>> 0);
       case 0x89:
         return () =>
           this.memory.setWord(this.#address(place as Place), r[register], (rex & 8) !== 0);

@@ -133,6 +133,10 @@ export class Assembler extends CodeBuffer {
   store32(to: Memory, from: number): void {
     this.#general32(0x89, from, to);
   }
+  /** 32 bits, with zeros in the others. */
+  mov32(to: number, from: Memory): void {
+    this.#general32(0x8b, to, from);
+  }
   /** 32 bits, with the sign in the others. */
   movsxd(to: number, from: Memory): void {
     this.#general(0x63, to, from);

@@ -1,6 +1,7 @@
 // All kernels in machine code, and the one function by which WebAssembly calls them. Does not know how code is loaded.
 
 import { Assembler, at, register } from "./assembler.ts";
+import { attention } from "./attention.ts";
 import { KERNEL } from "./call-words.ts";
 import { ConstantPool } from "./constant-pool.ts";
 import { eightRows } from "./eight-rows.ts";
@@ -24,7 +25,7 @@ export function assembleKernels(): {
   a.endbr64();
   for (const r of SAVED) a.push(r);
   a.cvttsd2si(rdi, 0);
-  for (const family of [eightRows, fourBit]) {
+  for (const family of [eightRows, fourBit, attention]) {
     a.mov(rax, at(rdi, KERNEL));
     family(a, pool);
   }

@@ -107,6 +107,8 @@ export const TRAP = 255;
 export const NATIVE_INT8 = 1;
 /** Products with nf4 and fp4 weights: LINEAR_INT8 and LINEAR_FIXED16. */
 export const NATIVE_FOUR_BIT = 4;
+/** Scores and weighted sums of many queries: PAGED_ATTENTION. */
+export const NATIVE_ATTENTION = 8;
 
 // How the rows of x are packed for a compute path, see ../compute-paths.ts.
 export const PACK_INT8 = 1;

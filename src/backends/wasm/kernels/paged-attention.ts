@@ -8,8 +8,9 @@ import { largest, seenOf, weigh } from "./block-softmax";
 import { bytesOfCache, widenCache, widenSlice } from "./cache-format";
 import { constants, expNegative4 } from "./exponential";
 import { FORMAT_F32, FORMAT_I8 } from "./header";
+import { isNativeAttention, nativeScores, nativeSums, noteQuery } from "./native-attention";
 import {
-  PAGED_PAGES, PAGED_ROW, PAGED_SCALES, PAGED_STATE, PAGED_WIDENED, PAGED_ZEROS, pagedRowsAt, pagedScoresAt, pagedStatesAt, pagedSumsAt,
+  PAGED_PAGES, PAGED_ROW, PAGED_SCALES, PAGED_STATE, PAGED_WIDENED, PAGED_ZEROS, pagedCallAt, pagedRowsAt, pagedScoresAt, pagedStatesAt, pagedSumsAt,
 } from "./scratch";
 
 // What scratch holds of a row, PAGED_ROW bytes, for the block at hand:
@@ -84,6 +85,8 @@ function run(
   const sumBytes = <usize>((D + 15) & ~15) << 2;
   const rowsAt = scratch + <usize>pagedRowsAt(D), states = scratch + <usize>pagedStatesAt(D, end - begin);
   const scores = scratch + <usize>pagedScoresAt(D, end - begin, queries), sums = scratch + <usize>pagedSumsAt(D, end - begin, queries);
+  const call = isNativeAttention(queries) ? scratch + <usize>pagedCallAt(D, end - begin, queries) : 0;
+  for (let i = 0; call && i < queries; i++) noteQuery(call, i, queryAt(q, begin, i, group, heads, first, D), i == queries - 1);
   let low = i32.MAX_VALUE, high = -1;
   for (let r = begin; r < end; r++) {
     const column = load<i32>(at + (<usize>r << 2));
@@ -104,7 +107,7 @@ function run(
     if (!held) continue;
     const seen = findRuns(rowsAt, scratch, held, block, at, window, begin, end, direct, <usize>head * (<usize>D << 6));
     if (!seen) continue;
-    score(scores, rowsAt, scratch, seen, q, begin, queries, group, heads, first, D, format, wide);
+    score(scores, rowsAt, scratch, call, seen, q, begin, queries, group, heads, first, D, format, wide);
     for (let i = 0; i < queries; i++) {
       const seenByRow = load<i64>(rowsAt + <usize>(i / group) * PAGED_ROW);
       if (!seenByRow) continue;
@@ -123,7 +126,7 @@ function run(
         const page = <usize>load<u32>(scratch + PAGED_PAGES + (n << 3), 4);
         widenSlice(scratch + PAGED_WIDENED + (n << 10), page, head * D + d, min(16, D - d), kvHeads * D, format);
       }
-      accumulate(sums + (<usize>d << 2), sumBytes, states, scores, rowsAt, direct ? <usize>d << 6 : 0, queries, group, wide);
+      accumulate(sums + (<usize>d << 2), sumBytes, states, scores, rowsAt, direct ? <usize>d << 6 : 0, queries, group, wide, call);
     }
   }
 
@@ -198,7 +201,7 @@ function listBlock(to: usize, seen: i64, scratch: usize, direct: bool, offset: u
  * memory is the limit: then a part of each page is read in turn, since four streams from memory are faster than one.
  */
 function score(
-  scores: usize, rowsAt: usize, scratch: usize, seen: i64, q: usize, begin: i32, queries: i32, group: i32, heads: i32, first: i32,
+  scores: usize, rowsAt: usize, scratch: usize, call: usize, seen: i64, q: usize, begin: i32, queries: i32, group: i32, heads: i32, first: i32,
   D: i32, format: i32, wide: i32,
 ): void {
   const step = format == FORMAT_F32 && queries <= FEW && D > LARGE ? STREAM : D;
@@ -211,12 +214,29 @@ function score(
         widenCache(scratch + PAGED_WIDENED, keys, count << 4, format);
         keys = scratch + PAGED_WIDENED;
       }
+      if (call) {
+        nativePage(call, scores + (<usize>n << 6), rowsAt, n, d, keys, queries, group, count);
+        continue;
+      }
       scorePage(
         scores + (<usize>n << 6), d > 0, scratch + PAGED_ZEROS, rowsAt, n, q + (<usize>d << 2), keys,
         begin, queries, group, heads, first, D, count, wide,
       );
     }
   }
+}
+
+/** Scores by machine code, of the queries from the first to the last that see page n of a block. */
+function nativePage(
+  call: usize, scores: usize, rowsAt: usize, n: i32, d: i32, keys: usize, queries: i32, group: i32, count: i32,
+): void {
+  let first = queries, last = 0;
+  for (let i = 0; i < queries; i += group) {
+    if (!seenOf(load<i64>(rowsAt + <usize>(i / group) * PAGED_ROW), n)) continue;
+    first = min(first, i);
+    last = i + group;
+  }
+  if (first < last) nativeScores(call, scores, d > 0, keys, d, count, first, last);
 }
 
 /** Scores of all queries over page n of a block, from `count` numbers of each key. `more`: added to the scores so far. */
@@ -250,16 +270,20 @@ function scorePage(
 /** Adds a block to 16 numbers of the sums of all queries. Neighbours that see the same columns are computed at a time. */
 function accumulate(
   sums: usize, sumBytes: usize, states: usize, scores: usize, rowsAt: usize, values: usize, queries: i32, group: i32, wide: i32,
+  call: usize,
 ): void {
   for (let i = 0; i < queries; ) {
     const row = rowsAt + <usize>(i / group) * PAGED_ROW;
     const seen = load<i64>(row);
-    const most = min(wide ? 4 : 2, queries - i);
+    const most = min(call ? queries : wide ? 4 : 2, queries - i);
     let count = 1;
     while (count < most && load<i64>(rowsAt + <usize>((i + count) / group) * PAGED_ROW) == seen) count++;
     const sum = sums + <usize>i * sumBytes, p = scores + (<usize>i << 8), state = states + <usize>i * PAGED_STATE;
     const runs = load<i32>(row, COUNT), list = <usize>load<u32>(row, LIST);
     if (!runs) {
+      i += count;
+    } else if (call && count > 1) {
+      nativeSums(call, sum, sumBytes, state + SHRINK, p, list, runs, values, count);
       i += count;
     } else if (count == 4) {
       accumulateFour(sum, sumBytes, state + SHRINK, p, list, runs, values);

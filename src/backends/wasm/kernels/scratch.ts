@@ -114,8 +114,11 @@ export function packLlmInt8Scratch(K: number): number {
 //                     4096)
 //   pagedRowsAt   400 · rows  what each row sees of the block, see paged-attention.ts
 // pagedStatesAt   12 · query  largest score so far, sum of weights so far, factor by which the block shrinks the sums
+//   pagedCallAt  128 +        words of a call of machine code, and the addresses of queries (../../native/attention-words.ts)
+//                8 · query
 // pagedScoresAt  256 · query  scores of the block's 64 columns
-//   pagedSumsAt  4·D · query  sums of weighted values, D rounded up to 16. Queries are rounded up to 4
+//   pagedSumsAt  4·D · query  sums of weighted values, D rounded up to 16
+// Machine code computes queries beyond the last one, up to seven: there is room for their addresses and scores.
 export const PAGED_SCALES = 64;
 export const PAGED_PAGES = 576;
 export const PAGED_ZEROS = 640;
@@ -128,11 +131,14 @@ export function pagedRowsAt(D: number): number {
 export function pagedStatesAt(D: number, rows: number): number {
   return pagedRowsAt(D) + PAGED_ROW * rows;
 }
+export function pagedCallAt(D: number, rows: number, queries: number): number {
+  return roundUp(pagedStatesAt(D, rows) + PAGED_STATE * roundUp(queries, 4), 8);
+}
 export function pagedScoresAt(D: number, rows: number, queries: number): number {
-  return pagedStatesAt(D, rows) + PAGED_STATE * roundUp(queries, 4);
+  return roundUp(pagedCallAt(D, rows, queries) + 128 + 8 * (queries + 7), 16);
 }
 export function pagedSumsAt(D: number, rows: number, queries: number): number {
-  return pagedScoresAt(D, rows, queries) + 256 * roundUp(queries, 4);
+  return pagedScoresAt(D, rows, queries) + 256 * roundUp(queries + 7, 4);
 }
 export function pagedAttentionScratch(D: number, rows: number, queries: number): number {
   return pagedSumsAt(D, rows, queries) + 4 * roundUp(D, 16) * queries;

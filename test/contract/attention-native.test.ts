@@ -1,0 +1,81 @@
+// Machine code of attention against the WebAssembly kernels, on the table's cases: the same bits in any ranges, and nothing written beside
+// a tensor. Simulated everywhere; and on the processor, where it has the instructions.
+
+import { readFileSync } from "node:fs";
+import { machineCode } from "#platform";
+import { expect, test } from "vitest";
+import { assembleKernels } from "../../src/backends/native/kernels.ts";
+import { keepKernels } from "../../src/backends/native/library.ts";
+import { openLibrary } from "../../src/backends/native/open-library.ts";
+import { onlyWith } from "../native/has.ts";
+import { Simulator } from "../native/simulator.ts";
+import { seeded } from "../random.ts";
+import { type Case, exampleRuns, type Run, type Sizes } from "./case.ts";
+import { table } from "./table.ts";
+import {
+  KernelBench,
+  kernelPath,
+  type MachineCodeOf,
+  type Result,
+  runCase,
+} from "./wasm-kernels.ts";
+
+const module = new WebAssembly.Module(readFileSync(kernelPath("kernels.wasm")));
+const attention = table.find(({ op }) => op.name === "paged_attention") as Case;
+
+/** The bits of all numbers; every NaN is one. */
+const bits = (result: Result): Uint32Array[] =>
+  result.map((values) => new Uint32Array(values.map((v) => (Number.isNaN(v) ? NaN : v)).buffer));
+
+/** The cases for which both differ, of those with at most so many products; and how many calls of machine code there were. */
+function differences(machine: MachineCodeOf, most: number): { wrong: Sizes[]; calls: number } {
+  let calls = 0;
+  const counted: MachineCodeOf = (memory) => {
+    const { native, base } = machine(memory);
+    const count = (call: number): void => {
+      calls++;
+      native(call);
+    };
+    return { native: count, base };
+  };
+  const [wasm, native] = [new KernelBench(module), new KernelBench(module, counted)];
+  const work = ({ T, D, heads, columns }: Sizes): number => T * D * heads * columns;
+  const runs = attention.sizes
+    .filter((sizes) => work(sizes) <= most)
+    .map((sizes): Run => {
+      const random = seeded(JSON.stringify(sizes).length * 31 + 1);
+      return { case: attention, sizes, ins: attention.inputs(sizes, random) };
+    });
+  const wrong = [...runs, ...exampleRuns(attention)].filter((run) => {
+    const want = bits(runCase(wasm, run, 1, false));
+    return [1, 3].some((cuts) =>
+      bits(runCase(native, run, cuts, false)).some((words, i) =>
+        words.some((word, n) => word !== want[i][n]),
+      ),
+    );
+  });
+  return { wrong: wrong.map(({ sizes }) => sizes), calls };
+}
+
+test("simulated", () => {
+  const { code, symbols } = assembleKernels();
+  const BASE = 2 ** 33;
+  const { wrong, calls } = differences((memory) => {
+    const simulator = new Simulator(code);
+    simulator.memory.add(BASE, new Uint8Array(memory.buffer));
+    return { native: (call) => simulator.call(symbols.native, call), base: BASE };
+  }, 100_000);
+  expect(wrong).toEqual([]);
+  expect(calls).toBeGreaterThan(100);
+});
+
+test(
+  "on the processor",
+  onlyWith("avx512", async () => {
+    const { native, addressOf } = await openLibrary(keepKernels(await machineCode()));
+    const machine: MachineCodeOf = ({ buffer }) => ({ native, base: addressOf(buffer) });
+    const { wrong, calls } = differences(machine, Infinity);
+    expect(wrong).toEqual([]);
+    expect(calls).toBeGreaterThan(1000);
+  }),
+);
