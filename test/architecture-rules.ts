@@ -50,6 +50,7 @@ const USES_MACHINE_CODE: readonly string[] = [
   "src/backends/wasm/native-trial.ts",
   "src/backends/wasm/team-control.ts",
   "src/backends/wasm/kernels/native.ts",
+  "src/backends/wasm/kernels/native-attention.ts",
   "src/backends/wasm/kernels/native-four-bit.ts",
   "src/backends/wasm/kernels/pack-rows-fixed16.ts",
   "src/backends/wasm/kernels/pack-rows-int8-halves.ts",

@@ -4,11 +4,10 @@
 import { readFileSync } from "node:fs";
 import { machineCode } from "#platform";
 import { expect, test } from "vitest";
-import { assembleKernels } from "../../src/backends/native/kernels.ts";
 import { keepKernels } from "../../src/backends/native/library.ts";
 import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { onlyWith } from "../native/has.ts";
-import { Simulator } from "../native/simulator.ts";
+import { simulatedKernels } from "../native/simulated-kernels.ts";
 import { seeded } from "../random.ts";
 import { type Case, exampleRuns, type Run, type Sizes } from "./case.ts";
 import { table } from "./table.ts";
@@ -58,13 +57,7 @@ function differences(machine: MachineCodeOf, most: number): { wrong: Sizes[]; ca
 }
 
 test("simulated", () => {
-  const { code, symbols } = assembleKernels();
-  const BASE = 2 ** 33;
-  const { wrong, calls } = differences((memory) => {
-    const simulator = new Simulator(code);
-    simulator.memory.add(BASE, new Uint8Array(memory.buffer));
-    return { native: (call) => simulator.call(symbols.native, call), base: BASE };
-  }, 100_000);
+  const { wrong, calls } = differences(simulatedKernels, 100_000);
   expect(wrong).toEqual([]);
   expect(calls).toBeGreaterThan(100);
 });

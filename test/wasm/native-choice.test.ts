@@ -25,8 +25,9 @@ beforeAll(async () => {
 
 const family = (bit: number, name: string, instructions: string | undefined): NativeFamily => ({
   ...{ bit, name, needs: "what nobody has", instructions: () => instructions },
-  ...{
-    limit: "int8",
+  limit: "int8",
+  tried: {
+    op: "linear",
     products: [{ dtype: "q4:int8", step: 1 }],
     timed: { dtype: "q4:int8", rows: 16 },
   },
@@ -250,6 +251,7 @@ describe("a backend", () => {
 test("every family has a bit of its own, and dtypes that the CPU backend knows", () => {
   const bits = nativeFamilies.map(({ bit }) => bit);
   expect(bits.reduce((all, bit) => all | bit, 0)).toBe(bits.reduce((sum, bit) => sum + bit, 0));
-  for (const { products, timed } of nativeFamilies)
-    expect(products.map(({ dtype }) => dtype)).toContain(timed.dtype);
+  for (const { tried } of nativeFamilies)
+    if (tried.op === "linear")
+      expect(tried.products.map(({ dtype }) => dtype)).toContain(tried.timed.dtype);
 });

@@ -1,9 +1,9 @@
-// The families of kernels that machine code can compute in place of WebAssembly: for which processors, and on which products they are
-// tried before they are used.
+// The families of kernels that machine code can compute in place of WebAssembly: for which processors, and on which ops they are tried
+// before they are used.
 
 import type { LimitKind } from "../native/limits.ts";
 import type { Processor } from "../native/processor.ts";
-import { NATIVE_FOUR_BIT, NATIVE_INT8 } from "./kernels/header.ts";
+import { NATIVE_ATTENTION, NATIVE_FOUR_BIT, NATIVE_INT8 } from "./kernels/header.ts";
 
 export type NativeFamily = {
   /** Its bit in NATIVE. */
@@ -18,14 +18,26 @@ export type NativeFamily = {
   readonly needs: string;
   /** The arithmetic that holds its kernels up with many rows. */
   readonly limit: LimitKind;
+  readonly tried: ProductsTried | AttentionTried;
+};
+
+export type ProductsTried = {
+  readonly op: "linear";
   /** Dtypes of weights whose products must have the same bits; columns must be multiples of `step`. */
   readonly products: readonly { readonly dtype: string; readonly step: number }[];
   /** A product that must be faster: its weight's dtype, and its number of rows. */
   readonly timed: { readonly dtype: string; readonly rows: number };
 };
 
+export type AttentionTried = {
+  readonly op: "paged_attention";
+  /** Dtypes of caches over which attention must have the same bits; over the first it must be faster, with so many rows. */
+  readonly caches: readonly string[];
+  readonly timed: { readonly rows: number };
+};
+
 /** Dtypes of one step. */
-const every = (step: number, ...dtypes: readonly string[]): NativeFamily["products"] =>
+const every = (step: number, ...dtypes: readonly string[]): ProductsTried["products"] =>
   dtypes.map((dtype) => ({ dtype, step }));
 
 export const nativeFamilies: readonly NativeFamily[] = [
@@ -34,12 +46,15 @@ export const nativeFamilies: readonly NativeFamily[] = [
     name: "8-bit products",
     instructions: ({ avx512Vnni }) => (avx512Vnni ? "AVX-512 VNNI" : undefined),
     needs: "AVX-512 with VNNI",
-    products: [
-      ...every(1, "q4:int8", "q4r:int8", "q6r:int8", "q8:int8"),
-      ...every(256, "q4k:int8", "q6k:int8"),
-    ],
     limit: "int8",
-    timed: { dtype: "q4r:int8", rows: 64 },
+    tried: {
+      op: "linear",
+      products: [
+        ...every(1, "q4:int8", "q4r:int8", "q6r:int8", "q8:int8"),
+        ...every(256, "q4k:int8", "q6k:int8"),
+      ],
+      timed: { dtype: "q4r:int8", rows: 64 },
+    },
   },
   {
     bit: NATIVE_FOUR_BIT,
@@ -47,11 +62,22 @@ export const nativeFamilies: readonly NativeFamily[] = [
     instructions: ({ avx512Vnni, avx512Vbmi }) =>
       avx512Vnni && avx512Vbmi ? "AVX-512 VNNI" : undefined,
     needs: "AVX-512 with VNNI and VBMI",
-    products: [
-      ...every(64, "nf4-64:int8", "nf4-64-dq:int8", "fp4-128:int8"),
-      ...every(64, "nf4-64:fixed16", "fp4-64:fixed16"),
-    ],
     limit: "int8",
-    timed: { dtype: "nf4-64:fixed16", rows: 16 },
+    tried: {
+      op: "linear",
+      products: [
+        ...every(64, "nf4-64:int8", "nf4-64-dq:int8", "fp4-128:int8"),
+        ...every(64, "nf4-64:fixed16", "fp4-64:fixed16"),
+      ],
+      timed: { dtype: "nf4-64:fixed16", rows: 16 },
+    },
+  },
+  {
+    bit: NATIVE_ATTENTION,
+    name: "attention",
+    instructions: ({ avx512 }) => (avx512 ? "AVX-512" : undefined),
+    needs: "AVX-512",
+    limit: "float32",
+    tried: { op: "paged_attention", caches: ["f16", "f32"], timed: { rows: 16 } },
   },
 ];
