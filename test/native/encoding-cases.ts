@@ -271,6 +271,7 @@ const ofGeneral: EncodingCase[] = [
     return [
       { text: `mov ${memory(place)},${names[r]}`, emit: (a) => a.store(place, r) },
       { text: `mov ${memory(place)},${dword}`, emit: (a) => a.store32(place, r) },
+      { text: `mov ${dword},${memory(place)}`, emit: (a) => a.mov32(r, place) },
       { text: `movsxd ${names[r]},${memory(place)}`, emit: (a) => a.movsxd(r, place) },
       { text: `lea ${names[r]},${memory(place)}`, emit: (a) => a.lea(r, place) },
       {

@@ -52,7 +52,11 @@ export function chooseNative(
   sums32: boolean,
   known?: NativeFindings,
 ): Promise<NativeChoice> {
-  const { wideVectors: wide } = checked.features;
+  const { wideVectors: wide, relaxedSimd } = checked.features;
+  if (!relaxedSimd)
+    return Promise.resolve(
+      noNative("WebAssembly here does not fuse multiply and add, so bits differ"),
+    );
   if (known !== undefined && !chosen.has(known.wide)) {
     chosen.set(known.wide, Promise.resolve(known.choice));
   }
