@@ -134,8 +134,12 @@ async function main(): Promise<void> {
   needPython();
   for (const model of chosen("model", flags.model, Object.keys(models))) {
     for (const dtype of chosen("dtype", flags.dtype, ["float32", "bfloat16"])) {
-      prepare(model, dtype as Dtype);
-      const result = await compare(model, dtype as Dtype);
+      const wanted = flags.only?.split(",");
+      const sides = sidesOf(model, dtype as Dtype).filter(
+        ({ name }) => wanted?.includes(name) ?? true,
+      );
+      prepare(model, dtype as Dtype, sides);
+      const result = await compare(model, dtype as Dtype, sides);
       saveResult(`models-${model}-${dtype}.json`, result, flags.out);
     }
   }
@@ -147,8 +151,8 @@ function chosen(flag: string, value: string, known: readonly string[]): readonly
   return value === "all" ? known : [value];
 }
 
-/** Writes the checkpoint and its ONNX export, where they are not there yet. */
-function prepare(model: string, dtype: Dtype): void {
+/** Writes the checkpoint, and its ONNX export if transformers.js takes part, where they are not there yet. */
+function prepare(model: string, dtype: Dtype, sides: readonly Side[]): void {
   const make = (kind: Dtype): void => {
     const dir = models[model].dir(kind);
     const shape = ["--shape", "mistral-7b", "--layers", "4", "--dtype", kind];
@@ -157,19 +161,16 @@ function prepare(model: string, dtype: Dtype): void {
     if (!existsSync(join(dir, "config.json")))
       run(process.execPath, script, dir, ...shape, "--tokenizer", stories);
   };
-  if (model !== "stories") {
-    make(dtype);
-    make("float32");
-  }
+  if (model !== "stories") make(dtype);
+  if (!sides.some(({ name }) => name === "transformers.js")) return;
+  if (model !== "stories") make("float32");
   const onnx = join(work, `${model}-onnx`);
   if (!existsSync(join(onnx, "onnx/model.onnx")))
     run(python, join(here, "export-onnx.py"), models[model].dir("float32"), onnx);
 }
 
-async function compare(model: string, dtype: Dtype): Promise<ModelResult> {
+async function compare(model: string, dtype: Dtype, sides: readonly Side[]): Promise<ModelResult> {
   const { title, rounds: usual, newTokens: usualNew, repeat, bytes, vocab } = models[model];
-  const wanted = flags.only?.split(",");
-  const sides = sidesOf(model, dtype).filter(({ name }) => wanted?.includes(name) ?? true);
   const rounds = Number(flags.rounds ?? usual);
   const newTokens = Number(flags.new ?? usualNew);
   const [threads, promptTokens] = [Number(flags.threads), Number(flags.prompt)];

@@ -80,9 +80,9 @@ function ofRun(run: QuantisedResult): string {
     ...shown.map(([names]) => {
       const their = names.map((name) => find(run, name)).find((other) => other !== undefined);
       // A side that did less is measured on other lengths.
-      return their?.brief === undefined
+      return (their?.brief?.prompt ?? settings.prompt) === settings.prompt
         ? `${ratio(side.prefill, their?.prefill)} / ${ratio(side.decode, their?.decode)}`
-        : `— / ${ratio(side.decode, their.decode)}`;
+        : `— / ${ratio(side.decode, their?.decode)}`;
     }),
     goals[kindOf(run.machine).folder]?.[run.model]?.[side.name] ?? "",
   ]);
@@ -114,7 +114,7 @@ Ours ÷ theirs, prefill / decode, in tokens/s: above 1, mistral.ts is ahead.`,
 function briefly({ brief }: Figures): string {
   return brief === undefined
     ? ""
-    : ` (slow: prefill of ${brief.prompt}, decode of ${brief.newTokens}, ${brief.rounds === 1 ? "one round" : `${brief.rounds} rounds`})`;
+    : ` (prefill of ${brief.prompt}, decode of ${brief.newTokens}, ${brief.rounds === 1 ? "one round" : `${brief.rounds} rounds`})`;
 }
 
 function find(run: QuantisedResult, name: string): Figures | undefined {

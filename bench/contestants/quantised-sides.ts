@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { thisMachine } from "../machine.ts";
 import type { Brief, Side } from "./member.ts";
 import {
   bench,
@@ -62,7 +63,12 @@ export function mistralSides(layers: number): readonly Wanted[] {
   };
   const file = gguf(name, dir, "Q4_0");
   const [fp32, q4] = ["fp32", "q4"].map((dtype) => onnx(name, dir, dtype));
-  const slow: Brief = { prompt: whole ? 8 : 128, newTokens: 8, rounds: whole ? 1 : 2 };
+  const slow: Brief = { prompt: whole ? 8 : 128, newTokens: 8, rounds: 1 };
+  // PyTorch's bfloat16 is slow where the processor has no instructions for it.
+  const hasBf16 = thisMachine().instructions.some((set) =>
+    /^(avx512_bf16|amx_bf16|bf16)$/.test(set),
+  );
+  const quick: Brief = { prompt: 512, newTokens: 16, rounds: 2 };
   const nf4 = { dtype: "float32", tolerance: fourBits, options: { quantization_config: NF4 } };
   const bf16 = { dtype: "bfloat16", tolerance: ROUNDED };
   const few = [
@@ -77,7 +83,10 @@ export function mistralSides(layers: number): readonly Wanted[] {
   if (whole) {
     return [
       {
-        side: pytorch("pytorch-bf16", "PyTorch, bfloat16", dir, { ...bf16, brief: slow }),
+        side: pytorch("pytorch-bf16", "PyTorch, bfloat16", dir, {
+          ...bf16,
+          brief: hasBf16 ? { ...quick, rounds: 1 } : slow,
+        }),
         needs: [source],
       },
       {
@@ -101,11 +110,18 @@ export function mistralSides(layers: number): readonly Wanted[] {
   }
   return [
     {
-      side: pytorch("pytorch-f32", "PyTorch, float32", dir, { dtype: "float32", tolerance: EXACT }),
+      side: pytorch("pytorch-f32", "PyTorch, float32", dir, {
+        dtype: "float32",
+        tolerance: EXACT,
+        brief: quick,
+      }),
       needs: [source],
     },
     {
-      side: pytorch("pytorch-bf16", "PyTorch, bfloat16", dir, { ...bf16, brief: slow }),
+      side: pytorch("pytorch-bf16", "PyTorch, bfloat16", dir, {
+        ...bf16,
+        brief: hasBf16 ? quick : slow,
+      }),
       needs: [source],
     },
     {

@@ -32,13 +32,13 @@ export function speedPicture(result: QuantisedResult): Picture {
   const order = shown
     .toSorted((a, b) => (b.decode?.median ?? 0) - (a.decode?.median ?? 0))
     .map(({ name }) => names[name]);
-  const brief = shown.find((side) => side.brief !== undefined)?.brief;
-  const note =
-    brief === undefined
+  const brief = shown.flatMap((side) =>
+    side.brief === undefined
       ? []
-      : [
-          `PyTorch bfloat16 and bitsandbytes, which are slow: ${brief.prompt} and ${brief.newTokens} tokens.`,
-        ];
+      : [`${names[side.name]} (${side.brief.prompt}, ${side.brief.newTokens})`],
+  );
+  const note =
+    brief.length === 0 ? [] : [`Of fewer tokens, as they are slow: ${brief.join(", ")}.`];
   return {
     name: `speed-${result.model}`,
     title: headline(contestants),
