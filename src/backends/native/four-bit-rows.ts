@@ -25,8 +25,8 @@ const STORED = 1;
 // Vector registers. 0 to 11: the sums of each row of a tile, f32.
 /** Free for a function. */
 const FREE = Array.from({ length: 18 }, (_, i) => 12 + i);
-/** The most rows that a function multiplies; more rows are several calls. */
-const TOGETHER = 4;
+/** The most rows that a function multiplies; more rows are several calls. So many keep two units of 512 bits busy. */
+const TOGETHER = 6;
 /** Numbers of x in 32 bits, and so vectors of 16 rows of w, of a plane's block. */
 const QUADS = 8;
 const VECTOR = 64;
