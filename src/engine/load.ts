@@ -24,7 +24,7 @@ export type LoadHooks = {
 /**
  * Places the leaves and fills them.
  * @param storedAs the checkpoint's weight of a leaf
- * @param hooks    `placed`: called when the leaves have their places and some are to be quantised, which other threads can help with
+ * @param hooks    `placed`: called when the leaves have their places and some are to be converted, which other threads can help with
  * @param disableMmap read all weights, also those whose files could be mapped into memory
  * @returns names of tensors that hold NaN or Inf: loading warns of them, and generating fails with a typed error
  * @throws CheckpointError, MemoryError
@@ -40,8 +40,7 @@ export async function loadWeights(
   const converted = leaves.filter(
     ({ name, dtype }) => !sameFormat(storedAs(name), weightDType(dtype).format.name),
   );
-  const quantised = converted.filter(({ dtype }) => findFormat(dtype) === undefined);
-  const widest = Math.max(0, ...quantised.map(({ shape }) => shape.at(-1) ?? 1));
+  const widest = Math.max(0, ...converted.map(({ shape }) => shape.at(-1) ?? 1));
   const quantizer = widest === 0 ? undefined : backend.quantizer?.(widest);
   if (quantizer !== undefined) placed();
   try {

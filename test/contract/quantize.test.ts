@@ -10,6 +10,7 @@ import { type Build, KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];
 const rowFormats = ["q4", "q4r", "q6r", "q8", "int8-6"];
+const plainFormats = ["f32", "bf16", "f16"];
 const blockFormats = ["nf4-32", "nf4-64", "fp4-64", "fp4-256", "nf4-4096"];
 const shapes: readonly MatrixShape[] = [
   { rows: 1, columns: 1 },
@@ -25,7 +26,7 @@ const shapes: readonly MatrixShape[] = [
 describe.each(builds)("%s", (build) => {
   const bench = new KernelBench(new WebAssembly.Module(readFileSync(kernelPath(build))));
 
-  test.each([...rowFormats, ...blockFormats])("%s: the packer's bytes", (name) => {
+  test.each([...rowFormats, ...blockFormats, ...plainFormats])("%s: the packer's bytes", (name) => {
     const format = findWeightFormat(name) as WeightFormat;
     let tried = 0;
     for (const shape of shapes) {
@@ -33,6 +34,9 @@ describe.each(builds)("%s", (build) => {
       for (const kind of ["weights", "integers", "magnitudes", "rows"]) {
         for (const source of numbers) {
           for (const rounded of [undefined, ...numbers.slice(1)]) {
+            // Plain numbers are rounded to their own format, which happens anyway.
+            if (plainFormats.includes(name) && rounded !== undefined && rounded.name !== name)
+              continue;
             const bytes = numbersOf(kind, count, source);
             const piece = { format, source, bytes, rounded, shape };
             const expected = packed(format, widened(piece), shape);
@@ -88,6 +92,30 @@ describe.each(builds)("%s", (build) => {
         const expected = packed(format, widened(piece), shape);
         expect(expected === undefined).toBe(times > 1);
         expect(quantized(bench, piece, 1)).toEqual(expected);
+      }
+    }
+  });
+
+  test("plain numbers that are not finite stay what they are, payloads of NaN too", () => {
+    const shape = { rows: 2, columns: 33 };
+    for (const source of numbers) {
+      for (const name of plainFormats) {
+        const format = findWeightFormat(name) as WeightFormat;
+        const bytes = numbersOf("weights", 66, source);
+        const size = source.bytes(1);
+        for (const [at, sign, payload] of [
+          [0, 0x7f, 0x81],
+          [31, 0xff, 0xc1],
+          [32, 0x7f, 0x80],
+          [65, 0xff, 0xff],
+        ])
+          bytes.set(
+            source.name === "f16" ? [payload & 0x7f, sign & 0xfd] : [payload, sign],
+            at * size + size - 2,
+          );
+        const piece = { format, source, bytes, shape };
+        const expected = packed(format, widened(piece), shape);
+        expect(quantized(bench, piece, 2)).toEqual(expected);
       }
     }
   });

@@ -137,6 +137,15 @@ describe.each(formats)("%s", (dtype) => {
   });
 });
 
+test.each(["f32", "bf16", "f16"])("plain numbers as %s", async (dtype) => {
+  for (const from of [f32, bf16, f16].filter(({ name }) => name !== dtype)) {
+    const stored = roundedTo(dtype, storedWeight(from, [1431, 2000]));
+    const { parts, pieces } = await loaded(dtype, stored, 1);
+    expect(parts).toEqual(await plainly(dtype, stored));
+    expect(pieces).toBeGreaterThan(0);
+  }
+});
+
 test.runIf(canShareMemory())("threads share the pieces", async () => {
   const stored = storedWeight(bf16, [9000, 1024]);
   const { parts, together } = await loaded("q4r", stored, 2);

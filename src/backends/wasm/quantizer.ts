@@ -33,7 +33,10 @@ const SHARD = 0;
 const TABLE = 128;
 
 /** The families that the kernel makes. */
-const FAMILIES: ReadonlySet<string> = new Set(["q4", "q4r", "q6r", "q8", "nf4", "fp4", "int8"]);
+const FAMILIES: ReadonlySet<string> = new Set([
+  ...["q4", "q4r", "q6r", "q8", "nf4", "fp4", "int8"],
+  ...["f32", "bf16", "f16"],
+]);
 
 export class WasmQuantizer implements Quantizer {
   readonly #memory: ShardedMemory;
