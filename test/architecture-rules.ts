@@ -54,6 +54,7 @@ const USES_MACHINE_CODE: readonly string[] = [
   "src/backends/wasm/kernels/native-four-bit.ts",
   "src/backends/wasm/kernels/pack-rows-fixed16.ts",
   "src/backends/wasm/kernels/pack-rows-int8-halves.ts",
+  "src/backends/wasm/kernels/native-dense.ts",
 ];
 const SHARED_BY_ALL = [
   "errors.ts",

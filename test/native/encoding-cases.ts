@@ -74,9 +74,10 @@ const widthsOf: Readonly<Record<string, readonly Width[]>> = {
   vmovhps: [128],
   vpermd: [256, 512],
   vshuff32x4: [256, 512],
+  vbroadcastf32x8: [512],
   vmovq: [128],
 };
-const memoryOnly = ["vmovhps"];
+const memoryOnly = ["vmovhps", "vbroadcastf32x8"];
 /** Lanes of 32 bits, for which one number of memory can stand. */
 const with32 = [
   "vpaddd",
@@ -99,6 +100,7 @@ const immediates: Readonly<Record<string, number>> = {
   vinserti128: 1,
   vinserti64x4: 1,
   vshuff32x4: 0xdd,
+  vshufps: 0xb1,
 };
 /** Names of the EVEX form. */
 const evexNames: Readonly<Record<string, string>> = {
@@ -207,7 +209,9 @@ const ofLoads = keys(loads).flatMap((name, n) =>
     const unit = loads[name].unit?.(width) ?? width / 8;
     const places = memories(unit).filter((_, i) => name === "vmovups" || (i + n) % 3 === 0);
     return [
-      ...registers.map(([to, , from]) => load(name, width, to, from)),
+      ...(memoryOnly.includes(name)
+        ? []
+        : registers.map(([to, , from]) => load(name, width, to, from))),
       ...places.map((place, i) => load(name, width, registers[(i + n) % 9][0], place)),
       ...(name === "vmovq" ? [] : [load(name, width, 3, at(rdi, unit), { mask: 2, zero: true })]),
       ...(name === "vcvtdq2ps" ? [load(name, width, 21, FAR, { broadcast: true })] : []),
@@ -273,6 +277,7 @@ const ofGeneral: EncodingCase[] = [
       { text: `mov ${memory(place)},${dword}`, emit: (a) => a.store32(place, r) },
       { text: `mov ${dword},${memory(place)}`, emit: (a) => a.mov32(r, place) },
       { text: `movsxd ${names[r]},${memory(place)}`, emit: (a) => a.movsxd(r, place) },
+      { text: `cmp ${memory(place)},0x123`, emit: (a) => a.cmpImmediate(place, 0x123) },
       { text: `lea ${names[r]},${memory(place)}`, emit: (a) => a.lea(r, place) },
       {
         text: `prefetcht${i % 3} ${memory(place)}`,
@@ -293,6 +298,10 @@ const ofGeneral: EncodingCase[] = [
     { text: `pop ${names[r]}`, emit: (a) => a.pop(r) },
     { text: `call ${names[r]}`, emit: (a) => a.callRegister(r) },
     { text: `cvttsd2si ${names[r]},xmm${15 - r}`, emit: (a) => a.cvttsd2si(r, 15 - r) },
+    {
+      text: `kmovd k${1 + (r % 7)},${r < 8 ? names[r].replace("r", "e") : `${names[r]}d`}`,
+      emit: (a) => a.kmovd(1 + (r % 7), r),
+    },
     {
       text: `kmovw k${1 + (r % 7)},${r < 8 ? names[r].replace("r", "e") : `${names[r]}d`}`,
       emit: (a) => a.kmovw(1 + (r % 7), r),

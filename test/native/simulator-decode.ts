@@ -5,7 +5,7 @@ import { type Form, loads, operations } from "../../src/backends/native/instruct
 import type { Place, Reader } from "./simulator-reader.ts";
 
 export type VectorInstruction = {
-  /** As in instructions.ts; "store", "shift left", "shift right", "kmovw"; or of tiles, see simulator-tiles.ts. */
+  /** As in instructions.ts; "store", "shift left", "shift right", "kmovw", "kmovd"; or of tiles, see simulator-tiles.ts. */
   readonly name: string;
   /** Bytes of the vectors. */
   readonly bytes: number;
@@ -34,6 +34,7 @@ const names: ReadonlyMap<string, Known> = new Map<string, Known>([
   [keyOf(1, 0, 0x11), ["store", undefined]],
   [keyOf(1, 1, 0x71), ["shift", undefined]],
   [keyOf(1, 0, 0x92), ["kmovw", undefined]],
+  [keyOf(1, 3, 0x92), ["kmovd", undefined]],
   [keyOf(2, 0, 0x49), ["tile configuration", undefined]],
   [keyOf(2, 3, 0x49), ["tilezero", undefined]],
   [keyOf(2, 3, 0x4b), ["tileloadd", undefined]],

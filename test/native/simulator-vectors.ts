@@ -122,6 +122,13 @@ const lanes: Readonly<Record<string, Lanes>> = {
     of: (a, b, at, _, order) =>
       i32(at < 32 ? a : b, 16 * ((order >> (2 * (at >> 4))) & 3) + (at & 15)),
   },
+  vshufps: {
+    size: 4,
+    of: (a, b, at, _, order) => {
+      const [place, lane] = [(at & 15) >> 2, at & ~15];
+      return i32(place < 2 ? a : b, lane + 4 * ((order >> (2 * place)) & 3));
+    },
+  },
   vpunpckldq: unpacked(4, 0),
   vpunpckhdq: unpacked(4, 8),
   vpunpcklqdq: unpacked(8, 0),
@@ -149,6 +156,8 @@ const lanes: Readonly<Record<string, Lanes>> = {
   vpmovzxwd: wider(4, 2, u16),
   vpbroadcastd: { size: 4, of: (_, b) => i32(b, 0) },
   vbroadcastss: { size: 4, of: (_, b) => i32(b, 0) },
+  vbroadcastf32x8: { size: 4, of: (_, b, at) => i32(b, at & 31) },
+  vmovdqu16: integer(2, (_, b) => b),
   "shift left": { size: 2, of: (_, b, at, _old, by) => u16(b, at) << by },
   "shift right": { size: 2, of: (_, b, at, _old, by) => u16(b, at) >> by },
 };
@@ -166,7 +175,13 @@ const memoryBytes: Readonly<Record<string, (bytes: number) => number>> = {
   vpmovzxwd: (bytes) => bytes / 2,
   vpbroadcastd: () => 4,
   vbroadcastss: () => 4,
+  vbroadcastf32x8: () => 32,
 };
+
+/** Bytes of a lane of masks, if not four. */
+const maskedBytes: Readonly<Record<string, number>> = { vmovdqu16: 2, vpermw: 2 };
+/** With a mask, lanes that are not asked for are not read. */
+const MASKED_LOADS = ["vmovups", "vmovdqu16"];
 
 /** Runs one instruction. @param mask the bits of its mask register */
 export function runVector(
@@ -196,15 +211,15 @@ export function runVector(
   }
   const kind = lanes[name];
   if (kind === undefined) throw new EngineError(`simulator: ${name} is not known`);
+  const size = maskedBytes[name] ?? 4;
   const b = new Uint8Array(VECTOR_BYTES);
   if (typeof operand === "number") b.set(vectors[operand]);
   else if (broadcast) {
     const one = memory.bytes(address(), 4);
     for (let lane = 0; lane < bytes / 4; lane++) b.set(one, 4 * lane);
-  } else if (name === "vmovups" && maskNumber !== 0) {
-    // Lanes that are not asked for are not read.
-    for (let lane = 0; lane < bytes / 4; lane++)
-      if (isSet(lane)) b.set(memory.bytes(address() + 4 * lane, 4), 4 * lane);
+  } else if (MASKED_LOADS.includes(name) && maskNumber !== 0) {
+    for (let lane = 0; lane < bytes / size; lane++)
+      if (isSet(lane)) b.set(memory.bytes(address() + size * lane, size), size * lane);
   } else b.set(memory.bytes(address(), memoryBytes[name]?.(bytes) ?? bytes));
   const isShift = name.startsWith("shift");
   const target = isShift ? second : register;
@@ -217,10 +232,10 @@ export function runVector(
     else if (kind.size === 2) to.setInt16(at, value, true);
     else to.setInt8(at, value);
   }
-  for (let lane = 0; lane < bytes / 4; lane++) {
+  for (let lane = 0; lane < bytes / size; lane++) {
     if (isSet(lane)) continue;
-    const kept = zero ? new Uint8Array(4) : old.subarray(4 * lane, 4 * lane + 4);
-    result.set(kept, 4 * lane);
+    const kept = zero ? new Uint8Array(size) : old.subarray(size * lane, size * (lane + 1));
+    result.set(kept, size * lane);
   }
   vectors[target].set(result);
 }

@@ -130,6 +130,10 @@ export class Simulator {
       case 0x3b:
         return () => void this.#compared(r[register] - value());
     }
+    if (opcode === 0x81 && (register & 7) === 7) {
+      const immediate = reader.word();
+      return () => void this.#compared(value() - immediate);
+    }
     const to = registerOf(place);
     if (opcode === 0x87) return () => void ([r[register], r[to]] = [r[to], r[register]]);
     if (opcode === 0xff) {
@@ -155,7 +159,7 @@ export class Simulator {
       case 5:
         return () => (r[to] = this.#compared(r[to] - immediate));
       default:
-        return () => void this.#compared(r[to] - immediate);
+        throw unknown(opcode);
     }
   }
 
@@ -178,9 +182,10 @@ export class Simulator {
 
   #readVector(reader: Reader, first: number): Step {
     const instruction = decodeVector(reader, first);
-    if (instruction.name === "kmovw") {
+    if (instruction.name.startsWith("kmov")) {
       const from = registerOf(instruction.operand);
-      return () => (this.#masks[instruction.register] = this.#registers[from] & 0xffff);
+      const kept = instruction.name === "kmovw" ? 0xffff : -1;
+      return () => (this.#masks[instruction.register] = this.#registers[from] & kept);
     }
     const address = (): number => this.#address(instruction.operand as Place);
     if (this.#tiles.has(instruction.name)) {
@@ -233,6 +238,6 @@ const conditions: Readonly<Record<number, (difference: number) => boolean>> = {
 };
 
 function registerOf(place: number | Place): number {
-  if (typeof place !== "number") throw new EngineError("simulator: a register was expected");
+  if (typeof place !== "number") throw new EngineError("simulator: a register was expected ");
   return place;
 }

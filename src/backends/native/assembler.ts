@@ -173,8 +173,8 @@ export class Assembler extends CodeBuffer {
   subImmediate(to: number, value: number): void {
     this.#immediate(5, to, value);
   }
-  cmpImmediate(to: number, value: number): void {
-    this.#immediate(7, to, value);
+  cmpImmediate(a: Operand, value: number): void {
+    this.#immediate(7, a, value);
   }
   /** For a jump by "e" or "ne": whether all those bits are zero. */
   testImmediate(r: number, bits: number): void {
@@ -245,6 +245,11 @@ export class Assembler extends CodeBuffer {
     this.emit(0xc4, 0xe1 ^ ((from >> 3) << 5), 0x78, 0x92, 0xc0 | (mask << 3) | (from & 7));
   }
 
+  /** Thirty-two bits, for the words of a vector. */
+  kmovd(mask: number, from: number): void {
+    this.emit(0xc4, 0xe1 ^ ((from >> 3) << 5), 0x7b, 0x92, 0xc0 | (mask << 3) | (from & 7));
+  }
+
   /** Clears the upper halves of vector registers, without which older code would be slow. */
   vzeroupper(): void {
     this.emit(0xc5, 0xf8, 0x77);
@@ -268,8 +273,8 @@ export class Assembler extends CodeBuffer {
     this.#modrm(r, operand, 1);
   }
 
-  #immediate(extension: number, to: number, value: number): void {
-    this.emit(0x48 | (to >> 3), 0x81, 0xc0 | (extension << 3) | (to & 7));
+  #immediate(extension: number, to: Operand, value: number): void {
+    this.#general(0x81, extension, to);
     this.word(value);
   }
 

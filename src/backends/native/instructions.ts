@@ -49,6 +49,7 @@ export type Operation =
   | "vpermw"
   | "vpermd"
   | "vshuff32x4"
+  | "vshufps"
   | "vpunpcklbw"
   | "vpunpckhbw"
   | "vpunpckldq"
@@ -80,6 +81,7 @@ export const operations: Readonly<Record<Operation, Form>> = {
   vpermw: form(2, 1, 0x8d, { evexW: 1, evexOnly: true }),
   vpermd: form(2, 1, 0x36), // 256 bits at least
   vshuff32x4: form(3, 1, 0x23, { evexOnly: true }), // 256 bits at least
+  vshufps: form(1, 0, 0xc6),
   vpunpcklbw: form(1, 1, 0x60),
   vpunpckhbw: form(1, 1, 0x68),
   vpunpckldq: form(1, 1, 0x62),
@@ -103,7 +105,9 @@ export type Load =
   | "vpmovsxbw"
   | "vpmovzxwd"
   | "vpbroadcastd"
-  | "vbroadcastss";
+  | "vbroadcastss"
+  | "vbroadcastf32x8"
+  | "vmovdqu16";
 
 /** register ← register or memory. */
 export const loads: Readonly<Record<Load, Form>> = {
@@ -116,4 +120,6 @@ export const loads: Readonly<Record<Load, Form>> = {
   vpmovzxwd: form(2, 1, 0x33, { unit: part(2) }),
   vpbroadcastd: form(2, 1, 0x58, { unit: bytes(4) }),
   vbroadcastss: form(2, 1, 0x18, { unit: bytes(4) }),
+  vbroadcastf32x8: form(2, 1, 0x1b, { evexOnly: true, unit: bytes(32) }), // 512 bits, from memory
+  vmovdqu16: form(1, 3, 0x6f, { evexW: 1, evexOnly: true }),
 };

@@ -4,6 +4,7 @@ import { Assembler, at, register } from "./assembler.ts";
 import { attention } from "./attention.ts";
 import { KERNEL } from "./call-words.ts";
 import { ConstantPool } from "./constant-pool.ts";
+import { dense } from "./dense.ts";
 import { eightRows } from "./eight-rows.ts";
 import { fourBit } from "./four-bit.ts";
 
@@ -25,7 +26,7 @@ export function assembleKernels(): {
   a.endbr64();
   for (const r of SAVED) a.push(r);
   a.cvttsd2si(rdi, 0);
-  for (const family of [eightRows, fourBit, attention]) {
+  for (const family of [eightRows, fourBit, attention, dense]) {
     a.mov(rax, at(rdi, KERNEL));
     family(a, pool);
   }

@@ -14,7 +14,7 @@ import {
   LINEAR_PACKED,
   PACK_ROWS,
 } from "./kernels/header.ts";
-import { fourBitScratch, LINEAR_PACKED_SCRATCH, LINEAR_SCRATCH } from "./kernels/scratch.ts";
+import { fourBitScratch, LINEAR_PACKED_SCRATCH, linearScratch } from "./kernels/scratch.ts";
 import type { PackAttrs } from "./lower.ts";
 
 export const embed: Encode = ({ ins: [ids, table], outs: [y] }, at) => ({
@@ -57,7 +57,7 @@ export const packRows: Encode = ({ ins: [x], outs: [y], attrs }, at) => {
 function kernelOf(w: Tensor, format: number, K: number): { code: number; scratch: number } {
   const path = computePathOf(w);
   if (path !== undefined) return { code: path.code, scratch: path.scratch(K) };
-  if (format <= FORMAT_F16) return { code: LINEAR, scratch: LINEAR_SCRATCH };
+  if (format <= FORMAT_F16) return { code: LINEAR, scratch: linearScratch(K) };
   return { code: LINEAR_PACKED, scratch: Math.max(LINEAR_PACKED_SCRATCH, fourBitScratch(K)) };
 }
 

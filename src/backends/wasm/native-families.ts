@@ -3,7 +3,7 @@
 
 import type { LimitKind } from "../native/limits.ts";
 import type { Processor } from "../native/processor.ts";
-import { NATIVE_ATTENTION, NATIVE_FOUR_BIT, NATIVE_INT8 } from "./kernels/header.ts";
+import { NATIVE_ATTENTION, NATIVE_DENSE, NATIVE_FOUR_BIT, NATIVE_INT8 } from "./kernels/header.ts";
 
 export type NativeFamily = {
   /** Its bit in NATIVE. */
@@ -79,5 +79,17 @@ export const nativeFamilies: readonly NativeFamily[] = [
     needs: "AVX-512",
     limit: "float32",
     tried: { op: "paged_attention", caches: ["f16", "f32"], timed: { rows: 16 } },
+  },
+  {
+    bit: NATIVE_DENSE,
+    name: "products with plain weights (f32, bf16, f16)",
+    instructions: ({ avx512 }) => (avx512 ? "AVX-512" : undefined),
+    needs: "AVX-512",
+    limit: "float32",
+    tried: {
+      op: "linear",
+      products: every(1, "f32", "bf16", "f16"),
+      timed: { dtype: "bf16", rows: 16 },
+    },
   },
 ];

@@ -105,6 +105,8 @@ export const TRAP = 255;
 // Bits of NATIVE.
 /** Products with 8-bit activations: LINEAR_INT8. */
 export const NATIVE_INT8 = 1;
+/** Products with plain weights: LINEAR. */
+export const NATIVE_DENSE = 2;
 /** Products with nf4 and fp4 weights: LINEAR_INT8 and LINEAR_FIXED16. */
 export const NATIVE_FOUR_BIT = 4;
 /** Scores and weighted sums of many queries: PAGED_ATTENTION. */

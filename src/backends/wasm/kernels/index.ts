@@ -23,6 +23,7 @@ export { log_softmax } from "./log-softmax";
 export { mse } from "./mse";
 export { call_native, native_eight_rows } from "./native";
 export { native_four_bit } from "./native-four-bit";
+export { native_dense } from "./native-dense";
 export { pack_rows_fixed16 } from "./pack-rows-fixed16";
 export { pack_rows_int8_halves } from "./pack-rows-int8-halves";
 export { pack_rows_llm_int8 } from "./pack-rows-llm-int8";

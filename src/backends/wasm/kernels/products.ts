@@ -13,6 +13,7 @@ import { linear_fixed16 } from "./linear-nf4";
 import { linear_nf4_int8 } from "./linear-nf4-int8";
 import { linear_packed } from "./linear-packed";
 import { address, arg, ceilDiv, word } from "./op-words";
+import { denseFewRows, isNativeDense, native_dense } from "./native-dense";
 import { isNativeEightRows, NATIVE_FEW_ROWS, native_eight_rows } from "./native";
 import { isNativeFourBit, native_four_bit } from "./native-four-bit";
 import { pack_rows_fixed16 } from "./pack-rows-fixed16";
@@ -45,6 +46,7 @@ function isNative(op: usize): bool {
 @inline
 function isFew(op: usize, rows: i32): bool {
   const code = word(op, CODE_WORD);
+  if (code == LINEAR && isNativeDense()) return rows <= denseFewRows(arg(op, 8));
   if (isNative(op)) return rows <= NATIVE_FEW_ROWS;
   if (code == LINEAR_INT8 && arg(op, 8) >= FORMAT_Q4) return rows < EIGHT_ROWS_PANEL_FROM;
   return rows < (code == LINEAR || code == LINEAR_PACKED ? manyFrom(arg(op, 8)) : 2);
@@ -56,6 +58,7 @@ function isFew(op: usize, rows: i32): bool {
 function columnsOf(op: usize, rows: i32): i32 {
   const code = word(op, CODE_WORD);
   if (code == LINEAR_INT8) return 32;
+  if (code == LINEAR && isNativeDense()) return isFew(op, rows) ? 8 : 48;
   if (code == LINEAR || code == LINEAR_LLM_INT8) return isFew(op, rows) ? 12 : 48;
   // For one row of x the weights are read as four streams at once, a quarter of the columns each.
   if (rows == 1) return arg(op, 6) > 8192 ? 24 : 48;
@@ -67,7 +70,7 @@ function columnsOf(op: usize, rows: i32): i32 {
 @inline
 function mostRows(op: usize): i32 {
   // Every unit unpacks its own weights. Packed formats take longer, so more rows must share it.
-  return word(op, CODE_WORD) == LINEAR ? 64 : 128;
+  return word(op, CODE_WORD) == LINEAR && !isNativeDense() ? 64 : 128;
 }
 
 export function productUnits(op: usize, rows: i32): i32 {
@@ -111,6 +114,7 @@ function call(op: usize, rows: i32, scratch: usize, rowBegin: i32, rowEnd: i32, 
   const tiles = wide | (load<i32>(SUMS_32) << 1);
   switch (word(op, CODE_WORD)) {
     case LINEAR:
+      if (isNativeDense()) return native_dense(y, x, p0, format, K, O, scratch, rowBegin, rowEnd, begin, end);
       if (format == FORMAT_F32) linear_f32(y, x, p0, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
       else if (format == FORMAT_BF16) linear_bf16(y, x, p0, K, O, scratch, wide, rowBegin, rowEnd, begin, end);
       else linear_f16(y, x, p0, K, O, scratch, wide, rowBegin, rowEnd, begin, end);

@@ -21,7 +21,15 @@ export const RMS_NORM_SCRATCH = 32;
 export const X_TAILS = 512;
 export const W_TAILS = 576;
 export const LINEAR_UNPACKED = 1024;
-export const LINEAR_SCRATCH = 25600;
+// Machine code keeps there (../../native/dense-call-words.ts):
+//   offset  bytes  content
+//        0    576  the words of its call, tails of six rows of x, sums of up to six rows of x
+//      576  32768  eight rows of w, a block of 1024 k as f32
+export const DENSE_PANEL_AT = 576;
+export function linearScratch(K: number): number {
+  const block = Math.min(roundUp(K, 8), 1024);
+  return Math.max(LINEAR_UNPACKED + 24 * block, DENSE_PANEL_AT + 32 * block);
+}
 
 // linear_packed
 //   offset  bytes  content
