@@ -99,12 +99,20 @@ function multiplyRows(a: Assembler, path: FourBitPath, multiply: readonly Label[
       labels.push(part);
     }
     define(a, label, () => {
+      scaleRows(a);
       for (const part of labels) a.call(part);
       a.add(X_AT, at(rdi, word.FOUR_BIT_X_STRIDE));
       a.add(SCALES_AT, at(rdi, word.FOUR_BIT_SCALE_STRIDE));
       a.addImmediate(ABSMAX_AT, VECTOR);
     });
   }
+}
+
+/** Spills the scales of 16 rows of x · unit. Those that the tile does not have are read too, from what lies behind, and not used. */
+function scaleRows(a: Assembler): void {
+  const [scales] = FREE;
+  a.op("vmulps", 512, scales, UNIT, at(SCALES_AT));
+  a.storeVector(512, at(rdi, word.FOUR_BIT_SPILLED), scales);
 }
 
 function overBlocks(a: Assembler, body: () => void): void {
@@ -221,8 +229,7 @@ function multiplyBlock(a: Assembler, path: FourBitPath, rows: readonly number[])
   a.load("vmovups", 512, absmax, at(ABSMAX_AT));
   rows.forEach((row, i) => {
     a.load("vcvtdq2ps", 512, integers[i], integers[i]);
-    a.op("vmulps", 512, free[i], UNIT, at(SCALES_AT, 4 * row), all);
-    a.op("vmulps", 512, free[i], free[i], absmax);
+    a.op("vmulps", 512, free[i], absmax, at(rdi, word.FOUR_BIT_SPILLED + 4 * row), all);
     a.op("vfmadd231ps", 512, row, integers[i], free[i]);
   });
 }

@@ -46,8 +46,9 @@ export const FOUR_BIT_LAST = 136;
 export const FOUR_BIT_TABLE = 192;
 /** The addresses of 16 rows of w. */
 export const FOUR_BIT_W = 256;
-/** For one row of x: room for 16 sums and 16 scales, twice; then the results, four for each group. */
+/** Room for 64 numbers: scales of a block, and sums of its rows. */
 export const FOUR_BIT_SPILLED = 384;
+/** For one row of x: the results, four for each group. */
 export const FOUR_BIT_RESULTS = 640;
 export const FOUR_BIT_CALL_BYTES = 704;
 
