@@ -28,7 +28,7 @@ export const env: {
    * only memory holds (`memfd_create`), and the system's loader opens it as a shared library, by `node:ffi`. Nothing is downloaded,
    * installed or compiled by another program, and nothing is written to a disk. No page of memory is ever writable and executable at
    * once, and the file is sealed against changes. Before it is used, its results are compared bit for bit with those of WebAssembly, and
-   * its speed is measured (some 60 ms, once a process). Under Node's `--permission` it needs `--allow-ffi`.
+   * its speed is measured (some 100 ms, once a process). Under Node's `--permission` it needs `--allow-ffi`.
    *
    * What it gives: on processors with AVX-512 VNNI, prompts of quantised models are read faster (bench/RESULTS.md); `mistral doctor` names
    * the kernels, or says why there are none.

@@ -1,10 +1,12 @@
-// A model's logits and tokens are the same bit for bit with machine code and without, with one thread and two: every format of weights,
-// prefill, decode, and batches with padding. Where the processor has no instructions for machine code, a line says so.
+// A model's logits and tokens are the same bit for bit with machine code and without, with one thread and two: formats of weights and of the
+// cache, prefill, decode, and batches with padding. Where the processor has no instructions for machine code, a line says so.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { env } from "../../src/api/env.ts";
 import type { LoadOptions } from "../../src/api/model/load-options.ts";
 import { AutoModelForCausalLM, BitsAndBytesConfig, type TensorData } from "../../src/index.ts";
+import type { NativeChoice } from "../../src/backends/wasm/native-choice.ts";
+import { findingsOf } from "../../src/engine/backends.ts";
 import { goldenPath } from "../golden-files.ts";
 import { forceMachineCode } from "../native/forced.ts";
 import { onlyWith, processor } from "../native/has.ts";
@@ -34,6 +36,12 @@ const cases: Readonly<Record<string, Case>> = {
   GPTQ: ["base-gptq"],
   AWQ: ["base-awq"],
   "compressed-tensors": ["base-ct-w4a16"],
+  "GGUF, Q8_0": ["base-gguf", { gguf_file: "model-q8_0.gguf", compute_dtype: "int8" }],
+  "a cache in float16": [
+    "base-f32",
+    { quantization_config: { method: "q4" }, cacheDtype: "float16" },
+  ],
+  "a cache in int8": ["base-f32", { quantization_config: { method: "q4" }, cacheDtype: "int8" }],
   "a window": ["sw5-mqa-f32", { quantization_config: { method: "q4" } }],
 };
 
@@ -78,8 +86,9 @@ async function outcome([model, options]: Case, threads: number): Promise<unknown
 }
 
 describe("the same bits with machine code and without", () => {
+  let forced: NativeChoice;
   beforeAll(async () => {
-    if (processor !== undefined) await forceMachineCode();
+    if (processor !== undefined) forced = await forceMachineCode();
   });
 
   for (const [name, model] of Object.entries(cases)) {
@@ -90,6 +99,8 @@ describe("the same bits with machine code and without", () => {
         const expected = await outcome(model, 2);
         env.native = "auto";
         expect(await outcome(model, 2)).toEqual(expected);
+        // What the engine says that it used: all that was forced.
+        expect(findingsOf("wasm")).toMatchObject({ wide: false, choice: forced });
         expect(await outcome(model, 1)).toEqual(expected);
       }),
     );

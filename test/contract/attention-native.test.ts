@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { machineCode } from "#platform";
 import { expect, test } from "vitest";
+import { NATIVE_ATTENTION } from "../../src/backends/wasm/kernels/header.ts";
 import { keepKernels } from "../../src/backends/native/library.ts";
 import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { onlyWith } from "../native/has.ts";
@@ -64,7 +65,7 @@ test("simulated", () => {
 
 test(
   "on the processor",
-  onlyWith("avx512", async () => {
+  onlyWith(NATIVE_ATTENTION, async () => {
     const { native, addressOf } = await openLibrary(keepKernels(await machineCode()));
     const machine: MachineCodeOf = ({ buffer }) => ({ native, base: addressOf(buffer) });
     const { wrong, calls } = differences(machine, Infinity);

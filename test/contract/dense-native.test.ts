@@ -1,6 +1,7 @@
 // Machine code for products with plain weights against the WebAssembly kernels: the same bits, of many rows and few, in any ranges, and
 // nothing written beside a tensor.
 
+import { NATIVE_DENSE } from "../../src/backends/wasm/kernels/header.ts";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import * as word from "../../src/backends/native/dense-call-words.ts";
@@ -84,7 +85,7 @@ function ranges(size: number, count: number): [number, number][] {
 }
 
 nativeContract({
-  needs: "avx512",
+  family: NATIVE_DENSE,
   names: ["f32", "bf16", "f16"],
   simulated: () => [
     ...[1, 2, 3, 4, 5, 6, 7, 25].map((T) => ({ T, K: 45, O: 9 })),

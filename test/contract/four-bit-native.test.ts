@@ -1,6 +1,7 @@
 // Machine code for nf4 and fp4 weights, on the compute paths int8 and fixed16, against the WebAssembly kernels: the same bits, of many rows
 // and few, in any ranges, and nothing written beside a tensor.
 
+import { NATIVE_FOUR_BIT } from "../../src/backends/wasm/kernels/header.ts";
 import { seeded } from "../random.ts";
 import { grid } from "./case.ts";
 import { nativeContract } from "./native-contract.ts";
@@ -32,7 +33,7 @@ const run = [
 ] as Sizes[];
 
 nativeContract({
-  needs: "avx512Vbmi",
+  family: NATIVE_FOUR_BIT,
   names: Object.keys(paths).flatMap((path) =>
     fixed16.formatNames.map((format) => `${format}:${path}`),
   ),

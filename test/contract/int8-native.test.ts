@@ -1,6 +1,7 @@
 // Machine code of the int8 compute path against the WebAssembly kernels: the same bits, of many rows and few, in any ranges, and nothing
 // written beside a tensor.
 
+import { NATIVE_INT8 } from "../../src/backends/wasm/kernels/header.ts";
 import { expect, test } from "vitest";
 import { CALL_BYTES, PANEL_BLOCK } from "../../src/backends/native/call-words.ts";
 import { eightRowsScratch } from "../../src/backends/wasm/kernels/scratch.ts";
@@ -35,7 +36,7 @@ const many = [
 ] as Sizes[];
 
 nativeContract({
-  needs: "avx512Vnni",
+  family: NATIVE_INT8,
   names: Object.keys(roadWeights),
   simulated: (format) => fitting(format, few),
   run: (format) => fitting(format, many),

@@ -6,7 +6,6 @@ import { machineCode } from "#platform";
 import { describe, expect, test } from "vitest";
 import { keepKernels } from "../../src/backends/native/library.ts";
 import { openLibrary } from "../../src/backends/native/open-library.ts";
-import type { Processor } from "../../src/backends/native/processor.ts";
 import { onlyWith } from "../native/has.ts";
 import { simulatedKernels } from "../native/simulated-kernels.ts";
 import { KernelBench, kernelPath, type MachineCodeOf } from "./wasm-kernels.ts";
@@ -14,8 +13,8 @@ import { KernelBench, kernelPath, type MachineCodeOf } from "./wasm-kernels.ts";
 type Sizes = { readonly T: number; readonly K: number; readonly O: number };
 
 export type NativeProducts = {
-  /** What the processor must have. */
-  readonly needs: keyof Processor;
+  /** The family of kernels, by its bit of NATIVE, whose instructions the processor must have. */
+  readonly family: number;
   /** A test for each. */
   readonly names: readonly string[];
   /** Sizes for the simulator, which is slow, and for the processor. */
@@ -36,7 +35,7 @@ const bits = (values: Float32Array): Uint32Array =>
   new Uint32Array(values.map((v) => (Number.isNaN(v) ? NaN : v)).buffer);
 
 /** Declares the tests. */
-export function nativeContract({ needs, names, simulated, run, products }: NativeProducts): void {
+export function nativeContract({ family, names, simulated, run, products }: NativeProducts): void {
   /** The sizes for which products differ. */
   const differences = (machine: MachineCodeOf, name: string, all: readonly Sizes[]): object[] => {
     const wrong: object[] = [];
@@ -60,7 +59,7 @@ export function nativeContract({ needs, names, simulated, run, products }: Nativ
     for (const name of names) {
       test(
         name,
-        onlyWith(needs, async () => {
+        onlyWith(family, async () => {
           const { native, addressOf } = await openLibrary(keepKernels(await machineCode()));
           const machine: MachineCodeOf = ({ buffer }) => ({ native, base: addressOf(buffer) });
           expect(differences(machine, name, run(name))).toEqual([]);

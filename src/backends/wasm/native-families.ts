@@ -23,8 +23,8 @@ export type NativeFamily = {
 
 export type ProductsTried = {
   readonly op: "linear";
-  /** Dtypes of weights whose products must have the same bits; columns must be multiples of `step`. */
-  readonly products: readonly { readonly dtype: string; readonly step: number }[];
+  /** Dtypes of weights whose products must have the same bits; columns must be multiples of `step`: 1, 64 or 256. */
+  readonly products: readonly { readonly dtype: string; readonly step: 1 | 64 | 256 }[];
   /** A product that must be faster: its weight's dtype, and its number of rows. */
   readonly timed: { readonly dtype: string; readonly rows: number };
 };
@@ -37,7 +37,7 @@ export type AttentionTried = {
 };
 
 /** Dtypes of one step. */
-const every = (step: number, ...dtypes: readonly string[]): ProductsTried["products"] =>
+const every = (step: 1 | 64 | 256, ...dtypes: readonly string[]): ProductsTried["products"] =>
   dtypes.map((dtype) => ({ dtype, step }));
 
 export const nativeFamilies: readonly NativeFamily[] = [
@@ -60,7 +60,7 @@ export const nativeFamilies: readonly NativeFamily[] = [
     bit: NATIVE_FOUR_BIT,
     name: "4-bit products (nf4, fp4)",
     instructions: ({ avx512Vnni, avx512Vbmi }) =>
-      avx512Vnni && avx512Vbmi ? "AVX-512 VNNI" : undefined,
+      avx512Vnni && avx512Vbmi ? "AVX-512 VNNI and VBMI" : undefined,
     needs: "AVX-512 with VNNI and VBMI",
     limit: "int8",
     tried: {

@@ -12,8 +12,8 @@ import { TrialPrograms } from "./trial-programs.ts";
 /** The kernels of this machine, see checkedKernels. */
 export type Checked = { readonly module: WebAssembly.Module; readonly features: Features };
 
-/** Rows for which bits are compared: many, few and one, with a rest in every tile. */
-const ROWS = [29, 13, 5, 1];
+/** Rows for which bits are compared: many, with a rest in every tile; a whole tile; few, two and one, each of which has a way of its own. */
+const ROWS = [29, 12, 5, 2, 1];
 /**
  * A program is timed ROUNDS times at least, until WebAssembly's best time has not improved for STEADY_MS, since V8 optimises its kernels
  * meanwhile; but not for longer than MOST_MS.

@@ -20,17 +20,21 @@ export type TrialProgram = {
   inputs(rows: number): Readonly<Record<string, InputData>>;
 };
 
-/** Columns and rows of the weights: blocks of 256, of 64, and what no block divides; with a rest in every tile of columns. */
-const SHAPES = [
-  { K: 512, O: 72 },
-  { K: 192, O: 75 },
-  { K: 300, O: 75 },
-];
+/**
+ * Columns of the weights that are compared, by what they must be a multiple of: more than 1024; blocks of 64, a whole round of eight and one
+ * more; blocks of 256. Rows: with a rest in every tile of columns.
+ */
+const COLUMNS: ReadonlyMap<number, number> = new Map([
+  [1, 1036],
+  [64, 576],
+  [256, 512],
+]);
+const ROWS_OF_WEIGHTS = 41;
 /** Of the weight of the product that is timed: it stays in a processor's second-level cache. */
 const TIMED = { K: 512, O: 512 };
 /** Heads and columns of attention: three queries for each key, and heads that are no whole vectors; then as in Mistral-7B. */
 const HEADS = { heads: 6, kvHeads: 2, D: 24, columns: 90 };
-const TIMED_HEADS = { heads: 8, kvHeads: 2, D: 128, columns: 512 };
+const TIMED_HEADS = { heads: 8, kvHeads: 2, D: 128, columns: 256 };
 /** Families of formats that hold plain numbers. */
 const PLAIN = ["f32", "bf16", "f16"];
 
@@ -55,9 +59,9 @@ export class TrialPrograms {
       for (const cache of tried.caches) yield this.#attention(cache, this.#mostRows, HEADS);
       return;
     }
-    for (const { K, O } of SHAPES) {
-      const dtypes = tried.products.filter(({ step }) => K % step === 0).map(({ dtype }) => dtype);
-      yield this.#products(dtypes, this.#mostRows, K, O);
+    for (const [step, columns] of COLUMNS) {
+      const dtypes = tried.products.filter((one) => one.step === step).map(({ dtype }) => dtype);
+      if (dtypes.length > 0) yield this.#products(dtypes, this.#mostRows, columns, ROWS_OF_WEIGHTS);
     }
   }
 

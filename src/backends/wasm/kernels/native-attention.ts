@@ -4,11 +4,11 @@ import {
   ATTENTION_CALL_BYTES, ATTENTION_QUERIES, ATTENTION_SCORES, ATTENTION_SUMS, KEY_NUMBERS, KEYS, QUERY_LIST, QUERY_OFFSET, RUN_COUNT, RUN_LIST,
   SCORES, SCORES_MORE, SCORES_TOGETHER, SHRINKS, SUMS, SUMS_STRIDE, VALUES, WEIGHTS,
 } from "../../native/attention-words";
-import { KERNEL } from "../../native/call-words";
+import { RUN } from "./attend";
 import { BASE, NATIVE, NATIVE_ATTENTION } from "./header";
-import { native } from "./native";
+import { callNative, expectCounts, expectInMemory } from "./native";
 
-/** From this many queries on a call gains. */
+/** From this many queries on a call of machine code is faster than WebAssembly. */
 const MANY: i32 = 8;
 
 // @ts-ignore: decorator
@@ -17,8 +17,12 @@ export function isNativeAttention(queries: i32): bool {
   return queries >= MANY && (load<i32>(NATIVE) & NATIVE_ATTENTION) != 0;
 }
 
-/** Notes the address of query i behind the words of calls, and that of the last query for those that are computed beyond it. */
-export function noteQuery(call: usize, i: i32, query: usize, isLast: bool): void {
+/**
+ * Notes the address of query i, of D numbers, behind the words of calls; and that of the last query for those that are computed beyond
+ * it.
+ */
+export function noteQuery(call: usize, i: i32, query: usize, D: i32, isLast: bool): void {
+  expectInMemory(query, <u64>D << 2);
   const at = call + ATTENTION_CALL_BYTES + (<usize>i << 3), address = load<u64>(BASE) + query;
   store<u64>(at, address);
   if (!isLast) return;
@@ -28,7 +32,8 @@ export function noteQuery(call: usize, i: i32, query: usize, isLast: bool): void
 /** Scores of queries [begin, end) over 16 columns, from `count` numbers of each key, the first of which is number d. */
 export function nativeScores(call: usize, scores: usize, more: bool, keys: usize, d: i32, count: i32, begin: i32, end: i32): void {
   const base = load<u64>(BASE);
-  store<u64>(call, ATTENTION_SCORES, KERNEL);
+  expectCounts(end - begin, count, 1);
+  expectInMemory(keys, <u64>count << 6);
   store<u64>(call, end - begin, ATTENTION_QUERIES);
   store<u64>(call, base + scores + (<usize>begin << 8), SCORES);
   store<u64>(call, more, SCORES_MORE);
@@ -36,7 +41,7 @@ export function nativeScores(call: usize, scores: usize, more: bool, keys: usize
   store<u64>(call, <usize>d << 2, QUERY_OFFSET);
   store<u64>(call, base + keys, KEYS);
   store<u64>(call, count, KEY_NUMBERS);
-  native(<f64>(base + call));
+  callNative(call, ATTENTION_SCORES);
 }
 
 /** Weighted sums of `count` queries that see the same columns. `shrinks`: 12 bytes apart. */
@@ -44,7 +49,13 @@ export function nativeSums(
   call: usize, sums: usize, stride: usize, shrinks: usize, weights: usize, runs: usize, runCount: i32, values: usize, count: i32,
 ): void {
   const base = load<u64>(BASE);
-  store<u64>(call, ATTENTION_SUMS, KERNEL);
+  expectCounts(count, runCount, 1);
+  for (let run = runs, n = runCount; n > 0; --n) {
+    const columns = load<i32>(run, 8);
+    expectCounts(columns, 1, 1);
+    expectInMemory(values + <usize>load<u32>(run), <u64>columns << 6);
+    run += RUN;
+  }
   store<u64>(call, count, ATTENTION_QUERIES);
   store<u64>(call, base + sums, SUMS);
   store<u64>(call, stride, SUMS_STRIDE);
@@ -53,5 +64,5 @@ export function nativeSums(
   store<u64>(call, base + runs, RUN_LIST);
   store<u64>(call, runCount, RUN_COUNT);
   store<u64>(call, base + values, VALUES);
-  native(<f64>(base + call));
+  callNative(call, ATTENTION_SUMS);
 }

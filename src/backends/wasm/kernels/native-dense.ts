@@ -4,9 +4,9 @@ import {
   DENSE_ADDED, DENSE_BLOCK, DENSE_COLUMNS, DENSE_FEW_F32, DENSE_K, DENSE_LAST, DENSE_MANY_F32, DENSE_NEXT, DENSE_ROWS, DENSE_ROWS_OF_TILE, DENSE_STORED,
   DENSE_SUMS, DENSE_TILE, DENSE_W, DENSE_W_STRIDE, DENSE_X, DENSE_X_STRIDE, DENSE_Y, DENSE_Y_STRIDE,
 } from "../../native/dense-call-words";
-import { KERNEL } from "../../native/call-words";
 import { BASE, FORMAT_F32, NATIVE, NATIVE_DENSE } from "./header";
-import { native } from "./native";
+import { callNative, expectCounts, expectInMemory, expectProduct } from "./native";
+import { linearScratch } from "./scratch";
 
 /**
  * Up to so many rows read weights where they lie, one tile of rows after the other: widening 16-bit numbers anew for each tile takes less time
@@ -30,6 +30,9 @@ export function native_dense(
   y: usize, x: usize, w: usize, format: i32, K: i32, O: i32, scratch: usize, rowBegin: i32, rowEnd: i32, begin: i32, end: i32,
 ): void {
   const base = load<u64>(BASE), rows = rowEnd - rowBegin;
+  expectCounts(rows, K, end - begin);
+  expectProduct(y, O, x, <u64>rowEnd * <u64>K << 2, w, <u64>end * <u64>strideOf(format, K), rowEnd, end);
+  expectInMemory(scratch, <u64>linearScratch(K));
   const tiles = (rows + DENSE_TILE - 1) / DENSE_TILE, tile = (rows + tiles - 1) / tiles;
   store<u64>(scratch, <usize>K << 2, DENSE_X_STRIDE);
   store<u64>(scratch, rows, DENSE_ROWS);
@@ -69,7 +72,7 @@ function fewRows(
       store<u64>(scratch, base + x + <usize>t * (<usize>K << 2), DENSE_X);
       store<u64>(scratch, count, DENSE_ROWS_OF_TILE);
       store<u64>(scratch, 0, DENSE_ADDED);
-      call(base, scratch, DENSE_FEW_F32 + format);
+      callNative(scratch, DENSE_FEW_F32 + format);
       let to = y + <usize>t * (<usize>O << 2) + (<usize>(begin + i) << 2), sums = scratch + DENSE_SUMS;
       for (let n = count; n > 0; --n) {
         for (let r = 0; r < DENSE_COLUMNS; r++)
@@ -107,12 +110,7 @@ function manyRows(
       store<u64>(scratch, tile, DENSE_ROWS_OF_TILE);
       store<u64>(scratch, stored, DENSE_STORED);
       store<u64>(scratch, k == 0 ? 0 : stored, DENSE_ADDED);
-      call(base, scratch, DENSE_MANY_F32 + format);
+      callNative(scratch, DENSE_MANY_F32 + format);
     }
   }
-}
-
-function call(base: u64, scratch: usize, kernel: i32): void {
-  store<u64>(scratch, kernel, KERNEL);
-  native(<f64>(base + scratch));
 }

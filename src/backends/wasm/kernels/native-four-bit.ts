@@ -6,15 +6,15 @@ import {
   FOUR_BIT_ABSMAX, FOUR_BIT_AHEAD, FOUR_BIT_BLOCKS, FOUR_BIT_CALL_BYTES, FOUR_BIT_COLUMNS, FOUR_BIT_FIXED16_ROW,
   FOUR_BIT_FIXED16_ROWS, FOUR_BIT_INT8_ROW, FOUR_BIT_INT8_ROWS, FOUR_BIT_LAST, FOUR_BIT_PANEL, FOUR_BIT_PLANE, FOUR_BIT_RESULTS, FOUR_BIT_ROWS,
   FOUR_BIT_SCALES, FOUR_BIT_SCALE_STRIDE, FOUR_BIT_STARTS, FOUR_BIT_STORED, FOUR_BIT_TABLE, FOUR_BIT_TILE, FOUR_BIT_UNIT, FOUR_BIT_W,
-  FOUR_BIT_X, FOUR_BIT_X_STRIDE, FOUR_BIT_Y, FOUR_BIT_Y_STRIDE, GROUPS, PLANE_BLOCK,
+  FOUR_BIT_X, FOUR_BIT_X_STRIDE, FOUR_BIT_Y, FOUR_BIT_Y_STRIDE, FIXED16_PLANES, GROUPS, INT8_PLANES, PLANE_BLOCK,
 } from "../../native/four-bit-words";
 import { fourRows, isFp4 } from "./absmax";
 import { BASE, FORMAT_FP4_DQ, FORMAT_NF4, NATIVE, NATIVE_FOUR_BIT } from "./header";
 import { scatter } from "./lanes";
 import { fixed16Unit, putFixed16Integers } from "./linear-nf4";
 import { int8Unit, putInt8Integers } from "./linear-nf4-int8";
-import { native } from "./native";
-import { fourBitPanelAt } from "./scratch";
+import { callNative, expectCounts, expectInMemory, expectProduct } from "./native";
+import { fixed16Scratch, fourBitPanelAt, nf4Int8Scratch } from "./scratch";
 
 /** Whether machine code computes products of the compute paths int8 and fixed16 with a format, and reads packed rows. */
 // @ts-ignore: decorator
@@ -25,7 +25,7 @@ export function isNativeFourBit(format: i32): bool {
 
 /** One row of x, the only one of its step. The columns are cut into four quarters that are read at the same time, as four long streams. */
 function oneRow(
-  y: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize, begin: i32, end: i32,
+  kernel: i32, y: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, scratch: usize, begin: i32, end: i32,
 ): void {
   const base = load<u64>(BASE), stride = <usize>K >> 1, blocks = K >> 6;
   const gap = (end - begin + 3) >> 2, last = end - 1;
@@ -39,7 +39,7 @@ function oneRow(
       for (let i = 0; i < 4; i++) store<u64>(w + (<usize>i << 3), base + p0 + <usize>min(o + g + i * gap, last) * stride);
     }
     store<u64>(scratch, groups, FOUR_BIT_ROWS);
-    native(<f64>(base + scratch));
+    callNative(scratch, kernel);
     for (let g = 0; g < groups; g++)
       scatter(
         y + (<usize>(o + g) << 2), <usize>gap << 2, y + (<usize>end << 2), v128.load(scratch + FOUR_BIT_RESULTS + (<usize>g << 4)),
@@ -47,9 +47,9 @@ function oneRow(
   }
 }
 
-/** `rows` rows of x, beginning with row `row`, of `rowsOfStep`. */
+/** `rows` rows of x, beginning with row `row`. */
 function severalRows(
-  y: usize, x: usize, scales: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
+  kernel: i32, y: usize, x: usize, scales: usize, p0: usize, p1: usize, p2: usize, p3: usize, format: i32, param: i32, K: i32, O: i32,
   scratch: usize, row: i32, rows: i32, begin: i32, end: i32,
 ): void {
   const base = load<u64>(BASE), stride = <usize>K >> 1, last = end - 1, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -68,7 +68,7 @@ function severalRows(
     store<u64>(scratch, rows, FOUR_BIT_ROWS);
     store<u64>(scratch, base + y + ((<usize>row * <usize>O + <usize>o) << 2), FOUR_BIT_Y);
     store<u64>(scratch, (1 << min(FOUR_BIT_COLUMNS, end - o)) - 1, FOUR_BIT_STORED);
-    native(<f64>(base + scratch));
+    callNative(scratch, kernel);
   }
 }
 
@@ -82,6 +82,10 @@ export function native_four_bit(
 ): void {
   const base = load<u64>(BASE), blocks = <usize>(K >> 6), isOne = rows == 1, count = blocks * <usize>rows;
   const planes = x + (count << (isFixed16 ? 2 : 3));
+  const xBytes = <u64>count * (isFixed16 ? 4 + FIXED16_PLANES * PLANE_BLOCK : 8 + INT8_PLANES * PLANE_BLOCK);
+  expectCounts(rowEnd - rowBegin, <i32>blocks, end - begin);
+  expectProduct(y, O, x, xBytes, p0, <u64>end * (<u64>K >> 1), rowEnd, end);
+  expectInMemory(scratch, <u64>(isFixed16 ? fixed16Scratch(K) : nf4Int8Scratch(K)));
   store<u64>(scratch, base + planes, FOUR_BIT_X);
   store<u64>(scratch, count * PLANE_BLOCK, FOUR_BIT_PLANE);
   store<u64>(scratch, <usize>rows * PLANE_BLOCK, FOUR_BIT_X_STRIDE);
@@ -91,14 +95,13 @@ export function native_four_bit(
   store<u64>(scratch, blocks, FOUR_BIT_BLOCKS);
   store<u64>(scratch, base + scratch + FOUR_BIT_CALL_BYTES, FOUR_BIT_ABSMAX);
   if (isFixed16) {
-    store<u64>(scratch, isOne ? FOUR_BIT_FIXED16_ROW : FOUR_BIT_FIXED16_ROWS);
     store<f32>(scratch, fixed16Unit(isFp4(format)), FOUR_BIT_UNIT);
     putFixed16Integers(scratch + FOUR_BIT_TABLE, isFp4(format));
   } else {
-    store<u64>(scratch, isOne ? FOUR_BIT_INT8_ROW : FOUR_BIT_INT8_ROWS);
     store<f32>(scratch, int8Unit(isFp4(format)), FOUR_BIT_UNIT);
     putInt8Integers(scratch + FOUR_BIT_TABLE, isFp4(format));
   }
-  if (isOne) return oneRow(y, p0, p1, p2, p3, format, param, K, scratch, begin, end);
-  severalRows(y, planes, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd - rowBegin, begin, end);
+  const one = isFixed16 ? FOUR_BIT_FIXED16_ROW : FOUR_BIT_INT8_ROW, several = isFixed16 ? FOUR_BIT_FIXED16_ROWS : FOUR_BIT_INT8_ROWS;
+  if (isOne) return oneRow(one, y, p0, p1, p2, p3, format, param, K, scratch, begin, end);
+  severalRows(several, y, planes, x, p0, p1, p2, p3, format, param, K, O, scratch, rowBegin, rowEnd - rowBegin, begin, end);
 }

@@ -86,7 +86,7 @@ function run(
   const rowsAt = scratch + <usize>pagedRowsAt(D), states = scratch + <usize>pagedStatesAt(D, end - begin);
   const scores = scratch + <usize>pagedScoresAt(D, end - begin, queries), sums = scratch + <usize>pagedSumsAt(D, end - begin, queries);
   const call = isNativeAttention(queries) ? scratch + <usize>pagedCallAt(D, end - begin, queries) : 0;
-  for (let i = 0; call && i < queries; i++) noteQuery(call, i, queryAt(q, begin, i, group, heads, first, D), i == queries - 1);
+  for (let i = 0; call && i < queries; i++) noteQuery(call, i, queryAt(q, begin, i, group, heads, first, D), D, i == queries - 1);
   let low = i32.MAX_VALUE, high = -1;
   for (let r = begin; r < end; r++) {
     const column = load<i32>(at + (<usize>r << 2));
