@@ -2,7 +2,7 @@
 // system's loader maps as it maps any library. No page is ever writable and executable at once, and once written the file cannot be
 // changed. What is not available is an error that says why. Knows nothing of what the code does.
 
-import { closeSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import { type Ffi, loadFfi } from "./node-ffi.ts";
 
@@ -13,7 +13,7 @@ export type MachineCode = {
   /**
    * Keeps a shared library (the bytes of an ELF file) in memory, until the process ends.
    * @returns its path, by which every thread of this process can open it
-   * @throws EngineError the system has no such file for us
+   * @throws EngineError the system has no such file for us, or a limit (ulimit -f) is smaller than the library
    */
   keepLibrary(bytes: Uint8Array): string;
   /** A function of a library. @throws EngineError the system's loader refuses the library, or has no such function in it */
@@ -36,10 +36,12 @@ export type Runtime = {
 
 // Numbers of Linux.
 const [MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_EXEC] = [1, 2, 16];
-const [SYS_FCNTL, SYS_ARCH_PRCTL] = [72n, 158n];
-const F_ADD_SEALS = 1033n;
+const [SYS_CLOSE, SYS_FCNTL, SYS_ARCH_PRCTL] = [3n, 72n, 158n];
+const [F_ADD_SEALS, F_GET_SEALS] = [1033n, 1034n];
 /** Against writing, growing, shrinking, and other seals. */
 const SEALS = 0b1111n;
+/** Against making the file executable. The loader would map it all the same. */
+const F_SEAL_EXEC = 0x20n;
 const [ARCH_REQ_XCOMP_PERM, TILE_DATA] = [0x1023n, 18n];
 
 let found: Promise<MachineCode> | undefined;
@@ -68,22 +70,13 @@ function bind(ffi: Ffi): MachineCode {
   const { memfd_create, syscall } = systemCalls(ffi);
   return {
     keepLibrary(bytes) {
-      const make = (flags: number): number =>
-        memfd_create("mistral-kernels", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
-      // Kernels before 6.3 do not know MFD_EXEC; later ones may be set to refuse a file without it.
-      let file = make(MFD_EXEC);
-      if (file < 0) file = make(0);
-      if (file < 0) {
-        throw new EngineError(
-          "the system gives no executable file in memory (memfd_create): sysctl vm.memfd_noexec, a limit or a sandbox forbids it",
-        );
-      }
+      const file = executableFile(memfd_create, syscall);
       try {
-        for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+        write(file, bytes);
         if (syscall(SYS_FCNTL, BigInt(file), F_ADD_SEALS, SEALS) !== 0n)
           throw new EngineError("the system does not seal a file in memory against changes");
       } catch (error) {
-        closeSync(file);
+        close(file, syscall);
         throw error;
       }
       // It stays open: the loader knows a library by its path, and would take another file of the same number for it.
@@ -109,13 +102,52 @@ function bind(ffi: Ffi): MachineCode {
   };
 }
 
+/** @returns the number of a new file in memory that may hold code @throws EngineError the system gives none */
+function executableFile(
+  memfd_create: SystemCalls["memfd_create"],
+  syscall: SystemCalls["syscall"],
+): number {
+  const make = (flags: number): number =>
+    memfd_create("mistral-kernels", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+  const executable = make(MFD_EXEC);
+  if (executable >= 0) return executable;
+  // Kernels before 6.3 do not know MFD_EXEC, and every file may hold code. Later ones can be set to refuse it; they then give a file
+  // that must not, which its seals say.
+  const file = make(0);
+  if (file >= 0) {
+    const seals = syscall(SYS_FCNTL, BigInt(file), F_GET_SEALS, 0n);
+    if (seals >= 0n && (seals & F_SEAL_EXEC) === 0n) return file;
+    close(file, syscall);
+  }
+  throw new EngineError(
+    "the system gives no executable file in memory (memfd_create): sysctl vm.memfd_noexec, a limit or a sandbox forbids it",
+  );
+}
+
+/** @throws EngineError the system does not take all of it, as where a limit on the size of files is smaller (ulimit -f) */
+function write(file: number, bytes: Uint8Array): void {
+  try {
+    for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+  } catch (cause) {
+    const what = `${bytes.length} bytes of machine code into a file in memory`;
+    throw new EngineError(`the system does not write ${what} (${textOf(cause)})`, { cause });
+  }
+}
+
+/** Not by node:fs: in a worker it warns of a file that it has not opened itself. */
+function close(file: number, syscall: SystemCalls["syscall"]): void {
+  syscall(SYS_CLOSE, BigInt(file), 0n, 0n);
+}
+
 /** Libraries whose functions may be called for as long as this thread runs. */
 const opened: unknown[] = [];
 
-function systemCalls(ffi: Ffi): {
-  memfd_create(name: string, flags: number): number;
-  syscall(number: bigint, a: bigint, b: bigint, c: bigint): bigint;
-} {
+type SystemCalls = {
+  readonly memfd_create: (name: string, flags: number) => number;
+  readonly syscall: (number: bigint, a: bigint, b: bigint, c: bigint) => bigint;
+};
+
+function systemCalls(ffi: Ffi): SystemCalls {
   try {
     return ffi.dlopen(null, {
       memfd_create: { arguments: ["string", "u32"], return: "i32" },

@@ -24,6 +24,16 @@ function ffiWith(functions: {
   return async () => ({ dlopen }) as unknown as Ffi;
 }
 
+/** System calls on a file: `close`, and `fcntl` with that result for each of its commands (1033 adds seals, 1034 asks for them). */
+const fileCalls =
+  (results: Readonly<Record<number, bigint>>) =>
+  (number: bigint, file: bigint, command: bigint): bigint => {
+    if (number === 72n) return results[Number(command)];
+    expect(number).toBe(3n);
+    closeSync(Number(file));
+    return 0n;
+  };
+
 const linux = { platform: "linux", arch: "x64" };
 const why = async (promise: Promise<unknown>): Promise<string> => {
   const error = await promise.catch((e: unknown) => e);
@@ -97,6 +107,60 @@ describe("a file in memory", () => {
     expect(asked).toEqual([1 | 2 | 16, 1 | 2]);
   });
 
+  // What an older kernel gives, and one with vm.memfd_noexec=2, which forbids code in such files.
+  test.each([
+    ["without seals is used", 0n, true],
+    ["sealed against execution is closed and not used", 0x20n, false],
+    ["whose other seals are set, and that one", 0x3fn, false],
+    ["whose seals the system does not tell", -1n, false],
+  ])("a file %s", async (_, seals, isUsed) => {
+    const opened: number[] = [];
+    const memfd_create = (__: string, flags: number): number => {
+      if ((flags & 16) !== 0) return -1; // MFD_EXEC
+      opened.push(openSync("/dev/null", "w"));
+      return opened[0];
+    };
+    const ffi = ffiWith({ memfd_create, syscall: fileCalls({ 1033: 0n, 1034: seals }) });
+    const machine = await findMachineCode({ ...linux, ffi });
+    if (isUsed) {
+      expect(machine.keepLibrary(new Uint8Array(1))).toBe(`/proc/self/fd/${opened[0]}`);
+      closeSync(opened[0]);
+    } else {
+      expect(() => machine.keepLibrary(new Uint8Array(1))).toThrow(
+        new EngineError(
+          "the system gives no executable file in memory (memfd_create): sysctl vm.memfd_noexec, a limit or a sandbox forbids it",
+        ),
+      );
+      expect(() => fstatSync(opened[0])).toThrow(/EBADF/);
+    }
+  });
+
+  test(
+    "that a limit makes too small is an EngineError; a worker prints nothing",
+    onlyWith("machine code", async () => {
+      const platform = pathToFileURL(join(root, "src/platform/node-machine-code.ts")).href;
+      const inWorker = `
+import { parentPort } from "node:worker_threads";
+import { machineCode } from ${JSON.stringify(platform)};
+const machine = await machineCode();
+try { machine.keepLibrary(new Uint8Array(2 ** 20)); }
+catch ({ name, message }) { parentPort.postMessage(name + ": " + message); }`;
+
+      const program = `
+import { Worker } from "node:worker_threads";
+new Worker(${JSON.stringify(inWorker)}, { eval: true }).on("message", (text) => console.log(text));`;
+      const finished = await run("bash", [
+        ...["-c", 'ulimit -f 16 && exec node --input-type=module -e "$1"', "bash", program],
+      ]);
+      expect(finished).toEqual({
+        code: 0,
+        stdout:
+          "EngineError: the system does not write 1048576 bytes of machine code into a file in memory (EFBIG: file too large, write)\n",
+        stderr: "",
+      });
+    }),
+  );
+
   test("that cannot be sealed is closed and not used", async () => {
     const opened: number[] = [];
     const memfd_create = (): number => {
@@ -104,7 +168,7 @@ describe("a file in memory", () => {
       opened.push(file);
       return file;
     };
-    const ffi = ffiWith({ memfd_create, syscall: () => -1n });
+    const ffi = ffiWith({ memfd_create, syscall: fileCalls({ 1033: -1n }) });
     const machine = await findMachineCode({ ...linux, ffi });
     expect(() => machine.keepLibrary(new Uint8Array(1))).toThrow(/does not seal a file in memory/);
     expect(() => fstatSync(opened[0])).toThrow(/EBADF/);

@@ -13,7 +13,7 @@ export type OpenLibrary = {
   readonly addressOf: (buffer: ArrayBufferLike) => number;
 };
 
-/** @param path see NativeLibrary @throws EngineError the system's loader refuses it */
+/** @param path of a library that this process keeps, see keepKernels @throws EngineError the system's loader refuses it */
 export async function openLibrary(
   path: string,
   machine: Promise<MachineCode> = machineCode(),
