@@ -1,6 +1,6 @@
 // What machine code computes: chosen by the processor, then by the bits, then by the time; and for any reason whatever, WebAssembly.
 
-import { machineCode, type MachineCode } from "#platform";
+import { machineCode, type MachineCode, startWorker } from "#platform";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Y } from "../../src/backends/native/call-words.ts";
 import { keepKernels } from "../../src/backends/native/library.ts";
@@ -15,6 +15,8 @@ import { type NativeFamily, nativeFamilies } from "../../src/backends/wasm/nativ
 import { type Checked, NativeTrial } from "../../src/backends/wasm/native-trial.ts";
 import { type Ffi, loadFfi } from "../../src/platform/node-ffi.ts";
 import { onlyWith, processor } from "../native/has.ts";
+import type { BusyData, NativeHeader } from "./busy-worker.ts";
+import { startTeam } from "./team.ts";
 
 let checked: Checked;
 let ffi: Ffi;
@@ -203,7 +205,7 @@ describe("refused", () => {
 
 describe("a backend", () => {
   /** NATIVE and BASE of its first memory. */
-  async function headerOf(backend: WasmBackend): Promise<{ families: number; base: bigint }> {
+  async function headerOf(backend: WasmBackend): Promise<NativeHeader> {
     await backend.place([{ name: "w", kind: "weight", shape: [4], dtype: "f32", regions: [] }]);
     const [memory] = backend.adopted().memories;
     const families = new Int32Array(memory.buffer)[NATIVE / 4];
@@ -244,6 +246,31 @@ describe("a backend", () => {
       expect(await headerOf(last)).toEqual({ families: 0, base: 0n });
       expect(last.helpers()[0].machineCode).toBeUndefined();
       expect(last.machineCode.reasons[0]).toMatch(/loader refuses/);
+    }),
+  );
+
+  test(
+    "that takes over leaves the header as it is while a helper is in a chunk: machine code may be reading by it",
+    onlyWith("machine code", async () => {
+      const choice = await choose([eight], { 8: { same: true, speedup: 1.5 } });
+      const team = await startTeam({ threads: 2, findings: { wide: false, choice } }, []);
+      const before = await headerOf(team.backend);
+      const [memory] = team.backend.adopted().memories;
+      const start: BusyData = { memory, thread: 1 };
+      const busy = startWorker(new URL("./busy-worker.ts", import.meta.url), start);
+      const messages: unknown[] = [];
+      busy.onMessage((message) => messages.push(message));
+      await expect.poll(() => messages).toEqual(["busy"]);
+      const adopted = {
+        ...team.backend.adopted(),
+        machineCode: { ...choice, path: "/proc/self/fd/99999" },
+      };
+      const next = await WasmBackend.create({ threads: 2, adopted });
+      expect(await headerOf(next)).toEqual({ families: 0, base: 0n });
+      await expect.poll(() => messages).toEqual(["busy", before]);
+      expect(before.families).toBe(8);
+      await busy.terminate();
+      await team.close();
     }),
   );
 });

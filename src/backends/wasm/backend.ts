@@ -86,6 +86,10 @@ export class WasmBackend implements Backend {
     this.machineCode = machineCode;
     this.#canLearn = options.native !== false;
     this.#module = module;
+    this.#control = adopted?.control ?? makeControl(threads);
+    this.#team = new Team(module, this.#control, threads, library?.native);
+    // Before the memories' headers are written: until then, helpers may still compute what the dead worker has left.
+    if (adopted !== undefined) this.#team.settle(adopted.memories);
     this.#memory = new ShardedMemory({
       shared: features.threads,
       threads,
@@ -99,9 +103,6 @@ export class WasmBackend implements Backend {
       maxima,
       shardBytes: options.shardBytes,
     });
-    this.#control = adopted?.control ?? makeControl(threads);
-    this.#team = new Team(module, this.#control, threads, library?.native);
-    if (adopted !== undefined) this.#team.settle(adopted.memories);
   }
 
   /** @throws EngineError no SIMD, more threads than one without shared memory, missing kernel files */

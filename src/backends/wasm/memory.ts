@@ -382,9 +382,16 @@ export class ShardedMemory {
     shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
     shard.words(SUMS_32, 1)[0] = this.#options.sums32 ? 1 : 0;
     const { machineCode } = this.#options;
-    const address = machineCode?.addressOf(memory.memory.buffer) ?? 0;
-    new BigUint64Array(memory.memory.buffer, BASE, 1)[0] = BigInt(address);
-    shard.words(NATIVE, 1)[0] = machineCode?.families ?? 0;
+    const { buffer } = memory.memory;
+    // In this order, so that no thread finds families without the address that they need.
+    const families = shard.words(NATIVE, 1);
+    Atomics.store(families, 0, 0);
+    Atomics.store(
+      new BigInt64Array(buffer, BASE, 1),
+      0,
+      BigInt(machineCode?.addressOf(buffer) ?? 0),
+    );
+    Atomics.store(families, 0, machineCode?.families ?? 0);
     this.shards.push(shard);
   }
 }
