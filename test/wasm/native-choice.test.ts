@@ -1,7 +1,7 @@
 // What machine code computes: chosen by the processor, then by the bits, then by the time; and for any reason whatever, WebAssembly.
 
 import { machineCode, type MachineCode, startWorker } from "#platform";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { Y } from "../../src/backends/native/call-words.ts";
 import { keepKernels } from "../../src/backends/native/library.ts";
 import { openLibrary } from "../../src/backends/native/open-library.ts";
@@ -10,13 +10,21 @@ import { WasmBackend } from "../../src/backends/wasm/backend.ts";
 import { checkedKernels } from "../../src/backends/wasm/checked-kernels.ts";
 import { detectFeatures } from "../../src/backends/wasm/features.ts";
 import { NATIVE, BASE } from "../../src/backends/wasm/kernels/header.ts";
-import { type NativeChoice, noNative, tryNative } from "../../src/backends/wasm/native-choice.ts";
+import {
+  type NativeChoice,
+  noNative,
+  type Trials,
+  tryNative,
+} from "../../src/backends/wasm/native-choice.ts";
 import { type NativeFamily, nativeFamilies } from "../../src/backends/wasm/native-families.ts";
 import { type Checked, NativeTrial } from "../../src/backends/wasm/native-trial.ts";
+import { WasmProgram } from "../../src/backends/wasm/program.ts";
 import { type Ffi, loadFfi } from "../../src/platform/node-ffi.ts";
 import { onlyWith, processor } from "../native/has.ts";
 import type { BusyData, NativeHeader } from "./busy-worker.ts";
 import { startTeam } from "./team.ts";
+
+afterEach(() => void vi.restoreAllMocks());
 
 let checked: Checked;
 let ffi: Ffi;
@@ -83,6 +91,27 @@ describe("each family of kernels", () => {
       expect(none).toMatchObject({ path: undefined, families: 0, kernels: [] });
     }),
   );
+
+  test(
+    "that fails has its reason, and the others are used",
+    onlyWith("machine code", async () => {
+      const fails = (bit: number) => (tried: NativeFamily) => {
+        if (tried.bit === bit) throw new EngineError("it broke");
+      };
+      const [inBits, inTime] = [fails(1), fails(4)];
+      const trial: Trials["trial"] = () => ({
+        givesSameBits: async (tried) => (inBits(tried), true),
+        speedup: async (tried) => (inTime(tried), 2),
+      });
+      const families = [one, four, eight];
+      const choice = await tryNative(checked, false, { families, trial });
+      expect(choice).toMatchObject({ families: 8, kernels: ["eight with DEF"] });
+      expect(choice.reasons).toEqual([
+        "one with ABC: the self-test failed (it broke); please report this",
+        "four with ABC: the self-test failed (it broke); please report this",
+      ]);
+    }),
+  );
 });
 
 test(
@@ -134,6 +163,27 @@ describe("the self-test finds", () => {
   ])("%s", async (_, change, expected) => {
     await onlyWith("avx512Vnni", async () => expect(await sameBits(change)).toBe(expected))();
   });
+
+  test(
+    "and every program that was tried is freed, also after wrong bits and a failure",
+    onlyWith("avx512Vnni", async () => {
+      const freed = vi.spyOn(WasmProgram.prototype, "dispose");
+      const fail = (): never => {
+        throw new EngineError("it broke");
+      };
+      expect(await sameBits((real) => real())).toBe(true);
+      const all = freed.mock.calls.length;
+      expect(all).toBeGreaterThan(1);
+      expect(await sameBits(() => {})).toBe(false);
+      expect(freed).toHaveBeenCalledTimes(all + 1);
+      await expect(sameBits(fail)).rejects.toThrow(/it broke/);
+      expect(freed).toHaveBeenCalledTimes(all + 2);
+      const { addressOf } = await machineCode();
+      const trial = new NativeTrial(checked, false, { native: fail, addressOf });
+      await expect(trial.speedup(nativeFamilies[0])).rejects.toThrow(/it broke/);
+      expect(freed).toHaveBeenCalledTimes(all + 3);
+    }),
+  );
 
   test(
     "how much faster it is: not at all where both sides wait for the same",
@@ -188,11 +238,12 @@ describe("refused", () => {
         const [kernels, sums32, library] = of;
         return new NativeTrial(kernels, sums32, { ...library, native: fail("it broke") });
       };
-      const { path, reasons } = await tryNative(checked, false, { trial: broken });
-      expect(path).toBeUndefined();
-      expect(reasons).toEqual([
-        "linear: the kernel failed (EngineError: it broke); the step is void, the next call works",
-      ]);
+      const families = [nativeFamilies[0]];
+      expect(await tryNative(checked, false, { families, trial: broken })).toEqual(
+        noNative(
+          "8-bit products with AVX-512 VNNI: the self-test failed (linear: the kernel failed (EngineError: it broke); the step is void, the next call works); please report this",
+        ),
+      );
     }),
   );
 

@@ -379,18 +379,14 @@ export class ShardedMemory {
 
   #addShard(memory: SizedMemory, inUse: boolean): void {
     const shard = new Shard(memory, inUse, this.#options.native);
-    shard.words(WIDE, 1)[0] = this.#options.wide ? 1 : 0;
-    shard.words(SUMS_32, 1)[0] = this.#options.sums32 ? 1 : 0;
-    const { machineCode } = this.#options;
+    const { wide, sums32 = false, machineCode } = this.#options;
     const { buffer } = memory.memory;
+    shard.words(WIDE, 1)[0] = Number(wide);
+    shard.words(SUMS_32, 1)[0] = Number(sums32);
     // In this order, so that no thread finds families without the address that they need.
-    const families = shard.words(NATIVE, 1);
+    const [families, base] = [shard.words(NATIVE, 1), new BigInt64Array(buffer, BASE, 1)];
     Atomics.store(families, 0, 0);
-    Atomics.store(
-      new BigInt64Array(buffer, BASE, 1),
-      0,
-      BigInt(machineCode?.addressOf(buffer) ?? 0),
-    );
+    Atomics.store(base, 0, BigInt(machineCode?.addressOf(buffer) ?? 0));
     Atomics.store(families, 0, machineCode?.families ?? 0);
     this.shards.push(shard);
   }

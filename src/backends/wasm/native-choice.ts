@@ -99,7 +99,7 @@ export async function tryNative(
       reasons: [...impossible, ...reasons],
     };
   } catch (error) {
-    return noNative(error instanceof Error ? error.message : String(error));
+    return noNative(textOf(error));
   }
 }
 
@@ -138,17 +138,27 @@ async function judge(
   const used: Possible[] = [];
   const reasons: string[] = [];
   for (const one of possible) {
-    const { family, name } = one;
-    if (!(await trial.givesSameBits(family))) {
-      reasons.push(
-        `${name}: the self-test found other bits than WebAssembly's; please report this`,
-      );
-      continue;
-    }
-    const speedup = await trial.speedup(family);
-    if (speedup >= CLEARLY) used.push(one);
-    else
-      reasons.push(`${name}: ${speedup.toFixed(2)} × WebAssembly's speed in a probe, too little`);
+    const why = await reasonAgainst(one.family, trial);
+    if (why === undefined) used.push(one);
+    else reasons.push(`${one.name}: ${why}`);
   }
   return { used, reasons };
 }
+
+/** Why WebAssembly computes a family; undefined: machine code does. A family that fails does not keep others from being used. */
+async function reasonAgainst(
+  family: NativeFamily,
+  trial: Pick<NativeTrial, "givesSameBits" | "speedup">,
+): Promise<string | undefined> {
+  try {
+    if (!(await trial.givesSameBits(family)))
+      return "the self-test found other bits than WebAssembly's; please report this";
+    const speedup = await trial.speedup(family);
+    if (speedup >= CLEARLY) return undefined;
+    return `${speedup.toFixed(2)} × WebAssembly's speed in a probe, too little`;
+  } catch (error) {
+    return `the self-test failed (${textOf(error)}); please report this`;
+  }
+}
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -7,7 +7,7 @@ import { NATIVE } from "./kernels/header.ts";
 import { ShardedMemory } from "./memory.ts";
 import type { NativeFamily } from "./native-families.ts";
 import { makeControl, Team } from "./threads.ts";
-import { TrialPrograms } from "./trial-programs.ts";
+import { type TrialProgram, TrialPrograms } from "./trial-programs.ts";
 
 /** The kernels of this machine, see checkedKernels. */
 export type Checked = { readonly module: WebAssembly.Module; readonly features: Features };
@@ -38,25 +38,34 @@ export class NativeTrial {
     this.#programs = new TrialPrograms(this.#memory, team, Math.max(...ROWS));
   }
 
-  /** Whether a family's results have the bits that WebAssembly gives. */
+  /** Whether a family's results have the bits that WebAssembly gives. @throws EngineError a kernel failed */
   async givesSameBits({ bit, tried }: NativeFamily): Promise<boolean> {
-    for (const { program, outputs, inputs } of this.#programs.compared(tried)) {
-      for (const rows of ROWS) {
-        // Other numbers each time, and machine code first: what it does not write is seen, as the results before lie in its place.
-        const data = inputs(rows);
-        const live = { rows, wanted: 0 };
-        this.#use(bit);
-        const got = await program.submit(data, live, outputs);
-        this.#use(0);
-        const expected = await program.submit(data, live, outputs);
-        if (!outputs.every((i) => sameBits(got[i], expected[i]))) return false;
+    for (const compared of this.#programs.compared(tried)) {
+      try {
+        for (const rows of ROWS) if (!(await this.#isSame(bit, compared, rows))) return false;
+      } finally {
+        compared.program.dispose();
       }
-      program.dispose();
     }
     return true;
   }
 
-  /** How many times as fast as WebAssembly a family is. */
+  async #isSame(
+    bit: number,
+    { program, outputs, inputs }: TrialProgram,
+    rows: number,
+  ): Promise<boolean> {
+    // Other numbers each time, and machine code first: what it does not write is seen, as the results before lie in its place.
+    const data = inputs(rows);
+    const live = { rows, wanted: 0 };
+    this.#use(bit);
+    const got = await program.submit(data, live, outputs);
+    this.#use(0);
+    const expected = await program.submit(data, live, outputs);
+    return outputs.every((i) => sameBits(got[i], expected[i]));
+  }
+
+  /** How many times as fast as WebAssembly a family is. @throws EngineError a kernel failed */
   async speedup({ bit, tried }: NativeFamily): Promise<number> {
     const { program, inputs } = this.#programs.timed(tried);
     const { rows } = tried.timed;
@@ -67,24 +76,38 @@ export class NativeTrial {
       await program.submit(data, { rows, wanted: 0 }, []);
       return performance.now() - begin;
     };
-    let [wasm, native] = [Infinity, Infinity];
-    const begin = performance.now();
-    let [now, improved] = [begin, begin];
-    for (let round = 0; round < ROUNDS || now - improved < STEADY_MS; round++) {
-      native = Math.min(native, await time(bit));
-      const took = await time(0);
-      now = performance.now();
-      if (took < IMPROVED * wasm) improved = now;
-      wasm = Math.min(wasm, took);
-      if (now - begin > MOST_MS) break;
+    try {
+      return await ratioOfBest(
+        () => time(0),
+        () => time(bit),
+      );
+    } finally {
+      program.dispose();
     }
-    program.dispose();
-    return wasm / native;
   }
 
   #use(families: number): void {
     this.#memory.shards[0].words(NATIVE, 1)[0] = families;
   }
+}
+
+/** How many times as long WebAssembly takes: the best times of both, which take turns. */
+async function ratioOfBest(
+  timeWasm: () => Promise<number>,
+  timeNative: () => Promise<number>,
+): Promise<number> {
+  let [wasm, native] = [Infinity, Infinity];
+  const begin = performance.now();
+  let [now, improved] = [begin, begin];
+  for (let round = 0; round < ROUNDS || now - improved < STEADY_MS; round++) {
+    native = Math.min(native, await timeNative());
+    const took = await timeWasm();
+    now = performance.now();
+    if (took < IMPROVED * wasm) improved = now;
+    wasm = Math.min(wasm, took);
+    if (now - begin > MOST_MS) break;
+  }
+  return wasm / native;
 }
 
 /** Whether the numbers are the same bit for bit; any NaN is as good as another. */
