@@ -12,9 +12,8 @@ export type ProbeData = {
   /** One word of 4 bytes, on which the threads wait for each other before each round; shared if there are several. */
   readonly meeting: ArrayBufferLike;
   readonly threads: number;
-  /** The path of the library of limits.ts, and what of it is measured; none without machine code. */
-  readonly native?: string;
-  readonly nativeLimits: readonly LimitKind[];
+  /** The path of the library of limits.ts, and what of it is measured; not given: no machine code is measured. */
+  readonly native?: { readonly path: string; readonly kinds: readonly LimitKind[] };
 };
 
 /** What one thread reached per second: a number for each round. */
@@ -44,13 +43,15 @@ const [WARM, ROUND] = [30, 25];
 const ROUNDS = 3;
 
 const { data, post } = await parent();
-const { native } = data as ProbeData;
-const code = native === undefined ? undefined : await machineCode();
-post(measure(data as ProbeData, code));
+const start = data as ProbeData;
+post(measure(start, start.native && { ...start.native, machine: await machineCode() }));
+
+/** What of machine code is measured, and how it is opened. */
+type NativeProbe = NonNullable<ProbeData["native"]> & { readonly machine: MachineCode };
 
 function measure(
-  { module, sharedMemory, meeting, threads, native: path = "", nativeLimits }: ProbeData,
-  machine: MachineCode | undefined,
+  { module, sharedMemory, meeting, threads }: ProbeData,
+  native: NativeProbe | undefined,
 ): ProbeRates {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: sharedMemory });
   const kernels = instantiate(module, memory);
@@ -78,12 +79,13 @@ function measure(
       kernels[name](RESULT, OPERANDS, TURNS);
       return 2 * TURNS * Number(kernels[`${name}_products`]());
     });
-  const byMachineCode = (kind: LimitKind): number[] => {
-    const run = machine?.openFunction(path, kind);
-    const words = new BigInt64Array(new SharedArrayBuffer(8)).fill(BigInt(TURNS));
-    const address = machine?.addressOf(words.buffer) ?? 0;
+  const byMachineCode = ({ machine, path }: NativeProbe, kind: LimitKind): number[] => {
+    const run = machine.openFunction(path, kind);
+    const words = new BigInt64Array(new SharedArrayBuffer(8));
+    const address = machine.addressOf(words.buffer);
     return rounds(() => {
-      run?.(address);
+      words[0] = BigInt(TURNS); // here, since an address alone does not keep the array from being freed
+      run(address);
       return TURNS * operationsOfTurn(kind);
     });
   };
@@ -96,7 +98,10 @@ function measure(
       kernels.probe_f32(RESULT, OPERANDS, TURNS);
       return 2 * TURNS * 40;
     }),
-    native: Object.fromEntries(nativeLimits.map((kind) => [kind, byMachineCode(kind)])),
+    native:
+      native === undefined
+        ? {}
+        : Object.fromEntries(native.kinds.map((kind) => [kind, byMachineCode(native, kind)])),
   };
 }
 

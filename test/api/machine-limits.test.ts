@@ -1,9 +1,11 @@
 // What the machine can do at most: measured by as many threads as the platform has; no thread is left behind.
 
+import { machineCode, type MachineCode } from "#platform";
 import { expect, test } from "vitest";
 import { machineLimits } from "../../src/api/measurement/machine-limits.ts";
 import { detectFeatures } from "../../src/backends/wasm/features.ts";
 import { NATIVE_INT8 } from "../../src/backends/wasm/kernels/header.ts";
+import { EngineError } from "../../src/errors.ts";
 import { onlyWith } from "../native/has.ts";
 import { threadsOr1 } from "../platform/has.ts";
 
@@ -35,3 +37,17 @@ test(
     );
   }),
 );
+
+test("where the system refuses the machine code to be measured, it is what WebAssembly reaches", async () => {
+  const refuse = (): never => {
+    throw new EngineError("the system's loader refuses the machine code");
+  };
+  const machines: (() => Promise<MachineCode>)[] = [
+    async () => refuse(),
+    async () => ({ ...(await machineCode()), openFunction: refuse }),
+  ];
+  for (const machine of machines) {
+    const limits = await machineLimits(detectFeatures(), 1, NATIVE_INT8, machine);
+    expect(limits.int8_operations_per_second).toBeGreaterThan(1e6);
+  }
+});

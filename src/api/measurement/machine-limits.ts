@@ -1,7 +1,7 @@
 // Measures what this machine can do at most with so many threads, in about half a second: the limits with which a benchmark compares
 // itself. Knows no model.
 
-import { machineCode, startWorker } from "#platform";
+import { type MachineCode, machineCode, startWorker } from "#platform";
 import { limitsLibrary } from "../../backends/native/limits.ts";
 import {
   detectFeatures,
@@ -26,25 +26,26 @@ export type MachineLimits = {
 };
 
 /**
- * Measures memory and arithmetic with all threads at once. Other programs that run falsify it.
+ * Measures memory and arithmetic with all threads at once. Other programs that run falsify it. Where the system refuses the machine
+ * code that would be measured, arithmetic is what WebAssembly reaches.
  * @param families the families of kernels that machine code computes: bits of NATIVE
+ * @param machine  for tests
  * @throws EngineError WebAssembly has no SIMD here, threads cannot share memory, or one died
  */
 export async function machineLimits(
   features: Features,
   threads: number,
   families = 0,
+  machine: () => Promise<MachineCode> = machineCode,
 ): Promise<MachineLimits> {
   requireThreads(features, threads);
   const checked = await checkedKernels(features);
-  const native = nativeFamilies.filter(({ bit }) => (families & bit) !== 0);
   const data: ProbeData = {
     module: checked.module,
     sharedMemory: checked.features.threads,
     meeting: threads > 1 ? new SharedArrayBuffer(4) : new ArrayBuffer(4),
     threads,
-    native: native.length === 0 ? undefined : await keptLimits(),
-    nativeLimits: [...new Set(native.map(({ limit }) => limit))],
+    native: await keptLimits(families, machine),
   };
   const rates = await Promise.all(Array.from({ length: threads }, () => oneThread(data)));
   // The best round, by the sum over all threads.
@@ -73,9 +74,25 @@ export async function machineLimits(
 
 /** The path of the library that measures what machine code can do. It is kept once. */
 let limitsPath: string | undefined;
-async function keptLimits(): Promise<string> {
-  limitsPath ??= (await machineCode()).keepLibrary(limitsLibrary());
-  return limitsPath;
+
+/** What to measure for those families; undefined: nothing, as there are none, or as the system refuses the library. */
+async function keptLimits(
+  families: number,
+  machine: () => Promise<MachineCode>,
+): Promise<ProbeData["native"]> {
+  const used = nativeFamilies.filter(({ bit }) => (families & bit) !== 0);
+  if (used.length === 0) return undefined;
+  const kinds = [...new Set(used.map(({ limit }) => limit))];
+  try {
+    const { keepLibrary, openFunction } = await machine();
+    const path = (limitsPath ??= keepLibrary(limitsLibrary()));
+    // Tried here: if it failed in one thread of several, the others would wait for that one.
+    for (const kind of kinds) openFunction(path, kind);
+    return { path, kinds };
+  } catch (error) {
+    if (error instanceof EngineError) return undefined;
+    throw error;
+  }
 }
 
 /**
