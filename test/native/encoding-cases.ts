@@ -82,7 +82,6 @@ const memoryOnly = ["vmovhps", "vbroadcastf32x8"];
 const with32 = [
   "vpaddd",
   "vpand",
-  "vpor",
   "vpxor",
   "vpternlogd",
   "vpdpbusd",
@@ -104,7 +103,7 @@ const immediates: Readonly<Record<string, number>> = {
 };
 /** Names of the EVEX form. */
 const evexNames: Readonly<Record<string, string>> = {
-  ...{ vpand: "vpandd", vpor: "vpord", vpxor: "vpxord", vinserti128: "vinserti32x4" },
+  ...{ vpand: "vpandd", vpxor: "vpxord", vinserti128: "vinserti32x4" },
 };
 
 function isEvex(
@@ -199,7 +198,7 @@ const ofOperations = keys(operations).flatMap((name, n) =>
             operation(name, width, [1, 2], 3, { mask: 5 }),
             operation(name, width, [9, 30], at(r9, unit), { mask: 1, zero: true }),
           ]
-      ).filter(() => !/^(vpand|vpor|vpxor|vinserti128)$/.test(name) || width === 512),
+      ).filter(() => !/^(vpand|vpxor|vinserti128)$/.test(name) || width === 512),
     ];
   }),
 );
@@ -316,17 +315,15 @@ const ofGeneral: EncodingCase[] = [
 
 /** Jumps, whose target is written as its distance from the jump, forward and back; and memory at a label. */
 const ofLabels: EncodingCase[] = [
-  ...(["b", "ae", "e", "ne", "be", "a", "l", "ge", "le", "g"] as const).map(
-    (condition): EncodingCase => ({
-      text: `j${condition} 0x20`,
-      emit(a) {
-        const label = a.label();
-        a.j(condition, label);
-        a.align(32);
-        a.place(label);
-      },
-    }),
-  ),
+  ...(["e", "ne", "l", "ge", "le", "g"] as const).map((condition): EncodingCase => ({
+    text: `j${condition} 0x20`,
+    emit(a) {
+      const label = a.label();
+      a.j(condition, label);
+      a.align(32);
+      a.place(label);
+    },
+  })),
   ...(["jmp", "call"] as const).flatMap((name): EncodingCase[] => [
     {
       text: `${name} 0x20`,

@@ -1,10 +1,12 @@
 // The Assembler against recorded bytes, which GNU objdump reads as the texts of the cases (scripts/record-encodings.ts). On every machine:
 // no instruction is run.
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Assembler } from "../../src/backends/native/assembler.ts";
 import { CodeBuffer } from "../../src/backends/native/code-buffer.ts";
 import { loads, operations } from "../../src/backends/native/instructions.ts";
+import { assembleKernels } from "../../src/backends/native/kernels.ts";
+import { limitsLibrary } from "../../src/backends/native/limits.ts";
 import { encodingCases } from "./encoding-cases.ts";
 import recorded from "./encodings.json" with { type: "json" };
 
@@ -44,6 +46,17 @@ test("every instruction is a case", () => {
     (name) => !texts.some((text) => text.startsWith(name)),
   );
   expect(without).toEqual([]);
+});
+
+test("every vector instruction is used by a kernel, and every condition", () => {
+  const spies = (["op", "load", "j"] as const).map((name) => vi.spyOn(Assembler.prototype, name));
+  assembleKernels();
+  limitsLibrary();
+  const used = new Set(spies.flatMap(({ mock }) => mock.calls.map(([name]) => name)));
+  vi.restoreAllMocks();
+  const inCases = encodingCases.flatMap(({ text }) => /^j(?!mp)(\w+)/.exec(text)?.[1] ?? []);
+  const all = [...Object.keys(operations), ...Object.keys(loads), ...inCases];
+  expect(new Set(all)).toEqual(used);
 });
 
 test("a label that is never placed is an error; code grows beyond the first buffer", () => {

@@ -43,7 +43,7 @@ const names: ReadonlyMap<string, Known> = new Map<string, Known>([
 ]);
 
 /** Those with an immediate byte. */
-const WITH_IMMEDIATE = /^(vinsert|vpternlog|shift|vextract|vshuf|vperm2|vpalignr|vpermilps)/;
+const WITH_IMMEDIATE = /^(vinsert|vpternlog|shift|vshuf)/;
 
 /** @param first the byte that was read already: c4 or 62 */
 export function decodeVector(reader: Reader, first: number): VectorInstruction {

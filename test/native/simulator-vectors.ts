@@ -80,7 +80,6 @@ const lanes: Readonly<Record<string, Lanes>> = {
   vpaddd: integer(4, (a, b) => a + b),
   vpand: integer(4, (a, b) => a & b),
   vpxor: integer(4, (a, b) => a ^ b),
-  vpor: integer(4, (a, b) => a | b),
   vpternlogd: {
     size: 4,
     of: (a, b, at, old, table) => {
@@ -91,10 +90,6 @@ const lanes: Readonly<Record<string, Lanes>> = {
       }
       return result;
     },
-  },
-  vpmaddwd: {
-    size: 4,
-    of: (a, b, at) => i16(a, at) * i16(b, at) + i16(a, at + 2) * i16(b, at + 2),
   },
   vpmaddubsw: {
     size: 2,
@@ -110,10 +105,6 @@ const lanes: Readonly<Record<string, Lanes>> = {
     of: (a, b, at, old) => i32(old, at) + i16(a, at) * i16(b, at) + i16(a, at + 2) * i16(b, at + 2),
   },
   vpslld: { size: 4, of: (a, b, at) => (u8(b, 0) > 31 ? 0 : i32(a, at) << u8(b, 0)) },
-  vpshufb: {
-    size: 1,
-    of: (a, b, at) => (u8(b, at) & 128 ? 0 : u8(a, (at & ~15) + (u8(b, at) & 15))),
-  },
   vpermb: { size: 1, of: (a, b, at) => u8(b, u8(a, at) & 63) },
   vpermw: { size: 2, of: (a, b, at) => u16(b, 2 * (u16(a, at) & 31)) },
   vpermd: { size: 4, of: (a, b, at) => i32(b, 4 * (i32(a, at) & 15)) },
@@ -133,8 +124,6 @@ const lanes: Readonly<Record<string, Lanes>> = {
   vpunpckhdq: unpacked(4, 8),
   vpunpcklqdq: unpacked(8, 0),
   vpunpckhqdq: unpacked(8, 8),
-  vpunpcklbw: { size: 1, of: (a, b, at) => u8(at & 1 ? b : a, (at & ~15) + ((at & 15) >> 1)) },
-  vpunpckhbw: { size: 1, of: (a, b, at) => u8(at & 1 ? b : a, (at & ~15) + 8 + ((at & 15) >> 1)) },
   vaddps: float((a, b) => a + b),
   vmulps: float((a, b) => a * b),
   vfmadd231ps: float((a, b, old) => fusedMultiplyAdd(a, b, old)),

@@ -62,7 +62,7 @@ export function atLabel(label: Label, displacement = 0): Memory {
 
 /** A register, or memory. */
 export type Operand = number | Memory;
-export type Condition = "b" | "ae" | "e" | "ne" | "be" | "a" | "l" | "ge" | "le" | "g";
+export type Condition = "e" | "ne" | "l" | "ge" | "le" | "g";
 
 /** What EVEX can add to an instruction. */
 export type Extras = {
@@ -74,10 +74,14 @@ export type Extras = {
   readonly zero?: boolean;
 };
 
-/** The second byte of conditional jumps: of unsigned numbers below, above or equal …, of signed ones less, greater … */
+/** The second byte of conditional jumps: if numbers were equal or not; of signed ones, if the first was less, greater … */
 const conditions: Readonly<Record<Condition, number>> = {
-  ...{ b: 0x82, ae: 0x83, e: 0x84, ne: 0x85, be: 0x86, a: 0x87 },
-  ...{ l: 0x8c, ge: 0x8d, le: 0x8e, g: 0x8f },
+  e: 0x84,
+  ne: 0x85,
+  l: 0x8c,
+  ge: 0x8d,
+  le: 0x8e,
+  g: 0x8f,
 };
 
 export class Assembler extends CodeBuffer {

@@ -37,21 +37,16 @@ export type Operation =
   | "vpaddd"
   | "vpand"
   | "vpxor"
-  | "vpor"
   | "vpternlogd"
-  | "vpmaddwd"
   | "vpmaddubsw"
   | "vpdpbusd"
   | "vpdpwssd"
   | "vpslld"
-  | "vpshufb"
   | "vpermb"
   | "vpermw"
   | "vpermd"
   | "vshuff32x4"
   | "vshufps"
-  | "vpunpcklbw"
-  | "vpunpckhbw"
   | "vpunpckldq"
   | "vpunpckhdq"
   | "vpunpcklqdq"
@@ -69,21 +64,16 @@ export const operations: Readonly<Record<Operation, Form>> = {
   vpaddd: form(1, 1, 0xfe),
   vpand: form(1, 1, 0xdb), // EVEX: vpandd
   vpxor: form(1, 1, 0xef), // EVEX: vpxord
-  vpor: form(1, 1, 0xeb), // EVEX: vpord
   vpternlogd: form(3, 1, 0x25, { evexOnly: true }),
-  vpmaddwd: form(1, 1, 0xf5),
   vpmaddubsw: form(2, 1, 0x04),
   vpdpbusd: form(2, 1, 0x50, { evexOnly: true }),
   vpdpwssd: form(2, 1, 0x52, { evexOnly: true }),
   vpslld: form(1, 1, 0xf2, { unit: bytes(16) }), // by the count in a 128-bit register
-  vpshufb: form(2, 1, 0x00),
   vpermb: form(2, 1, 0x8d, { evexOnly: true }),
   vpermw: form(2, 1, 0x8d, { evexW: 1, evexOnly: true }),
   vpermd: form(2, 1, 0x36), // 256 bits at least
   vshuff32x4: form(3, 1, 0x23, { evexOnly: true }), // 256 bits at least
   vshufps: form(1, 0, 0xc6),
-  vpunpcklbw: form(1, 1, 0x60),
-  vpunpckhbw: form(1, 1, 0x68),
   vpunpckldq: form(1, 1, 0x62),
   vpunpckhdq: form(1, 1, 0x6a),
   vpunpcklqdq: form(1, 1, 0x6c, { evexW: 1 }),

@@ -6,18 +6,12 @@ import { Assembler, at, register } from "./assembler.ts";
 import { sharedLibrary } from "./shared-library.ts";
 
 export type Processor = {
-  /** AVX2 and fused multiply-add. */
-  readonly avx2: boolean;
-  /** AVX-512 F, BW, DQ and VL. */
+  /** AVX-512 F, BW, DQ and VL, beside AVX2 and fused multiply-add. */
   readonly avx512: boolean;
   /** Dot products of four 8-bit integers in one instruction, on 512 bits. */
   readonly avx512Vnni: boolean;
   /** Permutations of bytes (VBMI). */
   readonly avx512Vbmi: boolean;
-  /** Dot products of bf16 pairs, and conversion to bf16. */
-  readonly avx512Bf16: boolean;
-  /** As avx512Vnni, on 256 bits. */
-  readonly avxVnni: boolean;
   /** Matrix products of 8-bit integers and of bf16 on tiles (AMX). The system must allow them to the process besides. */
   readonly amx: boolean;
 };
@@ -35,19 +29,15 @@ export function processorOf(
   // Without OSXSAVE the instruction that reads XCR0 does not exist.
   if (most < 7 || !hasBit(ecx1, 27)) return none;
   const saved = xcr0();
-  const [subleaves, ebx, ecx, edx] = cpuid(7, 0);
-  const eax1 = subleaves >= 1 ? cpuid(7, 1)[0] : 0;
+  const [, ebx, ecx, edx] = cpuid(7, 0);
   const saves = (state: number): boolean => (saved & state) === state;
-  const avx2 = saves(YMM) && hasBit(ecx1, 28) && hasBit(ecx1, 12) && hasBit(ebx, 5);
+  const avx2 = hasBit(ecx1, 28) && hasBit(ecx1, 12) && hasBit(ebx, 5);
   const avx512 =
     avx2 && saves(YMM | ZMM) && [16, 17, 30, 31].every((subset) => hasBit(ebx, subset));
   return {
-    avx2,
     avx512,
     avx512Vnni: avx512 && hasBit(ecx, 11),
     avx512Vbmi: avx512 && hasBit(ecx, 1),
-    avx512Bf16: avx512 && hasBit(eax1, 5),
-    avxVnni: avx2 && hasBit(eax1, 4),
     amx: avx512 && saves(TILES) && [22, 24, 25].every((part) => hasBit(edx, part)),
   };
 }
@@ -57,10 +47,7 @@ const YMM = 0b110;
 const ZMM = 0b1110_0000;
 const TILES = 0b110_0000_0000_0000_0000;
 
-const none: Processor = {
-  ...{ avx2: false, avx512: false, avx512Vnni: false, avx512Vbmi: false, avx512Bf16: false },
-  ...{ avxVnni: false, amx: false },
-};
+const none: Processor = { avx512: false, avx512Vnni: false, avx512Vbmi: false, amx: false };
 
 const hasBit = (word: number, bit: number): boolean => ((word >>> bit) & 1) === 1;
 
