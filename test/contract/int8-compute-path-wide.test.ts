@@ -8,7 +8,7 @@ import { instantiate, type Kernels } from "../../src/backends/wasm/kernel-module
 import { checkMemory, wideVectorsAgree } from "../../src/backends/wasm/wide-check.ts";
 import { seeded } from "../random.ts";
 import { multiply, type Sizes } from "./int8-compute-path.ts";
-import { randomProduct, roadWeights } from "./int8-weights.ts";
+import { randomProduct, int8Weights } from "./int8-weights.ts";
 import { KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 /** An empty custom section: V8 keeps the code of bytes that it has compiled before. */
@@ -30,11 +30,11 @@ const sizes: readonly Sizes[] = [
   { T: 130, K: 100, O: 64 },
 ];
 
-const products = Object.keys(roadWeights).flatMap((format) =>
+const products = Object.keys(int8Weights).flatMap((format) =>
   sizes
     .map(({ K, ...size }) => ({
       ...size,
-      K: Math.ceil(K / roadWeights[format].step) * roadWeights[format].step,
+      K: Math.ceil(K / int8Weights[format].step) * int8Weights[format].step,
     }))
     .map((size) => randomProduct(format, size, seeded(size.K))),
 );

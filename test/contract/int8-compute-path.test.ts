@@ -6,12 +6,12 @@ import { describe, expect, test } from "vitest";
 import { int8Product, type IntegerRow, roundToInt8 } from "../../src/formats/int8-compute-path.ts";
 import { seeded } from "../random.ts";
 import { multiply, packedRow, type Product, type Result, type Sizes } from "./int8-compute-path.ts";
-import { packed, randomProduct, roadWeights } from "./int8-weights.ts";
+import { packed, randomProduct, int8Weights } from "./int8-weights.ts";
 import { grid, u } from "./case.ts";
 import { type Build, KernelBench, kernelPath } from "./wasm-kernels.ts";
 
 const builds: readonly Build[] = ["kernels.wasm", "kernels-plain.wasm"];
-const formats = Object.keys(roadWeights);
+const formats = Object.keys(int8Weights);
 const anyK = [
   ...grid({ T: [1, 2, 3], K: [1, 31, 32, 33, 100], O: [1, 7, 8, 9, 33] }),
   ...grid({ T: [1, 5], K: [256, 257, 512, 545], O: [24, 40] }),
@@ -23,7 +23,7 @@ const wholeK = [
   { T: 131, K: 256, O: 31 },
   { T: 6, K: 4096, O: 70 },
 ] as Sizes[];
-const sizesOf = (format: string): Sizes[] => (roadWeights[format].step === 1 ? anyK : wholeK);
+const sizesOf = (format: string): Sizes[] => (int8Weights[format].step === 1 ? anyK : wholeK);
 
 const bits = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer);
 const size = (values: Float32Array | undefined): Float32Array | undefined => values?.map(Math.abs);
@@ -121,7 +121,7 @@ for (const build of builds) {
         [8, 40, 2],
         [8, 40, 3],
       ]) {
-        const weights = roadWeights[format].make(O, 512, seeded(1), true);
+        const weights = int8Weights[format].make(O, 512, seeded(1), true);
         for (const extreme of [127, -127]) {
           const x = new Float32Array(T * 512).fill(extreme);
           const product = { format, sizes: { T, K: 512, O }, x, ...weights };

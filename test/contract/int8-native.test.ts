@@ -8,12 +8,12 @@ import { eightRowsScratch } from "../../src/backends/wasm/kernels/scratch.ts";
 import { seeded } from "../random.ts";
 import { grid } from "./case.ts";
 import { multiply, type Sizes } from "./int8-compute-path.ts";
-import { randomProduct, roadWeights } from "./int8-weights.ts";
+import { randomProduct, int8Weights } from "./int8-weights.ts";
 import { nativeContract } from "./native-contract.ts";
 
 /** Sizes of which K is a multiple of what the format needs. */
 const fitting = (format: string, sizes: readonly Sizes[]): Sizes[] =>
-  sizes.filter(({ K }) => K % roadWeights[format].step === 0);
+  sizes.filter(({ K }) => K % int8Weights[format].step === 0);
 
 const few: Sizes[] = [
   ...[1, 2, 3, 5, 7, 12].map((T) => ({ T, K: 256, O: 9 })),
@@ -37,7 +37,7 @@ const many = [
 
 nativeContract({
   family: NATIVE_INT8,
-  names: Object.keys(roadWeights),
+  names: Object.keys(int8Weights),
   simulated: (format) => fitting(format, few),
   run: (format) => fitting(format, many),
   products(format, sizes, wasm) {

@@ -14,7 +14,7 @@ export type Weights = Pick<Product, "w" | "ofRows" | "rows">;
 type Make = (O: number, K: number, random: Random, extreme: boolean) => Weights;
 
 /** Each format, with the multiple that its K must be of. */
-export const roadWeights: Readonly<Record<string, { step: number; make: Make }>> = {
+export const int8Weights: Readonly<Record<string, { step: number; make: Make }>> = {
   q4: fromNumbers("q4", -8),
   // Under a row's scale of 1 the factors are 127.
   q4r: fromNumbers("q4r", -8 * 127),
@@ -154,7 +154,7 @@ function makeQ6K(O: number, K: number, random: Random, extreme: boolean): Weight
 export function randomProduct(format: string, sizes: Sizes, random: Random): Product {
   const { T, K, O } = sizes;
   return {
-    ...{ format, sizes, ...roadWeights[format].make(O, K, random, false) },
+    ...{ format, sizes, ...int8Weights[format].make(O, K, random, false) },
     x: Float32Array.from(random.numbers(T * K), (v) => 20 * v * v * v),
   };
 }

@@ -4,6 +4,7 @@
 
 import { type Assembler, at, register } from "./assembler.ts";
 import * as word from "./attention-words.ts";
+import { choose } from "./functions.ts";
 
 const { rax, rbx, rcx, rdx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } = register;
 
@@ -27,19 +28,10 @@ const all = { broadcast: true } as const;
 
 /** Writes both kernels. They come with the number of theirs in rax, and change all registers but rdi and rsp. */
 export function attention(a: Assembler): void {
-  const done = a.label();
-  for (const [number, kernel] of [
-    [word.ATTENTION_SCORES, scores],
-    [word.ATTENTION_SUMS, weightedSums],
-  ] as const) {
-    const others = a.label();
-    a.cmpImmediate(rax, number);
-    a.j("ne", others);
-    kernel(a);
-    a.jmp(done);
-    a.place(others);
-  }
-  a.place(done);
+  choose(a, rax, [
+    [word.ATTENTION_SCORES, () => scores(a)],
+    [word.ATTENTION_SUMS, () => weightedSums(a)],
+  ]);
 }
 
 /** Scores of a page's 16 columns. */

@@ -31,6 +31,7 @@ import {
   X_AT,
   X_STEP,
 } from "./dense-tiles.ts";
+import { choose, define } from "./functions.ts";
 
 const { rax, rdi } = register;
 
@@ -74,6 +75,7 @@ export function dense(a: Assembler, pool: ConstantPool): void {
     define(a, functions.byPanel[i], () => {
       overK(a, () => {
         bringFromPanel(a);
+        // Few rows come here for their last k, when rows of weights have been read: what is then asked for does not matter.
         for (const next of NEXT) a.prefetch(at(next, 0, READ), 2);
         a.add(READ, NEXT_STEP);
         multiply(a, rows);
@@ -85,25 +87,10 @@ export function dense(a: Assembler, pool: ConstantPool): void {
   a.place(done);
 }
 
-function define(a: Assembler, label: Label, body: () => void): void {
-  a.align(32);
-  a.place(label);
-  body();
-  a.ret();
-}
-
 /** Runs the code for as many rows as the tile has. */
 function forTile(a: Assembler, body: (rows: number) => void): void {
-  const done = a.label();
-  for (const rows of tiles) {
-    const others = a.label();
-    a.cmpImmediate(at(rdi, word.DENSE_ROWS_OF_TILE), rows);
-    a.j("ne", others);
-    body(rows);
-    a.jmp(done);
-    a.place(others);
-  }
-  a.place(done);
+  const cases = tiles.map((rows) => [rows, () => body(rows)] as const);
+  choose(a, at(rdi, word.DENSE_ROWS_OF_TILE), cases);
 }
 
 /** Calls the function for as many rows as the tile has. */

@@ -13,6 +13,7 @@ import {
   type Sums,
   unpacked,
 } from "./eight-row-formats.ts";
+import { chooseFunction, define, defineForRows } from "./functions.ts";
 import { multiplyBlock, TOGETHER, X_AT } from "./eight-row-tiles.ts";
 
 const { rax, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } = register;
@@ -70,7 +71,7 @@ export function eightRows(a: Assembler, pool: ConstantPool): void {
     a.jmp(done);
     define(a, bring, () => bringBlock(a, sums));
     define(a, keep, () => keepBlock(a, sums));
-    multiplyRows(a, pool, sums, multiply);
+    defineForRows(a, multiply, TOGETHER, (rows) => multiplyBlock(a, pool, sums, rows));
     for (const [i, label] of others.entries()) {
       const rows = Array.from({ length: i + 1 }, (_, row) => row);
       define(a, label, () => multiplyBlock(a, pool, sums, rows, OTHER_SUMS));
@@ -83,43 +84,6 @@ export function eightRows(a: Assembler, pool: ConstantPool): void {
 /** Whether there are formats without heads: four streams have no registers for what a head says. */
 function mayHaveFour(sums: Sums): boolean {
   return eightRowFormats.some((format) => format.sums === sums && format.headBytes === 0);
-}
-
-/** Functions that multiply a block by one row, two rows and so on. They share those that multiply TOGETHER rows, or the last few. */
-function multiplyRows(
-  a: Assembler,
-  pool: ConstantPool,
-  sums: Sums,
-  multiply: readonly Label[],
-): void {
-  const parts = new Map<string, Label>();
-  const part = (first: number, end: number): Label => {
-    const rows = Array.from({ length: end - first }, (_, i) => first + i);
-    let label = parts.get(rows.join());
-    if (label === undefined) {
-      parts.set(rows.join(), (label = a.label()));
-      define(a, label, () => multiplyBlock(a, pool, sums, rows));
-    }
-    return label;
-  };
-  for (const [i, label] of multiply.entries()) {
-    const rows = i + 1;
-    const labels: Label[] = [];
-    for (let first = 0; first < rows; first += TOGETHER)
-      labels.push(part(first, Math.min(first + TOGETHER, rows)));
-    define(a, label, () => {
-      for (const each of labels) a.call(each);
-    });
-  }
-}
-
-/** A function that is called through a register. */
-function define(a: Assembler, label: Label, body: () => void): void {
-  a.align(32);
-  a.place(label);
-  a.endbr64();
-  body();
-  a.ret();
 }
 
 /**
@@ -227,23 +191,9 @@ function fillPanel(a: Assembler, { keep }: Functions): void {
   });
 }
 
-/** Sets a register to the function for as many rows as the tile has. */
-function chooseMultiply(a: Assembler, to: number, functions: readonly Label[]): void {
-  const chosen = a.label();
-  functions.forEach((label, i) => {
-    const others = a.label();
-    a.cmpImmediate(TILE, i + 1);
-    a.j("ne", others);
-    a.lea(to, atLabel(label));
-    a.jmp(chosen);
-    a.place(others);
-  });
-  a.place(chosen);
-}
-
 /** The rows of one tile, all k. */
 function tile(a: Assembler, pool: ConstantPool, { multiply }: Functions): void {
-  chooseMultiply(a, MULTIPLY, multiply);
+  chooseFunction(a, MULTIPLY, TILE, multiply);
   for (let row = 0; row < word.TILE_ROWS; row++) a.op("vpxor", 512, row, row, row);
   a.mov(X_AT, TILE_X);
   overBlocks(a, () => {
@@ -257,8 +207,8 @@ function tile(a: Assembler, pool: ConstantPool, { multiply }: Functions): void {
 /** The same for few rows and four streams. */
 function fourStreams(a: Assembler, pool: ConstantPool, { multiply, others }: Functions): void {
   const { length: most } = others;
-  chooseMultiply(a, MULTIPLY, multiply.slice(0, most));
-  chooseMultiply(a, MULTIPLY_OTHERS, others);
+  chooseFunction(a, MULTIPLY, TILE, multiply.slice(0, most));
+  chooseFunction(a, MULTIPLY_OTHERS, TILE, others);
   for (const first of [0, OTHER_SUMS])
     for (let row = first; row < first + most; row++) a.op("vpxor", 512, row, row, row);
   const exchange = (): void => GROUPS.forEach((group, i) => a.xchg(group, OTHER_GROUPS[i]));

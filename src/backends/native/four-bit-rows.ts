@@ -7,6 +7,7 @@ import type { Label } from "./code-buffer.ts";
 import type { ConstantPool } from "./constant-pool.ts";
 import { type FourBitPath, lookUp, UNIT } from "./four-bit-paths.ts";
 import * as word from "./four-bit-words.ts";
+import { chooseFunction, define, defineForRows } from "./functions.ts";
 
 const { rax, rbx, rbp, rcx, rdx, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } = register;
 
@@ -74,38 +75,16 @@ export function fourBitRows(a: Assembler, _: ConstantPool, path: FourBitPath, do
   multiplyRows(a, path, multiply);
 }
 
-/** A function. */
-function define(a: Assembler, label: Label, body: () => void): void {
-  a.align(32);
-  a.place(label);
-  a.endbr64();
-  body();
-  a.ret();
-}
-
-/** Functions that multiply a block by one row, two rows and so on. They share those that multiply TOGETHER rows, or the last few. */
+/** Functions that multiply a block by one row, two rows and so on, and go on to the next block. */
 function multiplyRows(a: Assembler, path: FourBitPath, multiply: readonly Label[]): void {
-  const parts = new Map<string, Label>();
-  for (const [i, label] of multiply.entries()) {
-    const labels: Label[] = [];
-    for (let first = 0; first <= i; first += TOGETHER) {
-      const rows = Array.from({ length: Math.min(TOGETHER, i + 1 - first) }, (_, n) => first + n);
-      let part = parts.get(rows.join());
-      if (part === undefined) {
-        part = a.label();
-        parts.set(rows.join(), part);
-        define(a, part, () => multiplyBlock(a, path, rows));
-      }
-      labels.push(part);
-    }
-    define(a, label, () => {
-      scaleRows(a);
-      for (const part of labels) a.call(part);
-      a.add(X_AT, at(rdi, word.FOUR_BIT_X_STRIDE));
-      a.add(SCALES_AT, at(rdi, word.FOUR_BIT_SCALE_STRIDE));
-      a.addImmediate(ABSMAX_AT, VECTOR);
-    });
-  }
+  const part = (rows: readonly number[]): void => multiplyBlock(a, path, rows);
+  defineForRows(a, multiply, TOGETHER, part, (callParts) => {
+    scaleRows(a);
+    callParts();
+    a.add(X_AT, at(rdi, word.FOUR_BIT_X_STRIDE));
+    a.add(SCALES_AT, at(rdi, word.FOUR_BIT_SCALE_STRIDE));
+    a.addImmediate(ABSMAX_AT, VECTOR);
+  });
 }
 
 /** Spills the scales of 16 rows of x · unit. Those that the tile does not have are read too, from what lies behind, and not used. */
@@ -124,16 +103,7 @@ function overBlocks(a: Assembler, body: () => void): void {
 }
 
 function beginTile(a: Assembler, multiply: readonly Label[]): void {
-  const chosen = a.label();
-  multiply.forEach((label, i) => {
-    const others = a.label();
-    a.cmpImmediate(TILE, i + 1);
-    a.j("ne", others);
-    a.lea(MULTIPLY, { label, displacement: 0 });
-    a.jmp(chosen);
-    a.place(others);
-  });
-  a.place(chosen);
+  chooseFunction(a, MULTIPLY, TILE, multiply);
   for (let row = 0; row < TILE_ROWS; row++) a.op("vpxor", 512, row, row, row);
   a.mov(X_AT, at(rdi, word.FOUR_BIT_X));
   a.mov(SCALES_AT, at(rdi, word.FOUR_BIT_SCALES));
