@@ -130,7 +130,10 @@ function sidesOf(
 }
 
 /** A prompt is run so often within a turn, and the median counts. */
-const repeatsOf = (tokens: number): number => (tokens <= 64 ? 7 : tokens <= 512 ? 3 : 1);
+function repeatsOf(tokens: number): number {
+  if (tokens <= 64) return 7;
+  return tokens <= 512 ? 3 : 1;
+}
 
 function byPrompt(lengths: readonly number[]): Rounds["measure"] {
   return async (contestant) => {
