@@ -2,30 +2,19 @@
 // a tensor. Simulated everywhere; and on the processor, where it has the instructions.
 
 import { readFileSync } from "node:fs";
-import { machineCode } from "#platform";
 import { expect, test } from "vitest";
 import { NATIVE_ATTENTION } from "../../src/backends/wasm/kernels/header.ts";
-import { keepKernels } from "../../src/backends/native/library.ts";
-import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { onlyWith } from "../native/has.ts";
+import { processorKernels } from "../native/processor-kernels.ts";
 import { simulatedKernels } from "../native/simulated-kernels.ts";
 import { seeded } from "../random.ts";
 import { type Case, exampleRuns, type Run, type Sizes } from "./case.ts";
+import { bits } from "./native-contract.ts";
 import { table } from "./table.ts";
-import {
-  KernelBench,
-  kernelPath,
-  type MachineCodeOf,
-  type Result,
-  runCase,
-} from "./wasm-kernels.ts";
+import { KernelBench, kernelPath, type MachineCodeOf, runCase } from "./wasm-kernels.ts";
 
 const module = new WebAssembly.Module(readFileSync(kernelPath("kernels.wasm")));
 const attention = table.find(({ op }) => op.name === "paged_attention") as Case;
-
-/** The bits of all numbers; every NaN is one. */
-const bits = (result: Result): Uint32Array[] =>
-  result.map((values) => new Uint32Array(values.map((v) => (Number.isNaN(v) ? NaN : v)).buffer));
 
 /** The cases for which both differ, of those with at most so many products; and how many calls of machine code there were. */
 function differences(machine: MachineCodeOf, most: number): { wrong: Sizes[]; calls: number } {
@@ -47,11 +36,11 @@ function differences(machine: MachineCodeOf, most: number): { wrong: Sizes[]; ca
       return { case: attention, sizes, ins: attention.inputs(sizes, random) };
     });
   const wrong = [...runs, ...exampleRuns(attention)].filter((run) => {
-    const want = bits(runCase(wasm, run, 1, false));
+    const want = runCase(wasm, run, 1, false).map(bits);
     return [1, 3].some((cuts) =>
-      bits(runCase(native, run, cuts, false)).some((words, i) =>
-        words.some((word, n) => word !== want[i][n]),
-      ),
+      runCase(native, run, cuts, false)
+        .map(bits)
+        .some((words, i) => words.some((word, n) => word !== want[i][n])),
     );
   });
   return { wrong: wrong.map(({ sizes }) => sizes), calls };
@@ -66,9 +55,7 @@ test("simulated", () => {
 test(
   "on the processor",
   onlyWith(NATIVE_ATTENTION, async () => {
-    const { native, addressOf } = await openLibrary(keepKernels(await machineCode()));
-    const machine: MachineCodeOf = ({ buffer }) => ({ native, base: addressOf(buffer) });
-    const { wrong, calls } = differences(machine, Infinity);
+    const { wrong, calls } = differences(await processorKernels(), Infinity);
     expect(wrong).toEqual([]);
     expect(calls).toBeGreaterThan(1000);
   }),

@@ -2,11 +2,9 @@
 // instructions. Does not know the products.
 
 import { readFileSync } from "node:fs";
-import { machineCode } from "#platform";
 import { describe, expect, test } from "vitest";
-import { keepKernels } from "../../src/backends/native/library.ts";
-import { openLibrary } from "../../src/backends/native/open-library.ts";
 import { onlyWith } from "../native/has.ts";
+import { processorKernels } from "../native/processor-kernels.ts";
 import { simulatedKernels } from "../native/simulated-kernels.ts";
 import { KernelBench, kernelPath, type MachineCodeOf } from "./wasm-kernels.ts";
 
@@ -31,7 +29,7 @@ export type NativeProducts = {
 const module = new WebAssembly.Module(readFileSync(kernelPath("kernels.wasm")));
 
 /** The bits of all numbers; every NaN is one. */
-const bits = (values: Float32Array): Uint32Array =>
+export const bits = (values: Float32Array): Uint32Array =>
   new Uint32Array(values.map((v) => (Number.isNaN(v) ? NaN : v)).buffer);
 
 /** Declares the tests. */
@@ -60,9 +58,7 @@ export function nativeContract({ family, names, simulated, run, products }: Nati
       test(
         name,
         onlyWith(family, async () => {
-          const { native, addressOf } = await openLibrary(keepKernels(await machineCode()));
-          const machine: MachineCodeOf = ({ buffer }) => ({ native, base: addressOf(buffer) });
-          expect(differences(machine, name, run(name))).toEqual([]);
+          expect(differences(await processorKernels(), name, run(name))).toEqual([]);
         }),
       );
     }

@@ -4,10 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { env } from "../../src/api/env.ts";
 import { loadModel } from "../../src/api/model/load.ts";
-import { machineCode } from "#platform";
-import { keepKernels } from "../../src/backends/native/library.ts";
 import { NATIVE_INT8 } from "../../src/backends/wasm/kernels/header.ts";
-import type { NativeChoice, NativeFindings } from "../../src/backends/wasm/native-choice.ts";
 import type { HelperData } from "../../src/backends/wasm/threads.ts";
 import { findingsOf, type HelperStart, keepFindings } from "../../src/engine/backends.ts";
 import type { EngineStart } from "../../src/engine/messages.ts";
@@ -17,6 +14,7 @@ import {
   InputError,
   MistralForCausalLM,
 } from "../../src/index.ts";
+import { forceMachineCode } from "../native/forced.ts";
 import { onlyWith } from "../native/has.ts";
 import { type SpiedModel, type SpiedOptions, spiedModel } from "./spied-model.ts";
 import { temporaryFolder, writeModel } from "./written-model.ts";
@@ -29,15 +27,6 @@ beforeAll(() =>
   writeModel(folder.dir, { hidden_size: 160, intermediate_size: 296, num_hidden_layers: 2 }),
 );
 afterAll(() => folder.remove());
-
-/** Makes this process's engines use machine code for 8-bit products. */
-async function chosen(): Promise<NativeChoice> {
-  const path = keepKernels(await machineCode());
-  const choice = { path, families: NATIVE_INT8, kernels: ["8-bit products"], reasons: [] };
-  const findings: NativeFindings = { wide: false, choice };
-  keepFindings({ backend: "wasm", state: undefined, helpers: [], findings });
-  return choice;
-}
 
 const load = (options: SpiedOptions): Promise<SpiedModel> =>
   spiedModel(folder.dir, { threads: 2, how: q4, ...options });
@@ -57,7 +46,7 @@ describe("an engine with machine code", () => {
   test(
     "computes what it computes without, also after threads have died; every thread has the same library",
     onlyWith("avx512Vnni", async () => {
-      const { path } = await chosen();
+      const { path } = await forceMachineCode(NATIVE_INT8);
       const without = await load({ native: false });
       const expected = await outcome(without);
       expect(pathsOf(without)).toEqual([undefined]);
@@ -83,7 +72,7 @@ describe("an engine with machine code", () => {
   test(
     "a helper that cannot open the library ends, and the others compute without it",
     onlyWith("avx512Vnni", async () => {
-      await chosen();
+      await forceMachineCode(NATIVE_INT8);
       const change: SpiedOptions["change"] = (kind, data) => {
         if (kind !== "helper") return data;
         const start = data as HelperStart;
@@ -103,7 +92,7 @@ describe("an engine with machine code", () => {
   test(
     "a helper that lacks the code fails as a kernel does that traps: an EngineError that names the op",
     onlyWith("avx512Vnni", async () => {
-      await chosen();
+      await forceMachineCode(NATIVE_INT8);
       const change: SpiedOptions["change"] = (kind, data) => {
         const start = data as HelperStart;
         if (kind !== "helper") return data;

@@ -2,15 +2,12 @@
 // moments: each run gives the bits that WebAssembly gives, or the error of what happened to it. A crash would end this process.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { machineCode } from "#platform";
-import { keepKernels } from "../../src/backends/native/library.ts";
 import { NATIVE_INT8 } from "../../src/backends/wasm/kernels/header.ts";
-import type { NativeFindings } from "../../src/backends/wasm/native-choice.ts";
-import { keepFindings } from "../../src/engine/backends.ts";
 import { EngineError } from "../../src/index.ts";
 import { seeded } from "../random.ts";
 import { type SpiedModel, spiedModel } from "../engine/spied-model.ts";
 import { temporaryFolder, writeModel } from "../engine/written-model.ts";
+import { forceMachineCode } from "../native/forced.ts";
 import { onlyWith } from "../native/has.ts";
 
 const RUNS = 10_000;
@@ -67,10 +64,7 @@ test(
     const expected = new Map<number, Float32Array>();
     for (const rows of LENGTHS) expected.set(rows, await logitsOf(without, rows));
     await without.model.dispose();
-    const path = keepKernels(await machineCode());
-    const choice = { path, families: NATIVE_INT8, kernels: ["8-bit products"], reasons: [] };
-    const findings: NativeFindings = { wide: false, choice };
-    keepFindings({ backend: "wasm", state: undefined, helpers: [], findings });
+    await forceMachineCode(NATIVE_INT8);
 
     const happened = { right: 0, aborted: 0, failed: 0, traps: 0, helpers: 0, workers: 0 };
     const stop = new Error("stop");

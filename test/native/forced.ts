@@ -1,4 +1,4 @@
-// Makes this process's engines use machine code for all that the processor has the instructions for, whatever a timing would say.
+// Makes this process's engines use machine code where the processor has the instructions, whatever a timing would say.
 
 import { machineCode } from "#platform";
 import { askProcessor } from "../../src/backends/native/processor.ts";
@@ -7,10 +7,13 @@ import type { NativeChoice, NativeFindings } from "../../src/backends/wasm/nativ
 import { nativeFamilies } from "../../src/backends/wasm/native-families.ts";
 import { keepFindings } from "../../src/engine/backends.ts";
 
-export async function forceMachineCode(): Promise<NativeChoice> {
+/** @param wanted families by their bits of NATIVE; all by default */
+export async function forceMachineCode(wanted = -1): Promise<NativeChoice> {
   const machine = await machineCode();
   const processor = askProcessor(machine);
-  const used = nativeFamilies.filter((family) => family.instructions(processor) !== undefined);
+  const used = nativeFamilies.filter(
+    ({ bit, instructions }) => (wanted & bit) !== 0 && instructions(processor) !== undefined,
+  );
   const families = used.reduce((bits, { bit }) => bits | bit, 0);
   const kernels = used.map(({ name }) => name);
   const choice = { path: keepKernels(machine), families, kernels, reasons: [] };
