@@ -47,7 +47,7 @@ function differences(machine: MachineCodeOf, most: number): { wrong: Sizes[]; ca
 }
 
 test("simulated", () => {
-  const { wrong, calls } = differences(simulatedKernels, 100_000);
+  const { wrong, calls } = differences(simulatedKernels, 400_000);
   expect(wrong).toEqual([]);
   expect(calls).toBeGreaterThan(100);
 });
